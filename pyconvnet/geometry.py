@@ -1,0 +1,72 @@
+"""Window: the one reader of size, stride, pad and dilate, and the formulas that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+def whole_numbers(fn: str, name: str, value: Any, counts: tuple[int, ...], least: int = 0) -> tuple[int, ...]:
+    """`value` as a tuple of whole numbers, as many as `counts` allows; MATLAB's 1 x n arrays of any class are taken."""
+    a = np.asarray(value)
+    if a.dtype.kind not in "iufb":
+        raise TypeError(f"{fn}: {name} takes {_counts(counts)}, got {type(value).__name__}: {value!r}")
+    a = a.ravel()
+    if a.size not in counts:
+        raise ValueError(f"{fn}: {name} takes {_counts(counts)}, got {a.size}: {a.tolist()}")
+    out = tuple(int(v) for v in a if np.isfinite(v))
+    if len(out) != a.size or any(o != v for o, v in zip(out, a.tolist())) or min(out) < least:
+        raise ValueError(f"{fn}: {name} takes whole numbers from {least} up, got {a.tolist()}")
+    return out
+
+
+def pair(fn: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    """(vertical, horizontal) from one number or two."""
+    v = whole_numbers(fn, name, value, (1, 2), least)
+    return (v[0], v[0]) if len(v) == 1 else (v[0], v[1])
+
+
+def borders(fn: str, name: str, value: Any) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) from one number or four."""
+    v = whole_numbers(fn, name, value, (1, 4))
+    return (v[0],) * 4 if len(v) == 1 else (v[0], v[1], v[2], v[3])
+
+
+def _counts(counts: tuple[int, ...]) -> str:
+    return " or ".join(map(str, counts)) + (" number" if counts == (1,) else " numbers")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that slides over an image: all fields are (vertical, horizontal), pad is (top, bottom, left, right)."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilate: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def parse(cls, fn: str, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool"):
+        """From what a caller or a file gives: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
+        return cls(
+            pair(fn, size_name, size),
+            pair(fn, "stride", stride),
+            borders(fn, "pad", pad),
+            pair(fn, "dilate", dilate),
+        )
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Pixels that the dilated window spans."""
+        return tuple(d * (s - 1) + 1 for s, d in zip(self.size, self.dilate))
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """floor((in + pads - extent) / stride) + 1 in each direction; less than 1 where the window does not fit."""
+        t, b, left, r = self.pad
+        e = self.extent
+        return (
+            (height + t + b - e[0]) // self.stride[0] + 1,
+            (width + left + r - e[1]) // self.stride[1] + 1,
+        )

@@ -1,0 +1,198 @@
+"""Layer: the base of every layer class, and the registry that finds a class by its SimpleNN type or DagNN block name."""
+
+from __future__ import annotations
+
+import copy
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pyconvnet.records import Struct
+
+_BY_TYPE: dict[str, type[Layer]] = {}
+_BY_BLOCK: dict[str, type[Layer]] = {}
+
+Size = tuple[int, int, int, int]
+
+
+class Layer:
+    """One layer of a network: the same class serves SimpleNN (by `simplenn` type) and DagNN (by its class name).
+
+    Subclass it to bring your own; defining the class registers it, in SimpleNN under its `simplenn` type and
+    in DagNN under its name:
+
+        class Swish(Layer):
+            simplenn = "swish"      # {'type': 'swish'} in a SimpleNN; leave out for DagNN only
+            beta = 1.0              # a property with its default, saved and loaded with the network
+
+            def forward(self, inputs, params):
+                x, = inputs
+                return [x / (1 + np.exp(-self.beta * x))]
+
+            def backward(self, inputs, params, derOutputs):
+                ...
+                return [dzdx], []
+
+    Public class attributes that are neither methods nor listed below are its properties. What forward leaves for
+    backward (a dropout mask) goes into `self.aux`.
+
+    simplenn         SimpleNN type, or a tuple of them (the first is written when saving)
+    simplenn_fields  fields of a SimpleNN record with the defaults that vl_simplenn_tidy fills in
+    simplenn_names   SimpleNN field -> property, where the names differ ({'pool': 'poolSize'})
+    simplenn_inputs  fields of a SimpleNN record that are further inputs of forward (('class',) for a loss)
+    transient        properties that are not saved
+    """
+
+    simplenn: ClassVar[str | tuple[str, ...]] = ()
+    simplenn_fields: ClassVar[dict[str, Any]] = {}
+    simplenn_names: ClassVar[dict[str, str]] = {}
+    simplenn_inputs: ClassVar[tuple[str, ...]] = ()
+    transient: ClassVar[tuple[str, ...]] = ()
+
+    _reserved: ClassVar[frozenset[str]] = frozenset(
+        ["simplenn", "simplenn_fields", "simplenn_names", "simplenn_inputs", "transient", "aux", "net", "layerIndex"]
+    )
+    _fields: ClassVar[dict[str, Any]] = {}
+
+    aux: Any = None
+    net: Any = None
+    layerIndex: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._fields = {
+            name: value
+            for owner in reversed(cls.__mro__[:-1])
+            for name, value in vars(owner).items()
+            if not name.startswith("_")
+            and name not in Layer._reserved
+            and not callable(value)
+            and not isinstance(value, (property, classmethod, staticmethod))
+        }
+        types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
+        if "simplenn" in vars(cls):
+            _BY_TYPE.update(dict.fromkeys(types, cls))
+        _BY_BLOCK[cls.__name__] = cls
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        for name, value in self._fields.items():
+            if isinstance(value, (list, dict, np.ndarray)):
+                setattr(self, name, copy.copy(value))
+        self.load(*args, **fields)
+
+    # --- the two ways a network calls a layer ---------------------------------------------------------------
+
+    def forward(self, inputs: list[Any], params: list[Any]) -> list[Any]:
+        """Outputs of the layer for its inputs and parameters."""
+        raise TypeError(f"{type(self).__name__}.forward is not defined: a layer class must define it")
+
+    def backward(self, inputs: list[Any], params: list[Any], derOutputs: list[Any]) -> tuple[list[Any], list[Any]]:
+        """Derivatives (derInputs, derParams); None stands for no derivative."""
+        raise TypeError(f"{type(self).__name__}.backward is not defined, so no derivative passes through this layer")
+
+    # --- sizes ------------------------------------------------------------------------------------------------
+
+    def getOutputSizes(self, inputSizes: list[Size]) -> list[Size]:
+        """(H, W, C, N) of each output. Unless overridden: that of the first input."""
+        return [tuple(inputSizes[0])]
+
+    def getReceptiveFields(self) -> Any:
+        """Struct(size, stride, offset), each (vertical, horizontal); [] where nothing is known.
+
+        A list of rows, one per input, of one Struct per output, where there is more than one of either.
+        """
+        return []
+
+    def initParams(self) -> list[np.ndarray]:
+        """First values of the parameters."""
+        return []
+
+    # --- state ------------------------------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> str:
+        """'normal' or 'test': that of the network the layer is attached to, 'normal' alone."""
+        return getattr(self.net, "mode", "normal")
+
+    def reset(self) -> None:
+        """Forget what earlier batches left."""
+        self.aux = None
+
+    def move(self, device: str) -> None:
+        """Called when the network moves to a device; nothing to do for arrays in main memory."""
+
+    def attach(self, net: Any, index: int) -> None:
+        """Called by DagNN when the layer is added; override to set up parameters or variables."""
+        self.net, self.layerIndex = net, index
+
+    def load(self, *args: Any, **fields: Any) -> None:
+        """Set properties from keywords, from one dict, or from MATLAB's 'name', value list."""
+        if len(args) == 1 and isinstance(args[0], dict):
+            fields = {**args[0], **fields}
+        else:
+            if len(args) == 1 and isinstance(args[0], (list, tuple)):
+                args = tuple(args[0])
+            if len(args) % 2:
+                raise ValueError(f"{type(self).__name__}: options come in name, value pairs, got {len(args)} items")
+            fields = {**dict(zip(args[::2], args[1::2])), **fields}
+        for name, value in fields.items():
+            if name not in self._fields:
+                known = ", ".join(self._fields) or "none"
+                near = get_close_matches(name, self._fields, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"its properties: {known}"
+                raise ValueError(f"{type(self).__name__}: no property {name!r}; {hint}")
+            setattr(self, name, value)
+
+    def save(self) -> Struct:
+        """The properties as a Struct, the opposite of load."""
+        return Struct({name: getattr(self, name) for name in self._fields if name not in self.transient})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.save().items())})"
+
+    # --- SimpleNN ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Layer:
+        """The layer that a SimpleNN record describes."""
+        layer = cls()
+        for field, default in cls.simplenn_fields.items():
+            name = cls.simplenn_names.get(field, field)
+            if name in cls._fields:
+                setattr(layer, name, record.get(field, default))
+        return layer
+
+    def to_record(self) -> Struct:
+        """The SimpleNN fields (without name and weights) that describe this layer."""
+        types = (self.simplenn,) if isinstance(self.simplenn, str) else self.simplenn
+        if not types:
+            raise ValueError(f"{type(self).__name__} has no SimpleNN type: it runs in a DagNN only")
+        out = Struct(type=types[0])
+        for field in self.simplenn_fields:
+            name = self.simplenn_names.get(field, field)
+            if name in self._fields:
+                out[field] = getattr(self, name)
+        return out
+
+
+def layer_class(type_name: str) -> type[Layer]:
+    """The class for a SimpleNN type string; ValueError with the nearest known type."""
+    try:
+        return _BY_TYPE[type_name]
+    except KeyError:
+        raise ValueError(_unknown("type", type_name, _BY_TYPE)) from None
+
+
+def block_class(name: str) -> type[Layer]:
+    """The class for a DagNN block, `dagnn.Conv` or `Conv`; ValueError with the nearest known block."""
+    try:
+        return _BY_BLOCK[name.rsplit(".", 1)[-1]]
+    except KeyError:
+        raise ValueError(_unknown("block", name, _BY_BLOCK)) from None
+
+
+def _unknown(kind: str, name: str, known: dict[str, Any]) -> str:
+    near = get_close_matches(name.rsplit(".", 1)[-1], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    return f"unknown layer {kind} {name!r}; {hint}"

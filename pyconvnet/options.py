@@ -1,0 +1,100 @@
+"""MATLAB's trailing 'Name', value pairs as Python keywords, with errors that name the function and the nearest name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable)
+
+# Switches of the CUDA and MEX code that saved networks carry in `layer.opts`: name -> how many values follow it.
+IGNORED = {"cudnn": 0, "nocudnn": 0, "verbose": 0, "cudnnworkspacelimit": 1}
+
+
+def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED) -> Callable[[F], F]:
+    """Let a function take its keywords as MATLAB does too: `f(x, 'Stride', 2)`, in any letter case.
+
+    flags    keywords that stand alone in MATLAB, without a value, and mean True
+    ignored  names accepted without effect, with the number of values that follow each
+
+    An unknown name raises ValueError with the nearest known one.
+    """
+
+    def decorate(fn: F) -> F:
+        keywords = {
+            p.name.lower(): p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY
+        }
+        alone = {f.lower() for f in flags}
+        exact = set(keywords.values())
+
+        @functools.wraps(fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for i, a in enumerate(args):
+                if isinstance(a, str):
+                    pairs = read_pairs(fn.__name__, args[i:], keywords, alone, ignored)
+                    return fn(*args[:i], **{**pairs, **_recase(fn.__name__, kwargs, keywords, ignored)})
+            if not exact.issuperset(kwargs):
+                kwargs = _recase(fn.__name__, kwargs, keywords, ignored)
+            return fn(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def read_pairs(
+    fn: str,
+    items: Iterable[Any],
+    keywords: dict[str, str],
+    flags: Iterable[str] = (),
+    ignored: dict[str, int] = IGNORED,
+) -> dict[str, Any]:
+    """['Stride', 2, 'cuDNN'] -> {'stride': 2}. `keywords` maps lower-case names to the real ones."""
+    out: dict[str, Any] = {}
+    items = list(items)
+    i = 0
+    while i < len(items):
+        name = items[i]
+        if not isinstance(name, str):
+            raise TypeError(f"{fn}: expected an option name, got {type(name).__name__}: {name!r}")
+        low = name.lower()
+        if low in ignored and low not in keywords:
+            i += 1 + ignored[low]
+            continue
+        if low not in keywords:
+            raise unknown_option(fn, name, keywords.values())
+        if low in flags:
+            out[keywords[low]] = True
+            i += 1
+            continue
+        if i + 1 == len(items):
+            raise ValueError(f"{fn}: option {name!r} has no value")
+        out[keywords[low]] = items[i + 1]
+        i += 2
+    return out
+
+
+def _recase(fn: str, kwargs: dict[str, Any], keywords: dict[str, str], ignored: dict[str, int]) -> dict[str, Any]:
+    out = {}
+    for name, value in kwargs.items():
+        low = name.lower()
+        if low in keywords:
+            out[keywords[low]] = value
+        elif name in keywords.values():
+            out[name] = value
+        elif low not in ignored:
+            raise unknown_option(fn, name, keywords.values())
+    return out
+
+
+def unknown_option(fn: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for an option that does not exist, with the nearest that does."""
+    known = sorted(known)
+    near = get_close_matches(name.lower(), [k.lower() for k in known], n=1)
+    if near:
+        right = next(k for k in known if k.lower() == near[0])
+        return ValueError(f"{fn}: unknown option {name!r}; did you mean {right!r}?")
+    return ValueError(f"{fn}: unknown option {name!r}; the options are {', '.join(known) or 'none'}")

@@ -1,0 +1,74 @@
+"""MATLAB's struct, and what stands for the values of a file that Python cannot hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Struct(dict):
+    """A MATLAB struct: fields as attributes or items, in the order they were set.
+
+    >>> layer = Struct(type="conv", stride=1)
+    >>> layer.stride = 2
+    >>> layer["stride"]
+    2
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            known = ", ".join(map(str, self)) or "none"
+            raise AttributeError(f"no field {name!r}; fields: {known}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(f"no field {name!r}") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *map(str, self)})
+
+    def __copy__(self) -> Struct:
+        return type(self)(self)
+
+    copy = __copy__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={_brief(v)}' for k, v in self.items())})"
+
+
+class Opaque:
+    """A value of a `.mat` file that only MATLAB can hold: a function handle, or an object of a class.
+
+    It is kept so that the rest of the file loads, is shown by name, and says what it is when it is called.
+    `kind` is "function_handle" or "object", `name` the function's text or the class, `data` what the file holds of it.
+    """
+
+    __slots__ = ("data", "kind", "name")
+
+    def __init__(self, kind: str, name: str, data: Any = None) -> None:
+        self.kind, self.name, self.data = kind, name, data
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            f"this is the MATLAB {self.kind.replace('_', ' ')} {self.name!r} from a .mat file, which cannot be run "
+            "here: replace it by a Python function"
+        )
+
+    def __repr__(self) -> str:
+        return f"Opaque({self.kind} {self.name!r})"
+
+
+def _brief(value: Any) -> str:
+    if hasattr(value, "shape") and getattr(value, "size", 0) > 8:
+        return f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
+    if isinstance(value, list) and len(value) > 4:
+        return f"<list of {len(value)}>"
+    return repr(value)

@@ -1,0 +1,17 @@
+"""Packaging. `compat/` and `models/` stand at the top of the tree, installed as pyconvnet.compat and .models."""
+
+from setuptools import setup
+
+setup(
+    packages=[
+        "pyconvnet",
+        "pyconvnet.kernels",
+        "pyconvnet.kernels.cpu",
+        "pyconvnet.layers",
+        "pyconvnet.ops",
+        "pyconvnet.compat",
+        "pyconvnet.models",
+    ],
+    package_dir={"pyconvnet.compat": "compat", "pyconvnet.models": "models"},
+    package_data={"pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
+)
