@@ -7,6 +7,8 @@ setup(
         "pyconvnet",
         "pyconvnet.kernels",
         "pyconvnet.kernels.cpu",
+        "pyconvnet.kernels.plain",
+        "pyconvnet.dagnn",
         "pyconvnet.layers",
         "pyconvnet.ops",
         "pyconvnet.compat",

@@ -1,4 +1,4 @@
-"""Layer: the base of every layer class, and the registry that finds a class by its SimpleNN type or DagNN block name."""
+"""Layer: the base of every layer class; and the registry, by SimpleNN type and by DagNN block name."""
 
 from __future__ import annotations
 
