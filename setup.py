@@ -9,6 +9,8 @@ setup(
         "pyconvnet.kernels.cpu",
         "pyconvnet.kernels.plain",
         "pyconvnet.dagnn",
+        "pyconvnet.training",
+        "pyconvnet.view",
         "pyconvnet.layers",
         "pyconvnet.ops",
         "pyconvnet.compat",

@@ -32,7 +32,7 @@ _HOME = {
     "compat.imreadjpeg": ["vl_imreadjpeg"],
     "view": ["vl_imarraysc", "vl_imarray"],
     "dagnn": ["DagNN"],
-    "train": ["cnn_train", "cnn_train_dag"],
+    "training": ["cnn_train", "cnn_train_dag"],
     "threads": ["set_num_threads", "num_threads"],
     "precision": ["set_precision"],
 }

@@ -42,6 +42,8 @@ class Layer:
     simplenn_names   SimpleNN field -> property, where the names differ ({'pool': 'poolSize'})
     simplenn_inputs  fields of a SimpleNN record that are further inputs of forward (('class',) for a loss)
     transient        properties that are not saved
+    averaged         positions of parameters that training sets to a running average of what backward returns for them
+                     (the moments of batch normalization), instead of descending along it
     """
 
     simplenn: ClassVar[str | tuple[str, ...]] = ()
@@ -49,9 +51,10 @@ class Layer:
     simplenn_names: ClassVar[dict[str, str]] = {}
     simplenn_inputs: ClassVar[tuple[str, ...]] = ()
     transient: ClassVar[tuple[str, ...]] = ()
+    averaged: ClassVar[tuple[int, ...]] = ()
 
     _reserved: ClassVar[frozenset[str]] = frozenset(
-        ["simplenn", "simplenn_fields", "simplenn_names", "simplenn_inputs", "transient", "aux", "net", "layerIndex"]
+        "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged aux net layerIndex".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
 
