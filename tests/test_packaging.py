@@ -1,0 +1,55 @@
+"""What keeps the unusual layout safe: compat/ and models/ at the top of the tree, installed inside pyconvnet."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def declared_packages():
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    call = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "setup")
+    return {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+
+
+def test_setup_lists_every_package_folder():
+    declared = set(declared_packages()["packages"])
+    found = {"pyconvnet"}
+    for top, name in (("pyconvnet", "pyconvnet"), ("compat", "pyconvnet.compat"), ("models", "pyconvnet.models")):
+        for init in (ROOT / top).rglob("__init__.py"):
+            inner = init.parent.relative_to(ROOT / top).parts
+            found.add(".".join((name, *inner)))
+    assert declared == found
+
+
+@pytest.mark.parametrize("name", ["compat", "models"])
+def test_a_top_level_folder_refuses_to_be_imported_under_its_bare_name(name):
+    done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"pyconvnet.{name}" in done.stderr.splitlines()[-1]
+
+
+def test_importing_pyconvnet_imports_numpy_and_no_other_library():
+    code = "import sys, pyconvnet; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "numpy" in loaded
+    assert not loaded & {"scipy", "numba", "h5py", "matplotlib", "PIL", "tqdm", "torch", "onnx", "llvmlite"}
+
+
+def test_every_public_name_is_there():
+    import pyconvnet
+
+    for name in pyconvnet.__all__:
+        assert getattr(pyconvnet, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import pyconvnet
+
+    with pytest.raises(AttributeError, match="vl_nnconf"):
+        _ = pyconvnet.vl_nnconf
