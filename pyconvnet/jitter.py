@@ -1,0 +1,162 @@
+"""Jitter: random changes of training images, composable and seeded.
+
+A jitter is a function `jitter(images, rng) -> images` on H x W x C x N arrays: every image is changed on its own, size
+and element type stay, and the same generator gives the same images. `compose` chains them; a getBatch uses one so:
+
+    change = jitter.compose(jitter.translate(2), jitter.mirror(), jitter.noise(0.02))
+
+    def getBatch(imdb, batch):
+        images = imdb["images"]["data"][:, :, :, batch]
+        return change(images), imdb["images"]["labels"][batch]
+
+Without `rng` the library's generator is used, which cnn_train seeds at each epoch. With prefetch=True getBatch runs in
+another thread: give it a generator of its own.
+
+Sources: Simard, Steinkraus, Platt 2003 (translation, warping); the MatConvNet practical (context jitter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pyconvnet import rng as library_rng
+
+Jitter = Callable[..., np.ndarray]
+
+
+def compose(*steps: Jitter) -> Jitter:
+    """One jitter that applies the steps in order."""
+
+    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        rng = library_rng.generator() if rng is None else rng
+        for step in steps:
+            images = step(images, rng)
+        return images
+
+    return change
+
+
+def translate(pixels: float, fill: float | None = None) -> Jitter:
+    """Shift by up to `pixels` whole pixels in each direction; what comes in is `fill`, or repeats the border."""
+    reach = int(pixels)
+
+    def change(images, rng=None):
+        rng = library_rng.generator() if rng is None else rng
+        h, w = images.shape[:2]
+        out = np.empty_like(images)
+        shifts = rng.integers(-reach, reach + 1, (images.shape[3], 2))
+        for n, (dy, dx) in enumerate(shifts):
+            rows, cols = np.arange(h) - dy, np.arange(w) - dx
+            out[..., n] = images[np.clip(rows, 0, h - 1)[:, None], np.clip(cols, 0, w - 1), :, n]
+            if fill is not None:
+                out[(rows < 0) | (rows >= h), :, :, n] = fill
+                out[:, (cols < 0) | (cols >= w), :, n] = fill
+        return out
+
+    return change
+
+
+def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
+    """Turn over left to right ('horizontal') or top to bottom ('vertical') with the given probability."""
+    if axis not in ("horizontal", "vertical"):
+        raise ValueError(f"mirror: axis takes 'horizontal' or 'vertical', got {axis!r}")
+
+    def change(images, rng=None):
+        rng = library_rng.generator() if rng is None else rng
+        out = images.copy()
+        turned = rng.random(images.shape[3]) < probability
+        out[..., turned] = out[..., turned][:, ::-1] if axis == "horizontal" else out[..., turned][::-1]
+        return out
+
+    return change
+
+
+def rotate(degrees: float) -> Jitter:
+    """Rotate about the centre by an angle drawn evenly from -degrees to degrees."""
+
+    def matrix(rng):
+        a = np.deg2rad(rng.uniform(-degrees, degrees))
+        return np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+
+    return _affine(matrix)
+
+
+def scale(low: float, high: float) -> Jitter:
+    """Scale about the centre by a factor drawn evenly from low to high (above 1 enlarges)."""
+    if not 0 < low <= high:
+        raise ValueError(f"scale: takes 0 < low <= high, got {low} and {high}")
+    return _affine(lambda rng: np.eye(2) / rng.uniform(low, high))
+
+
+def warp(strength: float, smoothness: float = 4.0) -> Jitter:
+    """Elastic deformation: random shifts of at most `strength` pixels, smoothed by a Gaussian of `smoothness` pixels."""
+
+    def change(images, rng=None):
+        from scipy.ndimage import gaussian_filter, map_coordinates
+
+        rng = library_rng.generator() if rng is None else rng
+        h, w, c, count = images.shape
+        grid = np.mgrid[:h, :w].astype(float)
+        out = np.empty_like(images)
+        for n in range(count):
+            field = np.stack([gaussian_filter(rng.uniform(-1, 1, (h, w)), smoothness) for _ in range(2)])
+            at = grid + field * (strength / max(np.abs(field).max(), 1e-12))
+            for k in range(c):
+                out[:, :, k, n] = map_coordinates(images[:, :, k, n], at, order=1, mode="nearest")
+        return out
+
+    return change
+
+
+def noise(deviation: float) -> Jitter:
+    """Add independent Gaussian noise of this standard deviation to every pixel."""
+
+    def change(images, rng=None):
+        rng = library_rng.generator() if rng is None else rng
+        return images + rng.normal(0, deviation, images.shape).astype(images.dtype)
+
+    return change
+
+
+def context(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Put each image between two others of the batch and cut out a window near the middle one.
+
+    In a sentence a letter has neighbours: a network that was shown single letters only is lost there. The neighbours
+    are drawn from the batch; image, left and right neighbour are overlaid by their darkest pixel, as ink on paper, the
+    neighbours at a distance of about 0.6 to 1 image widths, and the whole is shifted by up to 2 pixels. White is the
+    largest value of the batch.
+    """
+    rng = library_rng.generator() if rng is None else rng
+    h, w, c, count = images.shape
+    white = images.max()
+    out = np.empty_like(images)
+    for n in range(count):
+        page = np.full((h + 4, 3 * w, c), white, images.dtype)
+        left, right = rng.integers(0, count, 2)
+        gaps = np.round(rng.uniform(0.6, 1.0, 2) * w).astype(int)
+        for k, x in ((n, w), (left, w - gaps[0]), (right, w + gaps[1])):
+            part = page[2 : 2 + h, x : x + w]
+            np.minimum(part, images[..., k], out=part)
+        dy, dx = rng.integers(-2, 3, 2)
+        out[..., n] = page[2 + dy : 2 + dy + h, w + dx : 2 * w + dx]
+    return out
+
+
+def _affine(matrix: Callable[[np.random.Generator], np.ndarray]) -> Jitter:
+    def change(images, rng=None):
+        from scipy.ndimage import affine_transform
+
+        rng = library_rng.generator() if rng is None else rng
+        out = np.empty_like(images)
+        centre = (np.array(images.shape[:2]) - 1) / 2
+        for n in range(images.shape[3]):
+            m = matrix(rng)
+            for k in range(images.shape[2]):
+                out[:, :, k, n] = affine_transform(
+                    images[:, :, k, n], m, offset=centre - m @ centre, order=1, mode="nearest"
+                )
+        return out
+
+    return change

@@ -1,0 +1,91 @@
+"""Solvers of cnn_train: how a gradient becomes a step.
+
+A solver is a function `solver(w, state, grad, opts, lr) -> (w, state)`: the weights, what the solver remembers of them
+(0 at first), their gradient (mean over the batch, weight decay included), its options and the learning rate.
+Called without arguments it returns its default options. Any function of this form can be given to cnn_train as
+`solver=`; it must not change its arguments in place.
+
+Source: MatConvNet manual, "Solvers"; the papers are named at each function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.records import Struct
+
+Solver = Callable[..., Any]
+
+
+def adagrad(w=None, state=None, grad=None, opts=None, lr=None):
+    """AdaGrad (Duchi, Hazan, Singer 2011). Options: epsilon 1e-10; rho 1, below 1 the sum of squares fades.
+
+    s <- rho s + g^2        w <- w - lr g / (sqrt(s) + epsilon)
+    """
+    if w is None:
+        return Struct(epsilon=1e-10, rho=1.0)
+    state = state * _as(w, opts["rho"]) + grad * grad
+    return w - _as(w, lr) * grad / (np.sqrt(state) + _as(w, opts["epsilon"])), state
+
+
+def rmsprop(w=None, state=None, grad=None, opts=None, lr=None):
+    """RMSProp (Tieleman, Hinton 2012). Options: epsilon 1e-8; rho 0.99, the memory of the mean square.
+
+    s <- rho s + (1 - rho) g^2        w <- w - lr g / (sqrt(s) + epsilon)
+    """
+    if w is None:
+        return Struct(epsilon=1e-8, rho=0.99)
+    state = state * _as(w, opts["rho"]) + grad * grad * _as(w, 1 - opts["rho"])
+    return w - _as(w, lr) * grad / (np.sqrt(state) + _as(w, opts["epsilon"])), state
+
+
+def adadelta(w=None, state=None, grad=None, opts=None, lr=None):
+    """AdaDelta (Zeiler 2012), which sets its own rate: `lr` has no effect. Options: epsilon 1e-6, rho 0.9.
+
+    s <- rho s + (1 - rho) g^2    d = -sqrt((q + epsilon) / (s + epsilon)) g    q <- rho q + (1 - rho) d^2    w <- w + d
+    """
+    if w is None:
+        return Struct(epsilon=1e-6, rho=0.9)
+    if not isinstance(state, dict):
+        state = Struct(g_sqr=np.zeros_like(w), delta_sqr=np.zeros_like(w))
+    rho, eps = _as(w, opts["rho"]), _as(w, opts["epsilon"])
+    g_sqr = state["g_sqr"] * rho + grad * grad * (1 - rho)
+    delta = -np.sqrt((state["delta_sqr"] + eps) / (g_sqr + eps)) * grad
+    return w + delta, Struct(g_sqr=g_sqr, delta_sqr=state["delta_sqr"] * rho + delta * delta * (1 - rho))
+
+
+def adam(w=None, state=None, grad=None, opts=None, lr=None):
+    """Adam (Kingma, Ba 2015). Options: beta1 0.9, beta2 0.999, eps 1e-8.
+
+    m <- b1 m + (1 - b1) g    v <- b2 v + (1 - b2) g^2    w <- w - lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)
+    """
+    if w is None:
+        return Struct(beta1=0.9, beta2=0.999, eps=1e-8)
+    if not isinstance(state, dict):
+        state = Struct(m=np.zeros_like(w), v=np.zeros_like(w), t=0.0)
+    b1, b2, t = opts["beta1"], opts["beta2"], float(np.asarray(state["t"]).item()) + 1
+    m = state["m"] * _as(w, b1) + grad * _as(w, 1 - b1)
+    v = state["v"] * _as(w, b2) + grad * grad * _as(w, 1 - b2)
+    rate = _as(w, lr * np.sqrt(1 - b2**t) / (1 - b1**t))
+    return w - rate * m / (np.sqrt(v) + _as(w, opts["eps"])), Struct(m=m, v=v, t=t)
+
+
+def sgd(w, state, grad, momentum: float, lr: float, nesterov: bool = False):
+    """The default step: gradient descent with momentum, Nesterov's (Sutskever et al. 2013) on request.
+
+    m <- momentum m - g        w <- w + lr m, or with nesterov: w <- w + lr (momentum m - g)
+    """
+    state = state * _as(w, momentum) - grad
+    step = state * _as(w, momentum) - grad if nesterov else state
+    return w + step * _as(w, lr), state
+
+
+SOLVERS: dict[str, Solver] = {"adam": adam, "adagrad": adagrad, "adadelta": adadelta, "rmsprop": rmsprop}
+
+
+def _as(w: np.ndarray, value: float) -> np.floating:
+    # numpy 1.26 and 2 differ in how a Python float meets a 0-d array: a scalar of w's own type settles it.
+    return w.dtype.type(value)
