@@ -44,6 +44,10 @@ class Layer:
     transient        properties that are not saved
     averaged         positions of parameters that training sets to a running average of what backward returns for them
                      (the moments of batch normalization), instead of descending along it
+    param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
+    backward_uses    what backward reads of the forward pass: "inputs"; "outputs", which it is then given as `inputs`
+                     (a rectifier: only their signs count); "nothing" (then `inputs` holds None). DagNN keeps no more
+    matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one
     """
 
     simplenn: ClassVar[str | tuple[str, ...]] = ()
@@ -52,9 +56,13 @@ class Layer:
     simplenn_inputs: ClassVar[tuple[str, ...]] = ()
     transient: ClassVar[tuple[str, ...]] = ()
     averaged: ClassVar[tuple[int, ...]] = ()
+    param_suffixes: ClassVar[tuple[str, ...]] = ()
+    backward_uses: str = "inputs"
+    matlab_class: str = ""
 
     _reserved: ClassVar[frozenset[str]] = frozenset(
-        "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged aux net layerIndex".split()
+        "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged param_suffixes backward_uses "
+        "matlab_class aux net layerIndex".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
 
@@ -93,6 +101,18 @@ class Layer:
     def backward(self, inputs: list[Any], params: list[Any], derOutputs: list[Any]) -> tuple[list[Any], list[Any]]:
         """Derivatives (derInputs, derParams); None stands for no derivative."""
         raise TypeError(f"{type(self).__name__}.backward is not defined, so no derivative passes through this layer")
+
+    def forwardAdvanced(self, layer: Any) -> None:
+        """Run `layer`, the entry of a DagNN that holds this block: read its inputs in the net, write its outputs.
+
+        Override it for what forward cannot do, such as running where an input is missing; `self.net.vars` and
+        `layer.inputIndexes`, `layer.outputIndexes`, `layer.paramIndexes` give access to everything.
+        """
+        self.net.forwardLayer(layer)
+
+    def backwardAdvanced(self, layer: Any) -> None:
+        """The same for the backward pass: read derivatives of the outputs, add those of inputs and parameters."""
+        self.net.backwardLayer(layer)
 
     # --- sizes ------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class Conv(Filter):
 
     simplenn = "conv"
     simplenn_fields = {"stride": 1, "pad": 0, "dilate": 1, "opts": ()}
+    param_suffixes = ("f", "b")
 
     def getKernelSize(self):
         return tuple(int(s) for s in np.ravel(self.size)[:2])
