@@ -91,7 +91,7 @@ def scale(low: float, high: float) -> Jitter:
 
 
 def warp(strength: float, smoothness: float = 4.0) -> Jitter:
-    """Elastic deformation: random shifts of at most `strength` pixels, smoothed by a Gaussian of `smoothness` pixels."""
+    """Elastic deformation: random shifts up to `strength` pixels, smoothed by a Gaussian of `smoothness` pixels."""
 
     def change(images, rng=None):
         from scipy.ndimage import gaussian_filter, map_coordinates

@@ -1,0 +1,64 @@
+"""net-epoch-N.mat: what is written after each epoch, and where to resume."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.files import load_checkpoint, save
+from pyconvnet.records import Struct
+
+
+def path_of(folder: Path, epoch: int) -> Path:
+    """The checkpoint of an epoch (1-based), as MatConvNet names it."""
+    return folder / f"net-epoch-{epoch}.mat"
+
+
+def write(folder: Path, epoch: int, net: Any, state: Struct, stats: Struct) -> None:
+    """Write net, state and stats; the file is there whole or not at all."""
+    save(path_of(folder, epoch), net, state=state, stats=stats)
+
+
+def last(folder: Path) -> tuple[int, Struct] | None:
+    """(epoch, Struct(net, state, stats)) of the newest checkpoint that can be read; a broken one warns."""
+    found = (re.fullmatch(r"net-epoch-(\d+)\.mat", p.name) for p in folder.glob("net-epoch-*.mat"))
+    for epoch in sorted((int(m[1]) for m in found if m), reverse=True):
+        path = path_of(folder, epoch)
+        try:
+            point = load_checkpoint(path)
+        except (ValueError, OSError) as problem:
+            warnings.warn(f"skipping the checkpoint {path.name}, which cannot be read: {problem}", stacklevel=4)
+            continue
+        return epoch, point
+    return None
+
+
+def solver_state(saved: Any, like: list[Any]) -> list[Any]:
+    """What solvers remember, as a file has it, in the shapes of the weights `like` (nested as they are).
+
+    MATLAB drops trailing dimensions of 1, and calls it `momentum` in the releases before beta23.
+    """
+    if isinstance(saved, dict):
+        saved = saved.get("solverState", saved.get("momentum"))
+    saved = list(saved) if isinstance(saved, (list, tuple)) else []
+    return [_shaped(saved[i] if i < len(saved) else 0.0, w) for i, w in enumerate(like)]
+
+
+def _shaped(value: Any, like: Any) -> Any:
+    if isinstance(like, list):
+        value = list(value) if isinstance(value, (list, tuple)) else []
+        return [_shaped(value[i] if i < len(value) else 0.0, w) for i, w in enumerate(like)]
+    if isinstance(value, dict):
+        return Struct({k: _shaped(v, like) for k, v in value.items()})
+    a = np.asarray(value)
+    if a.size == 1 and like.size != 1:
+        return a.item()
+    if a.size == 0:
+        return 0.0
+    if a.size != like.size:
+        raise ValueError(f"the solver state in the checkpoint has {a.shape} where the weights have {like.shape}")
+    return a.reshape(like.shape, order="F").astype(like.dtype) if a.size > 1 else a.reshape(like.shape)

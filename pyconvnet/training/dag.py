@@ -1,0 +1,99 @@
+"""cnn_train_dag: training of a DagNN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.layers import Loss
+from pyconvnet.records import Struct
+from pyconvnet.training import labels as class_labels
+from pyconvnet.training.loop import Parameter, train
+from pyconvnet.training.options import DAGNN, read_options
+
+
+def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Struct]:
+    """Train a DagNN: cnn_train_dag(net, imdb, getBatch, derOutputs={"objective": 1}, ...) -> (net, stats).
+
+    net       is trained in place, as MATLAB's handle is, and returned (after resuming: the one from the checkpoint)
+    getBatch  getBatch(imdb, batch) -> {"input": images, "label": labels}, or MATLAB's
+              ['input', images, 'label', labels]
+    stats     stats["train"][epoch] has "num", "time" and the running average of each Loss by its output's name
+
+    Options: those of cnn_train except backPropDepth, errorFunction and errorLabels; and
+      derOutputs {"objective": 1}: the outputs to descend, each with its weight
+      extractStatsFn(stats, net) -> stats: what to report instead of the losses' averages.
+    """
+    opts = read_options("cnn_train_dag", DAGNN, args, options)
+    if isinstance(opts["derOutputs"], (list, tuple)):
+        flat = list(opts["derOutputs"])
+        opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
+    return train("cnn_train_dag", DagTrainee(net, imdb, opts), imdb, getBatch, opts)
+
+
+class DagTrainee:
+    """A DagNN under training."""
+
+    def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
+        self.net, self.opts, self.known = net, opts, class_labels.of_imdb(imdb)
+
+    def start_set(self) -> None:
+        self.net.reset()
+
+    def evaluate(self, batch: Any, train: bool, first: bool, last: bool) -> None:
+        net = self.net
+        net.conserveMemory = self.opts["conserveMemory"]
+        if train:
+            net.mode = "normal"
+            net.accumulateParamDers = not first
+            net.eval(batch, self.opts["derOutputs"], holdOn=not last)
+        else:
+            net.mode = "test"
+            net.eval(batch)
+
+    def statistics(self, num: int) -> Struct:
+        if self.opts["extractStatsFn"] is not None:
+            return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
+        return Struct(
+            {
+                layer.outputs[0]: float(layer.block.average)
+                for layer in self.net.layers
+                if isinstance(layer.block, Loss) and not layer.block.ignoreAverage
+            }
+        )
+
+    def parameters(self) -> Iterator[Parameter]:
+        for i, p in enumerate(self.net.params):
+            if p.der is None:
+                continue
+            if p.trainMethod not in ("gradient", "average"):
+                raise ValueError(f"cnn_train_dag: parameter {p.name!r} has trainMethod {p.trainMethod!r}")
+            yield Parameter(
+                (i,),
+                p.value,
+                p.der,
+                float(np.asarray(p.learningRate).item()),
+                float(np.asarray(p.weightDecay).item()),
+                p.trainMethod,
+                lambda value, p=p: setattr(p, "value", value),
+                p.fanout,
+            )
+
+    def weights(self) -> list[Any]:
+        return [np.asarray(p.value) for p in self.net.params]
+
+    def check(self, batch: Any) -> None:
+        """Labels of a graph have no fixed place: each loss checks its own."""
+
+    def blame(self) -> str:
+        for p in self.net.params:
+            if not np.all(np.isfinite(p.value)):
+                return f"parameter {p.name!r} is not finite"
+        for layer in self.net.layers:
+            for name in layer.outputs:
+                value = self.net.vars[name].value
+                if value is not None and not np.all(np.isfinite(value)):
+                    return f"variable {name!r}, an output of layer {layer.name!r}, is not finite"
+        return "every variable still held is finite"

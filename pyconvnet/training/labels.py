@@ -1,0 +1,100 @@
+"""Class labels of a batch: errors of predictions against them, and what is plainly wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor, size_text
+from pyconvnet.records import Struct
+
+
+def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
+    """(top-1, top-5) errors summed over the batch; label 0 is not counted, a second channel of labels weights each.
+
+    The predictions are the input of the loss, H x W x C x N; among equal scores the first class wins.
+    """
+    scores = res[-2].x
+    labels, weight = _spread(labels, scores)
+    at = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
+    own = np.take_along_axis(scores, at, axis=2)
+    ahead = np.arange(scores.shape[2])[:, None] < at
+    rank = (scores > own).sum(axis=2, keepdims=True) + ((scores == own) & ahead).sum(axis=2, keepdims=True)
+    missed = (labels != at + 1) | ~np.isfinite(own)
+    within = min(5, scores.shape[2])
+    return np.array([(weight * (missed | (rank >= k))).sum(dtype=float) for k in (1, within)])
+
+
+def binary(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
+    """Predictions whose sign is not that of their label (-1, 1), counted over the batch."""
+    scores = res[-2].x
+    labels = np.asarray(labels)
+    if labels.size == scores.shape[3]:
+        labels = labels.reshape(1, 1, 1, -1)
+    return np.array([np.count_nonzero(scores * labels < 0)], float)
+
+
+def none(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
+    """No errors."""
+    return np.zeros(0)
+
+
+ERRORS = {
+    "multiclass": (multiclass, ("top1err", "top5err")),
+    "binary": (binary, ("binerr",)),
+    "none": (none, ()),
+}
+
+
+def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.asarray(labels)
+    if labels.size == scores.shape[3]:
+        labels = labels.reshape(1, 1, 1, -1)
+    labels = labels[(...,) + (None,) * (4 - labels.ndim)]
+    weight = (labels[:, :, :1] > 0).astype(float)
+    if labels.shape[2] == 2:
+        weight = weight * labels[:, :, 1:2]
+    return labels[:, :, :1], weight
+
+
+def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = None) -> None:
+    """Refuse class labels of a batch that cannot be right, saying what to do.
+
+    classes  number of classes the network tells apart
+    known    labels of the whole data set, if the imdb has them: more to judge by than one batch
+    """
+    a = np.asarray(labels)
+    count = as_tensor(fn, "images", images).shape[3]
+    if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
+        raise ValueError(
+            f"{fn}: getBatch gave {count} images and {a.size} labels ({size_text(a.shape)}); each image takes one "
+            "label, or a map of labels H x W x 1 x N"
+        )
+    for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
+        if values is None or values.size == 0 or values.dtype.kind not in "iufb":
+            continue
+        values = values[:, :, :1] if values.ndim == 4 else values
+        low, high = values.min(), values.max()
+        if not np.isfinite(low) or not np.isfinite(high) or np.any(values != np.floor(values)) or low < 0:
+            raise ValueError(
+                f"{fn}: labels of {where} must be whole numbers from 1 to {classes} (0: ignore); got {low:g}"
+            )
+        if high > classes:
+            raise ValueError(
+                f"{fn}: labels of {where} go up to {high:g}, but the network has {classes} classes: give the last "
+                f"layer with weights {high:g} filters, or correct the labels"
+            )
+        if where != "the batch" and low == 0 and high == classes - 1:
+            raise ValueError(
+                f"{fn}: labels of {where} run from 0 to {high:g} for {classes} classes: they seem to be 0-based. "
+                "Labels count from 1, and 0 means 'ignore': add 1 to them (or checkLabels=False if this is meant)"
+            )
+
+
+def of_imdb(imdb: Any) -> Any:
+    """images.labels or images.label of an imdb, or None."""
+    images = imdb.get("images") if isinstance(imdb, dict) else None
+    if not isinstance(images, (dict, Struct)):
+        return None
+    return images.get("labels", images.get("label"))

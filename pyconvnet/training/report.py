@@ -1,0 +1,115 @@
+"""What training tells: console lines or a progress bar, curves in net-train.pdf, statistics as text."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.records import Struct
+
+_COUNTS = ("num", "time")
+
+
+def say(opts: Struct, text: str) -> None:
+    """Print a line unless verbose=False."""
+    if opts["verbose"]:
+        print(text, flush=True)
+
+
+class Bar:
+    """One line per batch as MatConvNet prints it, or with progress=True a tqdm bar per pass."""
+
+    def __init__(self, opts: Struct, name: str, epoch: int, total: int) -> None:
+        self.head, self.total, self.done = f"{name}: epoch {epoch:02d}", total, 0
+        self.lines, self.bar = opts["verbose"] and not opts["progress"], None
+        if opts["progress"] and total:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise ImportError("progress=True needs tqdm: pip install 'pyconvnet[progress]'") from None
+            self.bar = tqdm(total=total, desc=self.head, unit="batch")
+
+    def update(self, stats: Struct, average: float, current: float) -> None:
+        """Show the statistics so far, and the speed in images per second."""
+        self.done += 1
+        shown = " ".join(f"{k}: {float(stats[k]):.3f}" for k in sorted(stats) if k not in _COUNTS)
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"{average:.1f} Hz {shown}", refresh=False)
+            self.bar.update()
+        elif self.lines:
+            print(
+                f"{self.head}: {self.done:3d}/{self.total:3d}: {average:.1f} ({current:.1f}) Hz {shown}".rstrip(),
+                flush=True,
+            )
+
+    def close(self) -> None:
+        """End the bar, if there is one."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+def epochs(saved: Any, empty: Struct) -> Struct:
+    """Statistics of a checkpoint as lists of one Struct per epoch, numbers as Python's; sets it lacks start empty."""
+    out = Struct(empty)
+    for name, rows in (saved or {}).items():
+        rows = [rows] if isinstance(rows, dict) else list(rows)
+        out[name] = [Struct({k: _plain(v) for k, v in row.items()}) for row in rows]
+    return out
+
+
+def _plain(value: Any) -> Any:
+    a = np.asarray(value)
+    return a.item() if a.size == 1 and a.dtype.kind in "biuf" else value
+
+
+def quantities(stats: Struct) -> list[str]:
+    """Names of what was measured (objective, errors), sorted."""
+    return sorted({k for rows in stats.values() for row in rows for k in row if k not in _COUNTS})
+
+
+def table(stats: Struct) -> str:
+    """The statistics as text: a row per epoch, a column per quantity and set."""
+    columns = [(q, s) for q in quantities(stats) for s in stats if any(q in row for row in stats[s])]
+    head = ["epoch"] + [f"{s} {q}" for q, s in columns]
+    count = max((len(rows) for rows in stats.values()), default=0)
+    body = []
+    for e in range(count):
+        cells = [stats[s][e].get(q) if e < len(stats[s]) else None for q, s in columns]
+        body.append([str(e + 1)] + ["" if c is None else f"{float(c):.4f}" for c in cells])
+    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in [head, *body])
+
+
+def plot(stats: Struct, path: Path) -> None:
+    """Curves of every quantity over the epochs, one axes each, into a PDF; without matplotlib nothing is written."""
+    try:
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    names = quantities(stats)
+    if not names:
+        return
+    figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
+    FigureCanvasPdf(figure)
+    for ax, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
+        for part, rows in stats.items():
+            points = [(e, row[name]) for e, row in enumerate(rows, 1) if name in row]
+            if points:
+                ax.plot(*zip(*points), "o-", label=part, markersize=3)
+        ax.set_xlabel("epoch")
+        ax.set_title(name)
+        ax.grid(True)
+        ax.legend()
+    handle, draft = tempfile.mkstemp(suffix=".pdf", dir=path.parent)
+    os.close(handle)
+    try:
+        figure.savefig(draft)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise

@@ -1,0 +1,166 @@
+"""cnn_train: training of a SimpleNN."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.display import vl_simplenn_display
+from pyconvnet.layers import layer_class
+from pyconvnet.records import Struct
+from pyconvnet.simplenn import SimpleNN, vl_simplenn
+from pyconvnet.training import labels as class_labels
+from pyconvnet.training import report
+from pyconvnet.training.loop import Parameter, train
+from pyconvnet.training.options import SIMPLENN, read_options
+
+
+def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[SimpleNN, Struct]:
+    """Train a SimpleNN by gradient descent: cnn_train(net, imdb, getBatch, batchSize=100, ...) -> (net, stats).
+
+    net       ends in a loss layer; it is not changed, the trained copy is returned
+    imdb      a dict: images.set marks each image 1 (train) or 2 (validate); anything else is for getBatch
+    getBatch  getBatch(imdb, batch) -> (images H x W x C x N, labels); `batch` holds 0-based image indexes
+    stats     stats["train"][epoch]["objective"], ["top1err"], ["top5err"], ["num"], ["time"], likewise stats["val"]
+
+    Options, as keywords or MATLAB's 'name', value pairs, with MatConvNet's defaults:
+      expDir "data/exp" (None writes nothing), continue True (as a keyword: continue_), batchSize 256, numSubBatches 1,
+      train, val (0-based indexes; NaN for none; else by images.set), epochSize inf, prefetch False, numEpochs 300,
+      learningRate 0.001 (or one per epoch), weightDecay 0.0005, momentum 0.9, nesterovUpdate False,
+      solver None (adam, adagrad, adadelta, rmsprop or a function: see pyconvnet.solver), solverOpts,
+      saveSolverState True, randomSeed 0, conserveMemory True, backPropDepth inf, plotStatistics True,
+      plotDiagnostics False, errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums),
+      errorLabels, postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop.
+    Beyond MatConvNet:
+      shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
+      checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch).
+
+    After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
+    written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.
+
+    Step (Krizhevsky et al. 2012; MatConvNet manual, "Training"):
+      m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
+
+    Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
+    finite.
+    """
+    opts = read_options("cnn_train", SIMPLENN, args, options)
+    trainee = SimpleTrainee(net, imdb, opts)
+    if opts["verbose"] and not opts["progress"]:
+        print(vl_simplenn_display(trainee.net, batchSize=opts["batchSize"])[1])
+    return train("cnn_train", trainee, imdb, getBatch, opts)
+
+
+class SimpleTrainee:
+    """A SimpleNN under training."""
+
+    def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
+        from pyconvnet.compat.tidy import vl_simplenn_tidy
+
+        self.opts, self.known = opts, class_labels.of_imdb(imdb)
+        self.net = vl_simplenn_tidy(copy.deepcopy(net))
+        if len(self.net.layers) < 2:
+            raise ValueError(
+                f"cnn_train: the network has {len(self.net.layers)} layers; it takes at least 2, a loss last"
+            )
+        self.net.layers[-2].precious = True
+        for layer in self.net.layers:
+            count = len(layer.get("weights") or ())
+            for rate in ("learningRate", "weightDecay"):
+                if np.size(layer.get(rate, ())) == 0:
+                    layer[rate] = np.ones((1, count))
+        error, names = opts["errorFunction"], tuple(opts["errorLabels"] or ())
+        if isinstance(error, str):
+            if error not in class_labels.ERRORS:
+                known = ", ".join(class_labels.ERRORS)
+                raise ValueError(f"cnn_train: unknown errorFunction {error!r}; there are {known}, or give a function")
+            error, usual = class_labels.ERRORS[error]
+            names = names or usual
+        self.error, self.names = error, names
+        self.res: Any = None
+        self.start_set()
+
+    def start_set(self) -> None:
+        self.sums: Any = 0.0
+
+    def evaluate(self, batch: Any, train: bool, first: bool, last: bool) -> None:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise TypeError(f"cnn_train: getBatch must return (images, labels), got {type(batch).__name__}")
+        images, labels = batch
+        self.batch = images
+        self.net.layers[-1]["class"] = labels
+        self.res = vl_simplenn(
+            self.net,
+            images,
+            np.ones((1, 1, 1, 1), images.dtype) if train else None,
+            self.res if train and not first else None,
+            mode="normal" if train else "test",
+            accumulate=not first,
+            conserveMemory=self.opts["conserveMemory"],
+            backPropDepth=self.opts["backPropDepth"],
+        )
+        errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
+        self.sums = self.sums + np.array([np.sum(self.res[-1].x, dtype=float), *errors])
+
+    def statistics(self, num: int) -> Struct:
+        mean = self.sums / num
+        if len(self.names) > mean.size - 1:
+            raise ValueError(
+                f"cnn_train: errorLabels names {len(self.names)} errors, the function gave {mean.size - 1}"
+            )
+        return Struct(zip(("objective", *self.names), map(float, mean)))
+
+    def parameters(self) -> Iterator[Parameter]:
+        for i in reversed(range(len(self.net.layers))):
+            layer, ders = self.net.layers[i], self.res[i].dzdw
+            if not ders:
+                continue
+            averaged = layer_class(layer.type).averaged
+            rates, decays = np.ravel(layer.learningRate), np.ravel(layer.weightDecay)
+            for j in reversed(range(len(ders))):
+                if ders[j] is None or np.size(ders[j]) == 0:
+                    continue
+                weights = layer.weights
+                yield Parameter(
+                    (i, j),
+                    weights[j],
+                    ders[j],
+                    float(rates[j]) if j < rates.size else 1.0,
+                    float(decays[j]) if j < decays.size else 1.0,
+                    "average" if j in averaged else "gradient",
+                    lambda value, weights=weights, j=j: weights.__setitem__(j, value),
+                )
+
+    def weights(self) -> list[Any]:
+        return [[np.asarray(w) for w in layer.get("weights") or ()] for layer in self.net.layers]
+
+    def check(self, batch: Any) -> None:
+        if self.error is not class_labels.multiclass or not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            return
+        size = tuple(batch[0].shape) + (1,) * (4 - batch[0].ndim)
+        for layer in self.net.layers[:-1]:
+            size = layer_class(layer.type).from_record(layer).getOutputSizes([size])[0]
+        class_labels.check("cnn_train", batch[1], batch[0], int(size[2]), self.known)
+
+    def blame(self) -> str:
+        for i, layer in enumerate(self.net.layers):
+            if not all(np.all(np.isfinite(w)) for w in layer.get("weights") or ()):
+                return f"weights of layer {i} {layer.get('name', '')!r} ({layer.type}) are not finite"
+        if not np.all(np.isfinite(self.batch)):
+            return "the images of the batch are not finite"
+        with np.errstate(all="ignore"):
+            res = vl_simplenn(self.net, self.batch, mode="test")
+        for i, layer in enumerate(self.net.layers):
+            if not np.all(np.isfinite(res[i + 1].x)):
+                return (
+                    f"the first value that is not finite came out of layer {i} {layer.get('name', '')!r} ({layer.type})"
+                )
+        return "every layer's output is finite in test mode"
+
+
+def stats_table(stats: Struct) -> str:
+    """The statistics that cnn_train returns as text, a row per epoch."""
+    return report.table(stats)

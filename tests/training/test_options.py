@@ -1,0 +1,70 @@
+"""Options of cnn_train: MATLAB's names and defaults, and what is refused before anything runs."""
+
+import numpy as np
+import pytest
+
+from pyconvnet.solver import adam
+from pyconvnet.training.options import SIMPLENN, image_sets, read_options
+
+
+def read(*args, **given):
+    return read_options("cnn_train", SIMPLENN, args, given)
+
+
+def test_defaults_are_matconvnets():
+    o = read()
+    assert (o.batchSize, o.numEpochs, o.learningRate, o.weightDecay, o.momentum) == (256, 300, [0.001], 0.0005, 0.9)
+    assert o["continue"] is True and o.solver is None and str(o.expDir) == "data/exp"
+
+
+def test_pairs_keywords_and_matlab_arrays_are_taken():
+    o = read("BatchSize", np.array([[12.0]]), "continue", np.uint8(0), learningRate=np.array([[0.1, 0.2]]), numepochs=3)
+    assert (o.batchSize, o["continue"], o.learningRate, o.numEpochs) == (12, False, [0.1, 0.2], 3)
+    assert read(continue_=False)["continue"] is False
+
+
+def test_a_solver_is_a_function_or_its_name_and_its_options_are_checked():
+    assert read(solver="adam").solver is adam
+    assert read(solver="solver.adam").solverOpts == adam()
+    assert read(solver=adam, solverOpts={"beta1": 0.5}).solverOpts.beta1 == 0.5
+    with pytest.raises(ValueError, match="solverOpts has no 'beta3'; the solver takes beta1, beta2, eps"):
+        read(solver=adam, solverOpts={"beta3": 0.5})
+    with pytest.raises(ValueError, match="unknown solver 'sdg'"):
+        read(solver="sdg")
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"batchSize": 0}, "batchSize takes a whole number from 1 up, got 0"),
+        ({"learningRate": -1}, "learningRate takes one number, or one per epoch, from 0 up; got -1"),
+        ({"gpus": [1]}, "no GPU backend yet"),
+        ({"batchsise": 3}, "unknown option 'batchsise'; did you mean 'batchSize'"),
+        ({"momentum": "much"}, "momentum takes a number from 0 up, got 'much'"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        read(**given)
+
+
+def sets(imdb=None, **given):
+    return image_sets("cnn_train", imdb or {"images": {"set": np.array([1, 1, 2, 3])}}, read(**given))
+
+
+def test_images_set_marks_training_and_validation():
+    s = sets()
+    assert s["train"].tolist() == [0, 1] and s["val"].tolist() == [2]
+
+
+def test_index_lists_masks_and_nan_override_it():
+    s = sets(train=[3, 0], val=np.nan, evalSets={"test": [3]})
+    assert s["train"].tolist() == [3, 0] and s["val"].size == 0 and s["test"].tolist() == [3]
+    assert sets(train=np.array([True, False, False, True]))["train"].tolist() == [0, 3]
+
+
+def test_indexes_out_of_range_are_refused():
+    with pytest.raises(ValueError, match=r"train takes 0-based image indexes below 4, got 1\.\.4"):
+        sets(train=[1, 2, 3, 4])
+    with pytest.raises(ValueError, match=r"no images\.set"):
+        sets(imdb={"images": {}})

@@ -1,0 +1,45 @@
+"""Each solver follows its formula, keeps the element type, and does not touch its arguments."""
+
+import numpy as np
+import pytest
+
+from pyconvnet import solver
+
+ALL = {name: lambda w, s, g, f=f: f(w, s, g, f(), 0.1) for name, f in solver.SOLVERS.items()}
+ALL["sgd"] = lambda w, s, g: solver.sgd(w, s, g, 0.9, 0.1)
+ALL["nesterov"] = lambda w, s, g: solver.sgd(w, s, g, 0.9, 0.1, nesterov=True)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_type_stays_and_arguments_are_not_touched(name, dtype):
+    w, g, state = np.arange(6, dtype=dtype).reshape(2, 3), np.full((2, 3), 0.5, dtype), 0.0
+    for _ in range(3):
+        before = w.copy()
+        new, state = ALL[name](w, state, g)
+        assert np.array_equal(w, before) and np.all(g == 0.5)
+        assert new.dtype == dtype and new.shape == w.shape
+        for part in state.values() if isinstance(state, dict) else [state]:
+            assert np.ndim(part) == 0 or part.dtype == dtype
+        w = new
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_solver_goes_downhill(name):
+    w, state = np.array([3.0, -2.0]), 0.0
+    start = np.sum(w**2)
+    for _ in range(60):
+        w, state = ALL[name](w, state, 2 * w)
+    assert np.sum(w**2) < start
+
+
+def test_two_steps_of_momentum_by_hand():
+    w, s = solver.sgd(np.array([1.0]), 0.0, np.array([2.0]), momentum=0.5, lr=0.1)
+    assert (w, s) == (pytest.approx(0.8), pytest.approx(-2.0))
+    w, s = solver.sgd(w, s, np.array([1.0]), momentum=0.5, lr=0.1)
+    assert (w, s) == (pytest.approx(0.6), pytest.approx(-2.0))
+
+
+def test_the_first_step_of_adam_has_the_length_of_the_rate():
+    w, state = solver.adam(np.zeros(3), 0.0, np.array([0.1, 5.0, -70.0]), solver.adam(), 0.01)
+    assert np.allclose(w, [-0.01, -0.01, 0.01], rtol=1e-4) and state["t"] == 1
