@@ -1,0 +1,154 @@
+"""Cross-validation: one network per fold, groups kept together, and the predictions of all folds pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.records import Struct
+from pyconvnet.view import measures
+
+
+def fold_of(labels: Any, folds: int = 5, groups: Any = None, stratify: bool = True, seed: int = 0) -> np.ndarray:
+    """The fold 0..folds-1 of each image.
+
+    labels    one class number per image
+    groups    one value per image (a patient, a slide): images of one group share a fold
+    stratify  spread each class evenly: groups are dealt out, largest first, each to the fold where the classes come
+              out most even
+
+    Raises ValueError for fewer images or groups than folds.
+    """
+    labels = np.asarray(labels).ravel()
+    groups = np.arange(labels.size) if groups is None else np.asarray(groups).ravel()
+    if groups.size != labels.size:
+        raise ValueError(f"cross_validate: {labels.size} labels and {groups.size} groups must be as many")
+    names, member = np.unique(groups, return_inverse=True)
+    member = member.ravel()
+    if not 2 <= folds <= names.size:
+        raise ValueError(f"cross_validate: folds takes 2 to the number of groups ({names.size}), got {folds}")
+    classes, coded = np.unique(labels, return_inverse=True)
+    counts = np.zeros((names.size, classes.size))
+    np.add.at(counts, (member, coded.ravel()), 1)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(names.size)
+    chosen = np.empty(names.size, int)
+    if not stratify:
+        chosen[order] = np.arange(names.size) % folds
+        return chosen[member]
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    held = np.zeros((folds, classes.size))
+    share = counts.sum(axis=0) / folds
+    for place, group in enumerate(order):
+        cost = (((held + counts[group] - share) ** 2 - (held - share) ** 2) / np.maximum(share, 1)).sum(axis=1)
+        empty = ~held.any(axis=1)
+        if empty.sum() >= names.size - place:
+            cost[~empty] = np.inf
+        chosen[group] = int(np.argmin(np.round(cost, 9)))
+        held[chosen[group]] += counts[group]
+    return chosen[member]
+
+
+def cross_validate(
+    build: Callable[[], Any],
+    imdb: Any,
+    getBatch: Callable[..., Any],
+    *,
+    folds: int = 5,
+    groups: Any = None,
+    stratify: bool = True,
+    seed: int = 0,
+    expDir: str | Path | None = "data/exp",
+    classes: Sequence[str] | None = None,
+    images: Any = None,
+    train: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Struct:
+    """Train one network per fold and evaluate each on the fold it did not see.
+
+    build     build() -> a new network, ending in a loss (the same for every fold; seed it inside)
+    imdb      with images.labels (or label), one class number per image; images.set is not used
+    getBatch  as for cnn_train
+    groups    one value per image; no group is both in a fold and outside it
+    images    0-based indexes of the images to use; otherwise all
+    train     cnn_train, or cnn_train_dag
+    options   those of cnn_train; each fold keeps its checkpoints in expDir/fold-1, expDir/fold-2 ... and is resumed
+              from there
+
+    Returns Struct(folds, fold, predictions, confusion, classes, summary): `folds` one Struct(stats, net, confusion,
+    accuracy) each; `fold` and `predictions` per image (0 where an image was not used); `confusion` pooled over the
+    folds; `summary` {"accuracy": Struct(mean, deviation), "val objective": ...} over the folds, after the last epoch.
+    """
+    from pyconvnet.training import cnn_train, cnn_train_dag
+    from pyconvnet.training.labels import of_imdb
+
+    labels = of_imdb(imdb)
+    if labels is None or (np.ndim(labels) == 4 and np.shape(labels)[0] * np.shape(labels)[1] > 1):
+        raise ValueError("cross_validate: imdb.images takes labels (or label), one class number per image")
+    labels = np.asarray(labels).ravel().astype(int)
+    used = np.arange(labels.size) if images is None else np.asarray(images).ravel()
+    own = None if groups is None else np.asarray(groups).ravel()[used]
+    fold = np.full(labels.size, -1)
+    fold[used] = fold_of(labels[used], folds, own, stratify, seed)
+    names = classes or (imdb.get("meta") or {}).get("classes")
+    names = list(names) if isinstance(names, (list, tuple)) else None
+    count = max(labels[used].max(), len(names or ()))
+    predictions = np.zeros(labels.size, int)
+    results = []
+    for k in range(folds):
+        inside, outside = np.flatnonzero(fold == k), np.flatnonzero((fold >= 0) & (fold != k))
+        net = build()
+        fit = train or (cnn_train_dag if hasattr(net, "params") else cnn_train)
+        own_dir = None if expDir is None else Path(expDir) / f"fold-{k + 1}"
+        net, stats = fit(net, imdb, getBatch, **{**options, "train": outside, "val": inside, "expDir": own_dir})
+        predictions[inside] = predict(net, imdb, getBatch, inside, int(options.get("batchSize", 256)))
+        confusion = measures.confusion_matrix(labels[inside], predictions[inside], count)
+        accuracy = measures.precision_recall(confusion).accuracy
+        results.append(Struct(stats=stats, net=net, confusion=confusion, accuracy=accuracy))
+    values = {"accuracy": [r.accuracy for r in results]}
+    for name in sorted(set(results[0].stats["val"][-1]) - {"num", "time"}) if results[0].stats["val"] else ():
+        values[f"val {name}"] = [float(r.stats["val"][-1][name]) for r in results]
+    return Struct(
+        folds=results,
+        fold=fold + 1,
+        predictions=predictions,
+        confusion=measures.confusion_matrix(labels[used], predictions[used], count),
+        classes=measures.names_of(count, names),
+        summary=Struct(
+            {k: Struct(mean=float(np.mean(v)), deviation=float(np.std(v, ddof=1))) for k, v in values.items()}
+        ),
+    )
+
+
+def _spread(values: list[float]) -> Struct:
+    return Struct(mean=float(np.mean(values)), deviation=float(np.std(values, ddof=1)))
+
+
+def predict(net: Any, imdb: Any, getBatch: Callable[..., Any], images: Any, batchSize: int = 256) -> np.ndarray:
+    """The class (from 1) with the largest score for each image, averaged over positions; a final loss is left out."""
+    from pyconvnet.view.inside import _Model
+
+    images = np.asarray(images).ravel()
+    out = np.zeros(images.size, int)
+    model = _Model(net)
+    for start in range(0, images.size, batchSize):
+        part = images[start : start + batchSize]
+        batch = getBatch(imdb, part)
+        if isinstance(batch, dict):
+            x = batch[model.input]
+        elif isinstance(batch[0], str):
+            x = dict(zip(batch[::2], batch[1::2]))[model.input]
+        else:
+            x = batch[0]
+        out[start : start + part.size] = model.scores(x).mean(axis=(0, 1)).argmax(axis=0) + 1
+    return out
+
+
+def summary_text(result: Struct) -> str:
+    """The outcome of cross_validate as text: a line per fold, mean and deviation, the pooled confusion matrix."""
+    lines = [f"fold {k}: accuracy {r.accuracy:.3f} of {int(r.confusion.sum())}" for k, r in enumerate(result.folds, 1)]
+    lines += [f"{name}: {s.mean:.3f} +- {s.deviation:.3f}" for name, s in result.summary.items()]
+    return "\n".join([*lines, "", measures.confusion_text(result.confusion, result.classes)])

@@ -1,0 +1,282 @@
+"""Looking inside a trained network: filters, responses, what a class score depends on in the image.
+
+Every function takes a SimpleNN or a DagNN, and an image already prepared for it (H x W x C or H x W x C x 1, see
+models.preprocess). A loss at the end is left out. A DagNN must have one input besides labels; its scores are the output
+`score`, or the input of its only loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor
+from pyconvnet.records import Struct
+from pyconvnet.view.imarray import vl_imarraysc
+
+
+def filters(net: Any, layer: int | str = 0, spacing: int = 1) -> np.ndarray:
+    """The filters of a layer as one picture in 0..1, each scaled by itself; RGB where they have three channels.
+
+    layer  position or name of a layer with weights, or of a parameter of a DagNN
+    """
+    f = np.asarray(_weights(net, layer))
+    if f.ndim < 4:
+        f = f[(...,) + (None,) * (4 - f.ndim)]
+    if f.shape[2] != 3:
+        f = f.reshape(f.shape[0], f.shape[1], 1, -1, order="F")
+    return vl_imarraysc(f, spacing=spacing)
+
+
+def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
+    """What a layer gives for an image, H x W x C: feature maps, to be tiled by vl_imarraysc(maps[:, :, None, :]).
+
+    layer  position (0: the first) or name of a layer; for a DagNN a variable's name as well
+    """
+    model = _Model(net)
+    return model.values(_batch(image), layer)[:, :, :, 0]
+
+
+def scores(net: Any, image: np.ndarray) -> np.ndarray:
+    """Scores of the classes for one image, averaged over positions where the network gives a map."""
+    return _Model(net).scores(_batch(image)).mean(axis=(0, 1))[:, 0]
+
+
+def class_gradient(net: Any, image: np.ndarray, label: int) -> np.ndarray:
+    """Derivative of a class score with respect to the image, H x W x C; `label` counts from 1.
+
+    Source: Simonyan, Vedaldi, Zisserman 2014, "Deep inside convolutional networks".
+    """
+    return _Model(net).gradient(_batch(image), label)[0]
+
+
+def add_gradient(
+    net: Any, image: np.ndarray, label: int, step: float = 1.0, iterations: int = 1, limits: tuple | None = None
+) -> Struct:
+    """The image changed towards a class: Struct(image, scores), with its score before each step and at the end.
+
+    image <- image + step g / max|g|, where g is class_gradient: each step changes no value by more than `step`.
+    limits  (low, high) that values are kept within, such as (0, 255) less the average
+    """
+    model, x = _Model(net), _batch(image).copy()
+    course = []
+    for _ in range(iterations):
+        g, score = model.gradient(x, label)
+        course.append(score)
+        x = x + x.dtype.type(step / (np.abs(g).max() or 1.0)) * g[..., None]
+        if limits is not None:
+            x = np.clip(x, *limits).astype(x.dtype)
+    course.append(float(model.scores(x)[:, :, label - 1].mean()))
+    return Struct(image=x[:, :, :, 0], scores=np.array(course))
+
+
+def occlusion_map(
+    net: Any, image: np.ndarray, label: int, window: int = 8, stride: int = 4, fill: float = 0.0, batchSize: int = 32
+) -> np.ndarray:
+    """How much the score of a class falls when a window x window patch is covered by `fill`: one value per position.
+
+    Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark what the class is
+    seen by. Source: Zeiler, Fergus 2014.
+    """
+    model, x = _Model(net), _batch(image)
+    h, w = x.shape[:2]
+    if not 0 < window <= min(h, w) or stride < 1:
+        raise ValueError(f"occlusion_map: window {window}, stride {stride} do not fit an image of {h}x{w}")
+    rows, cols = range(0, h - window + 1, stride), range(0, w - window + 1, stride)
+    whole = model.scores(x)[:, :, label - 1].mean()
+    places = [(r, c) for r in rows for c in cols]
+    out = np.empty(len(places))
+    for start in range(0, len(places), batchSize):
+        part = places[start : start + batchSize]
+        batch = np.repeat(x, len(part), axis=3)
+        for n, (r, c) in enumerate(part):
+            batch[r : r + window, c : c + window, :, n] = fill
+        out[start : start + len(part)] = whole - model.scores(batch)[:, :, label - 1].mean(axis=(0, 1))
+    return out.reshape(len(rows), len(cols))
+
+
+def statistics(net: Any, image: np.ndarray | None = None) -> list[Struct]:
+    """Spread of the weights, and of the activations for an image, layer by layer: to look at when nothing is learnt.
+
+    Each Struct has layer, what ("weights 1", "output"), size, mean, deviation, smallest, largest, zeros (share of exact
+    zeros) and values (all of them, flat).
+    """
+    rows = []
+    for name, what, values in _Model(net).everything(None if image is None else _batch(image)):
+        v = np.ravel(values)
+        if v.size:
+            rows.append(
+                Struct(
+                    layer=name,
+                    what=what,
+                    size=v.size,
+                    mean=float(v.mean(dtype=float)),
+                    deviation=float(v.std(dtype=float)),
+                    smallest=float(v.min()),
+                    largest=float(v.max()),
+                    zeros=float(np.mean(v == 0)),
+                    values=v,
+                )
+            )
+    return rows
+
+
+def statistics_text(rows: list[Struct]) -> str:
+    """The rows of `statistics` as a table."""
+    head = ["layer", "what", "size", "mean", "deviation", "smallest", "largest", "zeros"]
+    body = [
+        [r.layer, r.what, str(r.size)]
+        + [f"{v:.3g}" for v in (r.mean, r.deviation, r.smallest, r.largest)]
+        + [f"{100 * r.zeros:.0f}%"]
+        for r in rows
+    ]
+    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+    cells = [
+        [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in [head, *body]
+    ]
+    return "\n".join("  ".join(row).rstrip() for row in cells)
+
+
+def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarray:
+    """One histogram for each row of `statistics`; returns the axes. Needs matplotlib."""
+    from pyconvnet.view.plots import figure
+
+    columns = min(columns, max(len(rows), 1))
+    axes = figure(-(-len(rows) // columns) or 1, columns, 3.0, 2.2)[1]
+    for ax, row in zip(axes.ravel(), rows):
+        good = row["values"][np.isfinite(row["values"])]
+        ax.hist(good, bins=bins)
+        ax.set_yscale("log")
+        ax.set_title(f"{row.layer} {row.what}", fontsize=8)
+        ax.tick_params(labelsize=7)
+    for ax in axes.ravel()[len(rows) :]:
+        ax.set_visible(False)
+    return axes
+
+
+def _batch(image: np.ndarray) -> np.ndarray:
+    x = as_tensor("view", "image", image)
+    if x.shape[3] != 1:
+        raise ValueError(f"view: takes one image, got a batch of {x.shape[3]}")
+    return x
+
+
+def _weights(net: Any, layer: int | str) -> np.ndarray:
+    if hasattr(net, "params"):
+        if isinstance(layer, str) and layer in [p.name for p in net.params]:
+            return net.params[layer].value
+        found = net.layers[layer]
+        if not found.params:
+            raise ValueError(f"view.filters: layer {layer!r} has no parameters")
+        return net.params[found.params[0]].value
+    record = net.layers[_position(net, layer)]
+    if not record.get("weights"):
+        raise ValueError(f"view.filters: layer {layer!r} ({record['type']}) has no weights")
+    return record["weights"][0]
+
+
+def _position(net: Any, layer: int | str) -> int:
+    if not isinstance(layer, str):
+        return range(len(net.layers))[layer]
+    names = [record.get("name", "") for record in net.layers]
+    if layer not in names:
+        raise ValueError(f"view: no layer {layer!r}; there are {', '.join(names)}")
+    return names.index(layer)
+
+
+class _Model:
+    """The few things asked of a network here, the same for both kinds."""
+
+    def __new__(cls, net: Any):
+        return object.__new__(_Dag if hasattr(net, "params") else _Simple)
+
+
+class _Simple(_Model):
+    def __init__(self, net: Any) -> None:
+        from pyconvnet.layers import layer_class
+
+        self.net = type(net)(net)
+        self.net.layers = list(net.layers)
+        while self.net.layers and layer_class(self.net.layers[-1]["type"]).simplenn_inputs:
+            self.net.layers.pop()
+
+    def run(self, x: np.ndarray, dzdy: np.ndarray | None = None) -> list[Any]:
+        from pyconvnet.simplenn import vl_simplenn
+
+        return vl_simplenn(self.net, x, dzdy, mode="test")
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        return self.run(x)[-1].x
+
+    def values(self, x: np.ndarray, layer: int | str) -> np.ndarray:
+        at = _position(self.net, layer)
+        self.net.layers = self.net.layers[: at + 1]
+        return self.scores(x)
+
+    def gradient(self, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
+        y = self.scores(x)
+        dzdy = _selected(y, label)
+        return self.run(x, dzdy)[0].dzdx[:, :, :, 0], float(y[:, :, label - 1].mean())
+
+    def everything(self, x: np.ndarray | None) -> Iterator[tuple[str, str, np.ndarray]]:
+        res = None if x is None else self.run(x)
+        for i, layer in enumerate(self.net.layers):
+            name = layer.get("name") or f"layer{i + 1}"
+            for j, w in enumerate(layer.get("weights") or (), 1):
+                yield name, f"weights {j}", np.asarray(w)
+            if res is not None:
+                yield name, "output", res[i + 1].x
+
+
+class _Dag(_Model):
+    def __init__(self, net: Any) -> None:
+        from pyconvnet.layers import Loss
+
+        self.net = net.copy()
+        self.net.mode, self.net.conserveMemory = "test", False
+        losses = [layer for layer in self.net.layers if isinstance(layer.block, Loss)]
+        fed = {layer.inputs[0] for layer in losses}
+        labels = {name for layer in losses for name in layer.inputs[1:]}
+        for layer in losses:
+            self.net.removeLayer(layer.name)
+        inputs = [name for name in self.net.getInputs() if name not in labels]
+        outputs = [name for name in self.net.getOutputs() if not fed or name in fed]
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ValueError(f"view: takes a graph of one input and one output, got {inputs} and {outputs}")
+        self.input, self.output = inputs[0], outputs[0]
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        self.net.eval({self.input: x})
+        return self.net.vars[self.output].value
+
+    def values(self, x: np.ndarray, layer: int | str) -> np.ndarray:
+        self.scores(x)
+        names = [v.name for v in self.net.vars]
+        if not (isinstance(layer, str) and layer in names):
+            layer = self.net.layers[layer].outputs[0]
+        return self.net.vars[layer].value
+
+    def gradient(self, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
+        y = self.scores(x)
+        self.net.vars[self.input].precious = True
+        self.net.eval({self.input: x}, {self.output: _selected(y, label)})
+        return self.net.vars[self.input].der[:, :, :, 0], float(y[:, :, label - 1].mean())
+
+    def everything(self, x: np.ndarray | None) -> Iterator[tuple[str, str, np.ndarray]]:
+        if x is not None:
+            self.scores(x)
+        for layer in self.net.layers:
+            for j, name in enumerate(layer.params, 1):
+                yield layer.name, f"weights {j}", np.asarray(self.net.params[name].value)
+            for name in layer.outputs if x is not None else ():
+                yield layer.name, "output", self.net.vars[name].value
+
+
+def _selected(y: np.ndarray, label: int) -> np.ndarray:
+    if not 1 <= label <= y.shape[2]:
+        raise ValueError(f"view: class {label} of {y.shape[2]}; classes count from 1")
+    dzdy = np.zeros_like(y)
+    dzdy[:, :, label - 1] = 1 / (y.shape[0] * y.shape[1])
+    return dzdy
