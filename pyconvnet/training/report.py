@@ -71,8 +71,8 @@ def quantities(stats: Struct) -> list[str]:
     return sorted({k for rows in stats.values() for row in rows for k in row if k not in _COUNTS})
 
 
-def table(stats: Struct) -> str:
-    """The statistics as text: a row per epoch, a column per quantity and set."""
+def rows(stats: Struct) -> list[list[str]]:
+    """The statistics as cells: a heading, then a row per epoch; a column per quantity and set."""
     columns = [(q, s) for q in quantities(stats) for s in stats if any(q in row for row in stats[s])]
     head = ["epoch"] + [f"{s} {q}" for q, s in columns]
     count = max((len(rows) for rows in stats.values()), default=0)
@@ -80,8 +80,14 @@ def table(stats: Struct) -> str:
     for e in range(count):
         cells = [stats[s][e].get(q) if e < len(stats[s]) else None for q, s in columns]
         body.append([str(e + 1)] + ["" if c is None else f"{float(c):.4f}" for c in cells])
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in [head, *body])
+    return [head, *body]
+
+
+def table(stats: Struct) -> str:
+    """The statistics as text."""
+    cells = rows(stats)
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells)
 
 
 def plot(stats: Struct, path: Path) -> None:

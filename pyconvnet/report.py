@@ -1,0 +1,181 @@
+"""One self-contained HTML page about an experiment: nothing is loaded from anywhere when it is opened."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.records import Struct
+from pyconvnet.training import checkpoints, journal
+from pyconvnet.training import report as statistics
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
+pre { overflow-x: auto; background: #f7f7f7; padding: .8rem; font-size: 12px; line-height: 1.35; }
+table { border-collapse: collapse; font-size: 13px; } td, th { padding: .15rem .8rem; border-bottom: 1px solid #eee; }
+td { text-align: right; } td:first-child, th:first-child { text-align: left; }
+svg, img { max-width: 100%; height: auto; }
+img.filters { image-rendering: pixelated; width: 30rem; }
+"""
+
+
+def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None = None) -> Path:
+    """Write the page about the training in `expDir` (default: expDir/report.html) and return its path.
+
+    It shows the network's table, the curves and statistics, the confusion matrices of the last epoch, the filters of
+    the first layer, the settings and versions. A folder of cross_validate is shown with all its folds and the pooled
+    matrix. Needs matplotlib and Pillow. Raises ValueError where the folder holds no checkpoint.
+    """
+    folder = Path(expDir)
+    if not folder.is_dir():
+        raise ValueError(f"report: {folder} is no folder; it takes the expDir of a training")
+    parts = [_title(folder)]
+    folds = sorted((p for p in folder.glob("fold-*") if p.is_dir()), key=lambda p: int(re.sub(r"\D", "", p.name) or 0))
+    own = checkpoints.last(folder)
+    if own is None and not folds:
+        raise ValueError(f"report: {folder} holds no net-epoch-N.mat and no fold-N folders")
+    if own is not None:
+        parts += _training(folder, own)
+    if folds:
+        pooled = journal.read(folder)
+        if pooled.get("confusion"):
+            parts.append(_section("Cross-validation", _lines(pooled.get("summary"))))
+            parts += _confusions(pooled)
+        for k, fold in enumerate(folds):
+            point = checkpoints.last(fold)
+            if point is not None:
+                parts.append(f"<h2>{html.escape(fold.name)}</h2>")
+                parts += _training(fold, point, network=k == 0)
+    target = folder / "report.html" if path is None else Path(path)
+    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(folder.name)}</title>"
+    _write(target, f"{page}<style>{_STYLE}</style>{''.join(parts)}</html>\n")
+    return target
+
+
+def _title(folder: Path) -> str:
+    return f"<h1>{html.escape(folder.resolve().name)}</h1>"
+
+
+def _training(folder: Path, point: tuple[int, Struct], network: bool = True) -> list[str]:
+    epoch, saved = point
+    stats = statistics.epochs(saved.get("stats"), Struct())
+    parts = [f"<p>{epoch} epochs.</p>"]
+    if network:
+        parts.append(_section("Network", _network(saved["net"])))
+    if statistics.quantities(stats):
+        parts.append(_section("Training", _curves(stats) + _statistics(stats)))
+    notes = journal.read(folder)
+    parts += _confusions(notes)
+    if network:
+        parts.append(_section("Filters of the first layer", _filters(saved["net"])))
+    if notes:
+        parts.append(_section("Settings", _pairs(notes.get("options"))))
+        parts.append(_section("Versions", _pairs(notes.get("versions"))))
+    return parts
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{html.escape(title)}</h2>{content}</section>" if content else ""
+
+
+def _network(net: Any) -> str:
+    if hasattr(net, "params"):
+        text = net.print(verbose=False)
+    else:
+        from pyconvnet.display import vl_simplenn_display
+
+        text = vl_simplenn_display(net)[1]
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def _curves(stats: Struct) -> str:
+    from pyconvnet.view import plots
+
+    return _svg(plots.training_curves(stats))
+
+
+def _statistics(stats: Struct) -> str:
+    head, *body = statistics.rows(stats)
+    table = _row(head, "th") + "".join(_row(cells, "td") for cells in body)
+    return f"<details><summary>Statistics of every epoch</summary><table>{table}</table></details>"
+
+
+def _row(cells: list[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+
+def _confusions(notes: dict[str, Any]) -> list[str]:
+    from pyconvnet.view import measures, plots
+
+    parts = []
+    for name, matrix in (notes.get("confusion") or {}).items():
+        matrix = np.asarray(matrix)
+        names = notes.get("classes")
+        names = names if names and len(names) == len(matrix) else None
+        text = html.escape(measures.confusion_text(matrix, names))
+        parts.append(_section(f"Confusion matrix: {name}", _svg(plots.confusion(matrix, names)) + f"<pre>{text}</pre>"))
+    return parts
+
+
+def _filters(net: Any) -> str:
+    from pyconvnet.view import inside
+
+    try:
+        tiles = inside.filters(net, 0)
+    except (ValueError, KeyError, IndexError):
+        return ""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.uint8(np.round(255 * np.squeeze(tiles)))).save(out, "PNG")
+    data = base64.b64encode(out.getvalue()).decode()
+    return f'<img class=filters alt="first-layer filters" src="data:image/png;base64,{data}">'
+
+
+def _pairs(values: dict[str, Any] | None) -> str:
+    rows = "".join(
+        f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(_short(v))}</td></tr>" for k, v in (values or {}).items()
+    )
+    return f"<table>{rows}</table>" if rows else ""
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else text[:200] + " ..."
+
+
+def _lines(summary: dict[str, Any] | None) -> str:
+    rows = [
+        f"<tr><th>{html.escape(k)}</th><td>{v['mean']:.4f} &plusmn; {v['deviation']:.4f}</td></tr>"
+        for k, v in (summary or {}).items()
+    ]
+    return f"<table>{''.join(rows)}</table>" if rows else ""
+
+
+def _svg(drawn: Any) -> str:
+    figure = np.ravel(drawn)[0].figure
+    out = io.StringIO()
+    figure.savefig(out, format="svg")
+    text = out.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _write(path: Path, text: str) -> None:
+    handle, draft = tempfile.mkstemp(suffix=".html", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise

@@ -1,0 +1,66 @@
+"""training.json beside the checkpoints: settings, versions and the last confusion matrices, for reports.
+
+Training never reads it: what is needed to resume is in the checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NAME = "training.json"
+
+
+def write(folder: Path, **content: Any) -> None:
+    """Write the content as JSON, whole or not at all; arrays become lists, functions their names."""
+    handle, draft = tempfile.mkstemp(suffix=".json", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as f:
+            json.dump(_plain({**content, "versions": versions()}), f, indent=1)
+        os.replace(draft, folder / NAME)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `write` wrote, or {} where there is none."""
+    path = folder / NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, pyconvnet and what it stands on, and the machine's kind."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from pyconvnet import __version__
+
+    out = {"pyconvnet": __version__, "Python": platform.python_version()}
+    for name in ("numpy", "scipy", "numba", "h5py"):
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {**out, "system": f"{platform.system()} {platform.machine()}"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.size <= 4096 else f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return getattr(value, "__name__", str(value))
