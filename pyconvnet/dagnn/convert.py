@@ -1,0 +1,146 @@
+"""SimpleNN to DagNN, and back where the graph is a chain."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.layers.base import Layer, layer_class
+from pyconvnet.options import matlab_options
+from pyconvnet.records import Struct
+
+if TYPE_CHECKING:
+    from pyconvnet.dagnn.graph import DagNN
+
+
+@matlab_options()
+def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -> DagNN:
+    """The graph of a SimpleNN, with copies of its parameters.
+
+    Variables are x0 (input), x1, x2, ...; further inputs of a layer, such as a loss's, are label, label1, ...
+    Parameters are a layer's name with 'f' and 'b' (filters, biases) or 'm', 'b', 'x' (multipliers, biases, moments).
+
+    canonicalNames  call the input 'input', what softmax returns 'prob', what a loss returns 'objective', and what
+                    enters them 'prediction'
+    """
+    from pyconvnet.compat.tidy import vl_simplenn_tidy
+
+    net = vl_simplenn_tidy(net)
+    dag = cls()
+    dag.meta = copy.deepcopy(net.get("meta", Struct()))
+    for i, record in enumerate(net["layers"], 1):
+        name = record.get("name") or f"layer{i}"
+        block = layer_class(record["type"]).from_record(record)
+        labels = [_free(dag, "label") for _ in block.simplenn_inputs]
+        weights = list(record.get("weights", ()))
+        used = [k for k, w in enumerate(weights) if not is_empty(w)]
+        if used and used[-1] >= len(block.param_suffixes):
+            raise ValueError(
+                f"DagNN.fromSimpleNN: layer {name!r} ({record['type']}) has {len(weights)} weights, "
+                f"{type(block).__name__} names {len(block.param_suffixes)} of them in param_suffixes"
+            )
+        params = [name + block.param_suffixes[k] for k in used]
+        dag.addLayer(name, block, [f"x{i - 1}", *labels], f"x{i}", params, skipRebuild=True)
+        for field in ("learningRate", "weightDecay"):
+            rates = np.ravel(record.get(field, ())).tolist()
+            for k, param in zip(used, params):
+                if k < len(rates):
+                    setattr(dag.params[param], field, rates[k])
+        for k, param in zip(used, params):
+            dag.params[param].value = np.array(weights[k], order="F")
+            if k in block.averaged and "weightDecay" in record:
+                dag.params[param].weightDecay = 0  # as MatConvNet does: moments do not decay
+    dag.rebuild()
+    if canonicalNames:
+        _canonical(dag)
+    inputs = dag.meta.get("inputs")
+    if dag.layers and inputs:
+        first = inputs if isinstance(inputs, dict) else inputs[0]
+        first["name"] = dag.layers[0].inputs[0]
+    return dag
+
+
+def _canonical(dag: DagNN) -> None:
+    from pyconvnet.layers import Loss, SoftMax
+
+    for i, layer in enumerate(list(dag.layers)):
+        if i == 0:
+            dag.renameVar(layer.inputs[0], "input")
+        if isinstance(layer.block, SoftMax):
+            dag.renameVar(layer.outputs[0], _free(dag, "prob"))
+            dag.renameVar(layer.inputs[0], _free(dag, "prediction"))
+        elif isinstance(layer.block, Loss):
+            dag.renameVar(layer.outputs[0], _free(dag, "objective"))
+            if not layer.inputs[0].startswith("prob"):
+                dag.renameVar(layer.inputs[0], _free(dag, "prediction"))
+
+
+def _free(dag: DagNN, prefix: str) -> str:
+    name, n = prefix, 0
+    while name in dag.vars.index:
+        n += 1
+        name = f"{prefix}{n}"
+    return name
+
+
+def to_simplenn(dag: DagNN, inputVar: str | None = None) -> Any:
+    """The SimpleNN of a graph that is a chain from `inputVar`, with copies of its parameters.
+
+    Further inputs of a layer that SimpleNN keeps in a field of the record (the labels of a loss) are dropped.
+    """
+    from pyconvnet.simplenn import SimpleNN
+
+    fn = "DagNN.toSimpleNN"
+    if inputVar is None:
+        if not dag.layers:
+            raise ValueError(f"{fn}: the graph has no layers")
+        inputVar = dag.layers[dag.executionOrder[0]].inputs[0]
+    dag.vars.place(inputVar)
+    done: list[str] = []
+    records: list[Struct] = []
+    current = inputVar
+    while True:
+        readers = [entry for entry in dag.layers if current in entry.inputs]
+        if not readers:
+            break
+        if len(readers) > 1:
+            raise ValueError(
+                f"{fn}: the graph is no chain: variable {current!r} is read by layers "
+                f"{', '.join(repr(e.name) for e in readers)}"
+            )
+        entry = readers[0]
+        extra = [n for n in entry.inputs if n != current]
+        if entry.inputs[0] != current or len(extra) > len(entry.block.simplenn_inputs) or len(entry.outputs) != 1:
+            raise ValueError(
+                f"{fn}: the graph is no chain at layer {entry.name!r}: inputs {entry.inputs}, outputs {entry.outputs}"
+            )
+        records.append(_record(fn, dag, entry))
+        done.append(entry.name)
+        current = entry.outputs[0]
+    left = [entry.name for entry in dag.layers if entry.name not in done]
+    if left:
+        raise ValueError(f"{fn}: layers not on the chain from {inputVar!r}: {', '.join(left)}")
+    return SimpleNN(Struct(layers=records, meta=copy.deepcopy(dag.meta)))
+
+
+def _record(fn: str, dag: DagNN, entry: Any) -> Struct:
+    block: Layer = entry.block
+    if not block.simplenn:
+        raise ValueError(f"{fn}: layer {entry.name!r}: {type(block).__name__} has no SimpleNN type")
+    record = block.to_record()
+    record.name = entry.name
+    params = dag.params[entry.params]
+    shared = [p.name for p in params if p.fanout > 1]
+    if shared:
+        raise ValueError(
+            f"{fn}: layer {entry.name!r} shares {', '.join(shared)} with another layer, which SimpleNN cannot"
+        )
+    if block.param_suffixes:
+        missing = [None] * (len(block.param_suffixes) - len(params))
+        record.weights = [None if p.value is None else np.array(p.value, order="F") for p in params] + missing
+        record.learningRate = [p.learningRate for p in params]
+        record.weightDecay = [p.weightDecay for p in params]
+    return record

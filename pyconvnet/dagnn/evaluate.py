@@ -1,0 +1,283 @@
+"""Running a graph: a plan made once, a forward loop, a backward loop.
+
+Both loops are kept lean: what a layer reads and writes is looked up when the plan is made, not while it runs.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
+from pyconvnet.layers.base import Layer
+
+if TYPE_CHECKING:
+    from pyconvnet.dagnn.graph import DagNN
+
+
+class Plan:
+    """The layers in the order they run, each with its variables and parameters, and what may be forgotten after it.
+
+    A step is (entry, block, inputs, outputs, parameters, ends, drives itself, backward_uses), where `ends` are the
+    variables that no later layer reads.
+    """
+
+    def __init__(self, net: DagNN) -> None:
+        self.blocks = [entry.block for entry in net.layers]
+        self.uses = [block.backward_uses for block in self.blocks]
+        last: dict[int, int] = {}
+        read: set[int] = set()
+        for at in net.executionOrder:
+            for v in net.layers[at].inputIndexes:
+                last[v] = at
+                if self.uses[at] == "inputs":
+                    read.add(v)
+        for at, entry in enumerate(net.layers):
+            if self.uses[at] == "outputs" or len(entry.outputIndexes) > 1:  # several: zeros like those without der
+                read.update(entry.outputIndexes)
+        self.keeping, self.testing, self.training = [], [], []
+        for at in net.executionOrder:
+            entry, block = net.layers[at], self.blocks[at]
+            if block.net is not net or block.layerIndex != at:
+                block.net, block.layerIndex = net, at
+            over = [v for v in dict.fromkeys(entry.inputIndexes) if last[v] == at]
+            kind = type(block)
+            drives = (
+                kind.forwardAdvanced is not Layer.forwardAdvanced,
+                kind.backwardAdvanced is not Layer.backwardAdvanced,
+            )
+            variables = [[net.vars[v] for v in places] for places in (entry.inputIndexes, entry.outputIndexes)]
+            params = [net.params[p] for p in entry.paramIndexes]
+            for steps, ends, uses in (
+                (self.keeping, [], "inputs"),
+                (self.testing, over, "inputs"),
+                (self.training, [v for v in over if v not in read], self.uses[at]),
+            ):
+                ends = [net.vars[v] for v in ends]
+                steps.append((entry, block, *variables, params, ends, drives, uses))
+
+    def fits(self, net: DagNN) -> bool:
+        """Whether the blocks are still those the plan was made for."""
+        blocks = [entry.block for entry in net.layers]
+        return blocks == self.blocks and (
+            not net.computingDerivative or [block.backward_uses for block in blocks] == self.uses
+        )
+
+
+def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
+    """The work of DagNN.eval."""
+    given = [(_variable(net, "inputs", name), value) for name, value in pairs("DagNN.eval", "inputs", inputs)]
+    wanted = [
+        (_variable(net, "derOutputs", name), d)
+        for name, d in pairs("DagNN.eval", "derOutputs", derOutputs)
+        if not is_empty(d)
+    ]
+    net.computingDerivative = bool(wanted)
+    if net._plan is None or not net._plan.fits(net):
+        net._plan = Plan(net)
+    plan = net._plan
+    steps = plan.training if wanted and net.conserveMemory else plan.testing if net.conserveMemory else plan.keeping
+
+    _place(net, given)
+    fixed = {var for var, _ in given if var.fanin}
+    if fixed:
+        steps = [step for step in steps if fixed.isdisjoint(step[3])]
+    if not forward(steps, {var for var, _ in wanted}) and steps:
+        missing = [var.name for var in net.vars if not var.fanin and var.value is None]
+        raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {', '.join(missing)}")
+    if not wanted:
+        return
+
+    for var in net.vars:
+        var.der = None
+    if not net.accumulateParamDers:
+        for param in net.params:
+            param.der = None
+    for var, d in wanted:
+        d = _seed(net, var, d)
+        var.der = d if var.der is None else var.der + d
+    backward(steps, net.conserveMemory)
+
+
+def forward(steps: list, held: set[Var]) -> int:
+    """Run the steps whose inputs are all there; returns how many ran. Variables in `held` are never forgotten."""
+    entry: Any = None
+    ran = 0
+    clock = perf_counter
+    start = clock()
+    try:
+        for entry, block, ins, outs, params, ends, drives, _ in steps:
+            if drives[0]:
+                block.forwardAdvanced(entry)
+            else:
+                inputs = [v.value for v in ins]
+                for x in inputs:
+                    if x is None:
+                        break
+                else:
+                    outputs = block.forward(inputs, [p.value for p in params])
+                    if len(outputs) != len(outs):
+                        raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
+                    for v, y in zip(outs, outputs):
+                        v.value = y
+                    for v in ends:
+                        if not v.precious and v not in held:
+                            v.value = None
+                    now = clock()
+                    entry.forwardTime = now - start
+                    start = now
+                    ran += 1
+                    continue
+                held.update(ins)
+                continue
+            now = clock()
+            entry.forwardTime = now - start
+            start = now
+            ran += 1
+            for v in ends:
+                if not v.precious and v not in held:
+                    v.value = None
+    except Exception as error:
+        raise _located(error, entry, ins, params) from error
+    return ran
+
+
+def backward(steps: list, conserve: bool) -> None:
+    """Pass the derivatives back through the steps that have any; they add up where a variable has several readers."""
+    entry: Any = None
+    clock = perf_counter
+    start = clock()
+    try:
+        for entry, block, ins, outs, params, _, drives, uses in reversed(steps):
+            if drives[1]:
+                block.backwardAdvanced(entry)
+            else:
+                ders = [v.der for v in outs]
+                for d in ders:
+                    if d is None:
+                        ders = _complete(outs, ders)
+                        break
+                if not ders:
+                    continue
+                inputs = [v.value for v in (outs if uses == "outputs" else ins)]
+                if conserve:
+                    for v in outs:
+                        if not v.precious:
+                            v.der = None
+                            if v.fanout:
+                                v.value = None
+                _add(block, inputs, ins, params, ders)
+            now = clock()
+            entry.backwardTime = now - start
+            start = now
+    except Exception as error:
+        raise _located(error, entry, ins, params) from error
+
+
+def forward_layer(net: DagNN, entry: LayerEntry) -> None:
+    """One layer as `forward` runs it, for blocks that drive themselves."""
+    inputs = [net.vars[i].value for i in entry.inputIndexes]
+    if any(x is None for x in inputs):
+        return
+    outputs = entry.block.forward(inputs, [net.params[p].value for p in entry.paramIndexes])
+    for i, y in zip(entry.outputIndexes, outputs, strict=True):
+        net.vars[i].value = y
+
+
+def backward_layer(net: DagNN, entry: LayerEntry) -> None:
+    """One layer as `backward` runs it, for blocks that drive themselves."""
+    ins, outs = net.vars[entry.inputIndexes], net.vars[entry.outputIndexes]
+    ders = _complete(outs, [v.der for v in outs])
+    if not ders:
+        return
+    outputs_used = net.conserveMemory and entry.block.backward_uses == "outputs"
+    inputs = [v.value for v in (outs if outputs_used else ins)]
+    for v in outs:
+        if net.conserveMemory and not v.precious:
+            v.der = None
+            v.value = None if v.fanout else v.value
+    _add(entry.block, inputs, ins, net.params[entry.paramIndexes], ders)
+
+
+def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> None:
+    d_inputs, d_params = block.backward(inputs, [p.value for p in params], ders)
+    if len(d_inputs) != len(ins) or len(d_params) != len(params):
+        raise ValueError(
+            f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "
+            f"the layer has {len(ins)} inputs and {len(params)} parameters"
+        )
+    for part, d in zip(ins, d_inputs):
+        if d is not None and len(d):  # MATLAB's [] is no derivative either
+            part.der = d if part.der is None else part.der + d
+    for part, d in zip(params, d_params):
+        if d is not None and len(d):  # MATLAB's [] is no derivative either
+            part.der = d if part.der is None else part.der + d
+
+
+def _complete(outs: list[Var], ders: list) -> list:
+    """Derivatives of all outputs where some have one (zeros for the others); [] where none has."""
+    if all(d is None for d in ders):
+        return []
+    return [np.zeros_like(v.value) if d is None else d for v, d in zip(outs, ders)]
+
+
+def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:
+    """Set the inputs; forget what earlier evaluations computed or were given, so that nothing old is taken for new."""
+    if given:
+        for var, value in net._given:
+            if var.value is value:
+                var.value = None
+        net._given = given
+    for var in net.vars:
+        if var.fanin:
+            var.value = None
+    for var, value in given:
+        var.value = None if is_empty(value) else value
+
+
+def _seed(net: DagNN, var: Var, d: Any) -> Any:
+    """The derivative of an output as an array like the output."""
+    value = var.value
+    if value is None:
+        missing = [v.name for v in net.vars if not v.fanin and v.value is None]
+        hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
+        raise ValueError(f"DagNN.eval: derOutputs names {var.name!r}, which was not computed{hint}")
+    if np.size(d) == 1 and np.size(value) == 1:
+        return np.full(value.shape, np.ravel(d)[0], value.dtype)
+    if not isinstance(d, np.ndarray):
+        raise TypeError(
+            f"DagNN.eval: the derivative of {var.name!r} takes an array of its size {size_text(value.shape)}, "
+            f"got {type(d).__name__}; a number weighs scalar outputs only"
+        )
+    if d.dtype != value.dtype:
+        raise TypeError(f"DagNN.eval: the derivative of {var.name!r} is {d.dtype} where its value is {value.dtype}")
+    shape = d.shape + (1,) * (value.ndim - d.ndim)
+    if shape != value.shape:
+        raise ValueError(
+            f"DagNN.eval: the derivative of {var.name!r} is {size_text(d.shape)} where its value is "
+            f"{size_text(value.shape)}; both must be the same"
+        )
+    return d.reshape(shape)
+
+
+def _variable(net: DagNN, what: str, name: str) -> Var:
+    if name not in net.vars.index:
+        raise UnknownName(f"DagNN.eval: {what}: {unknown('variable', name, net.vars.index)}")
+    return net.vars[name]
+
+
+def _located(error: Exception, entry: Any, ins: list, params: list) -> Exception:
+    """The same error, with the layer in which it happened."""
+    sizes = ", ".join(f"{v.name} {size_text(np.shape(v.value))}" for v in ins if v.value is not None)
+    where = f"in layer {entry.name!r} ({type(entry.block).__name__})" + (f", inputs {sizes}" if sizes else "")
+    unset = [p.name for p in params if p.value is None]
+    if unset:
+        where += f"; parameters without a value: {', '.join(unset)} (initParams sets first ones)"
+    if type(error) in (ValueError, TypeError):
+        return type(error)(f"{error} ... {where}")
+    if hasattr(error, "add_note"):
+        error.add_note(where)
+    return error

@@ -1,0 +1,251 @@
+"""DagNN: a network as a directed acyclic graph of layers, with MATLAB's names for everything."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
+from pyconvnet.dagnn.editing import Editing, copy_block
+from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var
+from pyconvnet.records import Struct
+
+
+class DagNN(Editing):
+    """A directed acyclic graph of layers, which exchange named variables and read named parameters.
+
+    >>> import numpy as np, pyconvnet as pcn
+    >>> dag = pcn.DagNN()
+    >>> dag.addLayer("conv1", pcn.dagnn.Conv(size=[3, 3, 1, 4]), "input", "x1", ["f1", "b1"])
+    >>> dag.addLayer("relu1", pcn.dagnn.ReLU(), "x1", "x2")
+    >>> dag.initParams()
+    >>> dag.eval({"input": np.ones((5, 5, 1, 2), np.float32)})
+    >>> dag.vars["x2"].value.shape
+    (3, 3, 4, 2)
+
+    layers, vars, params  tables of what the graph is made of: `dag.vars["x2"]`, `dag.layers[0]`
+    meta                  a Struct of whatever goes with the network
+    mode                  'normal' for training, 'test' for dropout and batch normalization at rest
+    conserveMemory        forget variables that are not needed any more (default); those with `precious` are kept
+    accumulateParamDers   add parameter derivatives to those of earlier calls
+    holdOn                kept for scripts that set it; it concerns MATLAB's parameter server only
+    device                'cpu'
+
+    Manual: chapter "Wrappers", DagNN. Beyond it, cycles, clashes of names and unknown names are refused, and no value
+    or derivative of an earlier `eval` is ever taken for one of this.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_device",
+        "_given",
+        "_mode",
+        "_plan",
+        "accumulateParamDers",
+        "computingDerivative",
+        "conserveMemory",
+        "executionOrder",
+        "holdOn",
+        "layers",
+        "meta",
+        "params",
+        "vars",
+    )
+
+    def __init__(self) -> None:
+        self.layers: Table[LayerEntry] = Table("layer")
+        self.vars: Table[Var] = Table("variable")
+        self.params: Table[Param] = Table("parameter")
+        self.meta = Struct()
+        self._mode, self._device = "normal", "cpu"
+        self.holdOn = self.accumulateParamDers = self.computingDerivative = False
+        self.conserveMemory = True
+        self.executionOrder: list[int] = []
+        self._plan: Any = None
+        self._given: list = []
+
+    @property
+    def mode(self) -> str:
+        """'normal' (also set as 'train') or 'test'."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, value: str) -> None:
+        known = {"normal": "normal", "train": "normal", "test": "test"}
+        if not isinstance(value, str) or value.lower() not in known:
+            raise ValueError(f"DagNN.mode takes 'normal' (or 'train') and 'test', got {value!r}")
+        self._mode = known[value.lower()]
+
+    @property
+    def device(self) -> str:
+        """Where the network's arrays are; `move` changes it."""
+        return self._device
+
+    # --- run ------------------------------------------------------------------------------------------------------
+
+    def eval(self, inputs: Any, derOutputs: Any = None) -> None:
+        """Run the graph forward, and backward too where derOutputs are given.
+
+        inputs      {'input': x, 'label': y}, or MATLAB's flat list ['input', x, 'label', y]
+        derOutputs  {'objective': 1}: the weight of each scalar output, or an array like an output that is not scalar
+
+        Results are in `vars[name].value`, derivatives in `vars[name].der` and `params[name].der`. With
+        conserveMemory the values of inner variables are forgotten as soon as they are not needed, and after the
+        backward pass only the network's inputs have a derivative; `vars[name].precious = True` keeps both.
+        Layers that lack an input do not run, so a part of the graph can be evaluated; a variable that is given is
+        not computed. Where an output is given a derivative and is read by a layer that passes one back, they add up.
+        """
+        evaluate.run(self, inputs, derOutputs)
+
+    def forwardLayer(self, layer: LayerEntry) -> None:
+        """One layer forward, as `eval` does it: what Layer.forwardAdvanced does unless overridden."""
+        evaluate.forward_layer(self, layer)
+
+    def backwardLayer(self, layer: LayerEntry) -> None:
+        """One layer backward, as `eval` does it: what Layer.backwardAdvanced does unless overridden."""
+        evaluate.backward_layer(self, layer)
+
+    def initParams(self) -> None:
+        """Give every parameter a first value, as its layer's initParams makes it."""
+        for entry in self.layers:
+            values = entry.block.initParams()
+            if len(values) != len(entry.params):
+                raise ValueError(
+                    f"DagNN.initParams: layer {entry.name!r} ({type(entry.block).__name__}) makes {len(values)} "
+                    f"parameters, it was added with {len(entry.params)}: {entry.params}"
+                )
+            for name, value in zip(entry.params, values):
+                self.params[name].value = value
+
+    def reset(self) -> None:
+        """Forget all values and derivatives, and what layers keep from earlier batches (averages, masks)."""
+        for var in self.vars:
+            var.value = var.der = None
+        for param in self.params:
+            param.der = None
+        for entry in self.layers:
+            entry.block.reset()
+        self._given = []
+
+    def move(self, device: str) -> None:
+        """Move the network to a device, forgetting values and derivatives. numpy arrays live on the 'cpu'."""
+        if device not in ("cpu", "gpu"):
+            raise ValueError(f"DagNN.move takes 'cpu' or 'gpu', got {device!r}")
+        if device == "gpu":
+            raise ValueError("DagNN.move: numpy arrays live on the 'cpu'; there is no backend with GPU arrays here")
+        self.reset()
+        for entry in self.layers:
+            entry.block.move(device)
+
+    # --- look up --------------------------------------------------------------------------------------------------
+
+    def getLayerIndex(self, name: Any) -> Any:
+        """Position of the layer; NaN where there is none. A list of names gives a list."""
+        return _positions(self.layers, name)
+
+    def getVarIndex(self, name: Any) -> Any:
+        """Position of the variable; NaN where there is none. A list of names gives a list."""
+        return _positions(self.vars, name)
+
+    def getParamIndex(self, name: Any) -> Any:
+        """Position of the parameter; NaN where there is none. A list of names gives a list."""
+        return _positions(self.params, name)
+
+    def getLayer(self, name: Any) -> Any:
+        """The layer of a name or position, or a list of them; UnknownName (a ValueError) where there is none."""
+        return self.layers[name]
+
+    def getVar(self, name: Any) -> Any:
+        """The variable of a name or position, or a list of them."""
+        return self.vars[name]
+
+    def getParam(self, name: Any) -> Any:
+        """The parameter of a name or position, or a list of them."""
+        return self.params[name]
+
+    def getInputs(self) -> list[str]:
+        """Names of the variables that no layer writes."""
+        return [v.name for v in self.vars if not v.fanin]
+
+    def getOutputs(self) -> list[str]:
+        """Names of the variables that no layer reads."""
+        return [v.name for v in self.vars if not v.fanout]
+
+    def getLayerExecutionOrder(self) -> list[int]:
+        """Positions of the layers in the order they run."""
+        return list(self.executionOrder)
+
+    def getVarSizes(self, inputSizes: Any) -> list[tuple]:
+        """(H, W, C, N) of every variable for given sizes of inputs; NaNs where it does not follow from them."""
+        return sizes.var_sizes(self, inputSizes)
+
+    def getVarReceptiveFields(self, var: Any) -> list:
+        """Receptive field of every variable in the variable `var`: Struct(size, stride, offset), each (v, h).
+
+        Empty where the variable does not depend on `var`, NaN where it is no sliding window. For a list of
+        variables, a list of such lists.
+        """
+        return sizes.receptive_fields(self, var)
+
+    # --- show, copy, store ----------------------------------------------------------------------------------------
+
+    def print(self, *args: Any, **options: Any) -> str:
+        """Print tables of the network and return their text: see `pyconvnet.dagnn.printing.describe`."""
+        text = printing.describe(self, *args, **options)
+        print(text, end="")
+        return text
+
+    def copy(self) -> DagNN:
+        """A network of its own with the same layers, parameter values and settings, without values of variables."""
+        new = type(self)()
+        for entry in self.layers:
+            new.addLayer(
+                entry.name, copy_block(entry.block), entry.inputs, entry.outputs, entry.params, skipRebuild=True
+            )
+        new.rebuild()
+        for old in self.params:
+            param = new.params[old.name]
+            param.value, param.trainMethod = copy.deepcopy(old.value), old.trainMethod
+            param.learningRate, param.weightDecay = old.learningRate, old.weightDecay
+        for old in self.vars:
+            new.vars[old.name].precious = old.precious
+        new.meta = copy.deepcopy(self.meta)
+        for setting in ("mode", "conserveMemory", "accumulateParamDers", "holdOn"):
+            setattr(new, setting, getattr(self, setting))
+        return new
+
+    def __copy__(self) -> DagNN:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict) -> DagNN:
+        return self.copy()
+
+    def saveobj(self) -> Struct:
+        """The network as plain values, laid out as MatConvNet saves it."""
+        return saved.save(self)
+
+    @classmethod
+    def loadobj(cls, s: Any) -> DagNN:
+        """The network that saveobj, or MATLAB, stored as plain values."""
+        return s if isinstance(s, DagNN) else saved.load(cls, s)
+
+    @classmethod
+    def fromSimpleNN(cls, net: Any, *args: Any, **options: Any) -> DagNN:
+        """The graph of a SimpleNN; see `pyconvnet.dagnn.convert.from_simplenn`."""
+        return convert.from_simplenn(cls, net, *args, **options)
+
+    def toSimpleNN(self, inputVar: str | None = None) -> Any:
+        """The SimpleNN of a graph that is a chain; ValueError names the layer where it is not."""
+        return convert.to_simplenn(self, inputVar)
+
+    def __repr__(self) -> str:
+        return f"DagNN({len(self.layers)} layers, {len(self.vars)} vars, {len(self.params)} params, mode={self.mode!r})"
+
+
+def _positions(table: Table, name: Any) -> Any:
+    if isinstance(name, str):
+        return table.index.get(name, math.nan)
+    if isinstance(name, (list, tuple)):
+        return [_positions(table, n) for n in name]
+    raise TypeError(f"the position of a {table.kind} is found by its name, got {type(name).__name__}: {name!r}")

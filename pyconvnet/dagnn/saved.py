@@ -1,0 +1,182 @@
+"""A DagNN as the plain values that MatConvNet saves, and back."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyconvnet.dagnn.parts import names
+from pyconvnet.layers.base import Layer, block_class
+from pyconvnet.records import Struct
+
+if TYPE_CHECKING:
+    from pyconvnet.dagnn.graph import DagNN
+
+SETTINGS = ("meta", "conserveMemory", "accumulateParamDers", "holdOn", "mode")
+
+
+class MissingBlock(Layer):
+    """Stands for a block whose class is not known here: it keeps what the file holds and is saved as it came.
+
+    Running it raises TypeError. Define a subclass of dagnn.Layer with the block's name, and load the network again.
+    """
+
+    def __init__(self, name: str = "", data: Any = None) -> None:
+        super().__init__()
+        self.matlab_class, self._data = name, data
+
+    def _missing(self) -> TypeError:
+        short = self.matlab_class.rsplit(".", 1)[-1]
+        held = f" (the file holds {', '.join(self._data)})" if isinstance(self._data, dict) and self._data else ""
+        return TypeError(
+            f"block {self.matlab_class!r} is not defined here{held}: define `class {short}(dagnn.Layer)` "
+            "with forward and backward, and load the network again"
+        )
+
+    def forward(self, inputs, params):
+        raise self._missing()
+
+    def backward(self, inputs, params, derOutputs):
+        raise self._missing()
+
+    def initParams(self):
+        raise self._missing()
+
+    def getOutputSizes(self, inputSizes):
+        return [(math.nan,) * 4] * len(self.net.layers[self.layerIndex].outputs)
+
+    def save(self):
+        return self._data
+
+    def __repr__(self) -> str:
+        return f"MissingBlock({self.matlab_class!r})"
+
+
+def matlab_class(block: Layer) -> str:
+    """The name of the block's class in MATLAB."""
+    return block.matlab_class or f"dagnn.{type(block).__name__}"
+
+
+def save(net: DagNN) -> Struct:
+    """vars, params, layers and meta; transient state (values, derivatives, mode) is not saved."""
+    return Struct(
+        vars=[Struct(name=v.name, precious=v.precious) for v in net.vars],
+        params=[
+            Struct(name=p.name, value=p.value, learningRate=p.learningRate, weightDecay=p.weightDecay)
+            for p in net.params
+        ],
+        layers=[
+            Struct(
+                name=entry.name,
+                type=matlab_class(entry.block),
+                inputs=list(entry.inputs),
+                outputs=list(entry.outputs),
+                params=list(entry.params),
+                block=_block_values(entry.block.save()),
+            )
+            for entry in net.layers
+        ],
+        meta=net.meta,
+    )
+
+
+def _block_values(values: Any) -> Any:
+    """The fields of a block; an underscore that keeps a Python keyword apart is taken off."""
+    if not isinstance(values, dict):
+        return values
+    return Struct({k[:-1] if k[-1:] == "_" and keyword.iskeyword(k[:-1]) else k: v for k, v in values.items()})
+
+
+def load(cls: type[DagNN], s: Any) -> DagNN:
+    """The graph from vars, params, layers and meta. Blocks of unknown classes become MissingBlock."""
+    if not isinstance(s, dict) or "layers" not in s:
+        raise TypeError(f"DagNN.loadobj takes what saveobj returns (vars, params, layers, meta), got {_kind(s)}")
+    net = cls()
+    for record in _structs(s["layers"]):
+        block = _block(record["type"], record.get("block"), record["name"])
+        fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
+        net.addLayer(record["name"], block, *fields, skipRebuild=True)
+    net.rebuild()
+    for table, records in ((net.params, s.get("params")), (net.vars, s.get("vars"))):
+        for record in _structs(records):
+            if record["name"] not in table:
+                warnings.warn(
+                    f"DagNN.loadobj: {table.kind} {record['name']!r} is used by no layer and left out", stacklevel=3
+                )
+                continue
+            part = table[record["name"]]
+            for field, value in record.items():
+                if field in part.__slots__ and field not in ("name", "fanin", "fanout", "der"):
+                    setattr(part, field, _field(getattr(part, field), value))
+    for field in SETTINGS:
+        if field in s:
+            setattr(net, field, _field(getattr(net, field), s[field]))
+    if not isinstance(net.meta, dict):
+        net.meta = Struct()
+    return net
+
+
+def _block(name: str, data: Any, layer: str) -> Layer:
+    try:
+        kind = block_class(name)
+    except ValueError:
+        return MissingBlock(name, data)
+    block = kind()
+    if name != f"dagnn.{kind.__name__}":
+        block.matlab_class = name
+    fields = dict(data) if isinstance(data, dict) else {}
+    known: dict[str, Any] = {}
+    for field, value in fields.items():
+        field = field + "_" if keyword.iskeyword(field) else field
+        if field in kind._fields:
+            known[field] = _field(getattr(block, field), value)
+            if field == "size" and isinstance(known[field], tuple):
+                known[field] = (*known[field], 1, 1)[:4]  # MATLAB drops ones at the end
+        else:
+            warnings.warn(
+                f"DagNN.loadobj: layer {layer!r}: {kind.__name__} has no property {field!r}; it is left out",
+                stacklevel=4,
+            )
+    block.load(known)
+    return block
+
+
+def _field(like: Any, value: Any) -> Any:
+    """A value of a file in the form of the property's default: MATLAB has 1 x n arrays where Python has numbers."""
+    if like is None and isinstance(value, np.ndarray) and not value.size:
+        return None
+    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biuf":
+        return value
+    if isinstance(like, bool) and value.size == 1:
+        return bool(value.ravel()[0])
+    if isinstance(like, (int, float)) and value.size == 1:
+        return _number(value)
+    if isinstance(like, tuple) and value.size and all(isinstance(v, (int, float)) for v in like):
+        return tuple(_number(v) for v in value.ravel())
+    return value
+
+
+def _number(value: Any) -> float:
+    """A whole number as int, another as float."""
+    value = float(np.ravel(value)[0])
+    return int(value) if math.isfinite(value) and value == int(value) else value
+
+
+def _structs(value: Any) -> list:
+    """The structs of a struct array: a list of them, one alone, or none."""
+    if isinstance(value, dict):
+        return [value]
+    return [] if value is None or len(value) == 0 else list(value)
+
+
+def _cell(value: Any) -> Any:
+    """Names of a cell; an empty one may come as an empty array."""
+    return [] if isinstance(value, np.ndarray) and not value.size else value
+
+
+def _kind(value: Any) -> str:
+    return f"a struct with {', '.join(value) or 'no fields'}" if isinstance(value, dict) else type(value).__name__

@@ -1,0 +1,36 @@
+"""Concat: stacks its inputs along a dimension (DagNN only)."""
+
+from __future__ import annotations
+
+import math
+
+from pyconvnet.layers.elementwise import ElementWise
+from pyconvnet.ops.vl_nnconcat import vl_nnconcat
+from pyconvnet.records import Struct
+
+
+class Concat(ElementWise):
+    """Inputs stacked along dimension `dim` (1 to 4, 3 the channels); numInputs is kept for MATLAB, which reads it."""
+
+    dim = 3
+    numInputs = 2
+
+    backward_uses = "nothing"
+
+    def forward(self, inputs, params):
+        self.aux = [(*x.shape, 1, 1, 1)[:4] for x in inputs]
+        return [vl_nnconcat(inputs, self.dim)]
+
+    def backward(self, inputs, params, derOutputs):
+        return list(vl_nnconcat(inputs, self.dim, derOutputs[0], inputSizes=self.aux)), []
+
+    def getOutputSizes(self, inputSizes):
+        at = self.dim - 1
+        size = list(inputSizes[0])
+        size[at] = sum(s[at] for s in inputSizes)
+        return [tuple(size)]
+
+    def getReceptiveFields(self):
+        if self.dim in (3, 4):
+            return Struct(size=(1, 1), stride=(1, 1), offset=(1, 1))
+        return Struct(dict.fromkeys(("size", "stride", "offset"), (math.nan, math.nan)))

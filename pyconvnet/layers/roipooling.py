@@ -1,0 +1,44 @@
+"""ROIPooling: pools regions of an image into grids of one size (DagNN only)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pyconvnet.layers.base import Layer
+from pyconvnet.ops.vl_nnroipool import vl_nnroipool
+
+
+class ROIPooling(Layer):
+    """Pool each region of input 2 (5 x R: image, u0, v0, u1, v1) in input 1 into `subdivisions` cells; see vl_nnroipool.
+
+    flatten  return 1 x 1 x (cells * C) x R
+    """
+
+    method = "max"
+    subdivisions = (6, 6)
+    transform = 1
+    flatten = False
+
+    def forward(self, inputs, params):
+        y = vl_nnroipool(*inputs, **self._options())
+        return [y.reshape(1, 1, -1, y.shape[3], order="F") if self.flatten else y]
+
+    def backward(self, inputs, params, derOutputs):
+        x, rois = inputs
+        dy = derOutputs[0]
+        if self.flatten:
+            h, w = (int(s) for s in np.ravel(self.subdivisions))
+            dy = dy.reshape(h, w, -1, dy.shape[3], order="F")
+        return [vl_nnroipool(x, rois, dy, **self._options()), None], []
+
+    def _options(self):
+        return {"subdivisions": self.subdivisions, "transform": self.transform, "method": self.method}
+
+    def getOutputSizes(self, inputSizes):
+        (_, _, c, _), rois = inputSizes
+        h, w = (int(s) for s in np.ravel(self.subdivisions))
+        count = math.prod(rois) / 5
+        count = int(count) if math.isfinite(count) else count
+        return [(1, 1, h * w * c, count) if self.flatten else (h, w, c, count)]
