@@ -70,19 +70,20 @@ def cross_validate(
     """Train one network per fold and evaluate each on the fold it did not see.
 
     build     build() -> a new network, ending in a loss (the same for every fold; seed it inside)
-    imdb      with images.labels (or label), one class number per image; images.set is not used
-    getBatch  as for cnn_train
+    imdb      with images.labels (or label), one class number per image
+    getBatch  as for cnn_train; the imdb it is given marks in images.set what is trained on in this fold (1), held out
+              (2) or neither (3), so that it can keep jitter to the training images
     groups    one value per image; no group is both in a fold and outside it
     images    0-based indexes of the images to use; otherwise all
     train     cnn_train, or cnn_train_dag
-    options   those of cnn_train; each fold keeps its checkpoints in expDir/fold-1, expDir/fold-2 ... and is resumed
-              from there
+    options   those of cnn_train; evalSets may be a function of the indexes held out. Each fold keeps its checkpoints
+              in expDir/fold-1, expDir/fold-2 ... and is resumed from there
 
     Returns Struct(folds, fold, predictions, confusion, classes, summary): `folds` one Struct(stats, net, confusion,
     accuracy) each; `fold` and `predictions` per image (0 where an image was not used); `confusion` pooled over the
     folds; `summary` {"accuracy": Struct(mean, deviation), "val objective": ...} over the folds, after the last epoch.
     """
-    from pyconvnet.training import cnn_train, cnn_train_dag
+    from pyconvnet.training import cnn_train, cnn_train_dag, journal
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
@@ -102,16 +103,21 @@ def cross_validate(
         inside, outside = np.flatnonzero(fold == k), np.flatnonzero((fold >= 0) & (fold != k))
         net = build()
         fit = train or (cnn_train_dag if hasattr(net, "params") else cnn_train)
-        own_dir = None if expDir is None else Path(expDir) / f"fold-{k + 1}"
-        net, stats = fit(net, imdb, getBatch, **{**options, "train": outside, "val": inside, "expDir": own_dir})
-        predictions[inside] = predict(net, imdb, getBatch, inside, int(options.get("batchSize", 256)))
+        marks = np.where(fold == k, 2, np.where(fold >= 0, 1, 3))
+        marked = type(imdb)({**imdb, "images": type(imdb["images"])({**imdb["images"], "set": marks})})
+        own_options = {**options, "train": outside, "val": inside}
+        own_options["expDir"] = None if expDir is None else Path(expDir) / f"fold-{k + 1}"
+        if callable(options.get("evalSets")):
+            own_options["evalSets"] = options["evalSets"](inside)
+        net, stats = fit(net, marked, getBatch, **own_options)
+        predictions[inside] = predict(net, marked, getBatch, inside, int(options.get("batchSize", 256)))
         confusion = measures.confusion_matrix(labels[inside], predictions[inside], count)
         accuracy = measures.precision_recall(confusion).accuracy
         results.append(Struct(stats=stats, net=net, confusion=confusion, accuracy=accuracy))
     values = {"accuracy": [r.accuracy for r in results]}
     for name in sorted(set(results[0].stats["val"][-1]) - {"num", "time"}) if results[0].stats["val"] else ():
         values[f"val {name}"] = [float(r.stats["val"][-1][name]) for r in results]
-    return Struct(
+    result = Struct(
         folds=results,
         fold=fold + 1,
         predictions=predictions,
@@ -121,6 +127,15 @@ def cross_validate(
             {k: Struct(mean=float(np.mean(v)), deviation=float(np.std(v, ddof=1))) for k, v in values.items()}
         ),
     )
+    if expDir is not None:
+        journal.write(
+            Path(expDir),
+            confusion={"pooled over the folds": result.confusion},
+            classes=result.classes,
+            summary=result.summary,
+            options={"folds": folds, "stratify": stratify, "seed": seed, "groups": groups is not None},
+        )
+    return result
 
 
 def _spread(values: list[float]) -> Struct:
