@@ -48,6 +48,7 @@ class Layer:
     backward_uses    what backward reads of the forward pass: "inputs"; "outputs", which it is then given as `inputs`
                      (a rectifier: only their signs count); "nothing" (then `inputs` holds None). DagNN keeps no more
     matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one
+    table_labels     SimpleNN type -> what tables call it (today, in v1.0-beta7), where it is not the type itself
     """
 
     simplenn: ClassVar[str | tuple[str, ...]] = ()
@@ -59,10 +60,11 @@ class Layer:
     param_suffixes: ClassVar[tuple[str, ...]] = ()
     backward_uses: str = "inputs"
     matlab_class: str = ""
+    table_labels: ClassVar[dict[str, tuple[str, str]]] = {}
 
     _reserved: ClassVar[frozenset[str]] = frozenset(
         "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged param_suffixes backward_uses "
-        "matlab_class aux net layerIndex".split()
+        "matlab_class table_labels aux net layerIndex".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
 
@@ -126,6 +128,27 @@ class Layer:
         A list of rows, one per input, of one Struct per output, where there is more than one of either.
         """
         return []
+
+    # --- tables -----------------------------------------------------------------------------------------------
+
+    def table_label(self, type: str, classic: bool = False) -> str:
+        """What a table calls this layer, whose record has that `type`; classic: as v1.0-beta7 did."""
+        return self.table_labels.get(type, (type, type))[classic]
+
+    def table_filters(self) -> tuple[Any, Any, Any] | None:
+        """(depth of a filter, dilation, number of filters); None where a table says nothing of filters."""
+        return None
+
+    def table_size(self, size: tuple[float, ...], record: dict[str, Any]) -> tuple[float, ...] | None:
+        """H x W x C x N of the output for that input, NaN where unknown, as vl_simplenn_display counts it.
+
+        Unless overridden: getOutputSizes. None: as wide as the record's own stride and pad leave it.
+        """
+        if type(self).getOutputSizes is Layer.getOutputSizes:
+            return None
+        return self.getOutputSizes([size])[0]
+
+    # --- parameters -------------------------------------------------------------------------------------------
 
     def initParams(self) -> list[np.ndarray]:
         """First values of the parameters."""

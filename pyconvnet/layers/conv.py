@@ -48,9 +48,13 @@ class Conv(Filter):
     simplenn = "conv"
     simplenn_fields = {"stride": 1, "pad": 0, "dilate": 1, "opts": ()}
     param_suffixes = ("f", "b")
+    table_labels = {"conv": ("conv", "cnv")}
 
     def getKernelSize(self):
         return tuple(int(s) for s in np.ravel(self.size)[:2])
+
+    def table_filters(self):
+        return self.size[2], self.dilate, self.size[3]
 
     def forward(self, inputs, params):
         f, b = (*params, None)[:2]
