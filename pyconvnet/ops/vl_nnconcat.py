@@ -1,0 +1,64 @@
+"""vl_nnconcat: join arrays along one dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.geometry import whole_numbers
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nnconcat(
+    inputs: Sequence[np.ndarray],
+    dim: Any = 3,
+    dzdy: np.ndarray | None = None,
+    *,
+    inputSizes: Sequence[Any] | None = None,
+) -> Any:
+    """Join arrays along a dimension.
+
+    vl_nnconcat([x1, x2 ...], dim) -> y                       each H x W x C x N, alike but for dimension `dim`
+    vl_nnconcat([x1, x2 ...], dim, dzdy) -> [dzdx1, dzdx2 ...]   the parts of dzdy
+    vl_nnconcat([], dim, dzdy, inputSizes=[...])              the same without the inputs, from their sizes
+
+    dim  1 to 4 as in MATLAB; 3, the channels, unless given
+
+    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
+    Source: MatConvNet, vl_nnconcat.
+
+    >>> vl_nnconcat([np.zeros((1, 1, 2, 1)), np.ones((1, 1, 1, 1))], 3).ravel()
+    array([0., 0., 1.])
+    """
+    (dim,) = whole_numbers("vl_nnconcat", "dim", 3 if is_empty(dim) else dim, (1,), least=1)
+    if dim > 4:
+        raise ValueError(f"vl_nnconcat: dim takes 1 to 4, got {dim}")
+    if isinstance(inputs, np.ndarray):
+        raise TypeError("vl_nnconcat: inputs takes a list of arrays, got one array")
+    if not inputs and (not inputSizes or is_empty(dzdy)):
+        raise ValueError("vl_nnconcat: inputs is empty; it takes at least one array, or dzdy and inputSizes")
+    xs = [as_tensor("vl_nnconcat", f"inputs[{i}]", x) for i, x in enumerate(inputs or ())]
+    for i, x in enumerate(xs):
+        as_tensor("vl_nnconcat", f"inputs[{i}]", x, like=xs[0])
+        if any(a != b for k, (a, b) in enumerate(zip(x.shape, xs[0].shape)) if k != dim - 1):
+            raise ValueError(
+                f"vl_nnconcat: inputs[{i}] is {size_text(x.shape)}, inputs[0] is {size_text(xs[0].shape)}; they may "
+                f"differ in dimension {dim} only"
+            )
+    if is_empty(dzdy):
+        return np.concatenate(xs, axis=dim - 1)
+    dzdy = as_tensor("vl_nnconcat", "dzdy", dzdy, like=xs[0] if xs else None)
+    sizes = [x.shape for x in xs] or [
+        (*whole_numbers("vl_nnconcat", "inputSizes", s, (1, 2, 3, 4)), 1, 1, 1)[:4] for s in inputSizes
+    ]
+    ends = np.cumsum([s[dim - 1] for s in sizes])
+    if dzdy.shape[dim - 1] != ends[-1] or any(
+        a != b for k, (a, b) in enumerate(zip(dzdy.shape, sizes[0])) if k != dim - 1
+    ):
+        shape = (*sizes[0][: dim - 1], int(ends[-1]), *sizes[0][dim:])
+        raise ValueError(f"vl_nnconcat: dzdy is {size_text(dzdy.shape)}, the output is {size_text(shape)}")
+    return np.split(dzdy, ends[:-1], axis=dim - 1)

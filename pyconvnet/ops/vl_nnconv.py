@@ -1,0 +1,96 @@
+"""vl_nnconv: convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.geometry import Window
+from pyconvnet.options import matlab_options
+
+
+@matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"))
+def vl_nnconv(
+    x: np.ndarray,
+    f: np.ndarray | None,
+    b: np.ndarray | None = None,
+    dzdy: np.ndarray | None = None,
+    *,
+    stride: Any = 1,
+    pad: Any = 0,
+    dilate: Any = 1,
+    noDerData: bool = False,
+    noDerFilters: bool = False,
+    noDerBiases: bool = False,
+) -> Any:
+    """Convolve images with a bank of filters (cross-correlation: the filters are not turned over).
+
+    vl_nnconv(x, f, b) -> y                        x: H x W x C x N     f: h x w x C/G x K     b: K values
+    vl_nnconv(x, f, b, dzdy) -> (dzdx, dzdf, dzdb)                      y, dzdy: YH x YW x K x N
+
+    y[i, j, k, n] = b[k] + sum f[u, v, c, k] x[i stride + u dilate - top, j stride + v dilate - left, c, n]
+    YH = floor((H + top + bottom - dilate (h - 1) - 1) / stride) + 1, and likewise YW.
+
+    stride  1, or (vertical, horizontal)        dilate  1, or (vertical, horizontal)
+    pad     0, or (top, bottom, left, right); padded pixels are zero
+    The number of groups G follows from the shapes: channel group g of x meets filters g K/G .. (g + 1) K/G - 1.
+    f None (MATLAB's []): every channel passes through a 1 x 1 identity filter; b None: no biases.
+    noDerData, noDerFilters, noDerBiases leave that derivative out (None in its place).
+
+    A filter as large as the image makes the layer fully connected.
+
+    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
+    Source: MatConvNet manual, section 4.1 "Convolution".
+
+    >>> x = np.ones((3, 3, 1, 1), np.float32)
+    >>> vl_nnconv(x, np.ones((2, 2, 1, 1), np.float32), None)[:, :, 0, 0]
+    array([[4., 4.],
+           [4., 4.]], dtype=float32)
+    """
+    x = as_tensor("vl_nnconv", "x", x)
+    own_f = None if is_empty(f) else as_tensor("vl_nnconv", "f", f, like=x)
+    filters = np.eye(x.shape[2], dtype=x.dtype)[None, None] if own_f is None else own_f
+    window = Window.parse("vl_nnconv", filters.shape[:2], stride, pad, dilate, "f")
+    check_filters("vl_nnconv", x, filters, window)
+    biases = check_biases("vl_nnconv", b, filters.shape[3], x)
+    if is_empty(dzdy):
+        return kernels.of(x).conv(x, filters, biases, window)
+    dzdy = check_derivative("vl_nnconv", dzdy, x, (*window.output_size(*x.shape[:2]), filters.shape[3], x.shape[3]))
+    needs = (not noDerData, own_f is not None and not noDerFilters, biases is not None and not noDerBiases)
+    dx, df, db = kernels.of(x).conv_backward(x, filters, dzdy, window, needs)
+    return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
+
+
+def check_filters(fn: str, x: np.ndarray, f: np.ndarray, window: Window) -> None:
+    """Refuse filters whose channels or size do not fit x."""
+    channels, depth, count = x.shape[2], f.shape[2], f.shape[3]
+    if channels % depth:
+        raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}; {depth} must divide {channels} (groups)")
+    if count % (channels // depth):
+        raise ValueError(f"{fn}: f has {count} filters for {channels // depth} groups; groups must divide their number")
+    if min(window.output_size(*x.shape[:2])) < 1:
+        padded = size_text((x.shape[0] + sum(window.pad[:2]), x.shape[1] + sum(window.pad[2:])))
+        raise ValueError(f"{fn}: f spans {size_text(window.extent)} pixels, more than x with its pad, {padded}")
+
+
+def check_biases(fn: str, b: Any, count: int, x: np.ndarray) -> np.ndarray | None:
+    """The biases as a vector, None where there are none; any shape of `count` elements is taken."""
+    if is_empty(b):
+        return None
+    if not isinstance(b, np.ndarray) or b.dtype != x.dtype:
+        got = b.dtype if isinstance(b, np.ndarray) else type(b).__name__
+        raise TypeError(f"{fn}: b is {got} where x is {x.dtype}; all must be the same")
+    if b.size != count:
+        raise ValueError(f"{fn}: b has {b.size} elements ({size_text(b.shape)}), f has {count} filters")
+    return b.ravel(order="F")
+
+
+def check_derivative(fn: str, dzdy: Any, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """dzdy as a tensor, which must have the shape of the output."""
+    dzdy = as_tensor(fn, "dzdy", dzdy, like=x)
+    if dzdy.shape != shape:
+        raise ValueError(f"{fn}: dzdy is {size_text(dzdy.shape)}, the output is {size_text(shape)}")
+    return dzdy

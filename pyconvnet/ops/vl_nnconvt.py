@@ -1,0 +1,69 @@
+"""vl_nnconvt: convolution transpose ("deconvolution")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.geometry import borders, pair, whole_numbers
+from pyconvnet.ops.vl_nnconv import check_biases, check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"))
+def vl_nnconvt(
+    x: np.ndarray,
+    f: np.ndarray,
+    b: np.ndarray | None = None,
+    dzdy: np.ndarray | None = None,
+    *,
+    upsample: Any = 1,
+    crop: Any = 0,
+    numGroups: Any = 1,
+    noDerData: bool = False,
+    noDerFilters: bool = False,
+    noDerBiases: bool = False,
+) -> Any:
+    """Transpose of a convolution: each pixel of x spreads its filters over the output.
+
+    vl_nnconvt(x, f, b) -> y                        x: H x W x C x N     f: h x w x K/G x C     b: K values
+    vl_nnconvt(x, f, b, dzdy) -> (dzdx, dzdf, dzdb)                      y, dzdy: YH x YW x K x N
+
+    YH = upsample (H - 1) + h - top - bottom, and likewise YW.
+    upsample   1, or (vertical, horizontal): the stride of the convolution it transposes
+    crop       0, or (top, bottom, left, right): rows and columns cut off the output, the convolution's pad
+    numGroups  1, or G: channel group g of x meets output channels g K/G .. (g + 1) K/G - 1
+    noDerData, noDerFilters, noDerBiases leave that derivative out (None in its place).
+
+    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
+    Source: MatConvNet manual, section 4.2 "Convolution transpose".
+
+    >>> vl_nnconvt(np.ones((2, 1, 1, 1)), np.ones((2, 1, 1, 1)), None, upsample=(2, 1))[:, 0, 0, 0]
+    array([1., 1., 1., 1.])
+    """
+    fn = "vl_nnconvt"
+    x = as_tensor(fn, "x", x)
+    filters = as_tensor(fn, "f", f, like=x)
+    up, cut = pair(fn, "upsample", upsample), borders(fn, "crop", crop)
+    (groups,) = whole_numbers(fn, "numGroups", numGroups, (1,), least=1)
+    channels, count = x.shape[2], filters.shape[2] * groups
+    if filters.shape[3] != channels:
+        raise ValueError(f"{fn}: x has {channels} channels, f takes {filters.shape[3]} ({size_text(filters.shape)})")
+    if channels % groups:
+        raise ValueError(f"{fn}: numGroups {groups} must divide the {channels} channels of x")
+    out = (
+        up[0] * (x.shape[0] - 1) + filters.shape[0] - cut[0] - cut[1],
+        up[1] * (x.shape[1] - 1) + filters.shape[1] - cut[2] - cut[3],
+    )
+    if min(out) < 1:
+        raise ValueError(f"{fn}: crop {list(cut)} leaves an output of {size_text(out)}")
+    biases = check_biases(fn, b, count, x)
+    if is_empty(dzdy):
+        return kernels.of(x).convt(x, filters, biases, up, cut, groups)
+    dzdy = check_derivative(fn, dzdy, x, (*out, count, x.shape[3]))
+    needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
+    dx, df, db = kernels.of(x).convt_backward(x, filters, dzdy, up, cut, groups, needs)
+    return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)

@@ -1,0 +1,49 @@
+"""vl_nncrop: cut rows and columns off the border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.geometry import borders, whole_numbers
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nncrop(x: np.ndarray | None, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any = None) -> np.ndarray:
+    """Cut rows and columns off the border of each image.
+
+    vl_nncrop(x, crop) -> y                        x: H x W x C x N     y: YH x YW x C x N
+    vl_nncrop(x, crop, dzdy) -> dzdx               dzdy like y, dzdx like x: zero where x was cut off
+    vl_nncrop(None, crop, dzdy, inputSize) -> dzdx  the same without x, from its size (H, W, C, N)
+
+    YH = H - top - bottom, and likewise YW.        crop  0, or (top, bottom, left, right)
+
+    Raises TypeError for arrays that are not float32 or float64; ValueError where nothing is left, or shapes do not fit.
+    Source: MatConvNet, vl_nncrop.
+
+    >>> vl_nncrop(np.arange(6.0).reshape(3, 2, 1, 1), (1, 1, 0, 0)).ravel()
+    array([2., 3.])
+    """
+    top, bottom, left, right = borders("vl_nncrop", "crop", crop)
+    if not is_empty(x):
+        x = as_tensor("vl_nncrop", "x", x)
+        size = x.shape
+    elif is_empty(inputSize) or is_empty(dzdy):
+        raise ValueError("vl_nncrop: without x, dzdy and inputSize (H, W, C, N) are needed")
+    else:
+        size = (*whole_numbers("vl_nncrop", "inputSize", inputSize, (2, 3, 4)), 1, 1)[:4]
+    rows, cols = slice(top, size[0] - bottom), slice(left, size[1] - right)
+    out = (rows.stop - rows.start, cols.stop - cols.start, *size[2:])
+    if min(out) < 1:
+        raise ValueError(f"vl_nncrop: crop {[top, bottom, left, right]} leaves nothing of {size_text(size[:2])}")
+    if is_empty(dzdy):
+        return x[rows, cols]
+    dzdy = as_tensor("vl_nncrop", "dzdy", dzdy, like=None if is_empty(x) else x)
+    if dzdy.shape != out:
+        raise ValueError(f"vl_nncrop: dzdy is {size_text(dzdy.shape)}, the output is {size_text(out)}")
+    dzdx = np.zeros(size, dzdy.dtype)
+    dzdx[rows, cols] = dzdy
+    return dzdx

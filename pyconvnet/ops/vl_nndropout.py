@@ -1,0 +1,55 @@
+"""vl_nndropout: dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import rng as library_rng
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nndropout(
+    x: np.ndarray,
+    dzdy: np.ndarray | None = None,
+    *,
+    rate: Any = 0.5,
+    mask: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> Any:
+    """Set a random share of the values to zero and scale the rest up, so that the mean stays.
+
+    vl_nndropout(x) -> (y, mask)                   x, y, mask: H x W x C x N     y = mask x
+    vl_nndropout(x, mask=mask) -> (y, mask)        the same with a mask of before
+    vl_nndropout(x, dzdy, mask=mask) -> dzdx       dzdx = mask dzdy
+
+    rate  probability of zero (0.5); mask is 0 with this probability, 1 / (1 - rate) otherwise
+    rng   a numpy Generator, or else the library's own, which pyconvnet.rng.seed starts
+
+    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that differ.
+    Source: Srivastava et al. 2014; MatConvNet manual, "Dropout".
+
+    >>> y, mask = vl_nndropout(np.ones((1, 4, 1, 1)), rate=0.5, rng=np.random.default_rng(0))
+    >>> sorted({*y.ravel().tolist()}), bool(np.all(y == mask))
+    ([0.0, 2.0], True)
+    """
+    x = as_tensor("vl_nndropout", "x", x)
+    share = np.asarray(rate)
+    if share.size != 1 or share.dtype.kind not in "iuf" or not 0 <= share.item() < 1:
+        raise ValueError(f"vl_nndropout: rate takes one number from 0 to below 1, got {rate!r}")
+    if not is_empty(mask):
+        mask = as_tensor("vl_nndropout", "mask", mask, like=x)
+        if mask.shape != x.shape:
+            raise ValueError(f"vl_nndropout: mask is {size_text(mask.shape)}, x is {size_text(x.shape)}")
+    if is_empty(dzdy):
+        if is_empty(mask):
+            drawn = (library_rng.generator() if rng is None else rng).random(x.shape, dtype=np.float32)
+            mask = (drawn >= share.item()) * x.dtype.type(1 / (1 - share.item()))
+        return x * mask, mask
+    if is_empty(mask):
+        raise ValueError("vl_nndropout: backward takes mask=, the one that forward returned")
+    return check_derivative("vl_nndropout", dzdy, x, x.shape) * mask

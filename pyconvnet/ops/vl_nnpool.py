@@ -1,0 +1,62 @@
+"""vl_nnpool: max and average pooling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.geometry import Window
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nnpool(
+    x: np.ndarray,
+    pool: Any,
+    dzdy: np.ndarray | None = None,
+    *,
+    stride: Any = 1,
+    pad: Any = 0,
+    method: str = "max",
+) -> np.ndarray:
+    """Pool each channel over a sliding window.
+
+    vl_nnpool(x, pool) -> y                     x: H x W x C x N      y: YH x YW x C x N
+    vl_nnpool(x, pool, dzdy) -> dzdx            dzdy like y, dzdx like x
+
+    YH = floor((H + top + bottom - pool_h) / stride_h) + 1, and likewise YW.
+    pool    window, one number or (height, width)
+    stride  1, or (vertical, horizontal)        method  "max" or "avg"
+    pad     0, or (top, bottom, left, right), less than the window; padded pixels never win the maximum and are not
+            counted in the average
+
+    The derivative of a maximum goes to the first of equal pixels, column by column.
+
+    Raises TypeError for arrays that are not float32 or float64; ValueError for windows that do not fit.
+    Source: MatConvNet manual, section 4.3 "Spatial pooling".
+
+    >>> vl_nnpool(np.arange(4.0).reshape(2, 2, 1, 1), 2)[0, 0, 0, 0]
+    np.float64(3.0)
+    """
+    x = as_tensor("vl_nnpool", "x", x)
+    window = Window.parse("vl_nnpool", pool, stride, pad, size_name="pool")
+    if not isinstance(method, str) or method.lower() not in ("max", "avg"):
+        raise ValueError(f"vl_nnpool: method takes 'max' or 'avg', got {method!r}")
+    (h, w), (top, bottom, left, right) = window.size, window.pad
+    if max(top, bottom) >= h or max(left, right) >= w:
+        raise ValueError(f"vl_nnpool: pad {list(window.pad)} must be less than the window, {size_text(window.size)}")
+    out = window.output_size(*x.shape[:2])
+    if min(out) < 1:
+        padded = (x.shape[0] + top + bottom, x.shape[1] + left + right)
+        raise ValueError(
+            f"vl_nnpool: the window is {size_text(window.size)}, more than x with its pad {size_text(padded)}"
+        )
+    method = method.lower()
+    if is_empty(dzdy):
+        return kernels.of(x).pool(x, window, method)
+    dzdy = check_derivative("vl_nnpool", dzdy, x, (*out, *x.shape[2:]))
+    return kernels.of(x).pool_backward(x, window, method, dzdy)

@@ -1,0 +1,29 @@
+"""vl_nnsigmoid: sigmoid non-linearity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.arrays import as_tensor, is_empty
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nnsigmoid(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
+    """Logistic sigmoid, element by element.
+
+    vl_nnsigmoid(x) -> y               x, y: H x W x C x N       y = 1 / (1 + exp(-x))
+    vl_nnsigmoid(x, dzdy) -> dzdx      dzdy, dzdx like x         dzdx = dzdy y (1 - y)
+
+    Raises TypeError for arrays that are not float32 or float64; ValueError for shapes that differ.
+    Source: MatConvNet manual, section 4.5 "Activation functions".
+
+    >>> vl_nnsigmoid(np.zeros(1)).item()
+    0.5
+    """
+    x = as_tensor("vl_nnsigmoid", "x", x)
+    if is_empty(dzdy):
+        return kernels.of(x).sigmoid(x)
+    return kernels.of(x).sigmoid_backward(x, check_derivative("vl_nnsigmoid", dzdy, x, x.shape))
