@@ -9,6 +9,7 @@ setup(
         "pyconvnet.kernels.cpu",
         "pyconvnet.kernels.plain",
         "pyconvnet.dagnn",
+        "pyconvnet.display",
         "pyconvnet.training",
         "pyconvnet.view",
         "pyconvnet.layers",

@@ -1,0 +1,52 @@
+"""The table of MatConvNet v1.0-beta7, which the slides and practicals of its time show."""
+
+from __future__ import annotations
+
+from pyconvnet.display.facts import LayerFacts, NetworkFacts
+from pyconvnet.table import whole_text
+
+MEGA = 1024**2
+
+
+def classic_table(facts: NetworkFacts) -> str:
+    """The whole table: cells of at least seven characters, never cut into pieces."""
+    lines = ("|".join([title.rjust(10), *(c.rjust(7) for c in cells)]) + "|\n" for title, *cells in classic_rows(facts))
+    return "".join(lines) + f"total network CPU/GPU memory: {facts.bytes / MEGA:.1f}/0 MB\n"
+
+
+def classic_rows(facts: NetworkFacts) -> list[list[str]]:
+    """A title, then one cell a layer."""
+    layers = facts.layers
+    return [
+        ["layer", *(str(i) for i in range(1, len(layers) + 1))],
+        ["type", *(a.classic_label for a in layers)],
+        ["support", *(_times(a.support) for a in layers)],
+        ["stride", *(_shortest(a.stride) for a in layers)],
+        ["pad", *(_pad(a) for a in layers)],
+        ["out dim", *(whole_text(k) for k in _depths(layers))],
+        ["filt dim", *(whole_text(a.filters[0]) if a.filters else "n/a" for a in layers)],
+        ["rec. field", *(_shortest(a.field_size) for a in layers)],
+        ["c/g net KB", *(f"{a.bytes / 1024:.0f}/0" for a in layers)],
+    ]
+
+
+def _depths(layers: list[LayerFacts]) -> list[float]:
+    """Channels after each layer, so far as convolutions tell; 0 before the first."""
+    depth, depths = 0.0, []
+    for layer in layers:
+        depth = layer.filters[2] if layer.filters else depth
+        depths.append(depth)
+    return depths
+
+
+def _times(values: tuple[float, ...]) -> str:
+    return "x".join(map(whole_text, values))
+
+
+def _shortest(values: tuple[float, ...]) -> str:
+    return whole_text(values[0]) if len(set(values)) == 1 else _times(values)
+
+
+def _pad(layer: LayerFacts) -> str:
+    t, b, left, r = map(whole_text, layer.pad)
+    return t if t == b == left == r else f"{t},{b}x{left},{r}"

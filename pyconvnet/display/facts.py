@@ -1,0 +1,184 @@
+"""Facts about a SimpleNN, gathered apart from how they are shown: sizes, windows, receptive fields, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.geometry import Window, borders, pair
+from pyconvnet.layers import Layer, layer_class
+from pyconvnet.records import Struct
+
+FN = "vl_simplenn_display"
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One layer; pairs are (vertical, horizontal), pad is (top, bottom, left, right)."""
+
+    name: str
+    label: str
+    classic_label: str
+    support: Pair
+    stride: Pair
+    pad: tuple[float, float, float, float]
+    filters: tuple[Any, ...] | None
+    """(depth of a filter, dilation, number of filters), of convolutions only"""
+    field_size: Pair
+    field_offset: Pair
+    field_stride: Pair
+    """the receptive field in the network's input"""
+    size: tuple[float, float, float, float]
+    """H x W x C x N of the output"""
+    parameters: int
+    bytes: int
+    """of everything in the record as it is stored, training state included"""
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Of the parameters in single precision."""
+        return 4 * self.parameters
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """A network: the size of its input, its layers, and the bytes of all that it holds, meta included."""
+
+    inputSize: tuple[float, float, float, float]
+    layers: list[LayerFacts]
+    bytes: int
+
+    @property
+    def sizes(self) -> list[tuple[float, float, float, float]]:
+        """Of the input and of every output."""
+        return [self.inputSize, *(layer.size for layer in self.layers)]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are trained or averaged."""
+        return sum(layer.parameters for layer in self.layers)
+
+    def info(self) -> Struct:
+        """MatConvNet's `info`: a column a layer, in dataSize a first one for the input."""
+        columns = {
+            "support": [a.support for a in self.layers],
+            "stride": [a.stride for a in self.layers],
+            "pad": [a.pad for a in self.layers],
+            "receptiveFieldSize": [a.field_size for a in self.layers],
+            "receptiveFieldOffset": [a.field_offset for a in self.layers],
+            "receptiveFieldStride": [a.field_stride for a in self.layers],
+            "dataSize": self.sizes,
+        }
+        heights = {"pad": 4, "dataSize": 4}
+        return Struct(
+            {k: np.array(v, float).reshape(len(v), heights.get(k, 2)).T for k, v in columns.items()},
+        )
+
+
+def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFacts:
+    """The facts about `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display."""
+    from pyconvnet.compat.tidy import vl_simplenn_tidy
+
+    tidied = vl_simplenn_tidy(net)
+    size = first = input_size(tidied.get("meta"), inputSize, batchSize)
+    layers = []
+    field_size, field_offset, field_stride = (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)
+    for record, stored in zip(tidied["layers"], net["layers"]):
+        layer = layer_of(record)
+        support, stride, offset = receptive_field(layer, record)
+        field_size = tuple(s + d * (k - 1) for s, d, k in zip(field_size, field_stride, support))
+        field_offset = tuple(o + d * (i - 1) for o, d, i in zip(field_offset, field_stride, offset))
+        field_stride = tuple(d * s for d, s in zip(field_stride, stride))
+        size = output_size(layer, record, size)
+        layers.append(
+            LayerFacts(
+                name=str(record.get("name", "")),
+                label=layer.table_label(record["type"]),
+                classic_label=layer.table_label(record["type"], classic=True),
+                support=support,
+                stride=stride,
+                pad=window(record).pad,
+                filters=layer.table_filters(),
+                field_size=field_size,
+                field_offset=field_offset,
+                field_stride=field_stride,
+                size=size,
+                parameters=sum(int(np.size(w)) for w in record.get("weights") or () if w is not None),
+                bytes=stored_bytes(stored),
+            )
+        )
+    return NetworkFacts(first, layers, stored_bytes(net))
+
+
+def layer_of(record: dict[str, Any]) -> Layer:
+    """The layer of a record; the bare base class where its type is not known, so that the table shows it by name."""
+    try:
+        return layer_class(record["type"]).from_record(record)
+    except ValueError:
+        return Layer()
+
+
+def window(record: dict[str, Any]) -> Window:
+    """The stride and pad that a record has, of any type, with a window of one pixel."""
+    return Window((1, 1), pair(FN, "stride", record.get("stride", 1)), pad=borders(FN, "pad", record.get("pad", 0)))
+
+
+def receptive_field(layer: Layer, record: dict[str, Any]) -> tuple[Pair, Pair, Pair]:
+    """(size, stride, offset) of one output pixel in the layer's input."""
+    field = layer.getReceptiveFields()
+    while isinstance(field, list) and field:
+        field = field[0]
+    if not is_empty(field):
+        return tuple(tuple(float(v) for v in np.ravel(field[k])) for k in ("size", "stride", "offset"))
+    point = window(record)
+    return (1.0, 1.0), point.stride, (1.0 - point.pad[0], 1.0 - point.pad[2])
+
+
+def output_size(layer: Layer, record: dict[str, Any], size: tuple[float, ...]) -> tuple[float, float, float, float]:
+    """H x W x C x N that the layer makes of `size`."""
+    known = layer.table_size(size, record)
+    if known is None:
+        known = (*window(record).output_size(*size[:2]), *size[2:])
+    return tuple(float(v) for v in known)
+
+
+def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float, float, float]:
+    """The size asked for, else that in `meta`, else NaN; one image unless told otherwise."""
+    size = [np.nan, np.nan, np.nan, 1.0]
+    given = inputSize
+    if is_empty(given):
+        given = _meta_size(meta)
+    given = np.ravel(np.asarray(given, float))
+    if given.size > 4:
+        raise ValueError(f"{FN}: inputSize takes up to 4 numbers (H, W, C, N), got {given.size}: {given.tolist()}")
+    size[: given.size] = given.tolist()
+    if not is_empty(batchSize):
+        size[3] = float(np.ravel(batchSize)[0])
+    return tuple(size)
+
+
+def _meta_size(meta: Any) -> Any:
+    if not isinstance(meta, dict):
+        return ()
+    found = meta.get("inputSize")
+    if isinstance(found, list):  # {'input', [224 224 3 32]}, as networks that were once a DagNN have it
+        found = next((v for v in found if isinstance(v, np.ndarray)), None)
+    if is_empty(found) and isinstance(meta.get("normalization"), dict):
+        found = meta["normalization"].get("imageSize")
+    return () if is_empty(found) else np.ravel(found)[:4]
+
+
+def stored_bytes(value: Any) -> int:
+    """Bytes of the numbers in a value, counted as v1.0-beta7 did: 4 in single precision, 8 otherwise."""
+    if isinstance(value, dict):
+        return sum(stored_bytes(v) for v in value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(stored_bytes(v) for v in value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.ndarray, np.number)):
+        return 0
+    kind = np.asarray(value).dtype
+    return np.size(value) * (4 if kind == np.float32 else 8 if kind.kind in "iufc" else 0)

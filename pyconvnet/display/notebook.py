@@ -1,0 +1,64 @@
+"""A network in one line, and as the HTML table that notebooks show."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from pyconvnet.display.facts import LayerFacts, NetworkFacts, gather, input_size
+from pyconvnet.display.rows import filter_text
+from pyconvnet.table import dims_text, memory_text, whole_text
+
+COLUMNS = ("layer", "name", "type", "support", "filters", "stride", "pad", "receptive field", "output", "parameters")
+
+
+def short_repr(net: Any) -> str:
+    """`SimpleNN(8 layers, 431,080 parameters, input 28x28x1)`; never raises, whatever the network holds."""
+    layers = net.get("layers") or []
+    weights = [w for record in layers for w in _weights(record)]
+    text = f"{len(layers)} layer{'s' * (len(layers) != 1)}, {sum(getattr(w, 'size', 0) for w in weights):,} parameters"
+    try:
+        size = input_size(net.get("meta"), None, None)[:3]
+    except (TypeError, ValueError):
+        size = (float("nan"),)
+    known = all(v == v for v in size)
+    return f"{type(net).__name__}({text}{', input ' + 'x'.join(map(whole_text, size)) if known else ''})"
+
+
+def html_table(net: Any) -> str:
+    """A row a layer, with what a reader looks for first."""
+    facts = gather(net)
+    head = "".join(f"<th>{c}</th>" for c in COLUMNS)
+    body = "".join(f"<tr>{_cells(cells)}</tr>" for cells in _rows(facts))
+    return (
+        f"<table><caption>{escape(short_repr(net))}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _rows(facts: NetworkFacts) -> list[list[str]]:
+    first = ["0", "", "input", "", "", "", "", "", _size(facts.inputSize), ""]
+    return [first, *([str(i), *_row(a)] for i, a in enumerate(facts.layers, start=1))]
+
+
+def _row(a: LayerFacts) -> list[str]:
+    filters = f"{filter_text(a, 2)} of depth {filter_text(a, 0)}" if a.filters else ""
+    memory = f"{a.parameters:,} ({memory_text(a.parameter_bytes)})" if a.parameters else ""
+    window = (dims_text(a.support), filters, dims_text(a.stride), dims_text(a.pad), dims_text(a.field_size))
+    return [a.name, a.label, *window, _size(a.size), memory]
+
+
+def _size(size: tuple[float, ...]) -> str:
+    return "x".join("?" if v != v else whole_text(v) for v in size)
+
+
+def _cells(cells: list[str]) -> str:
+    return "".join(f"<td>{escape(c)}</td>" for c in cells)
+
+
+def _weights(record: Any) -> list[Any]:
+    if not isinstance(record, dict):
+        return []
+    weights = record.get("weights")
+    found = weights if isinstance(weights, (list, tuple)) else []
+    return [*found, *(record[k] for k in ("filters", "biases") if k in record)]
