@@ -1,4 +1,33 @@
+"""The standard networks of MatConvNet's examples, ready to train or to look at; and small trained ones, as .mat files.
+
+>>> from pyconvnet import models
+>>> net = models.build("vgg-vd-16", batchNormalization=True, seed=0)
+"""
+
 if __name__ != "pyconvnet.models":
     raise ImportError(
         f"this folder is the package pyconvnet.models; it was imported as {__name__!r}: import pyconvnet.models"
     )
+
+from pyconvnet.models.alexnet import alexnet
+from pyconvnet.models.catalogue import build, names
+from pyconvnet.models.lenet import lenet_cifar, lenet_mnist, ocr
+from pyconvnet.models.nin import nin
+from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
+from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
+
+__all__ = [
+    "alexnet",
+    "build",
+    "lenet_cifar",
+    "lenet_mnist",
+    "names",
+    "nin",
+    "ocr",
+    "vgg_f",
+    "vgg_m",
+    "vgg_m_1024",
+    "vgg_s",
+    "vgg_vd_16",
+    "vgg_vd_19",
+]

@@ -1,0 +1,75 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from pyconvnet.models.alexnet import alexnet
+from pyconvnet.models.imagenet import ImageNet
+from pyconvnet.models.lenet import lenet_cifar, lenet_mnist, ocr
+from pyconvnet.models.nin import nin
+from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
+from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
+from pyconvnet.options import unknown_option
+
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "lenet": lenet_mnist,
+    "lenet-mnist": lenet_mnist,
+    "lenet-cifar": lenet_cifar,
+    "nin": nin,
+    "nin-cifar": nin,
+    "ocr": ocr,
+    "alexnet": alexnet,
+    "vgg-f": vgg_f,
+    "vgg-m": vgg_m,
+    "vgg-m-1024": vgg_m_1024,
+    "vgg-s": vgg_s,
+    "vgg-vd-16": vgg_vd_16,
+    "vgg-vd-19": vgg_vd_19,
+}
+
+
+def names() -> list[str]:
+    """The names that `build` knows."""
+    return list(BUILDERS)
+
+
+def build(name: str, **options: Any):
+    """The network of that name with fresh weights: a SimpleNN, or a DagNN.
+
+    batchNormalization  False; True where MatConvNet has such a version (lenet, alexnet, vgg-*)
+    networkType         "simplenn", or "dagnn" with the example's layers that measure errors
+    seed                a whole number: the same weights every time; None: fresh ones
+    init                True; False: zeros that take neither memory nor time and cannot be trained, to see the table
+    deployed            False; True: no dropout, a softmax instead of the loss, and for the ImageNet networks an average
+                        image of their size, as in the trained networks that MatConvNet offers for download
+    others              as each builder says: those for ImageNet take the options of models.imagenet.ImageNet
+
+    ValueError for an unknown name or option, with the nearest known one.
+
+    >>> net = build("lenet", seed=0)
+    >>> len(net.layers)
+    8
+    """
+    if name not in BUILDERS:
+        near = get_close_matches(str(name).lower(), BUILDERS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(BUILDERS)}"
+        raise ValueError(f"models.build: no network {name!r}; {hint}")
+    builder = BUILDERS[name]
+    if options.get("batchNormalization") is False:
+        options = {k: v for k, v in options.items() if k != "batchNormalization" or k in _options(builder)}
+    for option in options:
+        if option not in _options(builder):
+            raise unknown_option(f"models.build({name!r})", option, _options(builder))
+    return builder(**options)
+
+
+def _options(builder: Callable[..., Any]) -> set[str]:
+    parameters = inspect.signature(builder).parameters.values()
+    own = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        own |= {p.name for p in inspect.signature(ImageNet).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    return own

@@ -1,0 +1,33 @@
+"""The last steps of every builder: the last layer, default fields, and a DagNN where one is asked for."""
+
+from __future__ import annotations
+
+from pyconvnet.models.records import layer
+from pyconvnet.records import Struct
+
+
+def last_layer(deployed: bool, name: str | None = None) -> Struct:
+    """The loss to train with; the softmax that gives probabilities where the network is deployed."""
+    return layer("softmax", "prob") if deployed else layer("softmaxloss", name)
+
+
+def finish(layers: list[Struct], meta: Struct, networkType: str, errors: dict[str, tuple[str, str]]):
+    """A tidied SimpleNN; or a DagNN that measures `errors` as well: layer name -> (kind of loss, variable)."""
+    from pyconvnet.compat.tidy import vl_simplenn_tidy
+    from pyconvnet.simplenn import SimpleNN
+
+    kind = networkType.lower() if isinstance(networkType, str) else networkType
+    if kind not in ("simplenn", "dagnn"):
+        raise ValueError(f"networkType takes 'simplenn' or 'dagnn', got {networkType!r}")
+    net = vl_simplenn_tidy(SimpleNN(layers=layers, meta=meta))
+    return net if kind == "simplenn" else _dag(net, errors)
+
+
+def _dag(net, errors: dict[str, tuple[str, str]]):
+    from pyconvnet.dagnn import DagNN, Loss
+
+    dag = DagNN.fromSimpleNN(net, canonicalNames=True)
+    for name, (loss, variable) in errors.items():
+        block = Loss(loss=loss, opts=["topK", 5]) if loss == "topkerror" else Loss(loss=loss)
+        dag.addLayer(name, block, ["prediction", "label"], variable)
+    return dag
