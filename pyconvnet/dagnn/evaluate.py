@@ -79,6 +79,9 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
     if net._plan is None or not net._plan.fits(net):
         net._plan = Plan(net)
     plan = net._plan
+    unset = [param.name for param in net.params if param.value is None]
+    if unset:  # an operator would take None as "no filters", which has a meaning
+        raise ValueError(f"DagNN.eval: parameters without a value: {', '.join(unset)}; initParams gives first ones")
     steps = plan.training if wanted and net.conserveMemory else plan.testing if net.conserveMemory else plan.keeping
 
     _place(net, given)
@@ -141,7 +144,7 @@ def forward(steps: list, held: set[Var]) -> int:
                 if not v.precious and v not in held:
                     v.value = None
     except Exception as error:
-        raise _located(error, entry, ins, params) from error
+        raise _located(error, entry, ins) from error
     return ran
 
 
@@ -174,7 +177,7 @@ def backward(steps: list, conserve: bool) -> None:
             entry.backwardTime = now - start
             start = now
     except Exception as error:
-        raise _located(error, entry, ins, params) from error
+        raise _located(error, entry, ins) from error
 
 
 def forward_layer(net: DagNN, entry: LayerEntry) -> None:
@@ -269,13 +272,10 @@ def _variable(net: DagNN, what: str, name: str) -> Var:
     return net.vars[name]
 
 
-def _located(error: Exception, entry: Any, ins: list, params: list) -> Exception:
+def _located(error: Exception, entry: Any, ins: list) -> Exception:
     """The same error, with the layer in which it happened."""
     sizes = ", ".join(f"{v.name} {size_text(np.shape(v.value))}" for v in ins if v.value is not None)
     where = f"in layer {entry.name!r} ({type(entry.block).__name__})" + (f", inputs {sizes}" if sizes else "")
-    unset = [p.name for p in params if p.value is None]
-    if unset:
-        where += f"; parameters without a value: {', '.join(unset)} (initParams sets first ones)"
     if type(error) in (ValueError, TypeError):
         return type(error)(f"{error} ... {where}")
     if hasattr(error, "add_note"):

@@ -221,6 +221,11 @@ class DagNN(Editing):
     def __deepcopy__(self, memo: dict) -> DagNN:
         return self.copy()
 
+    def __getstate__(self) -> Any:
+        own = [s for s in DagNN.__slots__ if s != "__weakref__"]
+        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_given": []}
+        return getattr(self, "__dict__", None), state
+
     def saveobj(self) -> Struct:
         """The network as plain values, laid out as MatConvNet saves it."""
         return saved.save(self)

@@ -11,7 +11,7 @@ from pyconvnet.ops.vl_nnroipool import vl_nnroipool
 
 
 class ROIPooling(Layer):
-    """Pool each region of input 2 (5 x R: image, u0, v0, u1, v1) in input 1 into `subdivisions` cells; see vl_nnroipool.
+    """Regions (input 2, 5 x R: image, u0, v0, u1, v1) of input 1 pooled into `subdivisions` cells; see vl_nnroipool.
 
     flatten  return 1 x 1 x (cells * C) x R
     """

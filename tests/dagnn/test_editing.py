@@ -1,0 +1,202 @@
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from pyconvnet import dagnn
+from pyconvnet.dagnn import DagNN
+
+
+class Times(dagnn.Layer):
+    factor = 2.0
+
+    def forward(self, inputs, params):
+        return [self.factor * inputs[0]]
+
+    def backward(self, inputs, params, derOutputs):
+        return [self.factor * derOutputs[0]], []
+
+
+@pytest.fixture
+def dag():
+    """x -a-> y -b-> z, y + z -s-> out"""
+    net = DagNN()
+    net.addLayer("a", Times(), "x", "y")
+    net.addLayer("b", Times(factor=3.0), "y", "z")
+    net.addLayer("s", dagnn.Sum(), ["y", "z"], "out")
+    return net
+
+
+def wiring(net):
+    return [(e.name, e.inputs, e.outputs, e.params, e.inputIndexes, e.outputIndexes) for e in net.layers]
+
+
+def test_parts_are_found_by_name_position_and_list(dag):
+    assert dag.vars["y"] is dag.vars[1] is dag.getVar("y") is dag.vars[-3]
+    assert dag.layers["s"].block is dag.layers[2].block
+    assert [v.name for v in dag.vars[["z", "x"]]] == ["z", "x"]
+    assert [e.name for e in dag.layers[1:]] == ["b", "s"]
+    assert "y" in dag.vars and "q" not in dag.vars
+
+
+def test_positions_are_given_by_name_and_nan_where_there_is_none(dag):
+    assert dag.getVarIndex("z") == 2
+    assert dag.getLayerIndex(["s", "a"]) == [2, 0]
+    assert math.isnan(dag.getVarIndex("q")) and math.isnan(dag.getParamIndex("f"))
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(dag):
+    dag.renameVar("out", "objective")
+    with pytest.raises(ValueError, match="no variable 'objectve'; did you mean 'objective'"):
+        dag.vars["objectve"]
+    with pytest.raises(KeyError, match="no layer 'conv'"):
+        dag.getLayer("conv")
+    with pytest.raises(IndexError, match="there are 4"):
+        dag.vars[4]
+
+
+def test_inputs_outputs_fanin_and_fanout_follow_from_the_layers(dag):
+    assert dag.getInputs() == ["x"] and dag.getOutputs() == ["out"]
+    assert [(v.name, v.fanin, v.fanout) for v in dag.vars] == [("x", 0, 1), ("y", 1, 2), ("z", 1, 1), ("out", 1, 0)]
+
+
+def test_layers_run_in_the_order_of_their_data_not_of_their_addition():
+    net = DagNN()
+    net.addLayer("last", Times(), "b", "c")
+    net.addLayer("first", Times(), "x", "a")
+    net.addLayer("second", Times(), "a", "b")
+    assert net.getLayerExecutionOrder() == [1, 2, 0]
+
+
+def test_removing_a_layer_drops_what_nothing_uses_any_more(dag):
+    dag.removeLayer("s")
+    assert [v.name for v in dag.vars] == ["x", "y", "z"]
+    assert dag.getOutputs() == ["z"]
+    with pytest.raises(ValueError, match="no layer 's'"):
+        dag.removeLayer("s")
+
+
+def test_positions_in_blocks_follow_removals(dag):
+    dag.removeLayer("a")
+    assert [e.block.layerIndex for e in dag.layers] == [0, 1]
+    assert dag.layers["s"].inputIndexes == [dag.getVarIndex("y"), dag.getVarIndex("z")]
+
+
+def test_renaming_reaches_every_layer(dag):
+    dag.renameVar("y", "mid")
+    dag.renameLayer("a", "front")
+    assert dag.layers["front"].outputs == ["mid"] and dag.layers["s"].inputs == ["mid", "z"]
+
+
+def test_renaming_to_a_name_that_is_taken_is_refused(dag):
+    before = wiring(dag)
+    with pytest.raises(ValueError, match="variable 'y' cannot be renamed to 'z': that name is taken"):
+        dag.renameVar("y", "z")
+    with pytest.raises(ValueError, match="layer 'a' cannot be renamed to 'b'"):
+        dag.renameLayer("a", "b")
+    assert wiring(dag) == before
+
+
+def test_reconnecting_changes_inputs_outputs_and_params(dag):
+    dag.setLayerInputs("b", "x")
+    dag.setLayerOutputs("b", ["w"])
+    dag.setLayerInputs("s", ["y", "w"])
+    dag.setLayerParams("s", ["g"])
+    assert [v.name for v in dag.vars] == ["x", "y", "out", "w"]
+    assert dag.params["g"].fanout == 1
+    dag.setLayerParams("s", None)
+    assert len(dag.params) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.addLayer("a", Times(), "x", "q"), "there is a layer 'a' already"),
+        (lambda d: d.addLayer("c", Times(), "out", "x"), r"'a' -\(y\)-> .*'c' -\(x\)-> 'a'"),
+        (lambda d: d.addLayer("c", Times(), "x", "z"), "'z' is an output of layer 'b' and cannot be one of layer 'c'"),
+        (lambda d: d.setLayerInputs("a", "out"), "cycle: 'a'"),
+        (lambda d: d.setLayerOutputs("a", "x"), r"cycle: 'a' -\(x\)-> 'a'"),
+        (lambda d: d.addLayer("c", Times, "x", "w"), "takes a dagnn.Layer"),
+        (lambda d: d.addLayer("c", Times(), [3], "w"), "inputs takes names"),
+    ],
+    ids=["layer name", "cycle", "variable", "inputs", "self", "class", "names"],
+)
+def test_a_refused_change_names_its_cause_and_leaves_the_graph_alone(dag, change, message):
+    before = wiring(dag)
+    with pytest.raises((ValueError, TypeError), match=message):
+        change(dag)
+    assert wiring(dag) == before
+    assert [v.name for v in dag.vars] == ["x", "y", "z", "out"]
+    dag.eval({"x": np.ones((1, 1, 1, 1))})
+    assert dag.vars["out"].value.item() == 8
+
+
+def test_a_block_of_another_graph_is_copied(dag):
+    other = DagNN()
+    other.addLayer("a", dag.layers["a"].block, "x", "y")
+    other.layers["a"].block.factor = 5.0
+    assert dag.layers["a"].block.factor == 2.0
+    assert dag.layers["a"].block.net is dag and other.layers["a"].block.net is other
+
+
+@pytest.mark.parametrize("duplicate", [DagNN.copy, copy.copy, copy.deepcopy, lambda d: pickle.loads(pickle.dumps(d))])
+def test_a_copy_shares_nothing(duplicate):
+    net = DagNN()
+    net.addLayer("scale", dagnn.Scale(size=[1, 1, 2], hasBias=False), "x", "y", "g")
+    net.initParams()
+    net.mode = "test"
+    net.vars["x"].precious = True
+    net.meta.classes = ["a", "b"]
+    other = duplicate(net)
+    value = net.params["g"].value.copy()
+    other.params["g"].value += 1
+    other.meta.classes.append("c")
+    other.renameVar("y", "z")
+    np.testing.assert_array_equal(net.params["g"].value, value)
+    assert net.meta.classes == ["a", "b"] and net.layers[0].outputs == ["y"]
+    assert other.mode == "test" and other.vars["x"].precious
+    assert other.layers[0].block.net is other
+
+
+def test_mode_takes_normal_train_and_test(dag):
+    dag.mode = "test"
+    assert dag.mode == "test" and dag.layers["a"].block.mode == "test"
+    dag.mode = "train"
+    assert dag.mode == "normal"
+    with pytest.raises(ValueError, match="takes 'normal'"):
+        dag.mode = "testing"
+
+
+def test_a_mistyped_property_is_refused(dag):
+    with pytest.raises(AttributeError):
+        dag.conserveMemroy = False
+    with pytest.raises(AttributeError):
+        dag.vars["x"].presious = True
+
+
+def test_moving_forgets_values_and_takes_the_cpu_only(dag):
+    dag.conserveMemory = False
+    dag.eval({"x": np.ones((1, 1, 1, 1))})
+    dag.move("cpu")
+    assert all(v.value is None for v in dag.vars) and dag.device == "cpu"
+    with pytest.raises(ValueError, match="no backend"):
+        dag.move("gpu")
+
+
+def test_parameters_are_initialized_by_their_layers():
+    net = DagNN()
+    net.addLayer("conv", dagnn.Conv(size=[3, 3, 2, 4]), "x", "y", ["f", "b"])
+    net.initParams()
+    assert net.params["f"].value.shape == (3, 3, 2, 4) and net.params["b"].value.size == 4
+    net.setLayerParams("conv", ["f"])
+    with pytest.raises(ValueError, match=r"layer 'conv' \(Conv\) makes 2 parameters, it was added with 1"):
+        net.initParams()
+
+
+def test_batch_normalization_moments_are_averaged_in_training():
+    net = DagNN()
+    net.addLayer("bn", dagnn.BatchNorm(numChannels=4), "x", "y", ["m", "b", "moments"])
+    assert [p.trainMethod for p in net.params] == ["gradient", "gradient", "average"]
+    assert net.params["moments"].learningRate == 0.1
