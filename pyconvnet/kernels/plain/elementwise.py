@@ -1,4 +1,4 @@
-"""ReLU and sigmoid in numpy; they work in whatever memory order the arrays have."""
+"""ReLU, sigmoid and softmax in numpy; they work in whatever memory order the arrays have."""
 
 from __future__ import annotations
 
@@ -27,3 +27,16 @@ def sigmoid_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     """dzdy y (1 - y)."""
     y = sigmoid(x)
     return dzdy * (y * (1 - y))
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """exp(x) over its sum across channels; the largest value of each pixel is taken off first, against overflow."""
+    e = np.exp(x - x.max(axis=2, keepdims=True))
+    e /= e.sum(axis=2, keepdims=True)
+    return e
+
+
+def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
+    """y (dzdy - sum of dzdy y across channels)."""
+    y = softmax(x)
+    return y * (dzdy - (dzdy * y).sum(axis=2, keepdims=True))

@@ -1,0 +1,43 @@
+"""Pooling of regions in numpy: a loop over regions and cells, all channels at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyconvnet.arrays import from_nhwc, nhwc
+
+Spans = list[tuple[int, list[tuple[int, int]], list[tuple[int, int]]]]
+
+
+def _cells(spans: Spans):
+    for r, (image, rows, cols) in enumerate(spans):
+        for i, (top, bottom) in enumerate(rows):
+            for j, (left, right) in enumerate(cols):
+                if bottom > top and right > left:
+                    yield (r, i, j), (image, slice(top, bottom), slice(left, right))
+
+
+def roipool(x: np.ndarray, spans: Spans, method: str) -> np.ndarray:
+    """Maximum or mean of each cell; 0 for an empty one."""
+    xs = nhwc(x)
+    _, rows, cols = spans[0]
+    y = np.zeros((len(spans), len(rows), len(cols), x.shape[2]), x.dtype)
+    for out, at in _cells(spans):
+        y[out] = xs[at].max(axis=(0, 1)) if method == "max" else xs[at].mean(axis=(0, 1))
+    return from_nhwc(y)
+
+
+def roipool_backward(x: np.ndarray, spans: Spans, method: str, dzdy: np.ndarray) -> np.ndarray:
+    """The derivative goes to the first maximum, column by column, or in equal parts to the cell."""
+    xs, dy = nhwc(x), nhwc(dzdy)
+    dx = np.zeros_like(xs)
+    channels = np.arange(x.shape[2])
+    for out, at in _cells(spans):
+        cell = xs[at]
+        if method == "avg":
+            dx[at] += dy[out] / x.dtype.type(cell.shape[0] * cell.shape[1])
+            continue
+        first = cell.transpose(1, 0, 2).reshape(-1, x.shape[2]).argmax(axis=0)
+        v, u = np.divmod(first, cell.shape[0])
+        dx[at][u, v, channels] += dy[out]
+    return from_nhwc(dx)

@@ -1,0 +1,74 @@
+"""vl_nnbnorm: batch normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nnbnorm(
+    x: np.ndarray,
+    g: np.ndarray,
+    b: np.ndarray,
+    dzdy: np.ndarray | None = None,
+    *,
+    epsilon: Any = 1e-4,
+    moments: np.ndarray | None = None,
+) -> Any:
+    """Normalize each channel to mean b and standard deviation g over the batch.
+
+    vl_nnbnorm(x, g, b) -> (y, moments)                          x, y: H x W x K x N     g, b: K values
+    vl_nnbnorm(x, g, b, dzdy) -> (dzdx, dzdg, dzdb, moments)     moments: K x 2
+
+    y = g (x - mean) / sigma + b, with sigma = sqrt(variance + epsilon) and the variance divided by H W N.
+    moments   columns mean and sigma (not the variance); give those of training to use them instead of the batch's;
+              backward too takes them for those of the batch, as MatConvNet does
+    epsilon   1e-4
+
+    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
+    Source: Ioffe and Szegedy 2015; MatConvNet manual, "Batch normalization".
+
+    >>> y, moments = vl_nnbnorm(np.array([1.0, 3.0]).reshape(1, 2, 1, 1), np.ones(1), np.zeros(1), epsilon=0)
+    >>> y.ravel(), moments
+    (array([-1.,  1.]), array([[2., 1.]]))
+    """
+    x = as_tensor("vl_nnbnorm", "x", x)
+    channels = x.shape[2]
+    gain, offset = _vector("g", g, channels, x), _vector("b", b, channels, x)
+    eps = np.asarray(epsilon)
+    if eps.size != 1 or eps.dtype.kind not in "iuf":
+        raise ValueError(f"vl_nnbnorm: epsilon takes one number, got {epsilon!r}")
+    if is_empty(moments):
+        moments = None
+    else:
+        if not isinstance(moments, np.ndarray) or moments.dtype != x.dtype:
+            got = moments.dtype if isinstance(moments, np.ndarray) else type(moments).__name__
+            raise TypeError(f"vl_nnbnorm: moments is {got} where x is {x.dtype}; all must be the same")
+        if moments.size != 2 * channels:
+            raise ValueError(
+                f"vl_nnbnorm: moments has {moments.size} elements ({size_text(moments.shape)}), "
+                f"x has {channels} channels; it takes {channels}x2"
+            )
+        moments = moments.reshape(channels, 2, order="F")
+    backend = kernels.of(x)
+    if is_empty(dzdy):
+        return backend.bnorm(x, gain, offset, float(eps.item()), moments)
+    dzdy = check_derivative("vl_nnbnorm", dzdy, x, x.shape)
+    dx, dg, db, moments = backend.bnorm_backward(x, gain, offset, dzdy, float(eps.item()), moments)
+    return dx, dg.reshape(g.shape), db.reshape(b.shape), moments
+
+
+def _vector(name: str, v: Any, channels: int, x: np.ndarray) -> np.ndarray:
+    if not isinstance(v, np.ndarray) or v.dtype != x.dtype:
+        got = v.dtype if isinstance(v, np.ndarray) else type(v).__name__
+        raise TypeError(f"vl_nnbnorm: {name} is {got} where x is {x.dtype}; all must be the same")
+    if v.size != channels:
+        raise ValueError(f"vl_nnbnorm: {name} has {v.size} elements, x has {channels} channels")
+    return v.ravel(order="F")

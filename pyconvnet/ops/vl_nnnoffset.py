@@ -1,0 +1,38 @@
+"""vl_nnnoffset: norm-dependent offset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor, is_empty
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.vl_nnnormalize import numbers
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nnnoffset(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np.ndarray:
+    """Subtract from each value an offset that grows with the norm of its pixel's channels.
+
+    vl_nnnoffset(x, [alpha, beta]) -> y              x, y: H x W x C x N
+    vl_nnnoffset(x, [alpha, beta], dzdy) -> dzdx     dzdy, dzdx like x
+
+    y = x - alpha L^beta, with L the sum of x^2 over the channels, not less than 1e-8.
+
+    Raises TypeError for arrays that are not float32 or float64; ValueError for other than two numbers.
+    Source: MatConvNet, vl_nnnoffset.
+
+    >>> vl_nnnoffset(np.array([3.0, 4.0]).reshape(1, 1, 2, 1), [1, 0.5]).ravel()
+    array([-2., -1.])
+    """
+    x = as_tensor("vl_nnnoffset", "x", x)
+    alpha, beta = numbers("vl_nnnoffset", param, "[alpha, beta]")
+    real = x.dtype.type
+    energy = np.maximum((x * x).sum(axis=2, keepdims=True), real(1e-8))
+    if is_empty(dzdy):
+        return x - real(alpha) * energy ** real(beta)
+    dzdy = check_derivative("vl_nnnoffset", dzdy, x, x.shape)
+    total = dzdy.sum(axis=2, keepdims=True)
+    return dzdy - real(2 * alpha * beta) * x * (total * energy ** real(beta - 1))

@@ -1,0 +1,48 @@
+"""vl_nnnormalize: local response normalization across channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.arrays import as_tensor, is_empty
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options()
+def vl_nnnormalize(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np.ndarray:
+    """Local response normalization (LRN) across channels.
+
+    vl_nnnormalize(x, [n, kappa, alpha, beta]) -> y              x, y: H x W x C x N
+    vl_nnnormalize(x, [n, kappa, alpha, beta], dzdy) -> dzdx     dzdy, dzdx like x
+
+    y_k = x_k L_k^-beta,  L_k = kappa + alpha sum of x_q^2 for q from k - floor((n-1)/2) to k + ceil((n-1)/2)
+
+    Channels outside the image are left out of the sum.
+
+    Raises TypeError for arrays that are not float32 or float64; ValueError for other than four numbers.
+    Source: Krizhevsky et al. 2012, section 3.3; MatConvNet manual, "Local response normalization".
+
+    >>> vl_nnnormalize(np.full((1, 1, 2, 1), 2.0), [2, 0, 1, 0.5]).ravel()
+    array([0.70710678, 1.        ])
+    """
+    x = as_tensor("vl_nnnormalize", "x", x)
+    n, kappa, alpha, beta = numbers("vl_nnnormalize", param, "[n, kappa, alpha, beta]")
+    if n < 1 or n != int(n):
+        raise ValueError(f"vl_nnnormalize: n, the first of param, takes a whole number from 1 up, got {n:g}")
+    if is_empty(dzdy):
+        return kernels.of(x).lrn(x, int(n), kappa, alpha, beta)
+    dzdy = check_derivative("vl_nnnormalize", dzdy, x, x.shape)
+    return kernels.of(x).lrn_backward(x, dzdy, int(n), kappa, alpha, beta)
+
+
+def numbers(fn: str, param: Any, what: str) -> tuple[float, ...]:
+    """param as floats, as many as `what` names."""
+    a = np.asarray(param)
+    count = what.count(",") + 1
+    if a.dtype.kind not in "iuf" or a.size != count:
+        raise ValueError(f"{fn}: param takes {count} numbers {what}, got {a.ravel().tolist()}")
+    return tuple(float(v) for v in a.ravel())

@@ -1,0 +1,72 @@
+"""vl_nnnormalizelp: normalization to unit Lp norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor, is_empty
+from pyconvnet.geometry import whole_numbers
+from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.options import matlab_options
+
+
+@matlab_options(flags=("spatial",))
+def vl_nnnormalizelp(
+    x: np.ndarray,
+    dzdy: np.ndarray | None = None,
+    *,
+    p: Any = None,
+    exponent: Any = None,
+    epsilon: Any = 1e-2,
+    dimensions: Any = 3,
+    spatial: bool = False,
+) -> np.ndarray:
+    """Divide by the Lp norm of the channels, at every pixel.
+
+    vl_nnnormalizelp(x) -> y               x, y: H x W x C x N       y = x / (sum of x^p + epsilon)^(1/p)
+    vl_nnnormalizelp(x, dzdy) -> dzdx      dzdy, dzdx like x
+
+    p           2; also called exponent. Take an even one:
+                an odd p sums signed powers, as MatConvNet does, and may come to the root of a negative number, NaN
+    epsilon     1e-2
+    dimensions  3 (channels); the dimensions to sum over, counted from 1
+    spatial     sum over dimensions 1 and 2, each channel by itself
+
+    Raises TypeError for arrays that are not float32 or float64; ValueError for dimensions other than 1 to 4.
+    Source: MatConvNet, vl_nnnormalizelp.
+
+    >>> vl_nnnormalizelp(np.array([3.0, 4.0]).reshape(1, 1, 2, 1), epsilon=0).ravel()
+    array([0.6, 0.8])
+    """
+    x = as_tensor("vl_nnnormalizelp", "x", x)
+    if p is not None and exponent is not None:
+        raise ValueError("vl_nnnormalizelp: p and exponent are the same option; give one")
+    power = _number("p", 2 if p is None and exponent is None else exponent if p is None else p)
+    eps = _number("epsilon", epsilon)
+    chosen = np.ravel(dimensions)
+    axes = tuple(d - 1 for d in whole_numbers("vl_nnnormalizelp", "dimensions", chosen, (1, 2, 3, 4), 1))
+    if max(axes) > 3:
+        raise ValueError(f"vl_nnnormalizelp: dimensions takes numbers from 1 to 4, got {chosen.tolist()}")
+    if spatial:
+        axes = (0, 1)
+    real = x.dtype.type
+    inside = _power(x, power).sum(axis=axes, keepdims=True) + real(eps)
+    with np.errstate(invalid="ignore"):
+        mass = inside ** real(1 / power)
+    if is_empty(dzdy):
+        return x / mass
+    dzdy = check_derivative("vl_nnnormalizelp", dzdy, x, x.shape) / mass
+    return dzdy - (dzdy * x).sum(axis=axes, keepdims=True) * (_power(x, power - 1) / inside)
+
+
+def _power(x: np.ndarray, p: float) -> np.ndarray:
+    return x if p == 1 else x * x if p == 2 else x ** x.dtype.type(p)
+
+
+def _number(name: str, value: Any) -> float:
+    a = np.asarray(value)
+    if a.size != 1 or a.dtype.kind not in "iuf":
+        raise ValueError(f"vl_nnnormalizelp: {name} takes one number, got {value!r}")
+    return float(a.item())
