@@ -1,0 +1,50 @@
+"""What there is to look at: images side by side, plots, measures, and the inside of a trained network.
+
+>>> from pyconvnet import view
+>>> view.filters(net, "conv1")
+
+Modules load when a name of theirs is used; matplotlib when something is drawn. `view.nonlinearities` is the module.
+"""
+
+from importlib import import_module
+
+from pyconvnet.view.imarray import vl_imarray, vl_imarraysc
+
+_HOME = {
+    "inside": [
+        "add_gradient",
+        "class_gradient",
+        "filters",
+        "histograms",
+        "occlusion_map",
+        "responses",
+        "scores",
+        "statistics",
+        "statistics_text",
+    ],
+    "measures": [
+        "confusion_matrix",
+        "confusion_text",
+        "names_of",
+        "normalised",
+        "precision_recall",
+        "roc",
+    ],
+    "plots": ["confusion", "figure", "roc_curve", "save", "text_curve", "training_curves"],
+    "nonlinearities": ["curve"],
+}
+_WHERE = {name: module for module, names in _HOME.items() for name in names}
+__all__ = ["vl_imarray", "vl_imarraysc"]
+__all__ += [*_HOME, *_WHERE]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return import_module(f"{__name__}.{name}")
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)
