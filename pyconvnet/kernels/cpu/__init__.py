@@ -1,7 +1,9 @@
 """Kernels for numpy arrays: checked H x W x C x N arrays of one element type in, such arrays out."""
 
+from pyconvnet.kernels.cpu.choose import compiled
 from pyconvnet.kernels.plain.bilinear import bilinear, bilinear_backward
-from pyconvnet.kernels.plain.conv import conv, conv_backward, convt, convt_backward
+from pyconvnet.kernels.plain.conv import conv as plain_conv
+from pyconvnet.kernels.plain.conv import conv_backward, convt, convt_backward
 from pyconvnet.kernels.plain.elementwise import (
     relu,
     relu_backward,
@@ -45,3 +47,5 @@ __all__ = [
     "spnorm",
     "spnorm_backward",
 ]
+
+conv = compiled("convolution", plain_conv)

@@ -1,0 +1,182 @@
+"""Direct convolution: a tile of output pixels x filters is one call of the matrix kernel, summing over filter rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from pyconvnet.geometry import Window
+from pyconvnet.kernels.cpu import machine
+from pyconvnet.kernels.cpu.compiled import jit
+from pyconvnet.kernels.cpu.layout import address, padded, scratch, strides
+from pyconvnet.kernels.cpu.simd import BIAS, RELU, call_tile, fload, fstore, vload, vstore
+from pyconvnet.threads import team
+
+# Filters larger than this are kept in the second-level cache a block at a time, while all pixels pass by.
+RESIDENT = 1 << 16
+
+
+class Lines(NamedTuple):
+    """How output pixels find their input: lines of pixels a fixed step apart, and the pieces that a filter meets."""
+
+    starts: np.ndarray  # element offset of each line
+    length: int  # output pixels in a line
+    step: int  # elements between the inputs of neighbouring output pixels
+    offsets: np.ndarray  # element offset of each piece of the filter
+    depth: int  # elements in a piece
+
+
+def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int) -> Lines:
+    """For a padded N x H x W x C image; `depth` is less than C in grouped convolution."""
+    n, h, w, c = shape
+    (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
+    rows = dh * w * c * np.arange(fh)
+    if depth == c and (dw == 1 or fw == 1):  # a filter row meets consecutive memory
+        offsets, depth = rows, fw * c
+        if fh == 1 or (dh == 1 and fw == w):  # and so does the whole filter
+            offsets, depth = rows[:1], fh * fw * c
+    else:
+        offsets = (rows[:, None] + dw * c * np.arange(fw)).ravel()
+    if out == (1, 1):  # fully connected: the images are the line
+        return Lines(np.zeros(1, np.int64), n, h * w * c, offsets, depth)
+    if out == (h, w) and (sh, sw) == (1, 1):  # 1 x 1
+        return Lines(np.zeros(1, np.int64), n * h * w, c, offsets, depth)
+    starts = (h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(out[0])).ravel()
+    return Lines(starts, out[1], sw * c, offsets, depth)
+
+
+def pack(f: np.ndarray, groups: int, columns: int, name: str = "filters") -> np.ndarray:
+    """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros; in scratch memory."""
+    h, w, c, k = f.shape
+    each = k // groups
+    sh, sw, sc, sk = strides(f)
+    with team() as threads:
+        out = scratch(name, groups * -(-each // columns) * columns * h * w * c)
+        _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
+    return out
+
+
+def direct(
+    x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, relu: bool = False, groups: int | None = None
+) -> np.ndarray:
+    """The convolution of `kernels.conv` as an N x H x W x K array."""
+    depth, count = f.shape[2:]
+    groups = groups or x.shape[2] // depth
+    each = count // groups
+    out = window.output_size(*x.shape[:2])
+    tile = machine.tile()
+    with team() as threads:
+        xp = padded(x, window.pad)
+        lines = lines_of(xp.shape, window, out, depth)
+        filters = pack(f, groups, tile.columns)
+        panel = f.shape[0] * f.shape[1] * depth * tile.columns
+        taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
+        bias = None if b is None else np.ascontiguousarray(b).ravel()
+        y = np.empty((x.shape[3], *out, count), np.float32)
+        _direct(
+            threads,
+            *tile,
+            address(xp),
+            lines.starts,
+            lines.length,
+            lines.step,
+            taps,
+            lines.depth,
+            address(filters),
+            panel,
+            groups,
+            depth,
+            each,
+            0 if bias is None else address(bias),
+            address(y),
+            (BIAS if bias is not None else 0) + (RELU if relu else 0),
+            filters.size <= RESIDENT,
+        )
+    return y
+
+
+@jit(parallel=True)
+def _direct(
+    threads,
+    kernel,
+    mr,
+    nr,
+    x,
+    starts,
+    length,
+    step,
+    taps,
+    depth,
+    f,
+    panel,
+    groups,
+    slab,
+    each,
+    b,
+    y,
+    mode,
+    resident,
+):
+    blocks = -(-each // nr)
+    tiles = -(-length // mr)
+    pixels, filters = starts.size * tiles, groups * blocks
+    count = groups * each
+    total = pixels * filters
+    for t in numba.prange(threads):
+        for q in range(total * t // threads, total * (t + 1) // threads):
+            if resident:
+                pixel = q // filters
+                block = q - pixel * filters
+            else:
+                block = q // pixels
+                pixel = q - block * pixels
+            line = pixel // tiles
+            i = pixel - line * tiles
+            first, last = length * i // tiles, length * (i + 1) // tiles
+            g = block // blocks
+            k = (block - g * blocks) * nr
+            call_tile(
+                kernel,
+                last - first,
+                min(nr, each - k),
+                x + 4 * (starts[line] + first * step + g * slab),
+                step,
+                1,
+                taps.ctypes.data,
+                taps.shape[0],
+                depth,
+                f + 4 * block * panel,
+                nr,
+                y + 4 * ((line * length + first) * count + g * each + k),
+                count,
+                b + 4 * (g * each + k),
+                mode,
+            )
+
+
+@jit(parallel=True)
+def _pack(threads, f, sh, sw, sc, sk, sg, h, w, c, each, groups, nr, out):
+    blocks = -(-each // nr)
+    taps = h * w
+    total = groups * blocks * taps
+    for t in numba.prange(threads):
+        for q in range(total * t // threads, total * (t + 1) // threads):
+            block = q // taps
+            tap = q - block * taps
+            g = block // blocks
+            k = (block - g * blocks) * nr
+            count = min(nr, each - k)
+            i = tap // w
+            source = f + 4 * (g * sg + k * sk + i * sh + (tap - i * w) * sw)
+            target = out + 4 * q * c * nr
+            if sk == 1 and count == nr:
+                for d in range(c):
+                    for v in range(0, nr, 16):
+                        vstore(target + 4 * (d * nr + v), vload(source + 4 * (d * sc + v)))
+                continue
+            for d in range(c):
+                for v in range(nr):
+                    value = fload(source + 4 * (d * sc + v * sk)) if v < count else np.float32(0)
+                    fstore(target + 4 * (d * nr + v), value)

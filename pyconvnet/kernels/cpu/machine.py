@@ -1,0 +1,54 @@
+"""What this CPU has, and so which kernels run on it."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import NamedTuple
+
+LEVELS = ("avx512", "avx2", "plain")
+
+
+class Tile(NamedTuple):
+    """The matrix kernel of simd.py: its address, and the rows and columns of C that it holds in registers."""
+
+    kernel: int
+    rows: int
+    columns: int
+
+
+def level() -> str:
+    """ "avx512", "avx2" or "plain" (numpy and BLAS): the environment variable PYCONVNET_CPU, or the best there is."""
+    asked = os.environ.get("PYCONVNET_CPU")
+    if asked is None:
+        return _best()
+    if asked not in LEVELS:
+        raise ValueError(f"PYCONVNET_CPU takes {', '.join(LEVELS)}, got {asked!r}")
+    return asked
+
+
+@lru_cache(maxsize=1)
+def _best() -> str:
+    from llvmlite import binding
+
+    try:
+        has = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this processor
+        return "plain"
+    if all(has.get(f) for f in ("avx512f", "avx512dq", "avx512bw", "avx512vl")):
+        return "avx512"
+    return "avx2" if has.get("avx2") and has.get("fma") else "plain"
+
+
+def tile() -> Tile:
+    """The matrix kernel for this CPU; compiled at the first call, or loaded from numba's cache."""
+    return _tile(level())
+
+
+@lru_cache(maxsize=2)
+def _tile(which: str) -> Tile:
+    from pyconvnet.kernels.cpu import simd
+    from pyconvnet.kernels.cpu.compiled import cfunc
+
+    compiled = simd.compile_tile(which, cfunc)
+    return Tile(compiled.address, *((14, 32) if which == "avx512" else (6, 16)))

@@ -1,0 +1,99 @@
+"""How many threads the kernels use, and who may start them.
+
+The number is the user's limit; without one it is the number of cores this process may run on. Kernels split their work
+into that many fixed parts, so that results are equal, bit for bit, from run to run. One lock lets one call at a time
+start its team of threads: calls from several Python threads are safe, and do not fight for the cores.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path
+
+_everywhere: int | None = None
+_here: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
+_team = threading.RLock()
+
+
+def get_num_threads() -> int:
+    """The number of threads in force: of the innermost `num_threads`, of `set_num_threads`, or one per core."""
+    return _here.get() or _everywhere or _cores()
+
+
+def set_num_threads(n: int) -> None:
+    """Use at most `n` threads in the kernels of this process, and in numpy's BLAS."""
+    global _everywhere
+    _everywhere = _checked("set_num_threads", n)
+    _limit_blas(_everywhere)
+
+
+@contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """At most `n` threads inside the block, for this Python thread; numpy's BLAS has one limit for all threads.
+
+    >>> with num_threads(1):
+    ...     get_num_threads()
+    1
+    """
+    token = _here.set(_checked("num_threads", n))
+    before = _limit_blas(n)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+        _limit_blas(before)
+
+
+@contextmanager
+def team() -> Iterator[int]:
+    """The right to run a parallel kernel, and the number of parts to split it into."""
+    with _team:
+        yield get_num_threads()
+
+
+def _checked(fn: str, n: int) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"{fn}: n takes a whole number, got {type(n).__name__}: {n!r}")
+    if int(n) < 1:
+        raise ValueError(f"{fn}: n takes a number from 1 up, got {n}")
+    return int(n)
+
+
+@lru_cache(maxsize=1)
+def _cores() -> int:
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _limit_blas(n: int | None) -> int | None:
+    """Limits the OpenBLAS inside numpy's wheel to `n` threads; the number before, None if there is no such library."""
+    found = _openblas()
+    if found is None or n is None:
+        return None
+    get, put = found
+    before = get()
+    put(n)
+    return before
+
+
+@lru_cache(maxsize=1)
+def _openblas():
+    import numpy as np
+
+    home = Path(np.__file__).parent
+    symbols = [f"{head}%s_num_threads{tail}" for tail in ("64_", "") for head in ("scipy_openblas_", "openblas_")]
+    for folder in (home.with_name("numpy.libs"), home / ".dylibs"):
+        for path in sorted(folder.glob("*openblas*")) if folder.is_dir() else ():
+            library = ctypes.CDLL(str(path))
+            for name in symbols:
+                if hasattr(library, name % "get"):
+                    return getattr(library, name % "get"), getattr(library, name % "set")
+    return None
