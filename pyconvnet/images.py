@@ -1,0 +1,98 @@
+"""Image files to arrays and back, as MATLAB's imread and imwrite do. Needs Pillow: pip install pyconvnet[image]."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import size_text
+
+ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB"}
+
+
+def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
+    """
+    imread(path) -> A                       H x W (grey) or H x W x 3 (RGB): uint8 or uint16, logical if 1 bit per pixel
+    imread(path, indexed=True) -> X, map    of an image with a palette: X H x W uint8, colours counted from 0;
+                                            map M x 3 double, 0..1
+
+    The first image of the file; its alpha channel is dropped, and the camera's orientation (EXIF) is not applied. An
+    image with a palette becomes RGB: MATLAB's imread returns X there, which is no picture without its map.
+
+    Raises FileNotFoundError, and ValueError for what is no image or has pixels that no array of this kind holds; both
+    name the file.
+    """
+    Image = pillow("imread")
+    name = os.fspath(path)
+    try:
+        with Image.open(name) as picture:
+            # Pillow drops the lower half of 16-bit colours without a word; only before load it says how they are stored.
+            deep = not picture.mode.startswith("I") and any(";16" in str(tile[3]) for tile in picture.tile)
+            picture.load()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"imread: there is no file {name!r}") from None
+    except IsADirectoryError:
+        raise ValueError(f"imread: {name!r} is a folder") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise ValueError(f"imread: {name!r} cannot be read as an image: {e}") from e
+    if deep:
+        raise ValueError(f"imread: {name!r} has colours of 16 bits, which Pillow reads as 8: save it with 8, or grey")
+    if indexed:
+        if picture.mode != "P":
+            raise ValueError(f"imread: {name!r} has no palette (it is {picture.mode}); leave indexed out")
+        colours = np.array(picture.getpalette("RGB"), np.float64).reshape(-1, 3)
+        return np.array(picture), colours / 255
+    return _pixels(name, picture)
+
+
+def imwrite(A: np.ndarray, path: str | os.PathLike[str], quality: int = 75) -> None:
+    """Write an image; the ending of the path says the format.
+
+    A        H x W, H x W x 1 or H x W x 3: uint8, uint16 (grey only), logical (one bit per pixel); or single or double
+             in 0..1, which become uint8 = 255 A, rounded and clipped, as in MATLAB
+    quality  of JPEG, 0..100
+    """
+    Image = pillow("imwrite")
+    name, A = os.fspath(path), np.asarray(A)
+    if A.ndim == 3 and A.shape[2] == 1:
+        A = A[:, :, 0]
+    if not A.size or A.ndim not in (2, 3) or (A.ndim == 3 and A.shape[2] != 3):
+        raise ValueError(f"imwrite: takes H x W or H x W x 3 for {name!r}, got {size_text(A.shape)}")
+    if A.dtype.kind == "f":
+        A = np.floor(np.clip(np.nan_to_num(A), 0, 1) * 255 + 0.5).astype(np.uint8)
+    if A.dtype not in (bool, np.uint8, np.uint16) or (A.ndim == 3 and A.dtype != np.uint8):
+        raise TypeError(
+            f"imwrite: takes uint8, single or double, and for grey images uint16 or logical; got {A.dtype}, "
+            f"{size_text(A.shape)} for {name!r}"
+        )
+    picture = Image.fromarray(np.ascontiguousarray(A))
+    try:
+        picture.save(name, **({"quality": quality} if name.lower().endswith((".jpg", ".jpeg")) else {}))
+    except (OSError, ValueError, KeyError) as e:
+        raise ValueError(f"imwrite: cannot write {name!r}: {e}") from e
+
+
+def pillow(fn: str) -> Any:
+    """The module PIL.Image, or an ImportError that says how to get it."""
+    try:
+        from PIL import Image
+    except ImportError as e:
+        raise ImportError(f"{fn}: reading and writing images needs Pillow: pip install pyconvnet[image]") from e
+    return Image
+
+
+def _pixels(name: str, picture: Any) -> np.ndarray:
+    mode = picture.mode
+    if mode in ("P", "PA"):
+        return np.array(picture.convert("RGB"))
+    if mode in ALPHA:
+        return np.array(picture.convert(ALPHA[mode]))
+    if mode in ("1", "L", "RGB", "F"):
+        return np.array(picture)
+    if mode.startswith("I"):
+        A = np.array(picture)
+        # Older releases of Pillow hold 16 bits in 32.
+        return A.astype(np.uint16) if mode != "I" or (A.min() >= 0 and A.max() <= 65535) else A
+    raise ValueError(f"imread: {name!r} holds {mode} pixels; it takes grey, RGB and palette images: convert it first")
