@@ -122,13 +122,54 @@ def vfma(context, x, y, z):
 
 
 @intrinsic
-def vmax(context, x, y):
-    """The larger; y where x is not a number."""
+def vlargest(context, x, y):
+    """The larger; x where it is not a number: a diverging network must show it."""
 
     def code(ctx, build, signature, args):
-        return build.select(build.fcmp_ordered(">", *args), *args)
+        return build.select(build.fcmp_unordered(">=", *args), *args)
 
     return f32x16(f32x16, f32x16), code
+
+
+# ---- a checksum ------------------------------------------------------------------------------------------------------
+LANES = 64  # 64-bit words that are mixed side by side: 512 bytes
+
+
+@intrinsic
+def mix(context, sums, memory, count):
+    """sums[i] = (sums[i] xor word) prime, for `count` rows of LANES 64-bit words; sums and memory are addresses.
+
+    This is FNV-1a on 64-bit words. The prime is odd, so that no change of one word in a lane goes unseen.
+    """
+
+    def code(ctx, build, signature, args):
+        v = ir.VectorType(I64, 8)
+        prime = ir.Constant(v, [0x100000001B3] * 8)
+        places = [I64(64 * i) for i in range(LANES // 8)]
+        fn, entry = build.function, build.block
+        loop, after = fn.append_basic_block("mix"), fn.append_basic_block("mixed")
+        start = [build.load(_at(build, build.add(args[0], p), v), align=8) for p in places]
+        build.cbranch(build.icmp_signed(">", args[2], I64(0)), loop, after)
+        build.position_at_end(loop)
+        i, now = build.phi(I64), build.phi(I64)
+        old = [build.phi(v) for _ in places]
+        words = [build.load(_at(build, build.add(now, p), v), align=4) for p in places]
+        new = [build.mul(build.xor(o, w), prime) for o, w in zip(old, words)]
+        i_next, now_next = build.add(i, I64(1)), build.add(now, I64(8 * LANES))
+        for phi, first, following in [(i, I64(0), i_next), (now, args[1], now_next), *zip(old, start, new)]:
+            phi.add_incoming(first, entry)
+            phi.add_incoming(following, loop)
+        build.cbranch(build.icmp_signed("<", i_next, args[2]), loop, after)
+        build.position_at_end(after)
+        last = [build.phi(v) for _ in places]
+        for phi, s, n in zip(last, start, new):
+            phi.add_incoming(s, entry)
+            phi.add_incoming(n, loop)
+        for p, phi in zip(places, last):
+            build.store(phi, _at(build, build.add(args[0], p), v), align=8)
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), code
 
 
 # ---- the matrix kernel -----------------------------------------------------------------------------------------------

@@ -1,0 +1,155 @@
+"""Writes winograd_f2.py and winograd_f4.py: run `python -m pyconvnet.kernels.cpu.winograd_generator`.
+
+Winograd's (Cook's and Toom's) way to m outputs of a correlation with 3 filter taps takes n = m + 2 products instead
+of 3 m: the input and the filter are seen as polynomials, evaluated at n - 1 points and at infinity, multiplied there,
+and the products interpolated (A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", 2016). In
+matrices,
+
+    y = A' [(G g) * (B' d)]         d: n inputs, g: 3 taps, y: m outputs, *: element by element
+    Y = A' [(G g G') * (B' d B)] A  in two dimensions, for n x n inputs, 3 x 3 taps, m x m outputs
+
+With points p_0 .. p_{n-2}, and f_i the product of all p_i - p_j:
+    row i of G   is (1, p_i, p_i^2) / f_i, the last is (0, 0, 1);
+    column j of A' is (1, p_j, .., p_j^{m-1}), the last is (0, .., 0, 1);
+    row i of B'  holds the coefficients of the product of all x - p_j but x - p_i, the last of all of them.
+For m = 2 the points are 0, 1, -1. For m = 4 they are 0, 1, -1, 1/2, -2: half the rounding error of the usual 0, 1, -1,
+2, -2. m = 6 has four times that error and is no faster.
+
+The generated functions work on 16 channels at a time, whose values lie together in memory.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+POINTS = {2: (0, 1, -1), 4: (0, 1, -1, Fraction(1, 2), -2)}
+Matrix = list[list[Fraction]]
+HEAD = '''"""Winograd's transforms for F({m}x{m}, 3x3) on 16 channels; winograd_generator.py writes, explains them."""
+
+import numpy as np
+
+from pyconvnet.kernels.cpu.compiled import jit
+from pyconvnet.kernels.cpu.simd import vadd, vfma, vload, vmul, vset1, vstore, vsub
+'''
+
+
+def matrices(m: int) -> tuple[Matrix, Matrix, Matrix]:
+    """(A', G, B') of F(m, 3), exactly."""
+    points = [Fraction(p) for p in POINTS[m]]
+    n = m + 2
+    at = [[p**i for p in points] + [Fraction(i == m - 1)] for i in range(m)]
+    g = [[p**j / _product(p - q for q in points if q != p) for j in range(3)] for p in points]
+    g.append([Fraction(0), Fraction(0), Fraction(1)])
+    bt = [_polynomial([q for q in points if q != p], n) for p in points] + [_polynomial(points, n)]
+    return at, g, bt
+
+
+def _product(factors) -> Fraction:
+    out = Fraction(1)
+    for f in factors:
+        out *= f
+    return out
+
+
+def _polynomial(roots: list[Fraction], length: int) -> list[Fraction]:
+    """Coefficients, lowest first, of the product of all x - root."""
+    out = [Fraction(1)]
+    for root in roots:
+        raised = [Fraction(0), *out]
+        out = [r - root * o for r, o in zip(raised, [*out, Fraction(0)])]
+    return out + [Fraction(0)] * (length - len(out))
+
+
+class _Function:
+    """Lines of a function, and the constants it needs."""
+
+    def __init__(self, name: str, arguments: str, help: str):
+        self.head = f'\n\n@jit()\ndef {name}({arguments}):\n    """{help}"""\n'
+        self.lines: list[str] = []
+        self.constants: dict[Fraction, str] = {}
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def set_sum(self, name: str, row: list[Fraction], values: list[str]) -> None:
+        """name = sum of row[i] values[i], in fused multiply-adds; terms with factor 1 first."""
+        terms = sorted(((c, v) for c, v in zip(row, values) if c), key=lambda t: (t[0] != 1, abs(t[0]) != 1))
+        text = None
+        for c, v in terms:
+            if c in (1, -1) and text is not None:
+                text = f"{'vadd' if c == 1 else 'vsub'}({text}, {v})"
+            elif c == 1:
+                text = v
+            elif text is None:
+                text = f"vmul({self.constant(c)}, {v})"
+            else:
+                text = f"vfma({self.constant(c)}, {v}, {text})"
+        self.add(f"{name} = {text}")
+
+    def constant(self, c: Fraction) -> str:
+        return self.constants.setdefault(c, f"k{len(self.constants)}")
+
+    def product(self, matrix: Matrix, values: list[str], names: list[str]) -> None:
+        """names = matrix values; columns that belong to points p and -p share sums and differences of their values."""
+        columns = [list(c) for c in zip(*matrix)]
+        kept_columns, kept_values, done = [], [], set()
+        for i, column in enumerate(columns):
+            if i in done:
+                continue
+            mate = next((j for j in range(i + 1, len(columns)) if columns[j] == _mirrored(column)), None)
+            if mate is None or sum(map(bool, column)) < 2:
+                kept_columns.append(column)
+                kept_values.append(values[i])
+                continue
+            done.add(mate)
+            self.add(f"even{i} = vadd({values[i]}, {values[mate]})")
+            self.add(f"odd{i} = vsub({values[i]}, {values[mate]})")
+            kept_columns += [[c if r % 2 == 0 else Fraction(0) for r, c in enumerate(column)]]
+            kept_columns += [[c if r % 2 else Fraction(0) for r, c in enumerate(column)]]
+            kept_values += [f"even{i}", f"odd{i}"]
+        for row, name in zip(zip(*kept_columns), names):
+            self.set_sum(name, list(row), kept_values)
+
+    def text(self) -> str:
+        constants = [f"{name} = vset1(np.float32({float(c)!r}))" for c, name in self.constants.items()]
+        return self.head + "".join(f"    {line}\n" for line in constants + self.lines)
+
+
+def _mirrored(column: list[Fraction]) -> list[Fraction]:
+    return [c if r % 2 == 0 else -c for r, c in enumerate(column)]
+
+
+def _two_sided(f: _Function, matrix: Matrix, load: str, store: str) -> None:
+    """matrix X matrix', for X loaded from and the result stored to the addresses that the patterns give for i, j."""
+    rows, n = len(matrix), len(matrix[0])
+    for i in range(n):
+        for j in range(n):
+            f.add(f"d{j} = vload({load.format(i=i, j=j, q=i * n + j)})")
+        f.product(matrix, [f"d{j}" for j in range(n)], [f"t{i}_{j}" for j in range(rows)])
+    for j in range(rows):
+        f.product(matrix, [f"t{i}_{j}" for i in range(n)], [f"o{i}" for i in range(rows)])
+        for i in range(rows):
+            f.add(store.format(i=i, j=j, q=i * rows + j))
+
+
+def source(m: int) -> str:
+    """The text of the module for F(m x m, 3 x 3)."""
+    at, g, bt = matrices(m)
+    inputs = _Function("input_transform", "x, row, column, out, step", "B' x B; strides in bytes.")
+    _two_sided(inputs, bt, "x + {i} * row + {j} * column", "vstore(out + {q} * step, o{i})")
+    filters = _Function("filter_transform", "f, tap, out, step", "G f G'; strides in bytes.")
+    _two_sided(filters, g, "f + {q} * tap", "vstore(out + {q} * step, o{i})")
+    outputs = _Function(
+        "output_transform", "x, step, bias, least, out, row, column", "max(A' x A + bias, least); strides in bytes."
+    )
+    outputs.add("b = vload(bias)")
+    outputs.add("z = vset1(least)")
+    _two_sided(outputs, at, "x + {q} * step", "vstore(out + {i} * row + {j} * column, vlargest(vadd(o{i}, b), z))")
+    head = HEAD.format(m=m).replace("vload, ", "vlargest, vload, ")
+    return head + inputs.text() + filters.text() + outputs.text()
+
+
+if __name__ == "__main__":
+    for m in POINTS:
+        Path(__file__).with_name(f"winograd_f{m}.py").write_text(source(m), encoding="utf-8")
