@@ -192,6 +192,8 @@ class DagNN(Editing):
 
     def print(self, *args: Any, **options: Any) -> str:
         """Print tables of the network and return their text: see `pyconvnet.dagnn.printing.describe`."""
+        if not args and not options:
+            options = {"Variables": []}
         text = printing.describe(self, *args, **options)
         print(text, end="")
         return text

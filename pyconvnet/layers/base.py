@@ -47,6 +47,7 @@ class Layer:
     param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
     backward_uses    what backward reads of the forward pass: "inputs"; "outputs", which it is then given as `inputs`
                      (a rectifier: only their signs count); "nothing" (then `inputs` holds None). DagNN keeps no more
+    test_differs     whether the layer does something else in test mode
     matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one
     table_labels     SimpleNN type -> what tables call it (today, in v1.0-beta7), where it is not the type itself
     """
@@ -59,12 +60,13 @@ class Layer:
     averaged: ClassVar[tuple[int, ...]] = ()
     param_suffixes: ClassVar[tuple[str, ...]] = ()
     backward_uses: str = "inputs"
+    test_differs: ClassVar[bool] = False
     matlab_class: str = ""
     table_labels: ClassVar[dict[str, tuple[str, str]]] = {}
 
     _reserved: ClassVar[frozenset[str]] = frozenset(
         "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged param_suffixes backward_uses "
-        "matlab_class table_labels aux net layerIndex".split()
+        "test_differs matlab_class table_labels aux net layerIndex".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
 
@@ -199,6 +201,27 @@ class Layer:
 
     # --- SimpleNN ---------------------------------------------------------------------------------------------
 
+    def runForward(self, record: Any, before: Any, after: Any) -> Any:
+        """Run as the layer `record` of a SimpleNN, from the result before it to that after it, which is returned."""
+        self.aux = after.aux
+        after.x = self.forward([before.x, *(record.get(f) for f in self.simplenn_inputs)], self._weights(record))[0]
+        after.aux = self.aux
+        return after
+
+    def runBackward(self, record: Any, before: Any, after: Any) -> Any:
+        """The same for the backward pass: `before` with dzdx, the derivatives of the weights in dzdw."""
+        self.aux = after.aux
+        x = after.x if before.x is None and self.backward_uses == "outputs" else before.x
+        inputs = [x, *(record.get(f) for f in self.simplenn_inputs)]
+        ders, before.dzdw = self.backward(inputs, self._weights(record), [after.dzdx])
+        before.dzdx = ders[0]
+        return before
+
+    @staticmethod
+    def _weights(record: Any) -> list[Any]:
+        weights = record.get("weights")
+        return [] if weights is None else list(weights)
+
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Layer:
         """The layer that a SimpleNN record describes."""
@@ -208,6 +231,14 @@ class Layer:
             if name in cls._fields:
                 setattr(layer, name, record.get(field, default))
         return layer
+
+    @classmethod
+    def shapedWeights(cls, weights: list[Any], channels: int | None) -> list[Any]:
+        """The weights of a record as a file has them, in the shapes that the layer takes.
+
+        MATLAB drops trailing dimensions of 1, other programs drop any; channels: those of the input, None if unknown.
+        """
+        return weights
 
     def to_record(self) -> Struct:
         """The SimpleNN fields (without name and weights) that describe this layer."""

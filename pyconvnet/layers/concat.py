@@ -15,6 +15,7 @@ class Concat(ElementWise):
     dim = 3
     numInputs = 2
 
+    transient = ("numInputs",)
     backward_uses = "nothing"
 
     def forward(self, inputs, params):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import is_empty
 from pyconvnet.geometry import Window
 from pyconvnet.layers.base import Layer
 from pyconvnet.ops.vl_nnconv import vl_nnconv
@@ -77,9 +78,33 @@ class Conv(Filter):
         return [filters, np.zeros((k, 1), np.float32)] if self.hasBias else [filters]
 
     @classmethod
+    def shapedWeights(cls, weights, channels):
+        if not weights or not isinstance(weights[0], np.ndarray) or not weights[0].size:
+            return weights
+        count = np.size(weights[1]) if len(weights) > 1 and weights[1] is not None else 0
+        return [four_dimensions(weights[0], count, channels), *weights[1:]]
+
+    @classmethod
     def from_record(cls, record: dict[str, Any]) -> Conv:
         layer = super().from_record(record)
-        f = record["weights"][0]
-        layer.size = (*f.shape, 1, 1)[:4]
-        layer.hasBias = len(record["weights"]) > 1 and record["weights"][1] is not None
+        weights = record["weights"]
+        layer.size = (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
+        layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
         return layer
+
+
+def four_dimensions(f: np.ndarray, count: int, channels: int | None) -> np.ndarray:
+    """Filters as h x w x C x K; count: how many biases there are, 0 if unknown, channels: of the input, if known.
+
+    MATLAB drops dimensions of 1 at the end only (one filter, one channel); where that does not fit the biases or the
+    channels, the dimensions in front were dropped: 500 x 10 stands for 1 x 1 x 500 x 10.
+    """
+    if f.ndim >= 4:
+        return f
+    usual = f[(...,) + (None,) * (4 - f.ndim)]
+    other = f[None, None] if f.ndim == 2 else f[:, :, None] if f.ndim == 3 else usual
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return (not count or shape[3] == count) and (not channels or channels % shape[2] == 0)
+
+    return other if not fits(usual.shape) and fits(other.shape) else usual

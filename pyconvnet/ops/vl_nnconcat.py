@@ -41,6 +41,8 @@ def vl_nnconcat(
         raise TypeError("vl_nnconcat: inputs takes a list of arrays, got one array")
     if not inputs and (not inputSizes or is_empty(dzdy)):
         raise ValueError("vl_nnconcat: inputs is empty; it takes at least one array, or dzdy and inputSizes")
+    if not is_empty(dzdy) and inputSizes and all(x is None for x in inputs or ()):
+        inputs = ()  # backward needs their sizes only
     xs = [as_tensor("vl_nnconcat", f"inputs[{i}]", x) for i, x in enumerate(inputs or ())]
     for i, x in enumerate(xs):
         as_tensor("vl_nnconcat", f"inputs[{i}]", x, like=xs[0])

@@ -1,0 +1,110 @@
+"""vl_simplenn_tidy: networks of every release of MatConvNet as those of today."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.layers import layer_class
+from pyconvnet.records import Struct
+
+FN = "vl_simplenn_tidy"
+
+
+def vl_simplenn_tidy(net: Any) -> Any:
+    """Bring a SimpleNN up to date: vl_simplenn_tidy(net) -> net, a new one that shares the arrays.
+
+    - `filters` and `biases` (before v1.0-beta12) become `weights`
+    - filters get four dimensions, which MATLAB drops where they are 1
+    - bnorm gets a third weight, the moments, where there are two
+    - missing fields get their defaults, missing names become layer1, layer2 ...
+    - `classes`, `normalization` and whatever else stood at the top goes into `meta`
+
+    Layers of an unknown type are kept as they are. Raises TypeError for what is no network.
+    Source: MatConvNet, vl_simplenn_tidy.
+    """
+    from pyconvnet.simplenn import SimpleNN
+
+    if not isinstance(net, dict) or "layers" not in net:
+        raise TypeError(f"{FN}: net takes a SimpleNN (a record with 'layers'), got {type(net).__name__}")
+    meta = Struct({k: v for k, v in net.items() if k not in ("layers", "meta")})
+    if isinstance(net.get("meta"), dict):
+        meta.update(net["meta"])
+    layers = net["layers"]
+    if isinstance(layers, dict):
+        layers = [layers]
+    elif isinstance(layers, np.ndarray) and not layers.size:
+        layers = []
+    records: list[Struct] = []
+    channels = _input_channels(meta)
+    for i, record in enumerate(layers, 1):
+        if not isinstance(record, dict) or not isinstance(record.get("type"), str):
+            raise TypeError(f"{FN}: layers{{{i}}} takes a record with a type, got {_kind(record)}")
+        record = _tidied(Struct(record), i, channels)
+        channels = _output_channels(record, channels)
+        records.append(record)
+    return SimpleNN(layers=records, meta=meta)
+
+
+def _tidied(record: Struct, i: int, channels: int | None) -> Struct:
+    if "weights" not in record and "filters" in record:
+        record.weights = [record.pop("filters"), record.pop("biases", None)]
+    if "weights" in record:
+        record.weights = _weights(record["weights"], channels, record["type"])
+    if is_empty(record.get("name", "")) or not isinstance(record.get("name"), str) or not record["name"]:
+        record.name = f"layer{i}"
+    if "precious" not in record:
+        record.precious = bool(np.any(record.get("rememberOutput", False)))
+    for field, value in _defaults(record["type"]).items():
+        if field not in record:
+            record[field] = _matlab(value)
+    if "opts" in record and not isinstance(record.opts, list):
+        record.opts = [] if is_empty(record.opts) else [record.opts]
+    return record
+
+
+def _defaults(type: str) -> dict[str, Any]:
+    try:
+        return layer_class(type).simplenn_fields
+    except ValueError:
+        return {}
+
+
+def _matlab(value: Any) -> Any:
+    """A default as a file would have it: a row of numbers, an empty cell."""
+    if isinstance(value, tuple):
+        return np.array([value], float) if value else []
+    return copy.copy(value)
+
+
+def _weights(weights: Any, channels: int | None, type: str) -> list[Any]:
+    weights = [weights] if isinstance(weights, np.ndarray) and weights.size else weights
+    weights = [] if is_empty(weights) else list(weights)
+    try:
+        return layer_class(type).shapedWeights(weights, channels)
+    except ValueError:
+        return weights
+
+
+def _input_channels(meta: Struct) -> int | None:
+    for holder, field in ((meta.get("normalization"), "imageSize"), (meta, "inputSize")):
+        size = holder.get(field) if isinstance(holder, dict) else None
+        if isinstance(size, np.ndarray) and size.dtype.kind in "iuf" and size.size >= 3:
+            return int(size.ravel()[2])
+    return None
+
+
+def _output_channels(record: Struct, channels: int | None) -> int | None:
+    try:
+        layer = layer_class(record["type"]).from_record(record)
+        size = layer.getOutputSizes([(np.nan, np.nan, np.nan if channels is None else channels, 1)])[0]
+    except (ValueError, TypeError, KeyError, IndexError):
+        return None  # an unknown layer, or one with fields missing: what it does to the size is not known
+    return int(size[2]) if np.isfinite(size[2]) else None
+
+
+def _kind(value: Any) -> str:
+    return f"a struct with {', '.join(value) or 'no fields'}" if isinstance(value, dict) else type(value).__name__

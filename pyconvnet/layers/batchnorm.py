@@ -1,0 +1,53 @@
+"""BatchNorm: batch normalization (SimpleNN 'bnorm')."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.layers.elementwise import ElementWise
+from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
+
+
+class BatchNorm(ElementWise):
+    """Batch normalization; parameters: multipliers, biases, moments (K x 2: mean, sigma).
+
+    Normally the moments are the batch's own, in test mode those in the parameter. In place of a
+    derivative of the moments, backward returns those of the batch, which training averages.
+    """
+
+    numChannels = None
+    epsilon = 1e-5
+    opts = ("NoCuDNN",)
+
+    simplenn = "bnorm"
+    simplenn_fields = {"epsilon": 1e-5}
+    averaged = (2,)
+    test_differs = True
+    param_suffixes = ("m", "b", "x")
+
+    def forward(self, inputs, params):
+        moments = params[2] if self.mode == "test" and len(params) > 2 else None
+        return [vl_nnbnorm(inputs[0], *params[:2], None, *self.opts, epsilon=self.epsilon, moments=moments)[0]]
+
+    def backward(self, inputs, params, derOutputs):
+        dx, *ders = vl_nnbnorm(inputs[0], *params[:2], derOutputs[0], *self.opts, epsilon=self.epsilon)
+        return [dx], ders[: len(params)]
+
+    def attach(self, net, index):
+        super().attach(net, index)
+        for name in net.layers[index].params[2:3] if hasattr(net, "params") else ():
+            net.params[name].weightDecay = 0
+
+    def initParams(self):
+        k = int(np.ravel(self.numChannels)[0])
+        return [np.ones((k, 1), np.float32), np.zeros((k, 1), np.float32), np.zeros((k, 2), np.float32)]
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> BatchNorm:
+        layer = super().from_record(record)
+        weights = record.get("weights")
+        layer.numChannels = None if is_empty(weights) else int(np.size(weights[0]))
+        return layer

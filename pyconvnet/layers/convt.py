@@ -1,0 +1,78 @@
+"""ConvTranspose: transposed convolution (SimpleNN 'convt')."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.geometry import borders, pair
+from pyconvnet.layers.base import Layer
+from pyconvnet.ops.vl_nnconvt import vl_nnconvt
+from pyconvnet.records import Struct
+
+
+class ConvTranspose(Layer):
+    """Transposed convolution (upsampling by filters); parameters: filters h x w x K x C, and biases where hasBias."""
+
+    size = (0, 0, 0, 0)
+    hasBias = True
+    upsample = (1, 1)
+    crop = (0, 0, 0, 0)
+    numGroups = 1
+    opts = ("cuDNN",)
+
+    simplenn = "convt"
+    simplenn_fields = {"upsample": 1, "crop": 0, "numGroups": 1, "opts": ()}
+    param_suffixes = ("f", "b")
+
+    def forward(self, inputs, params):
+        f, b = (*params, None)[:2]
+        return [vl_nnconvt(inputs[0], f, b, None, *self.opts, **self._options())]
+
+    def backward(self, inputs, params, derOutputs):
+        f, b = (*params, None)[:2]
+        dx, df, db = vl_nnconvt(inputs[0], f, b, derOutputs[0], *self.opts, **self._options())
+        return [dx], [df, db][: len(params)]
+
+    def _options(self):
+        return {"upsample": self.upsample, "crop": self.crop, "numGroups": self.numGroups}
+
+    def getOutputSizes(self, inputSizes):
+        h, w, _, n = inputSizes[0]
+        fh, fw, depth, _ = (int(s) for s in np.ravel(self.size))
+        (uv, uh), (top, bottom, left, right) = self._geometry()
+        k = depth * int(np.ravel(self.numGroups)[0])
+        return [(uv * (h - 1) + fh - top - bottom, uh * (w - 1) + fw - left - right, k, n)]
+
+    def getReceptiveFields(self):
+        (uv, uh), (top, _, left, _) = self._geometry()
+        fh, fw = (int(s) for s in np.ravel(self.size)[:2])
+        return Struct(
+            size=(1 + (fh - 1) / uv, 1 + (fw - 1) / uh),
+            stride=(1 / uv, 1 / uh),
+            offset=((2 * top - fh + 1) / (2 * uv) + 1, (2 * left - fw + 1) / (2 * uh) + 1),
+        )
+
+    def _geometry(self):
+        return pair("ConvTranspose", "upsample", self.upsample), borders("ConvTranspose", "crop", self.crop)
+
+    def initParams(self):
+        h, w, k, c = (int(s) for s in np.ravel(self.size))
+        filters = (np.random.standard_normal((h, w, k, c)) * np.sqrt(2 / (h * w * c))).astype(np.float32)
+        groups = int(np.ravel(self.numGroups)[0])
+        return [filters, np.zeros((k * groups, 1), np.float32)] if self.hasBias else [filters]
+
+    @classmethod
+    def shapedWeights(cls, weights, channels):
+        if not weights or not isinstance(weights[0], np.ndarray) or not weights[0].size:
+            return weights
+        f = weights[0]
+        return [f[(...,) + (None,) * (4 - f.ndim)] if f.ndim < 4 else f, *weights[1:]]
+
+    @classmethod
+    def from_record(cls, record):
+        layer = super().from_record(record)
+        weights = record["weights"]
+        layer.size = (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
+        layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
+        return layer

@@ -1,0 +1,128 @@
+"""SoftMax, Loss (SimpleNN 'loss', 'softmaxloss') and PDist ('pdist')."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.layers.elementwise import ElementWise
+from pyconvnet.ops.vl_nnloss import vl_nnloss
+from pyconvnet.ops.vl_nnpdist import vl_nnpdist
+from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
+
+
+class SoftMax(ElementWise):
+    """Softmax across channels; see vl_nnsoftmax."""
+
+    simplenn = "softmax"
+    table_labels = {"softmax": ("softmx", "sftm")}
+
+    def forward(self, inputs, params):
+        return [vl_nnsoftmax(inputs[0])]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnsoftmax(inputs[0], derOutputs[0])], []
+
+
+class Loss(ElementWise):
+    """A loss or error of input 1 (predictions) for input 2 (labels); see vl_nnloss.
+
+    average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage
+    normalise             False: outputs are taken times the number of images into that mean
+    """
+
+    loss = "softmaxlog"
+    ignoreAverage = False
+    normalise = True
+    opts = ()
+
+    simplenn = ("softmaxloss", "loss")
+    simplenn_inputs = ("class",)
+    table_labels = {"softmaxloss": ("softmxl", "sftml"), "loss": ("loss", "lloss")}
+
+    _average: Any = 0.0
+    _count = 0
+
+    @property
+    def average(self) -> Any:
+        """Mean of the output since the last reset."""
+        return self._average
+
+    @property
+    def numAveraged(self) -> int:
+        """How many pixels and images that mean is of."""
+        return self._count
+
+    def reset(self) -> None:
+        super().reset()
+        self._average, self._count = 0.0, 0
+
+    def forward(self, inputs, params):
+        self._check_labels(inputs)
+        y = vl_nnloss(inputs[0], inputs[1], None, *self.opts, loss=self.loss)
+        self.accumulateAverage(inputs, [y])
+        return [y]
+
+    @staticmethod
+    def _check_labels(inputs):
+        if is_empty(inputs[1]):
+            raise ValueError(
+                "there are no labels: set net.layers[-1]['class'] = labels to compute the loss; "
+                "net.layers[-1].type = 'softmax' gives predictions instead"
+            )
+
+    def backward(self, inputs, params, derOutputs):
+        dx = vl_nnloss(inputs[0], inputs[1], derOutputs[0], *self.opts, loss=self.loss)
+        return [dx, *[None] * (len(inputs) - 1)], []
+
+    def accumulateAverage(self, inputs: list[Any], outputs: list[Any]) -> None:
+        """Take the output for one batch into `average`."""
+        if self.ignoreAverage:
+            return
+        h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
+        total = np.asarray(outputs[0], float).sum() * (1 if self.normalise else n)
+        count = self._count + h * w * n
+        self._average = (self._count * self._average + total) / count
+        self._count = count
+
+    def getOutputSizes(self, inputSizes):
+        return [(1, 1, 1, inputSizes[0][3])]
+
+    def getReceptiveFields(self):
+        # it depends on the size of the input, which is not known before the network runs
+        return []
+
+    def table_size(self, size, record):
+        return (*size[:2], 1, 1)
+
+
+class PDist(Loss):
+    """p-distance of input 1 to input 2; see vl_nnpdist."""
+
+    loss = "pdist"
+    p = 2
+    aggregate = False
+    noRoot = True
+    epsilon = 1e-6
+
+    simplenn = "pdist"
+    simplenn_fields = {"noRoot": False, "aggregate": False, "p": 2, "epsilon": 1e-3, "instanceWeights": ()}
+    table_labels = {}
+
+    def forward(self, inputs, params):
+        self._check_labels(inputs)
+        y = vl_nnpdist(inputs[0], inputs[1], self.p, None, *self.opts, **self._options())
+        self.accumulateAverage(inputs, [y])
+        return [y]
+
+    def backward(self, inputs, params, derOutputs):
+        dx, dx0 = vl_nnpdist(inputs[0], inputs[1], self.p, derOutputs[0], *self.opts, **self._options())
+        return [dx, dx0, *[None] * (len(inputs) - 2)], []
+
+    def _options(self):
+        return {"noRoot": self.noRoot, "aggregate": self.aggregate, "epsilon": self.epsilon}
+
+    def table_size(self, size, record):
+        return None

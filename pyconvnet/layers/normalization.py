@@ -1,0 +1,54 @@
+"""LRN, NormOffset and SpatialNorm: normalizations without parameters to learn."""
+
+from __future__ import annotations
+
+from pyconvnet.layers.elementwise import ElementWise
+from pyconvnet.ops.vl_nnnoffset import vl_nnnoffset
+from pyconvnet.ops.vl_nnnormalize import vl_nnnormalize
+from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
+
+
+class LRN(ElementWise):
+    """Local response normalization, param = [n, kappa, alpha, beta]; see vl_nnnormalize."""
+
+    param = (5, 1, 0.0001 / 5, 0.75)
+
+    simplenn = ("lrn", "normalize")
+    simplenn_fields = {"param": (5, 1, 0.0001 / 5, 0.75)}
+    table_labels = {"normalize": ("norm", "nrm")}
+
+    def forward(self, inputs, params):
+        return [vl_nnnormalize(inputs[0], self.param)]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnnormalize(inputs[0], self.param, derOutputs[0])], []
+
+
+class NormOffset(ElementWise):
+    """Norm-dependent offset, param = [alpha, beta]; see vl_nnnoffset."""
+
+    param = (1, 0.5)
+
+    simplenn = "noffset"
+    simplenn_fields = {"param": (1, 0.5)}
+
+    def forward(self, inputs, params):
+        return [vl_nnnoffset(inputs[0], self.param)]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnnoffset(inputs[0], self.param, derOutputs[0])], []
+
+
+class SpatialNorm(ElementWise):
+    """Spatial normalization, param = [ph, pw, alpha, beta]; see vl_nnspnorm."""
+
+    param = (2, 2, 10, 2)
+
+    simplenn = "spnorm"
+    simplenn_fields = {"param": (2, 2, 10, 2)}
+
+    def forward(self, inputs, params):
+        return [vl_nnspnorm(inputs[0], self.param)]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnspnorm(inputs[0], self.param, derOutputs[0])], []

@@ -1,0 +1,34 @@
+"""Pooling: max and average pooling (SimpleNN 'pool')."""
+
+from __future__ import annotations
+
+from pyconvnet.geometry import pair
+from pyconvnet.layers.conv import Filter
+from pyconvnet.ops.vl_nnpool import vl_nnpool
+
+
+class Pooling(Filter):
+    """Maximum or average over a window; see vl_nnpool."""
+
+    method = "max"
+    poolSize = (1, 1)
+    opts = ("cuDNN",)
+
+    simplenn = "pool"
+    simplenn_fields = {"method": "max", "pool": 1, "stride": 1, "pad": 0, "opts": ()}
+    simplenn_names = {"pool": "poolSize"}
+
+    def getKernelSize(self):
+        return pair("Pooling", "poolSize", self.poolSize)
+
+    def table_label(self, type, classic=False):
+        return "apool" if str(self.method).lower() == "avg" else "mpool"
+
+    def forward(self, inputs, params):
+        return [vl_nnpool(inputs[0], self.poolSize, None, *self.opts, **self._options())]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnpool(inputs[0], self.poolSize, derOutputs[0], *self.opts, **self._options())], []
+
+    def _options(self):
+        return {"stride": self.stride, "pad": self.pad, "method": self.method}

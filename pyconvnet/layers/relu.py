@@ -1,0 +1,41 @@
+"""ReLU: rectified linear unit (SimpleNN 'relu'), and Sigmoid."""
+
+from __future__ import annotations
+
+from pyconvnet.layers.elementwise import ElementWise
+from pyconvnet.ops.vl_nnrelu import vl_nnrelu
+from pyconvnet.ops.vl_nnsigmoid import vl_nnsigmoid
+
+
+class ReLU(ElementWise):
+    """y = x above 0, leak x below; see vl_nnrelu. useShortCircuit lets a DagNN forget the input before backward."""
+
+    useShortCircuit = True
+    leak = 0
+    opts = ()
+
+    simplenn = "relu"
+    simplenn_fields = {"leak": 0}
+
+    @property
+    def backward_uses(self):
+        # the output has the sign of the input, which is all that backward needs, unless leak is negative
+        return "outputs" if self.useShortCircuit and self.leak >= 0 else "inputs"
+
+    def forward(self, inputs, params):
+        return [vl_nnrelu(inputs[0], None, *self.opts, leak=self.leak)]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnrelu(inputs[0], derOutputs[0], *self.opts, leak=self.leak)], []
+
+
+class Sigmoid(ElementWise):
+    """y = 1 / (1 + exp(-x)); see vl_nnsigmoid."""
+
+    simplenn = "sigmoid"
+
+    def forward(self, inputs, params):
+        return [vl_nnsigmoid(inputs[0])]
+
+    def backward(self, inputs, params, derOutputs):
+        return [vl_nnsigmoid(inputs[0], derOutputs[0])], []
