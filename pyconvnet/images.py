@@ -28,7 +28,7 @@ def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
     name = os.fspath(path)
     try:
         with Image.open(name) as picture:
-            # Pillow drops the lower half of 16-bit colours without a word; only before load it says how they are stored.
+            # Pillow drops the lower half of 16-bit colours without a word; before load it says how they are stored.
             deep = not picture.mode.startswith("I") and any(";16" in str(tile[3]) for tile in picture.tile)
             picture.load()
     except FileNotFoundError:
