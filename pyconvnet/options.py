@@ -33,7 +33,7 @@ def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED)
         @functools.wraps(fn)
         def call(*args: Any, **kwargs: Any) -> Any:
             for i, a in enumerate(args):
-                if isinstance(a, str):
+                if isinstance(a, str) and i:
                     pairs = read_pairs(fn.__name__, args[i:], keywords, alone, ignored)
                     return fn(*args[:i], **{**pairs, **_recase(fn.__name__, kwargs, keywords, ignored)})
             if not exact.issuperset(kwargs):
