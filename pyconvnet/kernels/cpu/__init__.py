@@ -1,9 +1,8 @@
 """Kernels for numpy arrays: checked H x W x C x N arrays of one element type in, such arrays out."""
 
 from pyconvnet.kernels.cpu.choose import compiled
+from pyconvnet.kernels.plain import conv as plain_conv
 from pyconvnet.kernels.plain.bilinear import bilinear, bilinear_backward
-from pyconvnet.kernels.plain.conv import conv as plain_conv
-from pyconvnet.kernels.plain.conv import conv_backward, convt, convt_backward
 from pyconvnet.kernels.plain.elementwise import (
     relu,
     relu_backward,
@@ -48,4 +47,7 @@ __all__ = [
     "spnorm_backward",
 ]
 
-conv = compiled("convolution", plain_conv)
+conv = compiled("convolution", plain_conv.conv)
+conv_backward = compiled("convolution", plain_conv.conv_backward)
+convt = compiled("convolution", plain_conv.convt)
+convt_backward = compiled("convolution", plain_conv.convt_backward)

@@ -1,4 +1,4 @@
-"""Convolution of float32 arrays: which algorithm for which layer."""
+"""Convolution of float32 arrays and its transpose: which algorithm for which layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
+from pyconvnet.kernels.cpu.data_gradient import data_gradient
 from pyconvnet.kernels.cpu.direct import direct
+from pyconvnet.kernels.cpu.filter_gradient import bias_gradient, filter_gradient
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 
 
@@ -14,3 +16,40 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, rel
     """See `kernels.plain.conv.conv`; with `relu`, max(y, 0)."""
     run = winograd if suits(x, f, window) else direct
     return from_nhwc(run(x, f, b, window, relu))
+
+
+def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
+    """(dx, df, db), None where not needed."""
+    depth = f.shape[2]
+    dx = df = db = None
+    if needs[0]:
+        dx = from_nhwc(data_gradient(dzdy, f, window, x.shape[:2], x.shape[2] // depth))
+    if needs[1]:
+        df = filter_gradient(x, dzdy, window, depth)
+    if needs[2]:
+        db = bias_gradient(dzdy)
+    return dx, df, db
+
+
+def convt(x, f, b, upsample, crop, groups):
+    """The data derivative of a convolution that strides by `upsample` and pads by `crop`, plus b."""
+    window = Window(f.shape[:2], upsample, crop)
+    size = tuple(u * (s - 1) + e for u, s, e in zip(upsample, x.shape, f.shape))
+    size = size[0] - crop[0] - crop[1], size[1] - crop[2] - crop[3]
+    y = data_gradient(x, f, window, size, groups)
+    if b is not None:
+        y += b.ravel()
+    return from_nhwc(y)
+
+
+def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True)):
+    """(dx, df, db), None where not needed."""
+    window = Window(f.shape[:2], upsample, crop)
+    dx = df = db = None
+    if needs[0]:
+        dx = from_nhwc(direct(dzdy, f, None, window))
+    if needs[1]:
+        df = filter_gradient(dzdy, x, window, f.shape[2])
+    if needs[2]:
+        db = bias_gradient(dzdy)
+    return dx, df, db

@@ -1,0 +1,171 @@
+"""Every way to compute a convolution agrees with numpy's in float64, whatever the shape, memory order and CPU level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pyconvnet
+from pyconvnet.arrays import from_nhwc
+from pyconvnet.geometry import Window
+from pyconvnet.kernels import cpu
+from pyconvnet.kernels.cpu import machine
+from pyconvnet.kernels.plain import conv as plain
+
+LEVELS = machine.LEVELS
+ONE = st.integers(1, 3)
+
+
+@pytest.fixture(params=LEVELS, scope="module")
+def level(request):
+    with pytest.MonkeyPatch.context() as patch:  # any CPU can run every level: LLVM splits what is too wide for it
+        patch.setenv("PYCONVNET_CPU", request.param)
+        yield request.param
+
+
+@pytest.fixture(params=["fast", "high"], scope="module")
+def precision(request):
+    pyconvnet.set_precision(request.param)
+    yield request.param
+    pyconvnet.set_precision("fast")
+
+
+@st.composite
+def layers(draw, square_of_three=False):
+    """x, f, b, dzdy, window: a convolution that fits."""
+    if square_of_three:
+        window = Window((3, 3), (1, 1), draw(st.tuples(*[st.integers(0, 2)] * 4)))
+        groups, depth, each = 1, draw(st.integers(16, 40)), draw(st.integers(16, 70))
+        h, w, n = draw(st.integers(8, 24)), draw(st.integers(8, 24)), draw(ONE)
+    else:
+        pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
+        window = Window(draw(pairs), draw(pairs), draw(st.tuples(*[st.integers(0, 3)] * 4)), draw(st.tuples(ONE, ONE)))
+        groups, depth, each = draw(ONE), draw(st.integers(1, 20)), draw(st.integers(1, 40))
+        h, w, n = draw(st.integers(1, 16)), draw(st.integers(1, 16)), draw(ONE)
+        h, w = max(h, window.extent[0]), max(w, window.extent[1])
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    order = draw(st.sampled_from("CFK"))
+
+    def array(*shape):
+        a = random.standard_normal(shape, dtype=np.float32)
+        if order == "K":
+            return from_nhwc(random.standard_normal((shape[3], *shape[:3]), dtype=np.float32))
+        return np.asarray(a, order=order)
+
+    x = array(h, w, groups * depth, n)
+    f = np.asarray(random.standard_normal((*window.size, depth, groups * each), dtype=np.float32), order=order)
+    b = random.standard_normal(groups * each, dtype=np.float32)
+    return x, f, b, array(*window.output_size(h, w), groups * each, n), window
+
+
+def assert_near(ours, exact, tolerance=5e-6):
+    assert ours.dtype == np.float32 and ours.shape == exact.shape
+    assert np.abs(ours - exact).max() <= tolerance * max(np.abs(exact).max(), 1e-3)
+
+
+def wide(*arrays):
+    return [a.astype(np.float64) for a in arrays]
+
+
+@settings(deadline=None, max_examples=40)
+@given(layer=layers())
+def test_any_convolution_agrees_with_float64(level, layer):
+    x, f, b, _, window = layer
+    assert_near(cpu.conv(x, f, b, window), plain.conv(*wide(x, f, b), window))
+    assert_near(cpu.conv(x, f, None, window), plain.conv(*wide(x, f), None, window))
+
+
+@settings(deadline=None, max_examples=40)
+@given(layer=layers())
+def test_the_derivatives_of_any_convolution_agree_with_float64(level, layer):
+    x, f, _, dzdy, window = layer
+    ours, exact = cpu.conv_backward(x, f, dzdy, window), plain.conv_backward(*wide(x, f, dzdy), window)
+    for a, e in zip(ours, exact):
+        assert_near(a, e)
+
+
+@settings(deadline=None, max_examples=20)
+@given(layer=layers(square_of_three=True))
+def test_winograds_algorithm_agrees_with_float64(level, precision, layer):
+    x, f, b, dzdy, window = layer
+    tolerance = 1.5e-5 if precision == "fast" else 3e-6
+    assert_near(cpu.conv(x, f, b, window), plain.conv(*wide(x, f, b), window), tolerance)
+    ours, exact = cpu.conv_backward(x, f, dzdy, window), plain.conv_backward(*wide(x, f, dzdy), window)
+    for a, e in zip(ours, exact):
+        assert_near(a, e, tolerance)
+
+
+@settings(deadline=None, max_examples=40)
+@given(layer=layers())
+def test_any_transposed_convolution_agrees_with_float64(level, layer):
+    _, f, _, x, window = layer
+    groups = x.shape[2] // (f.shape[3] // max(1, x.shape[2] // f.shape[3]))
+    up, crop = window.stride, tuple(min(p, e - 1) for p, e in zip(window.pad, np.repeat(f.shape[:2], 2).tolist()))
+    b = f[0, 0, :, 0].copy()
+    y = plain.convt(*wide(x, f, b), up, crop, groups)
+    if min(y.shape) < 1:
+        return
+    assert_near(cpu.convt(x, f, b, up, crop, groups), y)
+    dzdy = y.astype(np.float32)
+    ours = cpu.convt_backward(x, f, dzdy, up, crop, groups)
+    for a, e in zip(ours, plain.convt_backward(*wide(x, f, dzdy), up, crop, groups)):
+        assert_near(a, e)
+
+
+def test_both_ways_to_split_winograds_work_give_the_same(monkeypatch):
+    from pyconvnet.kernels.cpu import winograd
+
+    random = np.random.default_rng(0)
+    x = random.standard_normal((30, 26, 20, 2), dtype=np.float32)
+    f = random.standard_normal((3, 3, 20, 50), dtype=np.float32)
+    window = Window((3, 3), pad=(1, 1, 1, 1))
+    results = []
+    for fused_from in (0, 10**9):
+        monkeypatch.setattr(winograd, "FUSED_FROM", fused_from)
+        results.append(winograd.winograd(x, f, None, window))
+    assert np.array_equal(*results)
+
+
+def test_relu_is_fused_and_lets_not_a_number_through():
+    from pyconvnet.kernels.cpu import convolution
+
+    random = np.random.default_rng(0)
+    for size in (1, 3):
+        x = random.standard_normal((12, 12, 32, 1), dtype=np.float32)
+        x[5, 5, 0, 0] = np.nan
+        f = random.standard_normal((size, size, 32, 40), dtype=np.float32)
+        window = Window((size, size))
+        plainly, fused = (convolution.conv(x, f, None, window, relu=r) for r in (False, True))
+        assert np.array_equal(np.maximum(plainly, 0), fused, equal_nan=True)
+        assert np.isnan(fused).any() and not np.isnan(fused).all()
+
+
+def test_the_committed_transforms_are_what_the_generator_writes():
+    from pathlib import Path
+
+    from pyconvnet.kernels.cpu import winograd_generator
+
+    for m in (2, 4):
+        path = Path(winograd_generator.__file__).with_name(f"winograd_f{m}.py")
+        assert path.read_text(encoding="utf-8") == winograd_generator.source(m)
+
+
+def test_winograds_matrices_compute_a_correlation_exactly():
+    from fractions import Fraction
+
+    from pyconvnet.kernels.cpu.winograd_generator import matrices
+
+    for m in (2, 4):
+        at, g, bt = (np.array(a, dtype=object) for a in matrices(m))
+        d = np.array([Fraction(i * i - 3 * i + 1) for i in range(m + 2)], dtype=object)
+        taps = np.array([Fraction(2), Fraction(-1, 3), Fraction(5)], dtype=object)
+        y = at @ ((g @ taps) * (bt @ d))
+        assert y.tolist() == [sum(d[i + j] * taps[j] for j in range(3)) for i in range(m)]
+
+
+def test_an_unknown_cpu_level_is_refused(monkeypatch):
+    monkeypatch.setenv("PYCONVNET_CPU", "sse9")
+    with pytest.raises(ValueError, match="PYCONVNET_CPU takes avx512, avx2, plain, got 'sse9'"):
+        machine.level()
