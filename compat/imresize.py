@@ -36,7 +36,7 @@ def imresize(
 
     The two dimensions are resized one after the other, the smaller scale first. Sums are in double precision; integers
     are rounded, half away from zero, and clipped after each of the two, as MATLAB does. Logical images are resized as
-    0..255, and true above 128. Trailing 'Name', value pairs are taken too.
+    0..255, and true above 128. Trailing 'Name', value pairs are taken; 'Scale', [a b] scales rows by a, columns by b.
 
     >>> imresize(np.array([[0, 10], [20, 30]], np.uint8), 2, "bilinear")
     array([[ 0,  3,  8, 10],
@@ -44,10 +44,12 @@ def imresize(
            [15, 18, 23, 25],
            [20, 23, 28, 30]], dtype=uint8)
     """
-    if isinstance(method, str) and method.lower() in OPTIONS:
+    if isinstance(scale, str):
+        scale, method, pairs = None, "bicubic", (scale, method, *pairs)
+    elif isinstance(method, str) and method.lower() in OPTIONS:
         method, pairs = "bicubic", (method, *pairs)
     given = read_pairs("imresize", pairs, OPTIONS)
-    scale, method = given.get("scale", scale), given.get("method", method)
+    method = given.get("method", method)
     antialiasing, outputSize = given.get("antialiasing", antialiasing), given.get("outputSize", outputSize)
     edges = given.get("edges", edges)
     A = np.asarray(A)
@@ -59,7 +61,12 @@ def imresize(
         raise ValueError(f"imresize: edges takes 'replicate' or 'symmetric', got {edges!r}")
     kernel, width, smooth = _kernel(method)
     smooth = smooth if antialiasing is None else bool(antialiasing)
-    sizes, scales = _sizes(A.shape[:2], scale, outputSize)
+    if "scale" in given and np.size(given["scale"]) == 2 and scale is None:
+        # Two numbers are a size, but under this name they are scales.
+        scales = tuple(float(s) for s in np.ravel(given["scale"]))
+        sizes = tuple(_sizes((n, n), s, None)[0][0] for n, s in zip(A.shape, scales))
+    else:
+        sizes, scales = _sizes(A.shape[:2], given.get("scale", scale), outputSize)
     B = A.astype(np.uint8) * np.uint8(255) if A.dtype == bool else A
     for axis in sorted((0, 1), key=lambda i: scales[i]):
         found = contributions(B.shape[axis], sizes[axis], scales[axis], kernel, width, smooth, edges)

@@ -13,6 +13,7 @@ from pyconvnet.models.alexnet import alexnet
 from pyconvnet.models.catalogue import build, names
 from pyconvnet.models.lenet import lenet_cifar, lenet_mnist, ocr
 from pyconvnet.models.nin import nin
+from pyconvnet.models.preprocess import preprocess
 from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
 from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
 
@@ -24,6 +25,7 @@ __all__ = [
     "names",
     "nin",
     "ocr",
+    "preprocess",
     "vgg_f",
     "vgg_m",
     "vgg_m_1024",

@@ -139,6 +139,15 @@ def test_matlabs_name_value_pairs_are_taken():
         imresize(x, 0.5, "bilinear", "Antialiasing", False), imresize(x, 0.5, "bilinear", antialiasing=False)
     )
     np.testing.assert_array_equal(imresize(x, 0.5, "Method", "box"), imresize(x, 0.5, "box"))
+    np.testing.assert_array_equal(imresize(x, "OutputSize", [4, 5], "method", "box"), imresize(x, [4, 5], "box"))
+    np.testing.assert_array_equal(imresize(x, "scale", 0.5), imresize(x, 0.5))
+
+
+def test_two_scales_under_their_name_scale_rows_and_columns():
+    x = np.random.default_rng(0).random((9, 8))
+    y = imresize(x, "Scale", [0.5, 2], "Method", "box")
+    assert y.shape == (5, 16)
+    np.testing.assert_allclose(y[:4, ::2], x[:8].reshape(4, 2, 8).mean(axis=1))
 
 
 def test_a_kernel_of_ones_own_is_taken():
