@@ -10,7 +10,8 @@ from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import direct
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, strides
-from pyconvnet.kernels.cpu.simd import ACCUMULATE, call_tile, fload, fstore
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.simd import fload, fstore
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 from pyconvnet.threads import team
 

@@ -11,7 +11,8 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, padded, scratch, strides
-from pyconvnet.kernels.cpu.simd import BIAS, RELU, call_tile, fload, fstore, vload, vstore
+from pyconvnet.kernels.cpu.matrix_kernel import BIAS, RELU, call_tile
+from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vstore
 from pyconvnet.threads import team
 
 # Filters larger than this are kept in the second-level cache a block at a time, while all pixels pass by.

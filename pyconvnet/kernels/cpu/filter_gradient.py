@@ -13,7 +13,7 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, padded
-from pyconvnet.kernels.cpu.simd import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.threads import team
 
 CACHE = 1 << 19  # bytes of x and dzdy that go through all tiles together: half the second-level cache

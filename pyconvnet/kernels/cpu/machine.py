@@ -10,7 +10,7 @@ LEVELS = ("avx512", "avx2", "plain")
 
 
 class Tile(NamedTuple):
-    """The matrix kernel of simd.py: its address, and the rows and columns of C that it holds in registers."""
+    """The matrix kernel of matrix_kernel.py: its address, and the rows and columns of C that it holds in registers."""
 
     kernel: int
     rows: int
@@ -47,8 +47,8 @@ def tile() -> Tile:
 
 @lru_cache(maxsize=2)
 def _tile(which: str) -> Tile:
-    from pyconvnet.kernels.cpu import simd
+    from pyconvnet.kernels.cpu import matrix_kernel
     from pyconvnet.kernels.cpu.compiled import cfunc
 
-    compiled = simd.compile_tile(which, cfunc)
+    compiled = matrix_kernel.compile_tile(which, cfunc)
     return Tile(compiled.address, *((14, 32) if which == "avx512" else (6, 16)))

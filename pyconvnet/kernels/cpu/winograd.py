@@ -15,7 +15,8 @@ from pyconvnet.kernels.cpu import filter_cache, machine, winograd_f2, winograd_f
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import pack
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch
-from pyconvnet.kernels.cpu.simd import call_tile, fload, fstore, vload, vset1, vstore
+from pyconvnet.kernels.cpu.matrix_kernel import call_tile
+from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import team
 

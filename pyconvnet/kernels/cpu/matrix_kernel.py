@@ -1,0 +1,219 @@
+"""The register-blocked matrix kernel, written in LLVM IR.
+
+It is the one building block of convolution here, forward and backward, direct and Winograd, and of fully connected
+layers: a sum of small matrix products, C = sum over t of A_t B_t (Georganas et al., "Harnessing deep learning via a
+single building block", 2020). C stays in registers: 14 x 32 floats with AVX-512's 32 registers, 6 x 16 with AVX2's 16.
+It is compiled once for each machine as a C function; other kernels call it through its address, so that none of them
+depends on the instruction set and none compiles it again.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, masked_store, splat
+
+# What `mode` adds at the end, in this order.
+ACCUMULATE, BIAS, RELU = 4, 2, 1
+ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row bias mode".split()
+
+
+class _Tile:
+    """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` floats, masked in the last vector or not."""
+
+    def __init__(self, module, rows, vectors, lanes, masked):
+        self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
+        self.v = ir.VectorType(F32, lanes)
+        kind = ir.FunctionType(ir.VoidType(), [I64] * len(ARGUMENTS))
+        name = f"tile_{rows}x{vectors}x{lanes}" + ("_masked" if masked else "")
+        self.fn = ir.Function(module, kind, name)
+        self.fn.linkage = "internal"
+        self.fn.attributes.add("noinline")
+        self.arg = dict(zip(ARGUMENTS, self.fn.args))
+        self.write()
+
+    def mask(self, build):
+        """Lanes of the last vector that hold columns."""
+        return first_lanes(build, build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes)), self.lanes)
+
+    def load(self, build, address, j):
+        where = build.add(address, I64(4 * self.lanes * j))
+        if self.masked and j == self.vectors - 1:
+            return masked_load(build, where, self.lanes_in_use, ir.Constant(self.v, [0.0] * self.lanes))
+        return build.load(at(build, where, self.v), align=4)
+
+    def store(self, build, value, address, j):
+        where = build.add(address, I64(4 * self.lanes * j))
+        if self.masked and j == self.vectors - 1:
+            masked_store(build, value, where, self.lanes_in_use)
+        else:
+            build.store(value, at(build, where, self.v), align=4)
+
+    def grid(self, make):
+        return [[make(i, j) for j in range(self.vectors)] for i in range(self.rows)]
+
+    def write(self):
+        arg, fn = self.arg, self.fn
+        entry, tap, k_loop, tap_end, done = (fn.append_basic_block(n) for n in ("entry", "tap", "k", "tap_end", "done"))
+        build = ir.IRBuilder(entry)
+        self.lanes_in_use = self.mask(build) if self.masked else None
+        a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
+        zero = ir.Constant(self.v, [0.0] * self.lanes)
+        build.branch(tap)
+
+        build.position_at_end(tap)  # for each product of the sum: offsets of its A and B from the table
+        t = build.phi(I64)
+        t.add_incoming(I64(0), entry)
+        outer = self.grid(lambda i, j: build.phi(self.v))
+        self.each(outer, lambda p, i, j: p.add_incoming(zero, entry))
+        row = build.add(arg["taps"], build.mul(t, I64(16)))
+        a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(4)))
+        b_start = build.add(arg["b"], build.mul(build.load(at(build, build.add(row, I64(8)), I64)), I64(4)))
+        build.branch(k_loop)
+
+        build.position_at_end(k_loop)  # C += (column k of A) (row k of B)
+        k, a_now, b_now = build.phi(I64), build.phi(I64), build.phi(I64)
+        k.add_incoming(I64(0), tap)
+        a_now.add_incoming(a_start, tap)
+        b_now.add_incoming(b_start, tap)
+        inner = self.grid(lambda i, j: build.phi(self.v))
+        self.each(inner, lambda p, i, j: p.add_incoming(outer[i][j], tap))
+        right = [self.load(build, b_now, j) for j in range(self.vectors)]
+        sums = []
+        for i in range(self.rows):
+            left = build.load(at(build, build.add(a_now, build.mul(a_row, I64(i))), F32))
+            left = splat(build, left, self.lanes)
+            sums.append([fma(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
+        k_next, a_next, b_next = build.add(k, I64(1)), build.add(a_now, a_k), build.add(b_now, b_k)
+        k.add_incoming(k_next, k_loop)
+        a_now.add_incoming(a_next, k_loop)
+        b_now.add_incoming(b_next, k_loop)
+        self.each(inner, lambda p, i, j: p.add_incoming(sums[i][j], k_loop))
+        build.cbranch(build.icmp_signed("<", k_next, arg["depth"]), k_loop, tap_end)
+
+        build.position_at_end(tap_end)
+        t_next = build.add(t, I64(1))
+        t.add_incoming(t_next, tap_end)
+        self.each(outer, lambda p, i, j: p.add_incoming(sums[i][j], tap_end))
+        build.cbranch(build.icmp_signed("<", t_next, arg["count"]), tap, done)
+
+        build.position_at_end(done)
+        sums = self.when(build, ACCUMULATE, sums, self.add_old)
+        sums = self.when(build, BIAS, sums, self.add_bias)
+        sums = self.when(build, RELU, sums, self.rectify)
+        for i in range(self.rows):
+            for j in range(self.vectors):
+                self.store(build, sums[i][j], self.c_address(build, i), j)
+        build.ret_void()
+
+    @staticmethod
+    def each(grid, act):
+        for i, row in enumerate(grid):
+            for j, value in enumerate(row):
+                act(value, i, j)
+
+    def c_address(self, build, i):
+        return build.add(self.arg["c"], build.mul(self.c_row, I64(i)))
+
+    def add_old(self, build, sums):
+        return self.grid(lambda i, j: build.fadd(sums[i][j], self.load(build, self.c_address(build, i), j)))
+
+    def add_bias(self, build, sums):
+        bias = [self.load(build, self.arg["bias"], j) for j in range(self.vectors)]
+        return self.grid(lambda i, j: build.fadd(sums[i][j], bias[j]))
+
+    def rectify(self, build, sums):
+        zero = ir.Constant(self.v, [0.0] * self.lanes)
+
+        def positive(i, j):  # not a number stays so: a diverging network must show it
+            return build.select(build.fcmp_ordered("<=", sums[i][j], zero), zero, sums[i][j])
+
+        return self.grid(positive)
+
+    def when(self, build, bit, sums, change):
+        """`sums`, changed if `mode` has the bit."""
+        before = build.block
+        then, after = self.fn.append_basic_block(), self.fn.append_basic_block()
+        build.cbranch(build.icmp_signed("!=", build.and_(self.arg["mode"], I64(bit)), I64(0)), then, after)
+        build.position_at_end(then)
+        changed = change(build, sums)
+        build.branch(after)
+        then = build.block
+        build.position_at_end(after)
+        out = self.grid(lambda i, j: build.phi(self.v))
+        self.each(out, lambda p, i, j: (p.add_incoming(sums[i][j], before), p.add_incoming(changed[i][j], then)))
+        return out
+
+
+def _dispatching_tile(most_rows, lanes):
+    """Calls the kernel of the asked number of rows, 1 .. most_rows, and columns, 1 .. 2 lanes."""
+
+    def body(ctx, build, signature, args):
+        rows, columns = args[:2]
+        fn, module = build.function, build.module
+        whole = build.icmp_signed("==", columns, I64(2 * lanes))
+        narrow = build.icmp_signed("<=", columns, I64(lanes))
+        blocks = {n: fn.append_basic_block(n) for n in ("whole", "partial", "wide", "narrow")}
+        after = fn.append_basic_block("after")
+        build.cbranch(whole, blocks["whole"], blocks["partial"])
+        build.position_at_end(blocks["partial"])
+        build.cbranch(narrow, blocks["narrow"], blocks["wide"])
+        for name, vectors, masked in (("whole", 2, False), ("wide", 2, True), ("narrow", 1, True)):
+            build.position_at_end(blocks[name])
+            switch = build.switch(rows, after)
+            for r in range(1, most_rows + 1):
+                case = fn.append_basic_block()
+                switch.add_case(I64(r), case)
+                build.position_at_end(case)
+                build.call(_Tile(module, r, vectors, lanes, masked).fn, args)
+                build.branch(after)
+        build.position_at_end(after)
+        return ctx.get_dummy_value()
+
+    return body
+
+
+def _intrinsic_of(most_rows, lanes):
+    @intrinsic
+    def tile(context, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
+        return types.void(*([types.int64] * len(ARGUMENTS))), _dispatching_tile(most_rows, lanes)
+
+    return tile
+
+
+_TILE_SIGNATURE = types.void(*([types.int64] * len(ARGUMENTS)))
+
+
+@intrinsic
+def call_tile(context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
+    """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns], by the matrix kernel at the address `kernel`.
+
+    a, b, c, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
+    a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE, BIAS and RELU.
+    """
+
+    def code(ctx, build, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [I64] * len(ARGUMENTS))
+        build.call(build.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return ctx.get_dummy_value()
+
+    return types.void(*([types.int64] * (len(ARGUMENTS) + 1))), code
+
+
+_tile_14x32 = _intrinsic_of(14, 16)
+_tile_6x16 = _intrinsic_of(6, 8)
+
+
+def compile_tile(level, cfunc):
+    """The matrix kernel for "avx512" or "avx2"; `cfunc` is numba's decorator, with whatever cache there is."""
+    return cfunc(_TILE_SIGNATURE)(_avx512 if level == "avx512" else _avx2)
+
+
+def _avx512(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
+    _tile_14x32(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode)
+
+
+def _avx2(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
+    _tile_6x16(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode)
