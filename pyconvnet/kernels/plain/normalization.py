@@ -1,4 +1,4 @@
-"""Normalizations in numpy: batch, across channels (LRN), spatial; they work in whatever memory order the arrays have."""
+"""Normalizations in numpy: batch, across channels (LRN), spatial."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ def _per_channel(v: np.ndarray) -> np.ndarray:
 
 def moments_of(x: np.ndarray, epsilon: float) -> np.ndarray:
     """K x 2: the mean of each channel, and sqrt(variance + epsilon)."""
-    mean = x.mean(axis=(0, 1, 3))
+    real = x.dtype.type
+    count = real(x.size // x.shape[2])
+    mean = x.sum(axis=(0, 1, 3)) / count
     centred = x - _per_channel(mean)
-    variance = np.einsum("ijkn,ijkn->k", centred, centred) / x.dtype.type(x.size // x.shape[2])
-    return np.stack([mean, np.sqrt(variance + x.dtype.type(epsilon))], axis=1)
+    variance = np.einsum("ijkn,ijkn->k", centred, centred) / count
+    return np.stack([mean, np.sqrt(variance + real(epsilon))], axis=1)
 
 
 def bnorm(

@@ -1,0 +1,208 @@
+"""MAT files of versions 5 to 7, as described in MathWorks' "MAT-File Format": a file is a sequence of elements.
+
+An element is a tag (type, number of bytes) and its data, filled up to 8 bytes; short data stand in the tag itself.
+scipy reads these files too, but either forgets MATLAB's types (whole doubles become uint8, logicals numbers) or needs
+twice the memory; here each array is read once, into its place.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pyconvnet.records import Opaque, Struct
+
+# element types
+INT8, COMPRESSED, MATRIX, UTF8, UTF16, UTF32 = 1, 15, 14, 16, 17, 18
+NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+# classes of arrays
+CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17
+CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+CHUNK = 1 << 20
+
+
+def read(file: BinaryIO) -> dict[str, Any]:
+    """The variables of an open file."""
+    order = "<" if file.read(128)[126:128] == b"IM" else ">"
+    found = {}
+    while True:
+        tag = file.read(8)
+        if not tag:
+            return found
+        kind, size = np.frombuffer(tag, order + "u4").tolist() if len(tag) == 8 else (0, 0)
+        start = file.tell()
+        if kind == COMPRESSED:
+            source = _Inflated(file, size)
+            kind, _ = np.frombuffer(source.read(8), order + "u4").tolist()
+        else:
+            source = file
+        if kind != MATRIX:
+            raise ValueError(f"an element of type {kind} at byte {start - 8} is no variable: the file is broken")
+        name, value = _Elements(source, order).matrix()
+        if name:  # what has no name belongs to MATLAB's own objects
+            found[name] = value
+        file.seek(start + size)
+
+
+def text(chars: np.ndarray) -> Any:
+    """A char array, as numbers or single characters, as str; several rows as a list of them."""
+    if chars.dtype.kind == "U":
+        rows = chars.reshape(-1, chars.shape[-1]) if chars.ndim > 1 else chars[None]
+        rows = ["".join(r) for r in rows]
+    else:
+        rows = ["".join(map(chr, r)) for r in chars.reshape(chars.shape[0], -1, order="F").tolist()]
+    return (rows[0] if rows else "") if len(rows) < 2 else rows
+
+
+class _Inflated:
+    """The decompressed bytes of one element of a file, read in pieces."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.left, self.inflate = file, size, zlib.decompressobj()
+
+    def readinto(self, target: Any) -> int:
+        view = memoryview(target).cast("B")
+        done = 0
+        while done < len(view):
+            data = self.inflate.unconsumed_tail
+            if not data and self.left:
+                data = self.file.read(min(CHUNK, self.left))
+                self.left -= len(data)
+            try:
+                piece = self.inflate.decompress(data, min(CHUNK, len(view) - done))
+            except zlib.error as error:
+                raise ValueError(f"compressed data are broken ({error})") from None
+            if not piece and not data:
+                break
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+        return done
+
+    def read(self, size: int) -> bytes:
+        data = bytearray(size)
+        return bytes(data[: self.readinto(data)])
+
+
+class _Elements:
+    """Reads elements one after the other."""
+
+    def __init__(self, source: Any, order: str) -> None:
+        self.source, self.order = source, order
+
+    def bytes(self, size: int) -> bytes:
+        data = self.source.read(size)
+        if len(data) != size:
+            raise EOFError("it ends in the middle of a variable")
+        return data
+
+    def tag(self) -> tuple[int, int, bytes | None]:
+        """(type, number of bytes, the data where they stand in the tag)."""
+        raw = self.bytes(8)
+        kind, size = np.frombuffer(raw, self.order + "u4").tolist()
+        if kind >> 16:
+            kind, size = kind & 0xFFFF, kind >> 16
+            if size > 4:
+                raise ValueError("a short element has more than four bytes: the file is broken")
+            return kind, size, raw[4 : 4 + size]
+        return kind, size, None
+
+    def numbers(self) -> np.ndarray:
+        """The data of an element as a vector of the type they are stored in."""
+        kind, size, short = self.tag()
+        if kind in (UTF8, UTF16, UTF32):
+            dtype = np.dtype(self.order + {UTF8: "u1", UTF16: "u2", UTF32: "u4"}[kind])
+        elif kind in NUMBERS:
+            dtype = np.dtype(self.order + NUMBERS[kind])
+        else:
+            raise ValueError(f"an element of type {kind} stands where numbers must: the file is broken")
+        if short is not None:
+            out = np.frombuffer(short, dtype).copy()
+        else:
+            out = np.empty(size // dtype.itemsize, dtype)
+            if self.source.readinto(out.view("u1") if out.size else bytearray()) not in (out.nbytes, None):
+                raise EOFError("it ends in the middle of a variable")
+            self.bytes(-size % 8)
+        if kind == UTF8:
+            out = np.array([ord(c) for c in out.tobytes().decode("utf-8", "replace")], "u4")
+        return out if out.dtype.isnative else out.astype(out.dtype.newbyteorder("="))
+
+    def string(self) -> str:
+        return self.numbers().astype("u1").tobytes().decode("utf-8", "replace")
+
+    def value(self) -> Any:
+        """A value inside a cell or struct."""
+        kind, size, _ = self.tag()
+        if kind != MATRIX:
+            raise ValueError(f"an element of type {kind} stands where an array must: the file is broken")
+        return np.empty((0, 0)) if size == 0 else self.matrix()[1]
+
+    def matrix(self) -> tuple[str, Any]:
+        """(name, value) of an array, whose tag has been read."""
+        flags = int(self.numbers()[0])
+        kind, logical, imaginary = flags & 0xFF, flags & 0x200, flags & 0x800
+        if kind == OPAQUE:
+            name = self.string()
+            self.string()  # the system of types, MCOS or java
+            return name, Opaque("object", self.string(), self.value())
+        shape = tuple(int(d) for d in self.numbers())
+        name = self.string()
+        count = int(np.prod(shape, dtype=np.int64))
+        if kind == CELL:
+            return name, [self.value() for _ in range(count)]
+        if kind == FUNCTION:
+            data = self.value()
+            return name, Opaque("function_handle", function_name(data), data)
+        if kind in (STRUCT, OBJECT):
+            type_name = self.string() if kind == OBJECT else ""
+            records = self.structs(count)
+            value = records[0] if count == 1 else records
+            return name, Opaque("object", type_name, value) if kind == OBJECT else value
+        if kind == SPARSE:
+            return name, self.sparse(shape, logical, imaginary)
+        if kind == CHAR:
+            chars = self.numbers()
+            if chars.size != count:  # UTF-8 or UTF-16 with longer characters
+                return name, "".join(map(chr, chars.tolist()))
+            return name, text(chars.reshape(shape, order="F")) if count else ""
+        if kind not in CLASSES:
+            raise ValueError(f"variable {name!r} is of class {kind}, which is not known")
+        dtype = np.dtype(bool if logical else CLASSES[kind])
+        data = self.part(dtype, count)
+        if imaginary:
+            data = data + np.array(1j, np.result_type(dtype, "c8")) * self.part(dtype, count)
+        return name, data.reshape(shape, order="F")
+
+    def part(self, dtype: np.dtype, count: int) -> np.ndarray:
+        data = self.numbers()
+        if data.size != count:
+            raise ValueError(f"an array of {count} elements has {data.size}: the file is broken")
+        return data.astype(dtype, copy=False)
+
+    def structs(self, count: int) -> list[Struct]:
+        width = int(self.numbers()[0])
+        names = self.numbers().astype("u1").tobytes()
+        fields = [
+            names[i : i + width].split(b"\0")[0].decode("utf-8", "replace") for i in range(0, len(names), max(width, 1))
+        ]
+        return [Struct((field, self.value()) for field in fields) for _ in range(count)]
+
+    def sparse(self, shape: tuple[int, ...], logical: int, imaginary: int) -> Any:
+        from scipy.sparse import csc_matrix
+
+        rows, starts, data = self.numbers(), self.numbers(), self.numbers()
+        if imaginary:
+            data = data + 1j * self.numbers()
+        elif logical:
+            data = data.astype(bool)
+        size = int(starts[-1])
+        return csc_matrix((data[:size], rows[:size], starts), shape)
+
+
+def function_name(data: Any) -> str:
+    """The text of a function handle, from the struct that stands for it."""
+    inner = data.get("function_handle") if isinstance(data, dict) else data
+    if isinstance(inner, dict):
+        inner = inner.get("function", "")
+    return inner if isinstance(inner, str) else ""

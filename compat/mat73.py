@@ -1,0 +1,101 @@
+"""MAT files of version 7.3, which are HDF5: groups are structs, datasets arrays, references lead to what cells hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.compat.mat5 import function_name, text
+from pyconvnet.records import Opaque, Struct
+
+NUMERIC = {"double", "single", "logical", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The variables of a file."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return {name: _Reader(file).value(item) for name, item in file.items() if not name.startswith("#")}
+
+
+class _Reader:
+    def __init__(self, file: Any) -> None:
+        import h5py
+
+        self.file, self.h5py = file, h5py
+
+    def value(self, item: Any) -> Any:
+        kind = item.attrs.get("MATLAB_class", b"")
+        kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+        if isinstance(item, self.h5py.Group):
+            if "MATLAB_sparse" in item.attrs:
+                return self.sparse(item, kind)
+            if kind in ("struct", ""):
+                return self.struct(item)
+            fields = self.struct(item)
+            if kind == "function_handle":
+                return Opaque(kind, function_name(fields), fields)
+            return Opaque("object", kind, fields)
+        if "MATLAB_object_decode" in item.attrs and kind not in NUMERIC:
+            if kind == "function_handle":
+                return Opaque(kind, "", None)
+            return Opaque("object", kind, None)
+        if "MATLAB_empty" in item.attrs and int(item.attrs["MATLAB_empty"]):
+            return self.empty(tuple(int(d) for d in np.ravel(item[()])), kind)
+        if kind == "cell" or item.dtype == self.h5py.ref_dtype:
+            return [self.value(self.file[ref]) for ref in np.ravel(item[()])]
+        if kind == "char":
+            return text(item[()].T)
+        if kind and kind not in NUMERIC:
+            return Opaque("object", kind, None)
+        return self.array(item, kind)
+
+    def array(self, item: Any, kind: str) -> np.ndarray:
+        if item.dtype.names == ("real", "imag"):
+            parts = item[()]
+            return (parts["real"] + 1j * parts["imag"]).astype(np.result_type(parts["real"].dtype, "c8")).T
+        data = np.empty(item.shape, item.dtype)
+        if data.size:
+            item.read_direct(data)
+        data = data.astype(data.dtype.newbyteorder("="), copy=False)
+        data = data.T if data.ndim else data.reshape(1, 1)
+        return data.astype(bool) if kind == "logical" else data
+
+    def empty(self, shape: tuple[int, ...], kind: str) -> Any:
+        if kind == "cell":
+            return []
+        if kind == "char":
+            return ""
+        if kind == "struct":
+            return Struct() if int(np.prod(shape)) == 1 else []
+        if kind in NUMERIC:
+            name = {"double": "f8", "single": "f4", "logical": "bool"}.get(kind, kind)
+            return np.empty(shape, name, order="F")
+        return Opaque("object", kind, None)
+
+    def struct(self, group: Any) -> Any:
+        names = ["".join(c.decode() for c in name) for name in group.attrs.get("MATLAB_fields", ())]
+        names = [n for n in names if n in group] + [n for n in group if n not in names]
+        items = {name: group[name] for name in names}
+        if items and all(self.is_column(item) for item in items.values()):
+            columns = [[self.value(self.file[ref]) for ref in np.ravel(item[()])] for item in items.values()]
+            return [Struct(zip(items, values)) for values in zip(*columns)]
+        return Struct((name, self.value(item)) for name, item in items.items())
+
+    def is_column(self, item: Any) -> bool:
+        """Whether a member of a struct group holds the field of many structs."""
+        dataset = isinstance(item, self.h5py.Dataset)
+        return dataset and item.dtype == self.h5py.ref_dtype and "MATLAB_class" not in item.attrs
+
+    def sparse(self, group: Any, kind: str) -> Any:
+        from scipy.sparse import csc_matrix
+
+        starts = group["jc"][()]
+        rows = int(group.attrs["MATLAB_sparse"])
+        data = group["data"][()] if "data" in group else np.empty(0)
+        index = group["ir"][()] if "ir" in group else np.empty(0, int)
+        data = data.astype(bool) if kind == "logical" else data
+        return csc_matrix((data, index, starts), (rows, len(starts) - 1))

@@ -1,0 +1,86 @@
+"""Plain values as scipy's savemat takes them: the opposite of reading, checked before a byte is written."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.records import Opaque
+
+LIMIT = 2**31 - 1
+
+
+class StructArray(list):
+    """Records with the same fields, to be written as MATLAB's struct array (1 x n) instead of a cell."""
+
+
+def matlab_value(value: Any, where: str) -> Any:
+    """`value` as savemat writes it; `where` names its place in messages."""
+    if value is None:
+        return np.empty((0, 0))
+    if isinstance(value, StructArray):
+        return _struct_array(value, where)
+    if isinstance(value, dict):
+        return _struct(value, where)
+    if isinstance(value, (list, tuple)):
+        cell = np.empty((1, len(value)) if len(value) else (0, 0), object)
+        for i, v in enumerate(value):
+            cell[0, i] = matlab_value(v, f"{where}{{{i + 1}}}")
+        return cell
+    if isinstance(value, str):
+        return value if value else np.empty((0, 0), "U1")
+    if isinstance(value, (bool, np.bool_)):
+        return np.array([[bool(value)]])
+    if isinstance(value, (int, float)):
+        return np.array([[float(value)]])
+    if isinstance(value, Opaque):
+        warnings.warn(
+            f"{where}: the MATLAB {value.kind.replace('_', ' ')} {value.name!r} cannot be written again; "
+            "a struct with its name takes its place",
+            stacklevel=5,
+        )
+        return _struct({"matlab_" + value.kind: value.name}, where)
+    if hasattr(value, "tocsc"):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _array(np.asarray(value), where)
+    raise TypeError(f"{where} is {_kind(value)}, which a .mat file cannot hold")
+
+
+def _array(a: np.ndarray, where: str) -> np.ndarray:
+    if a.dtype.kind not in "biufcU" or a.dtype in (np.float16, np.longdouble):
+        raise TypeError(f"{where} is an array of {a.dtype}, which a .mat file cannot hold")
+    if a.nbytes > LIMIT:
+        raise ValueError(f"{where} takes {a.nbytes / 2**30:.1f} GiB; an array in a .mat file of version 7 at most 2")
+    # savemat has no type for logical: numbers of type bool become it
+    return np.atleast_2d(a)
+
+
+def _struct(record: dict[str, Any], where: str) -> Any:
+    return _struct_array([record], where)
+
+
+def _struct_array(records: list[Any], where: str) -> np.ndarray:
+    fields = list(records[0]) if records else []
+    for record in records:
+        if list(record) != fields:
+            raise ValueError(
+                f"{where}: the records of a struct array take the same fields, {fields} and {list(record)}"
+            )
+    for field in fields:
+        if not isinstance(field, str) or not field.isidentifier() or len(field) > 63:
+            raise ValueError(f"{where}: {field!r} is no name of a field in MATLAB")
+    if not fields:
+        # a struct without fields; savemat writes one only for a record array
+        return np.empty((1, len(records)), []) if records else np.empty((0, 0), object)
+    out = np.empty((1, len(records)), [(f, object) for f in fields])
+    for i, record in enumerate(records):
+        for field in fields:
+            out[0, i][field] = matlab_value(record[field], f"{where}.{field}")
+    return out
+
+
+def _kind(value: Any) -> str:
+    return "a Python function" if callable(value) else f"of Python's type {type(value).__name__}"
