@@ -50,10 +50,9 @@ def vl_simplenn_tidy(net: Any) -> Any:
 
 
 def _tidied(record: Struct, i: int, channels: int | None) -> Struct:
-    if "weights" not in record and "filters" in record:
-        record.weights = [record.pop("filters"), record.pop("biases", None)]
-    if "weights" in record:
-        record.weights = _weights(record["weights"], channels, record["type"])
+    if "weights" not in record:
+        record.weights = [record.pop("filters"), record.pop("biases", None)] if "filters" in record else []
+    record.weights = _weights(record.weights, channels, record["type"])
     if is_empty(record.get("name", "")) or not isinstance(record.get("name"), str) or not record["name"]:
         record.name = f"layer{i}"
     if "precious" not in record:

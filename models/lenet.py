@@ -57,7 +57,8 @@ def lenet_cifar(*, networkType: str = "simplenn", seed: int | None = None, init:
     rate = row(0.1, 2)
 
     def block(h, w, c, k, deviation, pad=0, rate=rate):
-        return conv(draw.normal((h, w, c, k), deviation), draw.constant((1, k)), learningRate=rate, stride=1, pad=pad)
+        weights = [draw.normal((h, w, c, k), deviation), draw.constant((1, k))]
+        return layer("conv", weights=weights, learningRate=rate, stride=1, pad=pad)
 
     layers = [
         block(5, 5, 3, 32, 0.01, pad=2),

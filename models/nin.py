@@ -6,7 +6,7 @@ import numpy as np
 
 from pyconvnet.models.finish import finish, last_layer
 from pyconvnet.models.initialize import Draw
-from pyconvnet.models.records import conv, layer, pool, row
+from pyconvnet.models.records import layer, pool, row
 from pyconvnet.records import Struct
 
 
@@ -22,7 +22,8 @@ def nin(*, networkType: str = "simplenn", seed: int | None = None, init: bool = 
 
     def block(id, size, c, k, pad=0, shrink=1.0, rate=1.0):
         f = draw.normal((size, size, c, k), shrink * np.sqrt(2 / (size * size * c)))
-        return conv(f, draw.constant((k, 1)), id, learningRate=rate * row(1, 10), stride=1, pad=pad)
+        weights = [f, draw.constant((k, 1))]
+        return layer("conv", id, weights=weights, learningRate=rate * row(1, 10), stride=1, pad=pad)
 
     def relu(id):
         return layer("relu", f"relu{id}")
