@@ -205,7 +205,7 @@ def _one_argument(name):
     return op
 
 
-vsqrt, vround, vabs = _one_argument("sqrt"), _one_argument("rint"), _one_argument("fabs")
+vround, vfloor, vabs = _one_argument("rint"), _one_argument("floor"), _one_argument("fabs")
 
 
 @intrinsic
@@ -215,6 +215,16 @@ def vtwo_to_the(context, n):
     def code(ctx, build, signature, args):
         whole = build.add(build.fptosi(args[0], I16), ir.Constant(I16, [127] * 16))
         return build.bitcast(build.shl(whole, ir.Constant(I16, [23] * 16)), V16)
+
+    return f32x16(f32x16), code
+
+
+@intrinsic
+def vfloat_of_bits(context, n):
+    """The float 2^e (1 + m) whose bits are n + 127 2^23: e is the whole part of n / 2^23, m the rest."""
+
+    def code(ctx, build, signature, args):
+        return build.bitcast(build.add(build.fptosi(args[0], I16), ir.Constant(I16, [127 << 23] * 16)), V16)
 
     return f32x16(f32x16), code
 

@@ -1,0 +1,120 @@
+"""Batch normalization of float32 arrays: one pass for the moments, one for the result."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pyconvnet.arrays import from_nhwc
+from pyconvnet.kernels.cpu.compiled import jit
+from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.simd import vadd, vfma, vload_part, vmul, vset1, vstore_part, vsub
+from pyconvnet.threads import team
+
+SAMPLES, RUN = 256, 64
+
+
+def bnorm(
+    x: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float, moments: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(g (x - mean) / sigma + b, moments)."""
+    with team() as threads:
+        seen = channels_fastest(x)
+        if moments is None:
+            moments = _moments(threads, seen, epsilon)
+        mean, sigma = moments.T.astype(np.float64)
+        slope = g / sigma
+        y = np.empty(seen.shape, np.float32)
+        vectors = _vectors(mean, slope, np.zeros_like(slope), b)
+        _combine(threads, address(seen), address(seen), address(y), x.size // g.size, g.size, *map(address, vectors))
+    return from_nhwc(y), moments
+
+
+def bnorm_backward(
+    x: np.ndarray, g: np.ndarray, b: np.ndarray, dzdy: np.ndarray, epsilon: float, moments: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(dx, dg, db, moments); given moments are taken for those of the batch, as MatConvNet does."""
+    with team() as threads:
+        seen, dy = channels_fastest(x), channels_fastest(dzdy)
+        if moments is None:
+            moments = _moments(threads, seen, epsilon)
+        mean, sigma = moments.T.astype(np.float64)
+        db, products = _sums(threads, dy, seen, mean)
+        dg = products / sigma
+        slope = g / sigma
+        mass = x.size // g.size
+        dx = np.empty(seen.shape, np.float32)
+        vectors = _vectors(mean, -slope * dg / (mass * sigma), slope, -slope * db / mass)
+        _combine(threads, address(seen), address(dy), address(dx), mass, g.size, *map(address, vectors))
+    return from_nhwc(dx), dg.astype(np.float32), db.astype(np.float32), moments
+
+
+def _moments(threads: int, x: np.ndarray, epsilon: float) -> np.ndarray:
+    """K x 2: the mean of each channel, and sqrt(variance + epsilon).
+
+    Sums are taken about the mean of a few pixels, so that the variance does not drown in a large mean.
+    """
+    pixels = x.reshape(-1, x.shape[3])
+    some = pixels[:: -(-len(pixels) // SAMPLES)].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+    total, squares = _sums(threads, x, x, some, centred=True)
+    shift = total / len(pixels)
+    variance = np.maximum(squares / len(pixels) - shift * shift, 0)
+    return np.stack([some + shift, np.sqrt(variance + epsilon)], axis=1).astype(np.float32)
+
+
+def _sums(threads: int, a: np.ndarray, x: np.ndarray, mean: np.ndarray, centred: bool = False):
+    """Per channel: the sum of a' and of a' (x - mean), where a' is a - mean if `centred`, else a."""
+    k = x.shape[3]
+    sums = np.zeros((threads, 2, k))
+    (m,) = _vectors(mean)
+    _products(threads, address(a), address(x), x.size // k, k, address(m), sums, centred)
+    return sums.sum(axis=0)
+
+
+def _vectors(*values: np.ndarray) -> list[np.ndarray]:
+    return [np.ascontiguousarray(v.ravel(), np.float32) for v in values]
+
+
+@jit(parallel=True)
+def _products(threads, a, x, pixels, c, mean, sums, centred):
+    """Short sums in float32, sums of those in float64."""
+    zero = np.float32(0)
+    for t in numba.prange(threads):
+        parts = np.empty((2, 16), np.float32)
+        first, last = pixels * t // threads, pixels * (t + 1) // threads
+        for start in range(first, last, RUN):
+            stop = min(last, start + RUN)
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                m = vload_part(mean + 4 * k, part, zero)
+                total, product = vset1(zero), vset1(zero)
+                for q in range(start, stop):
+                    here = 4 * (q * c + k)
+                    d = vsub(vload_part(x + here, part, zero), m)
+                    v = d if centred else vload_part(a + here, part, zero)
+                    total = vadd(total, v)
+                    product = vfma(v, d, product)
+                vstore_part(parts.ctypes.data, total, 16)
+                vstore_part(parts.ctypes.data + 64, product, 16)
+                for i in range(part):
+                    sums[t, 0, k + i] += parts[0, i]
+                    sums[t, 1, k + i] += parts[1, i]
+
+
+@jit(parallel=True)
+def _combine(threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
+    """out = of_x (x - mean) + of_dy dy + constant, each per channel."""
+    zero = np.float32(0)
+    for t in numba.prange(threads):
+        first, last = pixels * t // threads, pixels * (t + 1) // threads
+        for start in range(first, last, RUN):
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                m, p = vload_part(mean + 4 * k, part, zero), vload_part(of_x + 4 * k, part, zero)
+                s, b = vload_part(of_dy + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero)
+                for q in range(start, min(last, start + RUN)):
+                    here = 4 * (q * c + k)
+                    v = vfma(vsub(vload_part(x + here, part, zero), m), p, b)
+                    if dy != x:
+                        v = vadd(v, vmul(vload_part(dy + here, part, zero), s))
+                    vstore_part(out + here, v, part)
