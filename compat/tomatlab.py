@@ -7,13 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.records import Opaque
+from pyconvnet.records import Opaque, StructArray
 
 LIMIT = 2**31 - 1
-
-
-class StructArray(list):
-    """Records with the same fields, to be written as MATLAB's struct array (1 x n) instead of a cell."""
 
 
 def matlab_value(value: Any, where: str) -> Any:
@@ -73,8 +69,7 @@ def _struct_array(records: list[Any], where: str) -> np.ndarray:
         if not isinstance(field, str) or not field.isidentifier() or len(field) > 63:
             raise ValueError(f"{where}: {field!r} is no name of a field in MATLAB")
     if not fields:
-        # a struct without fields; savemat writes one only for a record array
-        return np.empty((1, len(records)), []) if records else np.empty((0, 0), object)
+        return {} if len(records) == 1 else np.empty((0, 0), object)  # {} is savemat's struct without fields
     out = np.empty((1, len(records)), [(f, object) for f in fields])
     for i, record in enumerate(records):
         for field in fields:

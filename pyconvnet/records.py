@@ -44,6 +44,10 @@ class Struct(dict):
         return f"{type(self).__name__}({', '.join(f'{k}={_brief(v)}' for k, v in self.items())})"
 
 
+class StructArray(list):
+    """Structs with the same fields, written to a `.mat` file as MATLAB's struct array (1 x n) instead of a cell."""
+
+
 class Opaque:
     """A value of a `.mat` file that only MATLAB can hold: a function handle, or an object of a class.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyconvnet.dagnn.parts import names
 from pyconvnet.layers.base import Layer, block_class
-from pyconvnet.records import Struct
+from pyconvnet.records import Struct, StructArray
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
@@ -64,12 +64,12 @@ def matlab_class(block: Layer) -> str:
 def save(net: DagNN) -> Struct:
     """vars, params, layers and meta; transient state (values, derivatives, mode) is not saved."""
     return Struct(
-        vars=[Struct(name=v.name, precious=v.precious) for v in net.vars],
-        params=[
+        vars=StructArray(Struct(name=v.name, precious=v.precious) for v in net.vars),
+        params=StructArray(
             Struct(name=p.name, value=p.value, learningRate=p.learningRate, weightDecay=p.weightDecay)
             for p in net.params
-        ],
-        layers=[
+        ),
+        layers=StructArray(
             Struct(
                 name=entry.name,
                 type=matlab_class(entry.block),
@@ -79,7 +79,7 @@ def save(net: DagNN) -> Struct:
                 block=_block_values(entry.block.save()),
             )
             for entry in net.layers
-        ],
+        ),
         meta=net.meta,
     )
 

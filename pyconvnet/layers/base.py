@@ -47,6 +47,7 @@ class Layer:
     param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
     backward_uses    what backward reads of the forward pass: "inputs"; "outputs", which it is then given as `inputs`
                      (a rectifier: only their signs count); "nothing" (then `inputs` holds None). DagNN keeps no more
+    averages         whether the output is a mean over the images of the batch (a loss), rather than a sum
     test_differs     whether the layer does something else in test mode
     matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one
     table_labels     SimpleNN type -> what tables call it (today, in v1.0-beta7), where it is not the type itself
@@ -60,13 +61,14 @@ class Layer:
     averaged: ClassVar[tuple[int, ...]] = ()
     param_suffixes: ClassVar[tuple[str, ...]] = ()
     backward_uses: str = "inputs"
+    averages: bool = False
     test_differs: ClassVar[bool] = False
     matlab_class: str = ""
     table_labels: ClassVar[dict[str, tuple[str, str]]] = {}
 
     _reserved: ClassVar[frozenset[str]] = frozenset(
         "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged param_suffixes backward_uses "
-        "test_differs matlab_class table_labels aux net layerIndex".split()
+        "averages test_differs matlab_class table_labels aux net layerIndex".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
 

@@ -30,7 +30,7 @@ class Loss(ElementWise):
     """A loss or error of input 1 (predictions) for input 2 (labels); see vl_nnloss.
 
     average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage
-    normalise             False: outputs are taken times the number of images into that mean
+    normalise             divide the output by the number of images
     """
 
     loss = "softmaxlog"
@@ -61,7 +61,7 @@ class Loss(ElementWise):
 
     def forward(self, inputs, params):
         self._check_labels(inputs)
-        y = vl_nnloss(inputs[0], inputs[1], None, *self.opts, loss=self.loss)
+        y = vl_nnloss(inputs[0], inputs[1], None, *self.opts, **self._options())
         self.accumulateAverage(inputs, [y])
         return [y]
 
@@ -74,15 +74,22 @@ class Loss(ElementWise):
             )
 
     def backward(self, inputs, params, derOutputs):
-        dx = vl_nnloss(inputs[0], inputs[1], derOutputs[0], *self.opts, loss=self.loss)
+        dx = vl_nnloss(inputs[0], inputs[1], derOutputs[0], *self.opts, **self._options())
         return [dx, *[None] * (len(inputs) - 1)], []
+
+    def _options(self):
+        return {"loss": self.loss, "normalise": self.normalise}
+
+    @property
+    def averages(self):
+        return bool(np.all(self.normalise))
 
     def accumulateAverage(self, inputs: list[Any], outputs: list[Any]) -> None:
         """Take the output for one batch into `average`."""
         if self.ignoreAverage:
             return
         h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
-        total = np.asarray(outputs[0], float).sum() * (1 if self.normalise else n)
+        total = np.asarray(outputs[0], float).sum() * (n if self.averages else 1)
         count = self._count + h * w * n
         self._average = (self._count * self._average + total) / count
         self._count = count
@@ -107,6 +114,7 @@ class PDist(Loss):
     noRoot = True
     epsilon = 1e-6
 
+    averages = False
     simplenn = "pdist"
     simplenn_fields = {"noRoot": False, "aggregate": False, "p": 2, "epsilon": 1e-3, "instanceWeights": ()}
     table_labels = {}

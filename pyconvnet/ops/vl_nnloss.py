@@ -23,13 +23,14 @@ def vl_nnloss(
     instanceWeights: np.ndarray | None = None,
     topK: Any = 5,
     threshold: Any = 0,
+    normalise: Any = True,
 ) -> np.ndarray:
     """A loss, summed over the pixels of an image and averaged over images.
 
     vl_nnloss(x, c) -> y               x: H x W x C x N     c: labels     y: 1 x 1 x 1 x 1
     vl_nnloss(x, c, dzdy) -> dzdx      dzdy: one number, dzdx like x
 
-    y = 1/N sum of w t over pixels and images, where w is 1 unless given and t is the
+    y = 1/N sum of w t over pixels and images, where w is 1 unless given, and t is the
 
     loss          with x_c the prediction for the label c, at one pixel
         "softmaxlog"  -log(exp(x_c) / sum of exp(x_k)) (default)   "log"        -log(x_c), x are probabilities
@@ -44,6 +45,7 @@ def vl_nnloss(
                   H x W x C x N). Labels count from 1; 0 stands for "leave out"
     instanceWeights  factors of the summands, of the size of c or 1 in a dimension
     topK          5       threshold  0
+    normalise     True; False leaves the factor 1/N out
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for labels that do not fit.
     Source: MatConvNet manual, section 4.8 "Categorical losses".
@@ -54,11 +56,19 @@ def vl_nnloss(
     >>> vl_nnloss(x, np.array([1]), loss="classerror").item()
     1.0
     """
-    return compute("vl_nnloss", x, c, dzdy, loss, instanceWeights, topK, threshold)
+    return compute("vl_nnloss", x, c, dzdy, loss, instanceWeights, topK, threshold, normalise)
 
 
 def compute(
-    fn: str, x: Any, c: Any, dzdy: Any, loss: Any, instanceWeights: Any = None, topK: Any = 5, threshold: Any = 0
+    fn: str,
+    x: Any,
+    c: Any,
+    dzdy: Any,
+    loss: Any,
+    instanceWeights: Any = None,
+    topK: Any = 5,
+    threshold: Any = 0,
+    normalise: Any = True,
 ) -> np.ndarray:
     """vl_nnloss under the name of the function that is called."""
     x = as_tensor(fn, "x", x)
@@ -70,7 +80,8 @@ def compute(
     if not is_empty(instanceWeights):
         factors = _weights(fn, instanceWeights, labels.shape)
         weights = weights * factors.astype(x.dtype, copy=False)
-    weights = weights / x.dtype.type(x.shape[3])
+    if np.all(normalise):
+        weights = weights / x.dtype.type(x.shape[3])
     if not is_empty(dzdy):
         given = np.asarray(dzdy)
         if given.size != 1 or given.dtype.kind not in "iuf":

@@ -42,13 +42,17 @@ class DagTrainee:
     def start_set(self) -> None:
         self.net.reset()
 
-    def evaluate(self, batch: Any, train: bool, first: bool, last: bool) -> None:
+    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         net = self.net
         net.conserveMemory = self.opts["conserveMemory"]
         if train:
             net.mode = "normal"
             net.accumulateParamDers = not first
-            net.eval(batch, self.opts["derOutputs"], holdOn=not last)
+            net.holdOn = not last
+            # Sums over images add up where there are sub-batches; a loss gives the mean.
+            means = {name for layer in net.layers if layer.block.averages for name in layer.outputs}
+            wanted = self.opts["derOutputs"].items()
+            net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted})
         else:
             net.mode = "test"
             net.eval(batch)

@@ -24,8 +24,8 @@ class Trainee(Protocol):
     def start_set(self) -> None:
         """Forget the running sums of an earlier set of images."""
 
-    def evaluate(self, batch: Any, train: bool, first: bool, last: bool) -> None:
-        """Run one sub-batch, the first and last of its batch or not; derivatives add up over sub-batches."""
+    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
+        """Run a sub-batch of `count` images, the first and last of its batch or not; derivatives add up over them."""
 
     def statistics(self, num: int) -> Struct:
         """Objective and errors since start_set, per image of `num`."""
@@ -120,13 +120,13 @@ def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -
         if opts["checkLabels"] and train and t == s == 0:
             trainee.check(batch)
         last = s == min(parts, order[t : t + size].size) - 1
-        trainee.evaluate(batch, train, s == 0, last)
+        trainee.evaluate(batch, images.size, train, s == 0, last)
         stats.num += images.size
         if not last:
             continue
         count = min(size, order.size - t)
         if train:
-            _step(trainee, memory, opts, rate, count)
+            _step(trainee, memory, opts, rate, count, s + 1)
         now = time.perf_counter() - began + adjust
         taken, before = now - stats.time, stats.num
         stats = Struct({**trainee.statistics(before), "num": before, "time": now})
@@ -162,13 +162,13 @@ def _fetch(imdb: Any, getBatch: Callable[..., Any], jobs: list[np.ndarray], ahea
             yield waiting.result()
 
 
-def _step(trainee: Trainee, memory: list[Any], opts: Struct, rate: float, count: int) -> None:
-    """One step of every parameter, from the derivative summed over `count` images."""
+def _step(trainee: Trainee, memory: list[Any], opts: Struct, rate: float, count: int, parts: int) -> None:
+    """One step of every parameter, from the derivative summed over `count` images and `parts` sub-batches."""
     for p in trainee.parameters():
         real = p.value.dtype.type
         if p.method == "average":
             part = p.learningRate
-            p.set(real(1 - part) * p.value + real(part / count / p.fanout) * p.der.reshape(p.value.shape))
+            p.set(real(1 - part) * p.value + real(part / parts / p.fanout) * p.der.reshape(p.value.shape))
             continue
         lr, decay = rate * p.learningRate, opts["weightDecay"] * p.weightDecay
         if not (lr > 0 or decay > 0):

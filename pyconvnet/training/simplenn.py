@@ -86,16 +86,19 @@ class SimpleTrainee:
     def start_set(self) -> None:
         self.sums: Any = 0.0
 
-    def evaluate(self, batch: Any, train: bool, first: bool, last: bool) -> None:
+    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise TypeError(f"cnn_train: getBatch must return (images, labels), got {type(batch).__name__}")
         images, labels = batch
         self.batch = images
-        self.net.layers[-1]["class"] = labels
+        # Sums over images add up where there are sub-batches; a loss gives the mean.
+        last_layer = self.net.layers[-1]
+        weight = float(count) if layer_class(last_layer.type).from_record(last_layer).averages else 1.0
+        last_layer["class"] = labels
         self.res = vl_simplenn(
             self.net,
             images,
-            np.ones((1, 1, 1, 1), images.dtype) if train else None,
+            weight if train else None,
             self.res if train and not first else None,
             mode="normal" if train else "test",
             accumulate=not first,
@@ -103,7 +106,7 @@ class SimpleTrainee:
             backPropDepth=self.opts["backPropDepth"],
         )
         errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
-        self.sums = self.sums + np.array([np.sum(self.res[-1].x, dtype=float), *errors])
+        self.sums = self.sums + np.array([weight * np.sum(self.res[-1].x, dtype=float), *errors])
 
     def statistics(self, num: int) -> Struct:
         mean = self.sums / num

@@ -10,8 +10,7 @@ import scipy.io
 import scipy.sparse
 
 from pyconvnet.compat import matfile
-from pyconvnet.compat.tomatlab import StructArray
-from pyconvnet.records import Opaque, Struct
+from pyconvnet.records import Opaque, Struct, StructArray
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "matlab_fixtures").rglob("*.mat"))
@@ -71,6 +70,7 @@ VALUES = Struct(
     text="conv1",
     nothing="",
     cell=["a", np.array([[1.0]]), [], Struct(x="y")],
+    bare=Struct(),
     record=Struct(z="first", a=np.zeros((0, 0)), deep=Struct(list=["p", "q"])),
 )
 

@@ -21,10 +21,10 @@ def get_batch_dag(imdb, batch):
     return ["input", images, "label", labels]
 
 
-def close(ours, theirs, what):
+def close(ours, theirs, what, scale=None):
     theirs = np.asarray(theirs)
     ours = np.asarray(ours).reshape(theirs.shape, order="F")
-    scale = np.abs(theirs).max() or 1.0
+    scale = scale or np.abs(theirs).max() or 1.0
     assert np.abs(ours - theirs).max() <= 1e-4 * scale, what
 
 
@@ -55,7 +55,14 @@ def test_weights_and_statistics_agree_with_matconvnet(run, tmp_path):
     else:
         for i, layer in enumerate(ref["net1"]["layers"]):
             for j, w in enumerate(layer["weights"]):
-                close(net.layers[i].weights[j], w, (i, j))
+                # Biases before a bnorm have no derivative: what they come to is rounding, not compared with itself.
+                idle = j == 1 and ref["net1"]["layers"][i + 1]["type"] == "bnorm"
+                close(
+                    net.layers[i].weights[j],
+                    w,
+                    (i, j),
+                    scale=0.01 * np.abs(layer["weights"][0]).max() if idle else None,
+                )
     for part in ("train", "val"):
         assert len(stats[part]) == len(ref["stats"][part]) == 3
         for ours, theirs in zip(stats[part], ref["stats"][part]):
@@ -80,4 +87,4 @@ def same_state(ours, theirs):
             same_state(ours[key], theirs[key])
     else:
         theirs = np.asarray(theirs)
-        assert np.abs(np.ravel(ours, "F") - np.ravel(theirs, "F")).max() <= 1e-3 * (np.abs(theirs).max() or 1)
+        assert np.abs(np.ravel(ours, "F") - np.ravel(theirs, "F")).max() <= 1e-3 * np.abs(theirs).max() + 1e-7
