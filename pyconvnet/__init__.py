@@ -1,54 +1,97 @@
-"""MatConvNet networks without MATLAB."""
+"""MatConvNet networks without MATLAB.
+
+Functions have MATLAB's names and argument order: vl_nnconv, vl_simplenn, DagNN, cnn_train; load and save read and write
+`.mat` networks. Further parts: pyconvnet.dagnn (blocks), models (the standard networks), view (pictures), solver,
+jitter, augment, crossvalidation, imdb, images, compat.matlab (imresize and its like).
+"""
 
 from importlib import import_module
+from typing import Any
 
-# Development table; becomes plain imports once every module is there.
-_HOME = {
-    "records": ["Struct", "Opaque"],
-    "ops.vl_nnconv": ["vl_nnconv"],
-    "ops.vl_nnconvt": ["vl_nnconvt"],
-    "ops.vl_nnpool": ["vl_nnpool"],
-    "ops.vl_nnrelu": ["vl_nnrelu"],
-    "ops.vl_nnsigmoid": ["vl_nnsigmoid"],
-    "ops.vl_nncrop": ["vl_nncrop"],
-    "ops.vl_nnconcat": ["vl_nnconcat"],
-    "ops.vl_nndropout": ["vl_nndropout"],
-    "ops.vl_nnloss": ["vl_nnloss"],
-    "ops.vl_nnsoftmax": ["vl_nnsoftmax"],
-    "ops.vl_nnsoftmaxloss": ["vl_nnsoftmaxloss"],
-    "ops.vl_nnbnorm": ["vl_nnbnorm"],
-    "ops.vl_nnnormalize": ["vl_nnnormalize"],
-    "ops.vl_nnnormalizelp": ["vl_nnnormalizelp"],
-    "ops.vl_nnspnorm": ["vl_nnspnorm"],
-    "ops.vl_nnnoffset": ["vl_nnnoffset"],
-    "ops.vl_nnpdist": ["vl_nnpdist"],
-    "ops.vl_nnbilinearsampler": ["vl_nnbilinearsampler"],
-    "ops.vl_nnroipool": ["vl_nnroipool"],
-    "simplenn": ["SimpleNN", "vl_simplenn", "vl_simplenn_diagnose", "vl_simplenn_move"],
-    "compat.tidy": ["vl_simplenn_tidy"],
-    "display": ["vl_simplenn_display"],
-    "files": ["load", "load_checkpoint", "save"],
-    "compat.argparse": ["vl_argparse"],
-    "compat.imreadjpeg": ["vl_imreadjpeg"],
-    "view": ["vl_imarraysc", "vl_imarray"],
-    "dagnn": ["DagNN"],
-    "training": ["cnn_train", "cnn_train_dag"],
-    "threads": ["set_num_threads", "num_threads"],
-    "precision": ["set_precision"],
-}
-_WHERE = {name: module for module, names in _HOME.items() for name in names}
-__all__ = sorted(_WHERE)
+from pyconvnet.compat.argparse import vl_argparse
+from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
+from pyconvnet.compat.tidy import vl_simplenn_tidy
+from pyconvnet.dagnn import DagNN
+from pyconvnet.display import vl_simplenn_display
+from pyconvnet.files import load, load_checkpoint, save
+from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
+from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
+from pyconvnet.ops.vl_nnconcat import vl_nnconcat
+from pyconvnet.ops.vl_nnconv import vl_nnconv
+from pyconvnet.ops.vl_nnconvt import vl_nnconvt
+from pyconvnet.ops.vl_nncrop import vl_nncrop
+from pyconvnet.ops.vl_nndropout import vl_nndropout
+from pyconvnet.ops.vl_nnloss import vl_nnloss
+from pyconvnet.ops.vl_nnnoffset import vl_nnnoffset
+from pyconvnet.ops.vl_nnnormalize import vl_nnnormalize
+from pyconvnet.ops.vl_nnnormalizelp import vl_nnnormalizelp
+from pyconvnet.ops.vl_nnpdist import vl_nnpdist
+from pyconvnet.ops.vl_nnpool import vl_nnpool
+from pyconvnet.ops.vl_nnrelu import vl_nnrelu
+from pyconvnet.ops.vl_nnroipool import vl_nnroipool
+from pyconvnet.ops.vl_nnsigmoid import vl_nnsigmoid
+from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
+from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
+from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
+from pyconvnet.precision import set_precision
+from pyconvnet.records import Opaque, Struct
+from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
+from pyconvnet.threads import num_threads, set_num_threads
+from pyconvnet.training import cnn_train, cnn_train_dag
+from pyconvnet.view import vl_imarray, vl_imarraysc
+
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
-    if name in _WHERE:
-        value = getattr(import_module("." + _WHERE[name], __name__), name)
-        globals()[name] = value
-        return value
+def __getattr__(name: str) -> Any:
+    """Further modules are imported when they are first used: pyconvnet.view, pyconvnet.models ..."""
     try:
         return import_module("." + name, __name__)
-    except ModuleNotFoundError as e:
-        if e.name != f"{__name__}.{name}":
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
             raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "DagNN",
+    "Opaque",
+    "SimpleNN",
+    "Struct",
+    "cnn_train",
+    "cnn_train_dag",
+    "load",
+    "load_checkpoint",
+    "num_threads",
+    "save",
+    "set_num_threads",
+    "set_precision",
+    "vl_argparse",
+    "vl_imarray",
+    "vl_imarraysc",
+    "vl_imreadjpeg",
+    "vl_nnbilinearsampler",
+    "vl_nnbnorm",
+    "vl_nnconcat",
+    "vl_nnconv",
+    "vl_nnconvt",
+    "vl_nncrop",
+    "vl_nndropout",
+    "vl_nnloss",
+    "vl_nnnoffset",
+    "vl_nnnormalize",
+    "vl_nnnormalizelp",
+    "vl_nnpdist",
+    "vl_nnpool",
+    "vl_nnrelu",
+    "vl_nnroipool",
+    "vl_nnsigmoid",
+    "vl_nnsoftmax",
+    "vl_nnsoftmaxloss",
+    "vl_nnspnorm",
+    "vl_simplenn",
+    "vl_simplenn_diagnose",
+    "vl_simplenn_display",
+    "vl_simplenn_move",
+    "vl_simplenn_tidy",
+]
