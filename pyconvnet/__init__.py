@@ -34,6 +34,7 @@ from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
 from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
 from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
 from pyconvnet.precision import set_precision
+from pyconvnet.predict import best_classes, predict
 from pyconvnet.records import Opaque, Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
 from pyconvnet.threads import num_threads, set_num_threads
@@ -58,11 +59,13 @@ __all__ = [
     "Opaque",
     "SimpleNN",
     "Struct",
+    "best_classes",
     "cnn_train",
     "cnn_train_dag",
     "load",
     "load_checkpoint",
     "num_threads",
+    "predict",
     "save",
     "set_num_threads",
     "set_precision",

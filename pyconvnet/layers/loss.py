@@ -81,6 +81,11 @@ class Loss(ElementWise):
         return {"loss": self.loss, "normalise": self.normalise}
 
     @property
+    def prediction(self) -> str | None:
+        """The layer type that makes probabilities of what this is the loss of; None if its input is good as it is."""
+        return {"softmaxlog": "softmax", "logistic": "sigmoid"}.get(self.loss)
+
+    @property
     def averages(self):
         return bool(np.all(self.normalise))
 

@@ -1,0 +1,95 @@
+"""A trained network on new images: what it gives without its loss, and the classes that come out best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+from pyconvnet.records import Struct
+
+
+def predict(net: Any, x: np.ndarray) -> np.ndarray:
+    """
+    predict(net, x) -> y        x: H x W x C x N, prepared (models.preprocess)      y: YH x YW x K x N
+
+    The network's output in test mode. A loss at the end is left out, for what it is the loss of: a softmaxloss becomes
+    softmax, a logistic loss a sigmoid, any other goes. `net` is not changed.
+
+    A DagNN must have one input besides labels, and one output; of several, one called prob, softmax, prediction or
+    scores is taken.
+
+    Raises ValueError for other graphs, and as vl_simplenn and DagNN.eval do.
+    """
+    if hasattr(net, "params"):
+        return _of_graph(net, x)
+    from pyconvnet.simplenn import vl_simplenn
+
+    return vl_simplenn(without_loss(net), x, mode="test", conserveMemory=True)[-1].x
+
+
+def without_loss(net: Any) -> Any:
+    """A SimpleNN that shares its layers with `net` and ends in predictions: softmax for softmaxloss, and so on."""
+    from pyconvnet.layers import layer_class
+
+    layers, after = list(net.layers), None
+    while layers and layer_class(layers[-1]["type"]).simplenn_inputs:
+        last = layers.pop()
+        after = after or getattr(layer_class(last["type"]).from_record(last), "prediction", None)
+    if after is not None:
+        layers.append(Struct(type=after, name="prediction", weights=[]))
+    return type(net)({**net, "layers": layers})
+
+
+def classes(net: Any) -> list[str]:
+    """Names of the classes, from meta.classes: `description`, else `name`, else a list itself; [] if there are none."""
+    meta = getattr(net, "meta", None)
+    found = meta.get("classes") if isinstance(meta, dict) else None
+    if isinstance(found, dict):
+        named = [found[k] for k in ("description", "name") if not is_empty(found.get(k))]
+        found = named[0] if named else None
+    if isinstance(found, str):
+        found = [found]
+    return [str(name) for name in found] if isinstance(found, (list, tuple)) else []
+
+
+def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Struct]:
+    """The classes with the largest scores, best first: [Struct(number, score, name), ...], number counts from 1.
+
+    y  scores of one image, 1 x 1 x K x 1 (a larger map is averaged over its positions); name is "" where meta has none
+    """
+    scores = np.asarray(y, float).reshape(*y.shape[:3], -1).mean(axis=(0, 1))[:, 0]
+    names = classes(net)
+    names = names if len(names) == scores.size else [""] * scores.size
+    order = np.argsort(-scores, kind="stable")[:top]
+    return [Struct(number=int(k) + 1, score=float(scores[k]), name=names[k]) for k in order]
+
+
+def _of_graph(net: Any, x: np.ndarray) -> np.ndarray:
+    from pyconvnet.layers import Loss, layer_class
+
+    net = net.copy()
+    net.mode = "test"
+    losses = [layer for layer in net.layers if isinstance(layer.block, Loss)]
+    labels = {name for layer in losses for name in layer.inputs[1:]}
+    after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
+    fed = {layer.inputs[0] for layer in losses}
+    for layer in losses:
+        net.removeLayer(layer.name)
+    inputs = [name for name in net.getInputs() if name not in labels]
+    outputs = [name for name in net.getOutputs() if name not in labels]
+    if len(outputs) > 1:
+        known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
+        outputs = known[:1] or [n for n in outputs if n in fed] or outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"predict: takes a graph of one input and one output, got inputs {inputs} and outputs {outputs}; "
+            "use net.eval for others"
+        )
+    net.vars[outputs[0]].precious = True
+    net.eval({inputs[0]: x})
+    y = net.vars[outputs[0]].value
+    if outputs[0] in after:
+        y = layer_class(after[outputs[0]])().forward([y], [])[0]
+    return y
