@@ -84,7 +84,7 @@ def rows(stats: Struct) -> list[list[str]]:
 
 
 def table(stats: Struct) -> str:
-    """The statistics as text."""
+    """The statistics that cnn_train returns, or a checkpoint holds, as text: a row per epoch."""
     cells = rows(stats)
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells)

@@ -13,7 +13,6 @@ from pyconvnet.layers import layer_class
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
 from pyconvnet.training import labels as class_labels
-from pyconvnet.training import report
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import SIMPLENN, read_options
 
@@ -162,8 +161,3 @@ class SimpleTrainee:
                     f"the first value that is not finite came out of layer {i} {layer.get('name', '')!r} ({layer.type})"
                 )
         return "every layer's output is finite in test mode"
-
-
-def stats_table(stats: Struct) -> str:
-    """The statistics that cnn_train returns as text, a row per epoch."""
-    return report.table(stats)

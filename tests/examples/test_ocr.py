@@ -1,0 +1,33 @@
+"""The letter-reading example in short: a few fonts, two epochs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyconvnet as pcn
+
+ROOT = Path(__file__).resolve().parents[2]
+pytest.importorskip("matplotlib")
+pytest.importorskip("PIL")
+
+
+def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
+    import matplotlib
+
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    script = ROOT / "examples" / "ocr" / "train.py"
+    options = ["--fonts", "10", "--epochs", "2", "--out", tmp_path, "--save", tmp_path, fonts]
+    done = subprocess.run([sys.executable, script, *map(str, options)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "10 fonts: 208 letters to train on, 52 of other fonts to validate" in done.stdout
+    assert "total network CPU/GPU memory: 3.6/0 MB" in done.stdout
+    for name in ("plain", "jitter"):
+        columns, text = (tmp_path / f"sentence-{name}.txt").read_text().splitlines()
+        assert len(columns) > 100 and len(text.replace(" ", "")) == 40
+        assert (tmp_path / f"sentence-{name}.png").is_file()
+        assert (tmp_path / name / "net-train.pdf").is_file()
+        stats = pcn.load_checkpoint(tmp_path / name / "net-epoch-2.mat").stats
+        assert len(stats.train) == len(stats.val) == 2
+    assert len(pcn.load(tmp_path / "letters.mat").layers) == 7
