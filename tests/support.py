@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,22 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-FIXTURES = Path(__file__).parents[1] / "matlab_fixtures"
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = ROOT / "matlab_fixtures"
 TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-8}
+
+
+def python(code: str, *args: Any, timeout: float = 300, **options: Any) -> subprocess.CompletedProcess:
+    """Run code in a process of its own, with the pyconvnet of this checkout, installed or not; sys.argv[1:] is args."""
+    mount = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import conftest\n"
+    command = [sys.executable, "-c", mount + code, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+
+
+def script(path: Path, *args: Any, **options: Any) -> subprocess.CompletedProcess:
+    """Run a script of the checkout as `python path args` does."""
+    run = f"import runpy; sys.path.insert(0, {str(path.parent)!r}); sys.argv[0] = {str(path)!r}\n"
+    return python(f"{run}runpy.run_path(sys.argv[0], run_name='__main__')", *args, **options)
 
 
 @dataclass

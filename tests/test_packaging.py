@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import python
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,8 +35,7 @@ def test_a_top_level_folder_refuses_to_be_imported_under_its_bare_name(name):
 
 
 def test_importing_pyconvnet_imports_numpy_and_no_other_library():
-    code = "import sys, pyconvnet; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = python("import pyconvnet; print(*sorted({m.partition('.')[0] for m in sys.modules}))", check=True)
     loaded = set(done.stdout.split())
     assert "numpy" in loaded
     assert not loaded & {"scipy", "numba", "h5py", "matplotlib", "PIL", "tqdm", "torch", "onnx", "llvmlite"}

@@ -1,14 +1,12 @@
 """The letter-reading example in short: a few fonts, two epochs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import ROOT, script
 
 import pyconvnet as pcn
 
-ROOT = Path(__file__).resolve().parents[2]
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
 
@@ -17,9 +15,8 @@ def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
     import matplotlib
 
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    script = ROOT / "examples" / "ocr" / "train.py"
     options = ["--fonts", "10", "--epochs", "2", "--out", tmp_path, "--save", tmp_path, fonts]
-    done = subprocess.run([sys.executable, script, *map(str, options)], capture_output=True, text=True, timeout=300)
+    done = script(ROOT / "examples" / "ocr" / "train.py", *options)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "10 fonts: 208 letters to train on, 52 of other fonts to validate" in done.stdout
     assert "total network CPU/GPU memory: 3.6/0 MB" in done.stdout

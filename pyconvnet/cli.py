@@ -1,0 +1,263 @@
+"""The command line: pyconvnet show, run, demo, report, warmup. `pyconvnet COMMAND --help` tells about each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 it failed (one line on stderr says why), 2 wrong usage."""
+    args = parser().parse_args(argv)
+    try:
+        code = args.command(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # `pyconvnet show ... | head`: nobody reads on, and Python's own flush at the end must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (OSError, ValueError, TypeError, ImportError, NotImplementedError) as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        print("pyconvnet: interrupted", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    from pyconvnet import __version__
+
+    top = argparse.ArgumentParser(
+        prog="pyconvnet",
+        description="Look at and run MatConvNet networks (.mat files of any release) without MATLAB.",
+        epilog="Try: pyconvnet demo",
+    )
+    top.add_argument("--version", action="version", version=f"pyconvnet {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    show = _command(commands, "show", _show, "print the table of a network: its layers, sizes, memory")
+    show.add_argument("net", metavar="NET", help=".mat file, or the name of a standard network such as vgg-vd-16")
+    show.add_argument("--classic", action="store_true", help="the table of MatConvNet v1.0-beta7, as on old slides")
+    show.add_argument(
+        "--input", nargs="+", type=int, metavar="N", help="size of the input: H W C or H W C N (SimpleNN: else its own)"
+    )
+    show.add_argument("--format", choices=["ascii", "latex", "csv"], default="ascii")
+    show.add_argument("--columns", type=int, default=18, metavar="N", help="cut tables after N layers (18)")
+    show.add_argument("--bn", action="store_true", help="for a name: the version with batch normalization")
+    show.add_argument(
+        "--deployed", action="store_true", help="for a name: without dropout, with softmax (--classic: always)"
+    )
+    show.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
+    show.add_argument("--dot", action="store_true", help="the graph in Graphviz's language instead of a table")
+    show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
+
+    run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
+    run.add_argument("net", metavar="NET.mat")
+    run.add_argument("images", metavar="IMAGE", nargs="+", help="prepared as the network's own meta says")
+    run.add_argument("--top", type=int, default=5, metavar="N", help="print the N best classes (5)")
+    run.add_argument(
+        "--save", metavar="OUT", help="write the output: .npy, or .png for an image; of several, OUT-IMAGE.npy each"
+    )
+    run.add_argument(
+        "--plot",
+        nargs="?",
+        const="",
+        metavar="OUT.png",
+        help="draw image and result (default: IMAGE-result.png)",
+    )
+    run.add_argument("--full-size", action="store_true", help="do not resize: run over the whole image, as it is")
+    run.add_argument("--unit", action="store_true", help="the network takes images in 0..1 rather than 0..255")
+    run.add_argument("--residual", action="store_true", help="the network gives what to take off the image (DnCNN)")
+    run.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
+
+    _command(commands, "demo", _demo, "read a sentence with the small network that comes along")
+
+    report = _command(commands, "report", _report, "one HTML page about a training: table, curves, confusion, filters")
+    report.add_argument("folder", metavar="EXPDIR", help="the expDir of cnn_train or cross_validate")
+    report.add_argument("--out", metavar="FILE", help="default: EXPDIR/report.html")
+
+    _command(commands, "warmup", _warmup, "compile all kernels now, rather than when they are first used")
+    return top
+
+
+def _command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    command.set_defaults(command=run)
+    return command
+
+
+def _fail(error: BaseException) -> int:
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"pyconvnet: {text}", file=sys.stderr)
+    return 1
+
+
+def _show(args: argparse.Namespace) -> int:
+    from pyconvnet import dagnn, files, models, vl_simplenn_display
+
+    if Path(args.net).exists() or args.net.endswith(".mat"):
+        net = files.load(args.net, tidy=not args.classic, variable=args.variable)
+    elif args.net not in models.names():
+        raise ValueError(f"{args.net} is neither a file nor a standard network: {', '.join(models.names())}")
+    else:
+        net = models.build(args.net, batchNormalization=args.bn, init=False, deployed=args.deployed or args.classic)
+    if args.dot or args.svg:
+        graph = net if hasattr(net, "params") else dagnn.DagNN.fromSimpleNN(net)
+        if args.dot:
+            print(graph.print(Format="dot", verbose=False), end="")
+        if args.svg:
+            dagnn.printing.svg(graph, args.svg)
+    elif hasattr(net, "params"):
+        _refuse_classic(args)
+        sizes = None
+        if args.input:
+            names = [name for name in net.getInputs() if name != "label"]
+            sizes = {name: _size(args.input) for name in names[:1]}
+        net.print(sizes, All=True, Format=args.format, MaxNumColumns=args.columns)
+    else:
+        style = "classic" if args.classic else None
+        size = _size(args.input) if args.input else None
+        options = {} if args.columns == 18 else {"maxNumColumns": args.columns}
+        print(vl_simplenn_display(net, inputSize=size, format=args.format, style=style, **options)[1], end="")
+    return 0
+
+
+def _refuse_classic(args: argparse.Namespace) -> None:
+    if args.classic:
+        raise ValueError(f"{args.net} is a DagNN: the classic table is one of SimpleNN")
+
+
+def _size(numbers: list[int]) -> list[int]:
+    if not 2 <= len(numbers) <= 4 or min(numbers) < 1:
+        raise ValueError(f"--input takes H W C or H W C N, got {' '.join(map(str, numbers))}")
+    return numbers + [1] * (4 - len(numbers))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from pyconvnet import files, predict
+    from pyconvnet.models import preprocess
+
+    net = files.load(args.net, variable=args.variable)
+    failed = 0
+    for image in _progress(args.images):
+        try:
+            x = preprocess(net, image, resize=not args.full_size)
+            x = x / np.float32(255) if args.unit else x
+            y = predict(net, x)
+            if args.residual:
+                y = x - y
+            for line in _answer(net, image, y, args.top):
+                print(line)
+            scale = 255 if args.unit else 1
+            if args.save:
+                _write(_target(args.save, image, len(args.images)), y, scale)
+            if args.plot is not None:
+                several = len(args.images) if args.plot else 1
+                _plot(_target(args.plot or f"{Path(image).stem}-result.png", image, several), net, image, y, scale)
+        except (OSError, ValueError, TypeError) as error:
+            if len(args.images) == 1:
+                raise
+            failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"))
+    return failed
+
+
+def _progress(images: list[str]) -> Iterator[str]:
+    """The images, with a bar on stderr where there are many and tqdm is installed."""
+    if len(images) < 4 or not sys.stderr.isatty():
+        yield from images
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield from images
+        return
+    with tqdm(images, unit="image", file=sys.stderr) as bar:
+        yield from bar
+
+
+def _answer(net: Any, image: str, y: np.ndarray, top: int) -> Iterator[str]:
+    from pyconvnet import best_classes
+    from pyconvnet.arrays import size_text
+
+    if y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1:
+        yield f"{image}: {size_text(y.shape[:3])} image, values {y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}"
+        return
+    head = f"{image}: "
+    if y.shape[0] * y.shape[1] > 1:
+        yield f"{head}{size_text(y.shape[:3])} scores; their mean over positions:"
+        head = "  "
+    for best in best_classes(net, y, top):
+        yield f"{head}{best.name or 'class'} ({best.number}), score {best.score:.3f}"
+        head = " " * len(head)
+
+
+def _target(out: str, image: str, several: int) -> Path:
+    path = Path(out)
+    return path if several == 1 else path.with_name(f"{path.stem}-{Path(image).stem}{path.suffix}")
+
+
+def _write(path: Path, y: np.ndarray, scale: float) -> None:
+    """The output as .npy, or as an image: of 1 or 3 channels as they are, else the number of the best class."""
+    if path.suffix == ".npy":
+        np.save(path, y)
+        return
+    from pyconvnet.images import pillow
+
+    image = y[:, :, :, 0]
+    if image.shape[2] in (1, 3):
+        image = np.clip(np.rint(image * scale), 0, 255).astype(np.uint8)
+        image = image[:, :, 0] if image.shape[2] == 1 else image
+    else:
+        image = (image.argmax(axis=2) + 1).astype(np.uint8 if image.shape[2] < 256 else np.uint16)
+    pillow("run").fromarray(image).save(path)
+
+
+def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None:
+    from pyconvnet import best_classes, view
+    from pyconvnet.images import imread
+
+    made = y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1
+    figure, axes = view.figure(1, 2 if made else 1)
+    for ax in axes.ravel():
+        ax.axis("off")
+    axes[0, 0].imshow(imread(image), cmap="gray")
+    if made:
+        axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+    else:
+        best = best_classes(net, y, 1)[0]
+        axes[0, 0].set_title(f"{best.name or 'class'} ({best.number}), score {best.score:.3f}")
+    figure.savefig(path)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from pyconvnet import files, vl_simplenn_display
+    from pyconvnet.models.sentence import LETTERS, SENTENCE, read_sentence
+
+    net = files.load(LETTERS)
+    print(f"{LETTERS.name}: a network that reads letters a-z, 32 x 32 pixels each\n")
+    print(vl_simplenn_display(net, style="classic")[1])
+    reading = read_sentence(net, SENTENCE)
+    print(f"{SENTENCE.name}, read fully convolutionally, one letter for every four pixels:\n{reading.columns}\n")
+    print(f"which says:\n{reading.text}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from pyconvnet.report import report
+
+    print(report(args.folder, args.out))
+    return 0
+
+
+def _warmup(args: argparse.Namespace) -> int:
+    from pyconvnet.kernels.cpu.warmup import warmup
+
+    print(f"{warmup(progress=sys.stderr.isatty())} kernels are ready")
+    return 0

@@ -1,0 +1,153 @@
+"""The command line: what it prints, what it writes, and how it fails."""
+
+import numpy as np
+import pytest
+from support import ROOT, python
+
+import pyconvnet as pcn
+from pyconvnet.cli import main
+from pyconvnet.models.sentence import LETTERS
+
+TEXTS = ROOT / "matlab_fixtures" / "display"
+
+
+@pytest.fixture
+def letter(tmp_path):
+    """An image of an m, 32 x 32."""
+    Image = pytest.importorskip("PIL.Image")
+    image = pcn.images.imread(ROOT / "models" / "sentence.png")
+    path = tmp_path / "letter.png"
+    Image.fromarray(image[:, 694:726]).save(path)
+    return path
+
+
+@pytest.fixture
+def doubling(tmp_path):
+    """A network that doubles each grey value."""
+    net = pcn.SimpleNN(
+        layers=[{"type": "conv", "weights": [np.full((1, 1, 1, 1), 2, np.float32), np.zeros(1, np.float32)]}]
+    )
+    pcn.save(tmp_path / "doubling.mat", net)
+    return tmp_path / "doubling.mat"
+
+
+def run(capsys, *args):
+    code = main([str(a) for a in args])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        (["vgg-vd-16"], "vgg-vd-16.txt"),
+        (["vgg-vd-16", "--classic"], "vgg-vd-16-classic.txt"),
+        (["vgg-vd-16", "--format", "latex"], "vgg-vd-16-latex.txt"),
+        (["vgg-vd-16", "--format", "csv"], "vgg-vd-16-csv.txt"),
+        (["vgg-vd-16", "--columns", "7"], "vgg-vd-16-cols7.txt"),
+        (["alexnet", "--bn"], "alexnet-bn.txt"),
+        (["alexnet", "--input", "256", "320", "3", "2"], "alexnet-in256x320.txt"),
+    ],
+)
+def test_show_prints_matconvnets_tables_by_name(capsys, options, text):
+    assert run(capsys, "show", *options) == (0, (TEXTS / text).read_text(), "")
+
+
+def test_show_prints_the_classic_table_of_a_file(capsys):
+    assert run(capsys, "show", TEXTS / "ocr-classic.mat", "--classic")[1] == (TEXTS / "ocr-classic.txt").read_text()
+
+
+def test_show_prints_a_graph(capsys, tmp_path):
+    graph = pcn.DagNN.fromSimpleNN(pcn.load(LETTERS), canonicalNames=True)
+    pcn.save(tmp_path / "dag.mat", graph)
+    code, out, _ = run(capsys, "show", tmp_path / "dag.mat", "--input", 32, 32, 1)
+    assert code == 0 and "dagnn" not in out
+    assert "layer7" in out and "1x1x26" in out
+    code, out, _ = run(capsys, "show", tmp_path / "dag.mat", "--dot")
+    assert code == 0 and out.startswith("digraph")
+    code, _, err = run(capsys, "show", tmp_path / "dag.mat", "--classic")
+    assert code == 1 and "is a DagNN" in err
+
+
+def test_run_names_the_best_classes(capsys, letter):
+    code, out, err = run(capsys, "run", LETTERS, letter, "--top", 3)
+    lines = out.splitlines()
+    assert (code, err, len(lines)) == (0, "", 3)
+    assert lines[0].startswith(f"{letter}: m (13), score ")
+
+
+def test_run_writes_the_output_as_numbers_and_as_an_image(capsys, doubling, letter, tmp_path):
+    image = pcn.images.imread(letter)
+    assert run(capsys, "run", doubling, letter, "--save", tmp_path / "y.npy")[0] == 0
+    assert np.array_equal(np.load(tmp_path / "y.npy")[:, :, 0, 0], 2 * image.astype(np.float32))
+    assert run(capsys, "run", doubling, letter, "--save", tmp_path / "y.png")[0] == 0
+    assert np.array_equal(pcn.images.imread(tmp_path / "y.png"), np.minimum(2 * image.astype(int), 255))
+    assert run(capsys, "run", doubling, letter, "--unit", "--residual", "--save", tmp_path / "z.npy")[0] == 0
+    assert np.allclose(np.load(tmp_path / "z.npy")[:, :, 0, 0], -image.astype(np.float32) / 255)
+
+
+def test_of_several_images_each_has_an_output_of_its_own_and_one_that_fails_does_not_stop_the_rest(
+    capsys, doubling, letter, tmp_path
+):
+    missing = tmp_path / "missing.png"
+    other = tmp_path / "other.png"
+    other.write_bytes(letter.read_bytes())
+    code, out, err = run(capsys, "run", doubling, letter, missing, other, "--save", tmp_path / "y.npy")
+    assert code == 1 and "missing.png" in err and err.count("\n") == 1
+    assert (tmp_path / "y-letter.npy").is_file() and (tmp_path / "y-other.npy").is_file()
+    assert len(out.splitlines()) == 2
+
+
+def test_run_draws_what_came_out(capsys, letter, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert run(capsys, "run", LETTERS, letter, "--plot", tmp_path / "p.png")[0] == 0
+    assert pcn.images.imread(tmp_path / "p.png").shape[2] == 3
+
+
+def test_run_on_a_larger_image_gives_a_map(capsys):
+    code, out, _ = run(capsys, "run", LETTERS, ROOT / "models" / "sentence.png", "--full-size", "--top", 1)
+    assert code == 0
+    assert "1x185x26 scores; their mean over positions:" in out
+
+
+def test_demo_reads_the_sentence(capsys):
+    code, out, _ = run(capsys, "demo")
+    assert code == 0
+    assert "total network CPU/GPU memory: 1.8/0 MB" in out
+    assert out.endswith("the rat the cat the dog chased killed ate the malt\n")
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["show", "vgg-vd-17"], "vgg-vd-17 is neither a file nor a standard network: lenet,"),
+        (["show", "nowhere.mat"], "nowhere.mat"),
+        (["show", "lenet", "--input", "5"], "--input takes H W C or H W C N, got 5"),
+        (["run", LETTERS, "nowhere.png"], "nowhere.png"),
+        (["report", "nowhere"], "nowhere is no folder"),
+    ],
+)
+def test_failures_are_one_line_and_exit_code_1(capsys, args, message):
+    code, out, err = run(capsys, *args)
+    assert (code, out) == (1, "")
+    assert err.startswith("pyconvnet: ") and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("args", [[], ["fly"], ["show"], ["show", "lenet", "--format", "html"], ["run", "net.mat"]])
+def test_wrong_usage_is_exit_code_2(args, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(args)
+    assert stop.value.code == 2
+    assert "usage: pyconvnet" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_the_command_does_and_says_its_version():
+    done = python("import runpy; sys.argv[1:] = ['--version']; runpy.run_module('pyconvnet', run_name='__main__')")
+    assert (done.returncode, done.stdout) == (0, f"pyconvnet {pcn.__version__}\n")
+
+
+@pytest.mark.parametrize("net", ["vgg-vd-16", "ocr"])
+def test_a_reader_that_goes_away_is_no_error(net):
+    code = "import os; from pyconvnet.cli import main; r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
+    done = python(code + f"sys.exit(main(['show', {net!r}]))")
+    assert (done.returncode, done.stderr) == (0, "")
