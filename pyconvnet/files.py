@@ -119,11 +119,28 @@ def _find(path: Path, values: dict[str, Any], variable: str | None) -> str | Non
 
 
 def _is_network(value: Any) -> bool:
-    if not isinstance(value, dict) or "layers" not in value:
+    """Whether layers are there, of which one at least is of a known type or has weights: other tools say layers too."""
+    records = _records(value)
+    return bool(records) and (_is_dag(value) or any("weights" in r or "filters" in r or _known(r) for r in records))
+
+
+def _known(record: Any) -> bool:
+    from pyconvnet.layers import layer_class
+
+    try:
+        layer_class(record["type"])
+    except ValueError:
         return False
+    return True
+
+
+def _records(value: Any) -> list[Any]:
+    if not isinstance(value, dict) or "layers" not in value:
+        return []
     layers = value["layers"]
     layers = [layers] if isinstance(layers, dict) else layers
-    return isinstance(layers, list) and bool(layers) and all(isinstance(r, dict) and "type" in r for r in layers)
+    good = isinstance(layers, list) and all(isinstance(r, dict) and isinstance(r.get("type"), str) for r in layers)
+    return layers if good else []
 
 
 def _is_dag(value: Any) -> bool:
@@ -135,6 +152,9 @@ def _listed(values: dict[str, Any]) -> str:
 
 
 def _kind(value: Any) -> str:
+    if _records(value):
+        types = ", ".join(dict.fromkeys(r["type"] for r in _records(value)))
+        return f"struct with layers of types that MatConvNet does not have ({types})"
     if isinstance(value, dict):
         return f"struct with {', '.join(list(value)[:8]) or 'no fields'}"
     if isinstance(value, list):
