@@ -24,20 +24,20 @@ def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED)
     """
 
     def decorate(fn: F) -> F:
-        keywords = {
-            p.name.lower(): p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY
-        }
+        parameters = inspect.signature(fn).parameters.values()
+        keywords = {p.name.lower(): p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        arguments = {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
         alone = {f.lower() for f in flags}
-        exact = set(keywords.values())
+        exact = arguments.union(keywords.values())
 
         @functools.wraps(fn)
         def call(*args: Any, **kwargs: Any) -> Any:
             for i, a in enumerate(args):
                 if isinstance(a, str) and i:
                     pairs = read_pairs(fn.__name__, args[i:], keywords, alone, ignored)
-                    return fn(*args[:i], **{**pairs, **_recase(fn.__name__, kwargs, keywords, ignored)})
+                    return fn(*args[:i], **{**pairs, **_recase(fn.__name__, kwargs, keywords, arguments, ignored)})
             if not exact.issuperset(kwargs):
-                kwargs = _recase(fn.__name__, kwargs, keywords, ignored)
+                kwargs = _recase(fn.__name__, kwargs, keywords, arguments, ignored)
             return fn(*args, **kwargs)
 
         return call  # type: ignore[return-value]
@@ -77,13 +77,15 @@ def read_pairs(
     return out
 
 
-def _recase(fn: str, kwargs: dict[str, Any], keywords: dict[str, str], ignored: dict[str, int]) -> dict[str, Any]:
+def _recase(
+    fn: str, kwargs: dict[str, Any], keywords: dict[str, str], arguments: set[str], ignored: dict[str, int]
+) -> dict[str, Any]:
     out = {}
     for name, value in kwargs.items():
         low = name.lower()
         if low in keywords:
             out[keywords[low]] = value
-        elif name in keywords.values():
+        elif name in arguments:
             out[name] = value
         elif low not in ignored:
             raise unknown_option(fn, name, keywords.values())

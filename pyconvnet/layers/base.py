@@ -38,7 +38,8 @@ class Layer:
     backward (a dropout mask) goes into `self.aux`.
 
     simplenn         SimpleNN type, or a tuple of them (the first is written when saving)
-    simplenn_fields  fields of a SimpleNN record with the defaults that vl_simplenn_tidy fills in
+    simplenn_fields  fields of a SimpleNN record with the defaults that vl_simplenn_tidy fills in; left out, the
+                     properties that the class defines
     simplenn_names   SimpleNN field -> property, where the names differ ({'pool': 'poolSize'})
     simplenn_inputs  fields of a SimpleNN record that are further inputs of forward (('class',) for a loss)
     transient        properties that are not saved
@@ -89,6 +90,11 @@ class Layer:
         }
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
         if "simplenn" in vars(cls):
+            if "simplenn_fields" not in vars(cls):
+                cls.simplenn_fields = {
+                    **cls.simplenn_fields,
+                    **{k: v for k, v in cls._fields.items() if k in vars(cls) and k not in cls.transient},
+                }
             _BY_TYPE.update(dict.fromkeys(types, cls))
         _BY_BLOCK[cls.__name__] = cls
 
@@ -231,7 +237,7 @@ class Layer:
         for field, default in cls.simplenn_fields.items():
             name = cls.simplenn_names.get(field, field)
             if name in cls._fields:
-                setattr(layer, name, record.get(field, default))
+                setattr(layer, name, _scalar(record.get(field, default), default))
         return layer
 
     @classmethod
@@ -253,6 +259,13 @@ class Layer:
             if name in self._fields:
                 out[field] = getattr(self, name)
         return out
+
+
+def _scalar(value: Any, default: Any) -> Any:
+    """A number of a file, which is an array there, as a number where the default is one."""
+    if isinstance(default, (bool, int, float)) and isinstance(value, np.ndarray) and value.size == 1:
+        return value.item()
+    return value
 
 
 def layer_class(type_name: str) -> type[Layer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,13 @@ class BatchNorm(ElementWise):
 
     def forward(self, inputs, params):
         moments = params[2] if self.mode == "test" and len(params) > 2 else None
+        if moments is not None and not np.any(moments):
+            warnings.warn(
+                "bnorm: the moments are all zero, as in a network that was never trained or is older than they are: "
+                "those of the batch are used, in test mode too",
+                stacklevel=2,
+            )
+            moments = None
         return [vl_nnbnorm(inputs[0], *params[:2], None, *self.opts, epsilon=self.epsilon, moments=moments)[0]]
 
     def backward(self, inputs, params, derOutputs):
@@ -44,6 +52,11 @@ class BatchNorm(ElementWise):
     def initParams(self):
         k = int(np.ravel(self.numChannels)[0])
         return [np.ones((k, 1), np.float32), np.zeros((k, 1), np.float32), np.zeros((k, 2), np.float32)]
+
+    @classmethod
+    def shapedWeights(cls, weights, channels):
+        # the first releases with this layer kept no moments
+        return [*weights, np.zeros((np.size(weights[0]), 2), np.float32)] if len(weights) == 2 else weights
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> BatchNorm:

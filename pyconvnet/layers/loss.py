@@ -39,6 +39,7 @@ class Loss(ElementWise):
     opts = ()
 
     simplenn = ("softmaxloss", "loss")
+    simplenn_fields = {}  # vl_simplenn knows the log loss only
     simplenn_inputs = ("class",)
     table_labels = {"softmaxloss": ("softmxl", "sftml"), "loss": ("loss", "lloss")}
 
