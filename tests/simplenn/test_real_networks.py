@@ -60,6 +60,7 @@ def test_a_published_studys_probability_map_is_reproduced():
 
 
 @pytest.mark.parametrize("name", ZOO)
+@pytest.mark.filterwarnings("ignore:.*function handle .* cannot be written again")
 def test_every_layout_loads_prints_and_is_saved_again(name, tmp_path):
     net = pcn.load(MODELS / "zoo" / f"{name}.mat")
     text = pcn.vl_simplenn_display(net)[1]

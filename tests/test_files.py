@@ -1,0 +1,202 @@
+"""load, load_checkpoint, save: where a network may stand in a file, what it may lack, and what is refused."""
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+import pyconvnet as pcn
+
+F = np.arange(2 * 2 * 1 * 3, dtype=np.float32).reshape(2, 2, 1, 3)
+
+
+def cell(*values):
+    out = np.empty((1, len(values)), object)
+    for i, value in enumerate(values):
+        out[0, i] = value
+    return out
+
+
+CONV = {"type": "conv", "name": "c", "weights": cell(F, np.ones((1, 3), np.float32)), "stride": np.uint8([[1, 1]])}
+OLD = {"type": "conv", "filters": F, "biases": np.ones((1, 3), np.float32), "stride": 1.0, "pad": 0.0}
+
+
+def saved(path, **variables):
+    scipy.io.savemat(path, variables)
+    return path
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"layers": cell(CONV)},
+        {"net": {"layers": cell(CONV)}},
+        {"cnn": {"layers": cell(CONV)}},
+        {"layers": CONV},
+        {"net": {"layers": cell(OLD), "normalization": {"imageSize": [[2, 2, 1]]}, "classes": cell("a", "b")}},
+        {"net": {"layers": cell(CONV)}, "state": {"momentum": 1}, "stats": {"train": 2}, "opts": {"a": 1}},
+    ],
+)
+def test_a_network_is_found_wherever_it_stands(tmp_path, variables):
+    net = pcn.load(saved(tmp_path / "a.mat", **variables))
+    layer = net.layers[0]
+    assert layer.type == "conv" and layer.weights[0].shape == (2, 2, 1, 3) and layer.weights[0].flags.f_contiguous
+    assert np.array_equal(layer.weights[0], F)
+    assert pcn.vl_simplenn(net, np.ones((4, 4, 1, 2), np.float32), mode="test")[-1].x.shape == (3, 3, 3, 2)
+
+
+def test_fields_at_the_top_go_into_meta(tmp_path):
+    net = pcn.load(saved(tmp_path / "a.mat", net={"layers": cell(OLD), "classes": cell("a", "b"), "imageMean": 3.0}))
+    assert net.meta.classes == ["a", "b"] and net.meta.imageMean == 3
+    assert pcn.best_classes(net, np.array([0.2, 0.8]).reshape(1, 1, 2, 1), 1)[0].name == "b"
+
+
+def test_tidy_false_leaves_it_as_it_is_in_the_file(tmp_path):
+    net = pcn.load(saved(tmp_path / "a.mat", layers=cell(OLD)), tidy=False)
+    assert list(net.layers[0]) == ["type", "filters", "biases", "stride", "pad"]
+
+
+def test_of_several_networks_one_must_be_picked(tmp_path):
+    path = saved(tmp_path / "a.mat", one={"layers": cell(CONV)}, two={"layers": cell(CONV, CONV)}, x=1)
+    with pytest.raises(ValueError, match=r"a\.mat holds several networks: one, two; pick one with variable="):
+        pcn.load(path)
+    assert len(pcn.load(path, variable="two").layers) == 2
+    with pytest.raises(ValueError, match=r"no variable 'three'; it holds one: .*; two: .*; x: 1x1"):
+        pcn.load(path, variable="three")
+    with pytest.raises(ValueError, match="variable 'x' is no network"):
+        pcn.load(path, variable="x")
+
+
+def test_missing_fields_are_filled_in_and_small_integers_understood(tmp_path):
+    bnorm = {"type": "bnorm", "weights": cell(np.ones((3, 1), np.float32), np.zeros((3, 1), np.float32))}
+    pool = {"type": "pool", "pool": np.uint8([[2, 2]]), "stride": np.uint8(2), "method": "max", "pad": np.uint8(0)}
+    relu = {"type": "relu"}
+    net = pcn.load(saved(tmp_path / "a.mat", layers=cell(CONV, bnorm, pool, relu)))
+    assert [layer.name for layer in net.layers] == ["c", "layer2", "layer3", "layer4"]
+    assert net.layers[0].dilate == 1 and net.layers[0].opts == [] and net.layers[3].leak == 0
+    assert net.layers[1].weights[2].shape == (3, 2) and np.all(net.layers[1].epsilon > 0)
+    with pytest.warns(UserWarning, match="the moments are all zero"):
+        y = pcn.vl_simplenn(net, np.ones((5, 5, 1, 1), np.float32), mode="test")[-1].x
+    assert y.shape == (2, 2, 3, 1) and np.isfinite(y).all()
+
+
+def test_filters_that_matlab_squeezed_get_their_four_dimensions_back(tmp_path):
+    layers = cell(
+        {"type": "conv", "weights": cell(np.ones((3, 3), np.float32), np.zeros((1, 1), np.float32)), "pad": 1},
+        {"type": "conv", "weights": cell(np.ones((3, 3, 1, 4), np.float32), np.zeros((1, 4), np.float32)), "pad": 1},
+        {"type": "conv", "weights": cell(np.ones((1, 1, 4), np.float32), np.zeros((1, 1), np.float32))},
+    )
+    net = pcn.load(saved(tmp_path / "a.mat", layers=layers, meta={"inputSize": [[5.0, 5, 1]]}))
+    assert [layer.weights[0].shape for layer in net.layers] == [(3, 3, 1, 1), (3, 3, 1, 4), (1, 1, 4, 1)]
+    assert pcn.vl_simplenn(net, np.ones((5, 5, 1, 2), np.float32), mode="test")[-1].x.shape == (5, 5, 1, 2)
+
+
+def test_a_network_of_version_73_is_the_same(tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as f:
+        refs = f.create_group("#refs#")
+
+        def put(name, value, kind):
+            d = refs.create_dataset(name, data=value)
+            d.attrs["MATLAB_class"] = np.bytes_(kind)
+            return d.ref
+
+        def text(name, value):
+            return put(name, np.array([[ord(c)] for c in value], np.uint16), "char")
+
+        weights = refs.create_dataset(
+            "w",
+            data=np.array(
+                [[put("f", F.T, "single")], [put("b", np.ones((3, 1), np.float32), "single")]], h5py.ref_dtype
+            ),
+        )
+        weights.attrs["MATLAB_class"] = np.bytes_("cell")
+        layer = refs.create_group("layer")
+        layer.attrs["MATLAB_class"] = np.bytes_("struct")
+        layer["type"] = refs[text("t", "conv")]
+        layer["weights"] = weights
+        layers = f.create_dataset("layers", data=np.array([[layer.ref]], h5py.ref_dtype))
+        layers.attrs["MATLAB_class"] = np.bytes_("cell")
+    with open(tmp_path / "a.mat", "r+b") as f:
+        f.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+    net = pcn.load(tmp_path / "a.mat")
+    assert net.layers[0].type == "conv" and np.array_equal(net.layers[0].weights[0], F)
+    assert net.layers[0].weights[0].flags.f_contiguous
+
+
+def test_a_checkpoint_gives_net_state_and_stats(tmp_path):
+    net = pcn.models.build("lenet", seed=1)
+    stats = pcn.Struct(train=[pcn.Struct(objective=1.5)], val=[])
+    pcn.save(tmp_path / "net-epoch-1.mat", net, state=pcn.Struct(solverState=[[F]]), stats=stats)
+    point = pcn.load_checkpoint(tmp_path / "net-epoch-1.mat")
+    assert np.array_equal(point.state.solverState[0][0], F)
+    assert np.array_equal(point.net.layers[0].weights[0], net.layers[0].weights[0])
+    assert [np.ravel(epoch.objective).tolist() for epoch in point.stats.train] == [[1.5]]
+    assert pcn.load(tmp_path / "net-epoch-1.mat").layers[0].type == "conv"
+
+
+@pytest.mark.parametrize("name", ["lenet", "lenet-cifar", "nin", "ocr"])
+def test_saving_and_loading_gives_the_same_bits(tmp_path, name):
+    net = pcn.models.build(name, seed=0)
+    pcn.save(tmp_path / "a.mat", net)
+    same(pcn.load(tmp_path / "a.mat"), pcn.vl_simplenn_tidy(net), "net")
+
+
+def same(a, b, where):
+    if isinstance(b, dict):
+        assert sorted(a) == sorted(b), where
+        for k in b:
+            same(a[k], b[k], f"{where}.{k}")
+    elif isinstance(b, (list, tuple)):
+        assert len(a) == len(b), where
+        for i, (v, w) in enumerate(zip(a, b)):
+            same(v, w, f"{where}[{i}]")
+    elif isinstance(b, str):
+        assert a == b, where
+    else:
+        assert np.array_equal(np.ravel(a, "F"), np.ravel(b, "F")), where
+        if isinstance(b, np.ndarray):
+            assert a.dtype == b.dtype, where
+
+
+def test_scipy_reads_what_matlab_would(tmp_path):
+    pcn.save(tmp_path / "a.mat", pcn.models.build("lenet", seed=0))
+    found = scipy.io.loadmat(tmp_path / "a.mat")
+    assert {"layers", "meta"} <= set(found)
+    layers = found["layers"]
+    assert layers.dtype == object and layers.shape == (1, 8)
+    first = layers[0, 0]
+    assert first.dtype.names and first["type"][0, 0][0] == "conv"
+    assert first["weights"][0, 0].shape == (1, 2) and first["weights"][0, 0][0, 0].dtype == np.float32
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path):
+    net = pcn.models.build("ocr", seed=0)
+    pcn.save(tmp_path / "a.mat", net)
+    before = (tmp_path / "a.mat").read_bytes()
+    net.layers[0].forward = lambda *a: None
+    with pytest.raises(TypeError, match=r"layers\{1\}\.forward"):
+        pcn.save(tmp_path / "a.mat", net)
+    assert (tmp_path / "a.mat").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mat"]
+
+
+def test_only_networks_are_saved(tmp_path):
+    with pytest.raises(TypeError, match="save: net takes a SimpleNN or a DagNN, got ndarray"):
+        pcn.save(tmp_path / "a.mat", F)
+
+
+def test_what_holds_no_network_is_said_with_what_it_holds(tmp_path):
+    path = saved(
+        tmp_path / "a.mat", weights=F, words=cell("a"), s={"a": 1, "b": 2}, net={"layers": cell({"type": "q"})}
+    )
+    with pytest.raises(ValueError, match=r"a\.mat holds no MatConvNet network") as error:
+        pcn.load(path)
+    for part in ("weights: 2x2x1x3 float32", "words: list of 1", "s: struct with a, b", "(q)"):
+        assert part in str(error.value)
+
+
+def test_unknown_layers_among_known_ones_are_kept_and_shown(tmp_path):
+    net = pcn.load(saved(tmp_path / "a.mat", layers=cell(CONV, {"type": "mystery", "strength": 2.0})))
+    assert net.layers[1].strength == 2 and "mystery" in pcn.vl_simplenn_display(net)[1]
+    with pytest.raises(ValueError, match="mystery"):
+        pcn.vl_simplenn(net, np.ones((4, 4, 1, 1), np.float32), mode="test")
