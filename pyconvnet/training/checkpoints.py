@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.files import load_checkpoint, save
-from pyconvnet.records import Struct
+from pyconvnet.records import Struct, StructArray
 
 
 def path_of(folder: Path, epoch: int) -> Path:
@@ -20,7 +20,13 @@ def path_of(folder: Path, epoch: int) -> Path:
 
 def write(folder: Path, epoch: int, net: Any, state: Struct, stats: Struct) -> None:
     """Write net, state and stats; the file is there whole or not at all."""
-    save(path_of(folder, epoch), net, state=state, stats=stats)
+    save(path_of(folder, epoch), net, state=state, stats=Struct({k: _struct_array(v) for k, v in stats.items()}))
+
+
+def _struct_array(epochs: list[Struct]) -> list[Any]:
+    """As MATLAB has it, stats.train(epoch).objective: every epoch with the same fields, empty where it had none."""
+    names = list(dict.fromkeys(name for epoch in epochs for name in epoch))
+    return StructArray(Struct({name: epoch.get(name, []) for name in names}) for epoch in epochs) if epochs else []
 
 
 def last(folder: Path) -> tuple[int, Struct] | None:

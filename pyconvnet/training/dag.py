@@ -36,6 +36,8 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
 class DagTrainee:
     """A DagNN under training."""
 
+    confusion = None  # which variables hold predictions and labels, a graph does not say
+
     def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
         self.net, self.opts, self.known = net, opts, class_labels.of_imdb(imdb)
 

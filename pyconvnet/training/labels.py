@@ -26,6 +26,18 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     return np.array([(weight * (missed | (rank >= k))).sum(dtype=float) for k in (1, within)])
 
 
+def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
+    """Counts, true class x predicted class, of a batch with one label per image or pixel; label 0 is not counted."""
+    labels = _spread(labels, scores)[0]
+    predicted = scores.argmax(axis=2)[:, :, None]
+    if labels.shape != predicted.shape:
+        return None
+    counted, classes = labels > 0, scores.shape[2]
+    out = np.zeros((classes, classes), int)
+    np.add.at(out, (labels[counted].astype(int) - 1, predicted[counted]), 1)
+    return out
+
+
 def binary(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     """Predictions whose sign is not that of their label (-1, 1), counted over the batch."""
     scores = res[-2].x

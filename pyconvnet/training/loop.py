@@ -12,7 +12,7 @@ import numpy as np
 from pyconvnet import rng
 from pyconvnet.records import Struct
 from pyconvnet.solver import sgd
-from pyconvnet.training import checkpoints, report
+from pyconvnet.training import checkpoints, journal, report
 from pyconvnet.training.options import image_sets
 
 
@@ -20,6 +20,7 @@ class Trainee(Protocol):
     """A network under training: cnn_train wraps a SimpleNN in one, cnn_train_dag a DagNN."""
 
     net: Any
+    confusion: np.ndarray | None  # counts, true x predicted class, since start_set; None where they are not known
 
     def start_set(self) -> None:
         """Forget the running sums of an earlier set of images."""
@@ -80,18 +81,21 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
         # As in MatConvNet the seed follows from the epoch alone, so that a resumed run repeats an uninterrupted one.
         rng.seed(epoch + opts["randomSeed"])
         rate = opts["learningRate"][min(epoch, len(opts["learningRate"])) - 1]
-        state = Struct(solverState=memory, stats=Struct())
+        state, confusions = Struct(solverState=memory, stats=Struct()), {}
         for name, images in sets.items():
             order = rng.shuffled(images) if opts["shuffle"] else images
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
             state.stats[name] = _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory)
             stats[name].append(state.stats[name])
+            if trainee.confusion is not None:
+                confusions[name] = trainee.confusion
         if not opts["saveSolverState"]:
             state.solverState = []
             memory = checkpoints.solver_state(None, trainee.weights())
         if folder is not None:
             checkpoints.write(folder, epoch, trainee.net, state, stats)
+            journal.write(folder, options=opts, confusion=confusions, classes=_classes(imdb))
             if opts["plotStatistics"]:
                 report.plot(stats, folder / "net-train.pdf")
         if opts["postEpochFn"] is not None:
@@ -101,6 +105,11 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
                 if not any(opts["learningRate"]):
                     break
     return trainee.net, stats
+
+
+def _classes(imdb: Any) -> list[str] | None:
+    names = (imdb.get("meta") or {}).get("classes") if isinstance(imdb, dict) else None
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
 
 def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -> Struct:

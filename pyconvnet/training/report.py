@@ -57,7 +57,7 @@ def epochs(saved: Any, empty: Struct) -> Struct:
     out = Struct(empty)
     for name, rows in (saved or {}).items():
         rows = [rows] if isinstance(rows, dict) else list(rows)
-        out[name] = [Struct({k: _plain(v) for k, v in row.items()}) for row in rows]
+        out[name] = [Struct({k: _plain(v) for k, v in row.items() if np.size(v)}) for row in rows]
     return out
 
 

@@ -84,6 +84,7 @@ class SimpleTrainee:
 
     def start_set(self) -> None:
         self.sums: Any = 0.0
+        self.confusion: Any = None
 
     def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
@@ -106,6 +107,9 @@ class SimpleTrainee:
         )
         errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
         self.sums = self.sums + np.array([weight * np.sum(self.res[-1].x, dtype=float), *errors])
+        if not train and self.error is class_labels.multiclass:
+            counts = class_labels.confusion(labels, self.res[-2].x)
+            self.confusion = counts if self.confusion is None else self.confusion + counts
 
     def statistics(self, num: int) -> Struct:
         mean = self.sums / num

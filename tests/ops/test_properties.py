@@ -7,9 +7,6 @@ from hypothesis import strategies as st
 
 import pyconvnet as pcn
 
-settings.register_profile("operators", max_examples=40, deadline=None, derandomize=True)
-settings.load_profile("operators")
-
 
 def draw(rng, *shape):
     return rng.standard_normal(shape)
@@ -32,6 +29,7 @@ def convolutions(draw_):
 
 
 @given(convolutions())
+@settings(max_examples=40)
 def test_a_convolution_has_the_size_of_the_manual_and_is_linear_in_x_f_and_b(case):
     x, f, b, options, rng = case
     y = pcn.vl_nnconv(x, f, b, **options)
@@ -52,6 +50,7 @@ def test_a_convolution_has_the_size_of_the_manual_and_is_linear_in_x_f_and_b(cas
 
 
 @given(convolutions())
+@settings(max_examples=40)
 def test_single_precision_agrees_with_double(case):
     x, f, b, options, rng = case
     y = pcn.vl_nnconv(x, f, b, **options)
@@ -67,6 +66,7 @@ def test_single_precision_agrees_with_double(case):
 
 
 @given(convolutions())
+@settings(max_examples=40)
 def test_a_strided_convolution_is_every_sth_value_of_a_dense_one(case):
     x, f, b, options, _ = case
     dense = pcn.vl_nnconv(x, f, b, **{**options, "stride": 1})
@@ -75,6 +75,7 @@ def test_a_strided_convolution_is_every_sth_value_of_a_dense_one(case):
 
 
 @given(convolutions())
+@settings(max_examples=40)
 def test_groups_are_a_block_diagonal_convolution(case):
     x, f, b, options, _ = case
     groups, depth, each = x.shape[2] // f.shape[2], f.shape[2], f.shape[3] // (x.shape[2] // f.shape[2])
@@ -86,6 +87,7 @@ def test_groups_are_a_block_diagonal_convolution(case):
 
 
 @given(convolutions())
+@settings(max_examples=40)
 def test_transposed_convolution_is_the_data_derivative_of_convolution(case):
     x, f, _, options, rng = case
     options = {**options, "dilate": [1, 1]}
