@@ -164,12 +164,11 @@ def test_training_goes_on_from_a_checkpoint_that_matlab_wrote(tmp_path, path, ep
     )
     assert len(stats.train) == epoch + 1 and np.isfinite(stats.train[-1].objective)
     for old, new in zip(before.net.layers, net.layers):
-        for a, b in zip(old.weights, new.weights):
-            assert a.shape == b.shape and np.allclose(a, b, atol=1e-1)
-    changed = [
-        not np.array_equal(a.weights[0], b.weights[0]) for a, b in zip(before.net.layers, net.layers) if a.weights
-    ]
-    assert any(changed)
+        assert [w.shape for w in old.weights] == [w.shape for w in new.weights]
+        # the third are the moments of a bnorm, which follow these very different images
+        assert all(np.allclose(a, b, atol=1e-2) for a, b in zip(old.weights[:2], new.weights[:2]))
+    last = max(i for i, layer in enumerate(net.layers) if layer.type == "conv")
+    assert not np.array_equal(net.layers[last].weights[0], before.net.layers[last].weights[0])
     assert (tmp_path / f"net-epoch-{epoch + 1}.mat").is_file()
 
 
