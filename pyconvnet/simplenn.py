@@ -243,8 +243,10 @@ def vl_simplenn_diagnose(net: Any, res: list[Any] | None = None) -> str:
     vl_simplenn_diagnose(net, res) -> text      res: what vl_simplenn returned, or None for the weights alone
 
     Where nothing learns, derivatives shrink towards the first layer; where training diverges, they grow.
-    pyconvnet.view.histograms draws the same.
-    """
-    from pyconvnet.diagnose import text
+    pyconvnet.view.diagnosis draws the same.
 
-    return text(net, res)
+    >>> print(vl_simplenn_diagnose(net, vl_simplenn(net, x, 1)))
+    """
+    from pyconvnet.diagnose import of_results, text
+
+    return text(of_results(net, res))

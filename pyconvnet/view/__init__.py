@@ -14,6 +14,7 @@ _HOME = {
     "inside": [
         "add_gradient",
         "class_gradient",
+        "diagnosis",
         "filters",
         "histograms",
         "occlusion_map",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import as_tensor
+from pyconvnet.diagnose import of_results, spread, text
 from pyconvnet.records import Struct
 from pyconvnet.view.imarray import vl_imarraysc
 
@@ -103,40 +104,40 @@ def statistics(net: Any, image: np.ndarray | None = None) -> list[Struct]:
     Each Struct has layer, what ("weights 1", "output"), size, mean, deviation, smallest, largest, zeros (share of exact
     zeros) and values (all of them, flat).
     """
-    rows = []
-    for name, what, values in _Model(net).everything(None if image is None else _batch(image)):
-        v = np.ravel(values)
-        if v.size:
-            rows.append(
-                Struct(
-                    layer=name,
-                    what=what,
-                    size=v.size,
-                    mean=float(v.mean(dtype=float)),
-                    deviation=float(v.std(dtype=float)),
-                    smallest=float(v.min()),
-                    largest=float(v.max()),
-                    zeros=float(np.mean(v == 0)),
-                    values=v,
-                )
-            )
-    return rows
+    found = _Model(net).everything(None if image is None else _batch(image))
+    return [spread(name, what, values) for name, what, values in found if np.size(values)]
 
 
 def statistics_text(rows: list[Struct]) -> str:
     """The rows of `statistics` as a table."""
-    head = ["layer", "what", "size", "mean", "deviation", "smallest", "largest", "zeros"]
-    body = [
-        [r.layer, r.what, str(r.size)]
-        + [f"{v:.3g}" for v in (r.mean, r.deviation, r.smallest, r.largest)]
-        + [f"{100 * r.zeros:.0f}%"]
-        for r in rows
-    ]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    cells = [
-        [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in [head, *body]
-    ]
-    return "\n".join("  ".join(row).rstrip() for row in cells)
+    return text(rows)
+
+
+def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
+    """What vl_simplenn_diagnose says as a picture: one axes per kind of number, the layers from left to right.
+
+    The band goes from the smallest to the largest, the line is the mean, the bars are the deviation; symmetric
+    logarithmic scale. net, res as vl_simplenn_diagnose. Returns the axes; needs matplotlib.
+    """
+    from pyconvnet.view.plots import figure
+
+    rows = of_results(net, res)
+    kinds = list(dict.fromkeys(row.what for row in rows))
+    if not kinds:
+        raise ValueError("view.diagnosis: the network has no weights, and no results are given")
+    axes = figure(len(kinds), 1, max(5.0, 0.35 * len(net["layers"])), 2.0)[1][:, 0]
+    for ax, kind in zip(axes, kinds):
+        part = [row for row in rows if row.what == kind]
+        at = np.arange(len(part))
+        means = np.array([row.mean for row in part])
+        ax.fill_between(at, [row.smallest for row in part], [row.largest for row in part], alpha=0.2)
+        ax.errorbar(at, means, [row.deviation for row in part], fmt="o-", markersize=3, capsize=2)
+        least = min((row.deviation for row in part if row.deviation > 0), default=1.0)
+        ax.set_yscale("symlog", linthresh=least)
+        ax.set_xticks(at, [row.layer for row in part], rotation=60, ha="right", fontsize=7)
+        ax.set_title(kind, fontsize=9)
+        ax.grid(True, alpha=0.4)
+    return axes
 
 
 def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarray:
