@@ -3,7 +3,7 @@
 >>> from pyconvnet import view
 >>> view.filters(net, "conv1")
 
-Modules load when a name of theirs is used; matplotlib when something is drawn. `view.nonlinearities` is the module.
+Modules load when a name of theirs is used, matplotlib when something is drawn.
 """
 
 from importlib import import_module
@@ -32,7 +32,7 @@ _HOME = {
         "roc",
     ],
     "plots": ["confusion", "figure", "roc_curve", "save", "text_curve", "training_curves"],
-    "nonlinearities": ["curve"],
+    "curves": ["curve", "nonlinearities"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = ["vl_imarray", "vl_imarraysc"]

@@ -110,7 +110,7 @@ def test_what_cannot_be_tiled_is_refused(A, options, message):
 
 
 def test_the_package_offers_every_public_function_of_its_modules():
-    for name in ("inside", "measures", "plots", "nonlinearities"):
+    for name in ("inside", "measures", "plots", "curves"):
         module = getattr(view, name)
         for member, value in vars(module).items():
             mine = isinstance(value, FunctionType) and value.__module__ == module.__name__
