@@ -11,6 +11,7 @@ from typing import Any
 from pyconvnet.compat.argparse import vl_argparse
 from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
 from pyconvnet.compat.tidy import vl_simplenn_tidy
+from pyconvnet.crossvalidation import cross_validate
 from pyconvnet.dagnn import DagNN
 from pyconvnet.display import vl_simplenn_display
 from pyconvnet.files import load, load_checkpoint, save
@@ -62,6 +63,7 @@ __all__ = [
     "best_classes",
     "cnn_train",
     "cnn_train_dag",
+    "cross_validate",
     "load",
     "load_checkpoint",
     "num_threads",

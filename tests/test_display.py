@@ -163,3 +163,8 @@ def test_wrong_options_are_refused(options, message):
 def test_something_that_is_no_network_is_refused():
     with pytest.raises(TypeError, match="net takes a SimpleNN"):
         vl_simplenn_display(np.zeros(3))
+
+
+def test_the_input_size_may_be_a_plain_list():
+    net = pcn.SimpleNN(layers=[{"type": "relu"}], meta={"inputSize": [4, 5, 3]})
+    assert vl_simplenn_display(net)[0].dataSize[:, 0].tolist() == [4, 5, 3, 1]

@@ -1,6 +1,6 @@
 """A four-class microscopy study: training curves, cross-validation over patients, confusion matrix, class map.
 
-    python examples/microscopy/study.py [--out data/microscopy] [--patients 15] [--epochs 12] [--folds 5]
+    python examples/microscopy/study.py [--out data/microscopy] [--patients 20] [--epochs 40] [--folds 5]
 
 Tissue is generated (see tissue.py). A small convolutional network with dropout and weight decay is trained with the
 patients of four folds and evaluated on the fifth, five times. What it writes into the output folder:
@@ -58,9 +58,9 @@ def main(arguments: list[str] | None = None) -> pcn.Struct:
     """Run the study and return what cross_validate gives."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, default=Path("data/microscopy"))
-    options.add_argument("--patients", type=int, default=15, help="simulated patients (15)")
+    options.add_argument("--patients", type=int, default=20, help="simulated patients (20)")
     options.add_argument("--each", type=int, default=12, help="patches of each class and patient (12)")
-    options.add_argument("--epochs", type=int, default=12)
+    options.add_argument("--epochs", type=int, default=40)
     options.add_argument("--folds", type=int, default=5)
     o = options.parse_args(arguments)
     o.out.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,9 @@ def main(arguments: list[str] | None = None) -> pcn.Struct:
     print(crossvalidation.summary_text(result))
 
     first = result.folds[0]
-    plots.save(plots.training_curves(first.stats), o.out / "curves.png")
+    # of four classes, one of the best five is always right
+    shown = {k: [{q: v for q, v in row.items() if q != "top5err"} for row in rows] for k, rows in first.stats.items()}
+    plots.save(plots.training_curves(shown), o.out / "curves.png")
     plots.save(plots.confusion(result.confusion, tissue.CLASSES), o.out / "confusion.png")
     draw_slide(first.net, o.out)
     from pyconvnet.report import report

@@ -165,7 +165,8 @@ def _meta_size(meta: Any) -> Any:
     if not isinstance(meta, dict):
         return ()
     found = meta.get("inputSize")
-    if isinstance(found, list):  # {'input', [224 224 3 32]}, as networks that were once a DagNN have it
+    if isinstance(found, list) and not all(isinstance(v, (int, float)) for v in found):
+        # {'input', [224 224 3 32]}, as networks that were once a DagNN have it
         found = next((v for v in found if isinstance(v, np.ndarray)), None)
     if is_empty(found) and isinstance(meta.get("normalization"), dict):
         found = meta["normalization"].get("imageSize")

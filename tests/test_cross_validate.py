@@ -1,0 +1,127 @@
+"""cross_validate trains, predicts what it held out, resumes, and pools; report makes a page of it."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+from pyconvnet.report import report
+
+
+@pytest.fixture
+def imdb():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3 + 1
+    data = rng.standard_normal((8, 8, 1, 60)).astype(np.float32)
+    data[:, :, 0, :] += 2 * (labels - 2)
+    return pcn.Struct(
+        images=pcn.Struct(data=data, labels=labels.astype(float), patient=np.arange(60) // 6),
+        meta=pcn.Struct(classes=["low", "middle", "high"]),
+    )
+
+
+def get_batch(imdb, batch):
+    return imdb.images.data[..., batch], imdb.images.labels[batch]
+
+
+def build():
+    rng = np.random.default_rng(1)
+    f = (rng.standard_normal((8, 8, 1, 6)) / 20).astype(np.float32), np.zeros(6, np.float32)
+    g = (rng.standard_normal((1, 1, 6, 3)) / 3).astype(np.float32), np.zeros(3, np.float32)
+    layers = [{"type": "conv", "weights": list(f)}, {"type": "relu"}, {"type": "conv", "weights": list(g)}]
+    return pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[*layers, {"type": "softmaxloss"}]))
+
+
+def validate(imdb, folder, epochs=3, **options):
+    options = {"batchSize": 10, "learningRate": 0.05, "verbose": False, "plotStatistics": False, **options}
+    return pcn.cross_validate(
+        build, imdb, get_batch, folds=4, groups=imdb.images.patient, expDir=folder, numEpochs=epochs, **options
+    )
+
+
+def test_every_image_is_predicted_by_the_network_that_did_not_see_it(imdb):
+    result = validate(imdb, None)
+    assert sorted(np.unique(result.fold)) == [1, 2, 3, 4] and result.confusion.sum() == 60
+    for k, fold in enumerate(result.folds, 1):
+        held = np.flatnonzero(result.fold == k)
+        x = imdb.images.data[..., held]
+        assert np.array_equal(result.predictions[held], pcn.predict(fold.net, x)[0, 0].argmax(axis=0) + 1)
+        assert fold.confusion.sum() == held.size and fold.stats.train[-1].num == 60 - held.size
+    assert np.trace(result.confusion) == np.sum(result.predictions == imdb.images.labels)
+    assert result.summary.accuracy.mean > 0.8
+    accuracies = [fold.accuracy for fold in result.folds]
+    assert np.isclose(result.summary.accuracy.deviation, np.std(accuracies, ddof=1))
+    assert result.classes == ["low", "middle", "high"]
+
+
+def test_it_goes_on_where_it_was_interrupted(imdb, tmp_path):
+    whole = validate(imdb, tmp_path / "whole")
+    validate(imdb, tmp_path / "parts", epochs=2)
+    shutil.rmtree(tmp_path / "parts" / "fold-3")
+    again = validate(imdb, tmp_path / "parts")
+    assert np.array_equal(whole.predictions, again.predictions)
+    for a, b in zip(whole.folds, again.folds):
+        assert np.array_equal(a.net.layers[0].weights[0], b.net.layers[0].weights[0].reshape(8, 8, 1, 6))
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").glob("fold-*/*.mat")}
+    validate(imdb, tmp_path / "parts")
+    assert written == {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").glob("fold-*/*.mat")}
+
+
+def test_a_graph_is_validated_as_well(imdb):
+    def graph():
+        return pcn.DagNN.fromSimpleNN(build())
+
+    names, objective = graph().getInputs(), graph().getOutputs()[0]
+
+    def batch(imdb, images):
+        x, labels = get_batch(imdb, images)
+        return {names[0]: x, names[1]: labels}
+
+    options = {"numEpochs": 6, "batchSize": 10, "learningRate": 0.05, "derOutputs": [objective, 1], "verbose": False}
+    result = pcn.cross_validate(graph, imdb, batch, folds=2, expDir=None, **options)
+    assert result.summary.accuracy.mean > 0.8
+
+
+def test_labels_are_needed(imdb):
+    del imdb.images["labels"]
+    with pytest.raises(ValueError, match=r"cross_validate: imdb\.images takes labels"):
+        validate(imdb, None)
+
+
+@pytest.fixture
+def page(imdb, tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("PIL")
+    validate(imdb, tmp_path / "study", epochs=2)
+    return report(tmp_path / "study")
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(page):
+    text = page.read_text(encoding="utf-8")
+    for part in ("Confusion matrix", "Filters of the first layer", "Settings", "Versions", "batchSize", "middle"):
+        assert part in text
+    assert text.count("<h2>fold-") == 4
+    outside = text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons", "")
+    assert "http://" not in outside and "https://" not in outside.replace("https://matplotlib.org", "")
+    assert "src=" not in text.replace('src="data:', "") and "<link" not in text and "<script" not in text
+
+
+def test_a_folder_without_training_gets_no_report(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no net-epoch-N\.mat"):
+        report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_browser_shows_the_report(page, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    picture = tmp_path / "page.png"
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,3000", f"--screenshot={picture}"]
+    home = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run([browser, *options, home, page.as_uri()], capture_output=True, text=True, timeout=120)
+    assert picture.is_file(), done.stderr[-500:]
+    shown = pcn.images.imread(picture)
+    assert shown.shape[0] == 3000 and 5 < shown.std() and (shown < 128).mean() > 0.002
