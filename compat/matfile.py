@@ -56,7 +56,8 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
 def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
     """Write variables as a MAT file of version 7 (compressed), whole or not at all; `read` gives the same values.
 
-    A list is written as a cell, a StructArray as a struct array. Raises TypeError for what no MAT file can hold, and
+    A list is written as a cell, of Python numbers as a row, a StructArray as a struct array.
+    Raises TypeError for what no MAT file can hold, and
     ValueError for an array over 2 GiB, with the place where it stands.
     """
     import tempfile

@@ -21,6 +21,9 @@ def matlab_value(value: Any, where: str) -> Any:
     if isinstance(value, dict):
         return _struct(value, where)
     if isinstance(value, (list, tuple)):
+        if value and all(isinstance(v, (bool, int, float, np.bool_, np.integer, np.floating)) for v in value):
+            # stride=(2, 2) is a row of numbers in MATLAB
+            return np.array([value], bool if all(isinstance(v, (bool, np.bool_)) for v in value) else float)
         cell = np.empty((1, len(value)) if len(value) else (0, 0), object)
         for i, v in enumerate(value):
             cell[0, i] = matlab_value(v, f"{where}{{{i + 1}}}")

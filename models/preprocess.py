@@ -48,7 +48,7 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
     size, channels = _target(meta, n)
     images = []
     for one in _images(image):
-        x = _channels(_single(one), channels)
+        x = _channels(single(one), channels)
         images.append(_resized(x, size, n) if resize and size else x)
     shapes = {x.shape for x in images}
     if len(shapes) > 1:
@@ -94,7 +94,8 @@ def _images(image: Any) -> list[np.ndarray]:
     return [image]
 
 
-def _single(image: np.ndarray) -> np.ndarray:
+def single(image: np.ndarray) -> np.ndarray:
+    """H x W x C in single precision, 0..255, of an image as imread gives it."""
     x = image.reshape(*image.shape[:2], -1)
     if x.dtype == np.uint16:
         return x.astype(np.float32) / np.float32(257)

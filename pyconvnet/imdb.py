@@ -38,7 +38,7 @@ def load_imdb(path: str | os.PathLike[str]) -> Struct:
             images["data"] = data[:, :, None, :]
         else:
             images["data"] = data[(...,) + (None,) * (4 - data.ndim)]
-    return imdb
+    return Struct(imdb)
 
 
 def imdb_from_folders(
@@ -61,6 +61,7 @@ def imdb_from_folders(
     """
     from pyconvnet.compat.matlab import imresize
     from pyconvnet.images import imread
+    from pyconvnet.models.preprocess import single
 
     root = Path(path)
     classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -77,7 +78,7 @@ def imdb_from_folders(
         raise ValueError(f"imdb_from_folders: val takes a share from 0 to below 1, got {val!r}")
     data: np.ndarray | None = None
     for i, (file, _) in enumerate(files):
-        image = np.atleast_3d(np.asarray(imread(file), np.float32))
+        image = np.atleast_3d(single(imread(file)))
         if imageSize is not None:
             if image.shape[:2] != tuple(imageSize[:2]):
                 image = np.clip(imresize(image, tuple(imageSize[:2])), 0, 255)

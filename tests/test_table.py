@@ -26,8 +26,10 @@ def test_csv_has_no_rules_and_dagnn_aligns_it():
 
 @pytest.mark.parametrize(
     "n, text",
-    [(0, "0B"), (1023, "1023B"), (1024, "1KB"), (12288, "12KB"), (1536 * 1024, "2MB"), (3 << 30, "3GB")]
-    + [(math.nan, "NaN"), (2.5 * 1024, "2KB")],
+    [
+        *[(0, "0B"), (1023, "1023B"), (1024, "1KB"), (12288, "12KB"), (1536 * 1024, "2MB"), (3 << 30, "3GB")],
+        *[(math.nan, "NaN"), (2.5 * 1024, "2KB")],
+    ],
 )
 def test_memory_is_written_in_the_largest_unit_and_halves_round_to_even(n, text):
     assert table.memory_text(n) == text

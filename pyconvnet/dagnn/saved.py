@@ -112,12 +112,24 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
             for field, value in record.items():
                 if field in part.__slots__ and field not in ("name", "fanin", "fanout", "der"):
                     setattr(part, field, _field(getattr(part, field), value))
+    _shape_params(net)
     for field in SETTINGS:
         if field in s:
             setattr(net, field, _field(getattr(net, field), s[field]))
     if not isinstance(net.meta, dict):
         net.meta = Struct()
     return net
+
+
+def _shape_params(net: DagNN) -> None:
+    """Filters in the four dimensions that their block says: MATLAB drops those of 1 at the end, other programs any."""
+    for entry in net.layers:
+        size = getattr(entry.block, "size", None)
+        param = net.params[entry.params[0]] if entry.params else None
+        if param is None or not isinstance(param.value, np.ndarray) or not isinstance(size, tuple) or len(size) != 4:
+            continue
+        if param.value.shape != size and param.value.size == math.prod(size):
+            param.value = param.value.reshape(size, order="F")
 
 
 def _block(name: str, data: Any, layer: str) -> Layer:

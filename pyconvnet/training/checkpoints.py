@@ -20,7 +20,15 @@ def path_of(folder: Path, epoch: int) -> Path:
 
 def write(folder: Path, epoch: int, net: Any, state: Struct, stats: Struct) -> None:
     """Write net, state and stats; the file is there whole or not at all."""
+    state = Struct(state, solverState=_cells(state["solverState"]))
     save(path_of(folder, epoch), net, state=state, stats=Struct({k: _struct_array(v) for k, v in stats.items()}))
+
+
+def _cells(memory: Any) -> Any:
+    """Solver state as MATLAB has it: a cell also where each layer or weight has a number, as before the first step."""
+    if isinstance(memory, (list, tuple)):
+        return [_cells(v) for v in memory]
+    return np.array([[memory]], float) if isinstance(memory, (int, float)) else memory
 
 
 def _struct_array(epochs: list[Struct]) -> list[Any]:

@@ -88,12 +88,18 @@ def test_what_is_written_reads_back_to_the_bit(tmp_path):
 
 
 def test_python_numbers_become_matlabs(tmp_path):
-    matfile.write(tmp_path / "x.mat", {"a": 2, "b": True, "c": None, "d": (1.0, "x")})
-    found = matfile.read(tmp_path / "x.mat")
-    same(
-        found,
-        {"a": np.array([[2.0]]), "b": np.array([[True]]), "c": np.empty((0, 0)), "d": [np.array([[1.0]]), "x"]},
-    )
+    values = {"a": 2, "b": True, "c": None, "d": (1.0, "x"), "e": [2, 2.5], "f": [True, False], "g": [[1], [2, 3]]}
+    matfile.write(tmp_path / "x.mat", values)
+    expected = {
+        "a": np.array([[2.0]]),
+        "b": np.array([[True]]),
+        "c": np.empty((0, 0)),
+        "d": [np.array([[1.0]]), "x"],
+        "e": np.array([[2, 2.5]]),
+        "f": np.array([[True, False]]),
+        "g": [np.array([[1.0]]), np.array([[2.0, 3]])],
+    }
+    same(matfile.read(tmp_path / "x.mat"), expected)
 
 
 def test_a_struct_array_is_a_list_of_records(tmp_path):

@@ -87,7 +87,9 @@ def test_a_chain_becomes_a_simplenn_again():
     x = array(6, 6, 2, 3)
     for n in (net, again):
         n.layers[-1]["class"] = np.array([1, 5, 2], np.float32)
-    np.testing.assert_allclose(np.ravel(vl_simplenn(again, x, mode="test")[-1].x), np.ravel(vl_simplenn(net, x, mode="test")[-1].x), rtol=1e-5)
+    np.testing.assert_allclose(
+        np.ravel(vl_simplenn(again, x, mode="test")[-1].x), np.ravel(vl_simplenn(net, x, mode="test")[-1].x), rtol=1e-5
+    )
 
 
 def test_a_graph_that_is_no_chain_is_refused_with_the_place():

@@ -1,0 +1,106 @@
+"""DagNN in files: the same bits come back, in the fields that MATLAB's DagNN.loadobj reads."""
+
+import numpy as np
+import pytest
+import scipy.io
+from support import FIXTURES
+
+import pyconvnet as pcn
+from pyconvnet.compat import matfile
+
+NAMES = ["fcn-skip", "inception", "resnet-block", "roi-two-losses", "shared-weights", "stn"]
+
+
+def facts(net):
+    out = [(v.name, bool(v.precious)) for v in net.vars]
+    out += [(p.name, float(p.learningRate), float(p.weightDecay), p.trainMethod) for p in net.params]
+    out += [(e.name, e.inputs, e.outputs, e.params, repr(e.block)) for e in net.layers]
+    return out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_saved_comes_back_to_the_bit(tmp_path, name):
+    net = pcn.load(FIXTURES / "dags" / f"{name}.mat")
+    net.meta = pcn.Struct(inputSize=np.array([[8.0, 8, 3]]), note="text")
+    net.params[0].learningRate = 0.25
+    pcn.save(tmp_path / "a.mat", net)
+    again = pcn.load(tmp_path / "a.mat")
+    assert facts(again) == facts(net)
+    for a, b in zip(net.params, again.params):
+        assert a.value.dtype == b.value.dtype and np.array_equal(np.ravel(a.value, "F"), np.ravel(b.value, "F"))
+    assert again.meta.note == "text" and np.array_equal(again.meta.inputSize, [[8, 8, 3]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_fields_are_matlabs(tmp_path, name):
+    """Names, nesting and array kinds of what we save equal those of what MatConvNet saved."""
+    path = FIXTURES / "dags" / f"{name}.mat"
+    pcn.save(tmp_path / "a.mat", pcn.load(path))
+    ours, theirs = scipy.io.loadmat(tmp_path / "a.mat"), scipy.io.loadmat(path)
+    for field in ("vars", "params", "layers"):
+        assert ours[field].dtype.names == theirs[field].dtype.names
+        assert ours[field].shape == theirs[field].shape
+    for mine, yours in zip(ours["layers"].ravel(), theirs["layers"].ravel()):
+        for part in ("name", "type"):
+            assert mine[part][0] == yours[part][0]
+        for part in ("inputs", "outputs", "params"):
+            assert mine[part].dtype == object or not mine[part].size
+            assert [n[0] for n in mine[part].ravel()] == [n[0] for n in yours[part].ravel()]
+        assert set(mine["block"].dtype.names or ()) == set(yours["block"].dtype.names or ())
+
+
+def test_under_net_and_with_state_and_stats(tmp_path):
+    net = pcn.load(FIXTURES / "dags" / "resnet-block.mat")
+    pcn.save(tmp_path / "a.mat", net, state=pcn.Struct(a=1), stats=pcn.Struct(train=2.0))
+    point = pcn.load_checkpoint(tmp_path / "a.mat")
+    assert facts(point.net) == facts(net) and float(np.ravel(point.stats.train)[0]) == 2
+    assert isinstance(pcn.load(tmp_path / "a.mat"), pcn.DagNN)
+    matfile.write(tmp_path / "b.mat", {"deep": net.saveobj()})
+    assert facts(pcn.load(tmp_path / "b.mat")) == facts(net)
+
+
+@pytest.mark.parametrize(
+    "size, stored", [((1, 1, 500, 10), (500, 10)), ((3, 3, 64, 1), (3, 3, 64)), ((3, 3, 1, 1), (3, 3))]
+)
+def test_filters_get_the_four_dimensions_that_their_block_has(tmp_path, size, stored):
+    net = pcn.DagNN()
+    net.addLayer("c", pcn.dagnn.Conv(size=size, hasBias=False), "x", "y", "f")
+    values = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    saved = net.saveobj()
+    saved.params[0].value = values.reshape(stored, order="F")
+    saved.layers[0].block.size = np.array([size], float) if size[3] > 1 else np.array([size[:3]], float)
+    matfile.write(tmp_path / "a.mat", saved)
+    again = pcn.load(tmp_path / "a.mat")
+    assert np.array_equal(again.params["f"].value, values)
+    x = np.ones((5, 5, size[2], 2), np.float32)
+    again.eval({"x": x})
+    assert np.allclose(again.vars["y"].value, pcn.vl_nnconv(x, values, None), atol=1e-4)
+
+
+def test_a_block_of_the_users_own_is_kept_until_its_class_is_there(tmp_path):
+    class Amplify(pcn.dagnn.ElementWise):
+        factor = 2.0
+
+        def forward(self, inputs, params):
+            return [self.factor * inputs[0]]
+
+        def backward(self, inputs, params, derOutputs):
+            return [self.factor * derOutputs[0]], []
+
+    net = pcn.DagNN()
+    net.addLayer("a", Amplify(factor=3.0), "x", "y")
+    net.addLayer("r", pcn.dagnn.ReLU(), "y", "z")
+    pcn.save(tmp_path / "a.mat", net)
+    pcn.layers.base._BY_BLOCK.pop("Amplify")
+    without = pcn.load(tmp_path / "a.mat")
+    assert "Amplify" in pcn.dagnn.printing.describe(without)
+    x = np.array([-1.0, 2.0], np.float32).reshape(1, 1, 2, 1)
+    with pytest.raises(TypeError, match=r"block 'dagnn.Amplify' is not defined here \(the file holds factor\)"):
+        without.eval({"x": x})
+    pcn.save(tmp_path / "b.mat", without)
+    pcn.layers.base._BY_BLOCK["Amplify"] = Amplify
+    for path in ("a.mat", "b.mat"):
+        again = pcn.load(tmp_path / path)
+        again.eval({"x": x}, {"z": np.ones_like(x)})
+        assert np.array_equal(again.vars["z"].value.ravel(), [0, 6])
+    pcn.layers.base._BY_BLOCK.pop("Amplify")
