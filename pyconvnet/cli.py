@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `pyconvnet show ... | head`: nobody reads on, and Python's own flush at the end must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (OSError, ValueError, TypeError, ImportError, NotImplementedError) as error:
+    except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
         return _fail(error)
     except KeyboardInterrupt:
         print("pyconvnet: interrupted", file=sys.stderr)
@@ -111,9 +111,9 @@ def _show(args: argparse.Namespace) -> int:
     if args.dot or args.svg:
         graph = net if hasattr(net, "params") else dagnn.DagNN.fromSimpleNN(net)
         if args.dot:
-            print(graph.print(Format="dot", verbose=False), end="")
+            print(dagnn.printing.describe(graph, Format="dot"), end="")
         if args.svg:
-            dagnn.printing.svg(graph, args.svg)
+            Path(args.svg).write_text(dagnn.printing.to_svg(graph), encoding="utf-8")
     elif hasattr(net, "params"):
         _refuse_classic(args)
         sizes = None

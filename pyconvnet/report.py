@@ -89,7 +89,9 @@ def _section(title: str, content: str) -> str:
 
 def _network(net: Any) -> str:
     if hasattr(net, "params"):
-        text = net.print(verbose=False)
+        from pyconvnet.dagnn.printing import describe
+
+        text = describe(net, Variables=[])
     else:
         from pyconvnet.display import vl_simplenn_display
 

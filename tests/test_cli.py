@@ -1,5 +1,8 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 from support import ROOT, python
@@ -64,9 +67,26 @@ def test_show_prints_a_graph(capsys, tmp_path):
     assert code == 0 and "dagnn" not in out
     assert "layer7" in out and "1x1x26" in out
     code, out, _ = run(capsys, "show", tmp_path / "dag.mat", "--dot")
-    assert code == 0 and out.startswith("digraph")
+    assert code == 0 and out.startswith("digraph") and out.count("digraph") == 1
     code, _, err = run(capsys, "show", tmp_path / "dag.mat", "--classic")
     assert code == 1 and "is a DagNN" in err
+
+
+def test_show_draws_a_graph_where_graphviz_is_there(capsys, tmp_path, monkeypatch):
+    class Source:
+        def __init__(self, text):
+            self.text = text
+
+        def pipe(self, format, encoding):
+            return f"<{format}>{self.text[:7]}"
+
+    fake = types.SimpleNamespace(Source=Source, ExecutableNotFound=RuntimeError)
+    monkeypatch.setitem(sys.modules, "graphviz", fake)
+    assert run(capsys, "show", "lenet", "--svg", tmp_path / "a.svg")[0] == 0
+    assert (tmp_path / "a.svg").read_text() == "<svg>digraph"
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    code, _, err = run(capsys, "show", "lenet", "--svg", tmp_path / "b.svg")
+    assert code == 1 and "pip install graphviz" in err and not (tmp_path / "b.svg").exists()
 
 
 def test_run_names_the_best_classes(capsys, letter):
