@@ -323,3 +323,27 @@ def test_two_threads_on_two_copies_give_the_numbers_of_one_after_the_other():
         for first, second in zip(a, b):
             for u, v in zip(first, second):
                 np.testing.assert_array_equal(u, v)
+
+
+def test_two_copies_in_two_threads_give_what_they_give_one_after_the_other():
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = np.random.default_rng(0)
+    net = dagnn.DagNN()
+    for i in range(6):
+        block = dagnn.Conv(size=[3, 3, 16, 16], pad=1) if i % 2 == 0 else dagnn.ReLU()
+        net.addLayer(f"l{i}", block, f"x{i}", f"x{i + 1}", [f"f{i}", f"b{i}"] if i % 2 == 0 else [])
+    net.initParams()
+    copies = [net.copy() for _ in range(2)]
+    images = [rng.standard_normal((24, 24, 16, 4)).astype(np.float32) for _ in copies]
+
+    def run(copy, x):
+        for _ in range(5):
+            copy.eval({"x0": x}, {"x6": np.ones_like(x)})
+        return [p.der for p in copy.params]
+
+    alone = [run(copy, x) for copy, x in zip(copies, images)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(run, copies, images))
+    for one, two in zip(alone, together):
+        assert all(np.array_equal(a, b) for a, b in zip(one, two))
