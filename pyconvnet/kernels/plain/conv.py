@@ -48,6 +48,11 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window) -> 
     return from_nhwc(y)
 
 
+def _bias_gradient(dy: np.ndarray) -> np.ndarray:
+    """Sums over pixels and images. numpy sums float32 along leading axes one after another, so in float64 here."""
+    return dy.sum(axis=(0, 1, 2), dtype=np.float64).astype(dy.dtype)
+
+
 def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
     """(dx, df, db), None where not needed."""
     depth, count = f.shape[2:]
@@ -57,7 +62,7 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
     dy = nhwc(dzdy)
     dx = df = db = None
     if needs[2]:
-        db = dy.sum(axis=(0, 1, 2))
+        db = _bias_gradient(dy)
     xp = _padded(x, window) if needs[1] else None
     t, bottom, left, r = window.pad
     h, w, c, n = x.shape
@@ -108,7 +113,7 @@ def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True))
     window, full, k = _as_conv(x.shape, f, upsample)
     xs, dy = nhwc(x), nhwc(dzdy)
     n, h, w, c = xs.shape
-    db = dy.sum(axis=(0, 1, 2)) if needs[2] else None
+    db = _bias_gradient(dy) if needs[2] else None
     t, bottom, left, r = crop
     whole = np.zeros((n, *full, k * groups), x.dtype)
     whole[:, t : full[0] - bottom, left : full[1] - r] = dy
