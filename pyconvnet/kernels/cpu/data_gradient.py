@@ -11,6 +11,7 @@ from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import direct
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, strides
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.narrow_gradient import MOST_CHANNELS, narrow_gradient
 from pyconvnet.kernels.cpu.simd import fload, fstore
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 from pyconvnet.threads import team
@@ -23,12 +24,14 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
     """dx as an N x h x w x C array, (h, w) = `size`, from the derivative dzdy of conv(x, f, b, window)."""
     pad = tuple(e - 1 - p for e, p in zip(np.repeat(window.extent, 2).tolist(), window.pad))
     pixels = dzdy.shape[0] * dzdy.shape[1]
-    if window.stride == (1, 1) and min(pad) >= 0 and size[0] * size[1] <= MOST_ZEROS * pixels:
-        flipped = flip(f, groups)
-        back = Window(window.size, (1, 1), pad, window.dilate)
-        if groups == 1 and suits(dzdy, flipped, back):
-            return winograd(dzdy, flipped, None, back)
-        return direct(dzdy, flipped, None, back)
+    direct_way = window.stride == (1, 1) and min(pad) >= 0 and size[0] * size[1] <= MOST_ZEROS * pixels
+    back = Window(window.size, (1, 1), pad, window.dilate)
+    if direct_way and groups == 1 and suits(dzdy, flip(f, 1), back):
+        return winograd(dzdy, flip(f, 1), None, back)
+    if f.shape[2] <= MOST_CHANNELS and window.size[1] > 1 and pixels > 1:
+        return narrow_gradient(dzdy, f, window, size, groups)
+    if direct_way:
+        return direct(dzdy, flip(f, groups), None, back)
     return scatter(dzdy, f, window, size, groups)
 
 
