@@ -41,7 +41,7 @@ def peak():
     with open('/proc/self/status') as f:
         return next(int(line.split()[1]) for line in f if line.startswith('VmHWM')) * 1024
 if sys.argv[2] == 'pyconvnet':
-    import pyconvnet.compat.tidy, pyconvnet.compat.mat5, pyconvnet.compat.mat73, pyconvnet.simplenn, pyconvnet.dagnn
+    import h5py, pyconvnet.compat.tidy, pyconvnet.compat.mat5, pyconvnet.compat.mat73, pyconvnet.simplenn
 before = peak()
 start = time.perf_counter()
 kept = read(sys.argv[1])
