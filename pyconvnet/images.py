@@ -38,7 +38,7 @@ def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise ValueError(f"imread: {name!r} cannot be read as an image: {e}") from e
     if deep:
-        raise ValueError(f"imread: {name!r} has colours of 16 bits, which Pillow reads as 8: save it with 8, or grey")
+        return _deep(name)
     if indexed:
         if picture.mode != "P":
             raise ValueError(f"imread: {name!r} has no palette (it is {picture.mode}); leave indexed out")
@@ -81,6 +81,19 @@ def pillow(fn: str) -> Any:
     except ImportError as e:
         raise ImportError(f"{fn}: reading and writing images needs Pillow: pip install pyconvnet[image]") from e
     return Image
+
+
+def _deep(name: str) -> np.ndarray:
+    from pyconvnet.compat.png16 import decode
+
+    try:
+        with open(name, "rb") as file:
+            data = file.read()
+        if not data.startswith(b"\x89PNG"):
+            raise ValueError("Pillow reads them as 8, and only PNG files are read without it")
+        return decode(data)[:, :, :3]
+    except ValueError as error:
+        raise ValueError(f"imread: {name!r} has colours of 16 bits: {error}; save it with 8") from None
 
 
 def _pixels(name: str, picture: Any) -> np.ndarray:

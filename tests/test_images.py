@@ -67,12 +67,44 @@ def test_a_jpeg_of_a_smooth_image_stays_near_it(tmp_path):
     assert np.abs(imread(tmp_path / "a.jpg").astype(int) - A).max() <= 3
 
 
-def test_colours_of_16_bits_are_refused_rather_than_cut_to_8(tmp_path):
-    rows = b"".join(b"\0" + np.full((4, 3), 1000, ">u2").tobytes() for _ in range(3))
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+def png16(pixels, kinds):
+    """A PNG file of 16 bits per colour; row i is stored with filter type kinds[i % len(kinds)]."""
+    h, w, c = pixels.shape
+    step = 2 * c
+    rows = pixels.astype(">u2").tobytes()
+    rows = np.frombuffer(rows, np.uint8).reshape(h, w * step).astype(int)
+    out = b""
+    for i in range(h):
+        line, above = rows[i], rows[i - 1] if i else np.zeros(w * step, int)
+        left = np.concatenate([np.zeros(step, int), line[:-step]])
+        corner = np.concatenate([np.zeros(step, int), above[:-step]])
+        guess = left + above - corner
+        distance = np.abs(np.stack([guess - left, guess - above, guess - corner]))
+        paeth = np.take_along_axis(np.stack([left, above, corner]), distance.argmin(axis=0)[None], 0)[0]
+        kind = kinds[i % len(kinds)]
+        stored = line - [0 * line, left, above, (left + above) // 2, paeth][min(kind, 4)]
+        out += bytes([kind]) + (stored % 256).astype(np.uint8).tobytes()
+    header = struct.pack(">IIBBBBB", w, h, 16, {3: 2, 4: 6}[c], 0, 0, 0)
+    half = len(out) // 2
+    packed = zlib.compress(out)
+    parts = [(b"IHDR", header), (b"IDAT", packed[:half]), (b"IDAT", packed[half:]), (b"IEND", b"")]
     chunks = [struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in parts]
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-    with pytest.raises(ValueError, match=r"a.png' has colours of 16 bits"):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("kinds", [[0], [1], [2], [3], [4], [4, 1, 3, 0, 2]])
+def test_colours_of_16_bits_keep_all_of_them(tmp_path, channels, kinds):
+    A = random((7, 9, channels), np.uint16, 65536)
+    (tmp_path / "a.png").write_bytes(png16(A, kinds))
+    got = imread(tmp_path / "a.png")
+    assert got.dtype == np.uint16 and np.array_equal(got, A[:, :, :3])
+
+
+def test_broken_colours_of_16_bits_are_refused(tmp_path):
+    data = png16(random((7, 9, 3), np.uint16, 65536), [0, 7])
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.png'"):
         imread(tmp_path / "a.png")
 
 
