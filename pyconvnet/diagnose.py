@@ -26,13 +26,25 @@ def spread(layer: str, what: str, values: Any) -> Struct:
 
 
 def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
-    """A row for each array of weights, and with `res` of vl_simplenn for each output and derivative still held."""
-    rows = []
+    """A row for each array of weights, and with `res` of vl_simplenn for each output and derivative still held.
+
+    A DagNN holds its values and derivatives itself.
+    """
+    rows: list[Struct] = []
 
     def add(layer: str, what: str, values: Any) -> None:
         if values is not None and np.size(values):
             rows.append(spread(layer, what, values))
 
+    if hasattr(net, "params"):
+        for layer in net.layers:
+            for j, param in enumerate((net.params[p] for p in layer.params), 1):
+                add(layer.name, f"weights {j}", param.value)
+                add(layer.name, f"dzdw {j}", param.der)
+            for var in (net.vars[v] for v in layer.outputs):
+                add(layer.name, "output", var.value)
+                add(layer.name, "dzdy", var.der)
+        return rows
     for i, layer in enumerate(net["layers"]):
         name = layer.get("name") or f"layer{i + 1}"
         for j, w in enumerate(layer.get("weights") or (), 1):

@@ -51,7 +51,14 @@ def classes(net: Any) -> list[str]:
         found = named[0] if named else None
     if isinstance(found, str):
         found = [found]
-    return [str(name) for name in found] if isinstance(found, (list, tuple)) else []
+    return [_text(name) for name in found] if isinstance(found, (list, tuple)) else []
+
+
+def _text(name: Any) -> str:
+    """A class's name; some files have numbers, and cells in cells."""
+    if isinstance(name, (list, tuple)):
+        return ", ".join(map(_text, name))
+    return " ".join(f"{v:g}" for v in np.ravel(name)) if isinstance(name, np.ndarray) else str(name)
 
 
 def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Struct]:

@@ -51,6 +51,20 @@ def test_fields_at_the_top_go_into_meta(tmp_path):
     assert pcn.best_classes(net, np.array([0.2, 0.8]).reshape(1, 1, 2, 1), 1)[0].name == "b"
 
 
+@pytest.mark.parametrize(
+    "names, text",
+    [
+        (cell("a", "b"), "b"),
+        (cell(1.0, 2.0), "2"),
+        (cell(cell("a"), cell("b", "c")), "b, c"),
+        ({"name": cell("a", "b")}, "b"),
+    ],
+)
+def test_classes_have_names_however_they_are_kept(tmp_path, names, text):
+    net = pcn.load(saved(tmp_path / "a.mat", layers=cell(CONV), meta={"classes": names}))
+    assert pcn.best_classes(net, np.array([0.2, 0.8]).reshape(1, 1, 2, 1), 1)[0].name == text
+
+
 def test_tidy_false_leaves_it_as_it_is_in_the_file(tmp_path):
     net = pcn.load(saved(tmp_path / "a.mat", layers=cell(OLD)), tidy=False)
     assert list(net.layers[0]) == ["type", "filters", "biases", "stride", "pad"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,11 @@ class DagTrainee:
 
     def check(self, batch: Any) -> None:
         """Labels of a graph have no fixed place: each loss checks its own."""
+
+    def diagnose(self, path: Path) -> None:
+        from pyconvnet import view
+
+        view.save(view.diagnosis(self.net), path)
 
     def blame(self) -> str:
         for p in self.net.params:

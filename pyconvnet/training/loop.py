@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,6 +40,9 @@ class Trainee(Protocol):
 
     def check(self, batch: Any) -> None:
         """Refuse a batch whose labels cannot be right."""
+
+    def diagnose(self, path: Path) -> None:
+        """Draw how large the weights, outputs and derivatives are that the last batch left."""
 
     def blame(self) -> str:
         """Name the layer that first gave a value that is not finite."""
@@ -98,6 +102,8 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             journal.write(folder, options=opts, confusion=confusions, classes=_classes(imdb))
             if opts["plotStatistics"]:
                 report.plot(stats, folder / "net-train.pdf")
+            if opts["plotDiagnostics"]:
+                trainee.diagnose(folder / "net-diagnostics.pdf")
         if opts["postEpochFn"] is not None:
             again = opts["postEpochFn"](trainee.net, Struct({**opts, "epoch": epoch, "learningRate": rate}), state)
             if again is not None and np.size(again):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       learningRate 0.001 (or one per epoch), weightDecay 0.0005, momentum 0.9, nesterovUpdate False,
       solver None (adam, adagrad, adadelta, rmsprop or a function: see pyconvnet.solver), solverOpts,
       saveSolverState True, randomSeed 0, conserveMemory True, backPropDepth inf, plotStatistics True,
-      plotDiagnostics False, errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums),
-      errorLabels, postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop.
+      plotDiagnostics False (True: net-diagnostics.pdf, see view.diagnosis),
+      errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums), errorLabels,
+      postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop.
     Beyond MatConvNet:
       shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
       checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch).
@@ -150,6 +152,11 @@ class SimpleTrainee:
         for layer in self.net.layers[:-1]:
             size = layer_class(layer.type).from_record(layer).getOutputSizes([size])[0]
         class_labels.check("cnn_train", batch[1], batch[0], int(size[2]), self.known)
+
+    def diagnose(self, path: Path) -> None:
+        from pyconvnet import view
+
+        view.save(view.diagnosis(self.net, self.res), path)
 
     def blame(self) -> str:
         for i, layer in enumerate(self.net.layers):

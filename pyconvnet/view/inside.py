@@ -125,7 +125,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
     kinds = list(dict.fromkeys(row.what for row in rows))
     if not kinds:
         raise ValueError("view.diagnosis: the network has no weights, and no results are given")
-    axes = figure(len(kinds), 1, max(5.0, 0.35 * len(net["layers"])), 2.0)[1][:, 0]
+    axes = figure(len(kinds), 1, max(5.0, 0.35 * len({row.layer for row in rows})), 2.0)[1][:, 0]
     for ax, kind in zip(axes, kinds):
         part = [row for row in rows if row.what == kind]
         at = np.arange(len(part))

@@ -128,6 +128,14 @@ def test_the_journal_holds_settings_versions_and_the_last_confusion_matrix(tmp_p
     assert notes["confusion"]["again"] == notes["confusion"]["val"]
 
 
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+def test_curves_and_diagnostics_are_drawn_after_each_epoch(tmp_path, kind):
+    pytest.importorskip("matplotlib")
+    fit(kind, tmp_path, 1, plotStatistics=True, plotDiagnostics=True)
+    for name in ("net-train.pdf", "net-diagnostics.pdf"):
+        assert (tmp_path / name).read_bytes().startswith(b"%PDF")
+
+
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("simplenn", None, 1)
