@@ -22,7 +22,8 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
     What MatConvNet's examples do to an image before vl_simplenn, by net.meta.normalization:
 
     1. Single precision, 0..255. uint8 as it is, uint16 / 257, logical times 255, single and double as they are.
-    2. imageSize(3) says the channels: grey becomes RGB by repetition, RGB becomes grey by MATLAB's rgb2gray.
+    2. imageSize(3), else the first layer's filters, say the channels: grey becomes RGB by repetition, RGB becomes grey
+       by MATLAB's rgb2gray.
     3. Resize to imageSize(1:2), by `interpolation`, "bicubic" if not given:
        cropSize a    the centre crop that takes the part a of the image's sides (0.875 as a rule), resized; the crop has
                      the shape of imageSize, unless keepAspect is false. As getImageBatch, which is vl_imreadjpeg
@@ -46,6 +47,7 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
     found = meta.get("normalization")
     n = Struct(found) if isinstance(found, dict) else Struct()
     size, channels = _target(meta, n)
+    channels = channels or _first_channels(net)
     images = []
     for one in _images(image):
         x = _channels(single(one), channels)
@@ -74,6 +76,18 @@ def _target(meta: dict[str, Any], n: Struct) -> tuple[tuple[int, int] | None, in
             raise ValueError(f"{FN}: net.meta.{name} takes whole numbers [H W C], got {v.tolist()}")
         return (int(v[0]), int(v[1])), int(v[2]) if v.size > 2 else None
     return None, None
+
+
+def _first_channels(net: Any) -> int | None:
+    """The channels that the filters of the first layer take, if they say grey or RGB."""
+    layers = getattr(net, "layers", None)
+    first = layers[0] if layers else None
+    if hasattr(net, "params"):
+        f = net.params[first.params[0]].value if first is not None and first.params else None
+    else:
+        f = first["weights"][0] if first is not None and first.get("weights") else None
+    channels = f.shape[2] if isinstance(f, np.ndarray) and f.ndim > 2 else 1 if isinstance(f, np.ndarray) else None
+    return channels if channels in (1, 3) else None
 
 
 def _images(image: Any) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 it failed (one line on stderr says why), 2 wrong usage."""
     args = parser().parse_args(argv)
     try:
-        code = args.command(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"pyconvnet: {message}", file=sys.stderr)
+            code = args.command(args)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.arrays import is_empty
-from pyconvnet.records import Struct
+from pyconvnet.records import Opaque, Struct
 
 
 def predict(net: Any, x: np.ndarray) -> np.ndarray:
@@ -15,7 +16,8 @@ def predict(net: Any, x: np.ndarray) -> np.ndarray:
     predict(net, x) -> y        x: H x W x C x N, prepared (models.preprocess)      y: YH x YW x K x N
 
     The network's output in test mode. A loss at the end is left out, for what it is the loss of: a softmaxloss becomes
-    softmax, a logistic loss a sigmoid, any other goes. `net` is not changed.
+    softmax, a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions goes with a warning.
+    `net` is not changed.
 
     A DagNN must have one input besides labels, and one output; of several, one called prob, softmax, prediction or
     scores is taken.
@@ -34,6 +36,13 @@ def without_loss(net: Any) -> Any:
     from pyconvnet.layers import layer_class
 
     layers, after = list(net.layers), None
+    while layers and isinstance(layers[-1].get("forward"), Opaque):
+        last = layers.pop()
+        warnings.warn(
+            f"predict: the last layer, {last.get('name', '')!r} ({last['type']}), is left out: it is the MATLAB "
+            f"function {last['forward'].name!r}, which cannot be run here",
+            stacklevel=3,
+        )
     while layers and layer_class(layers[-1]["type"]).simplenn_inputs:
         last = layers.pop()
         after = after or getattr(layer_class(last["type"]).from_record(last), "prediction", None)

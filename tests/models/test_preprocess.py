@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pyconvnet as pcn
 from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
 from pyconvnet.compat.matlab import imresize, rgb2gray
 from pyconvnet.models.preprocess import preprocess
@@ -186,3 +187,13 @@ def test_the_meta_of_other_peoples_networks_is_understood(image, name):
     target = net.meta.get("normalization", {}).get("imageSize", net.meta.get("inputSize"))
     assert x.shape == (*np.ravel(target).astype(int)[:3], 1)
     assert np.isfinite(x).all()
+
+
+def test_where_meta_is_silent_the_first_filters_say_grey_or_colour():
+    f = np.ones((3, 3, 1, 2), np.float32)
+    net = pcn.SimpleNN(layers=[pcn.Struct(type="conv", weights=[f, np.zeros(2, np.float32)])])
+    colour = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.uint8)
+    assert pcn.models.preprocess(net, colour).shape == (6, 7, 1, 1)
+    assert pcn.models.preprocess(pcn.DagNN.fromSimpleNN(net), colour).shape == (6, 7, 1, 1)
+    net.layers[0].weights[0] = np.ones((3, 3, 3, 2), np.float32)
+    assert pcn.models.preprocess(net, colour[:, :, 0]).shape == (6, 7, 3, 1)
