@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     """Load a MatConvNet network from a `.mat` file: load("net.mat") -> SimpleNN or DagNN.
 
     The file may be of any version of MATLAB (v4 to v7.3) and release of MatConvNet; the network may stand at the top
-    level, under `net`, or under any variable that holds `layers`.
+    level, under `net`, or under any variable that holds `layers`, also inside structs and cells.
 
     tidy      bring it up to date (vl_simplenn_tidy); False: as it is in the file
-    variable  which variable holds the network, where there are several
+    variable  which variable holds the network, where there are several: "net2", "model.net", "nets{2}"
 
     Layers of unknown types, MATLAB objects and function handles are kept by name (Opaque) and raise an error only when
     they are run; nothing in a file is ever executed. Arrays have MATLAB's memory order.
@@ -27,7 +28,7 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     """
     values = _read(path)
     name = _find(Path(path), values, variable)
-    return network_of(values if name is None else values[name], tidy=tidy)
+    return network_of(values if name is None else _at(values, name), tidy=tidy)
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struct:
@@ -43,7 +44,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struc
         net = {k: v for k, v in values.items() if k not in others}
         return Struct(net=network_of(net, tidy=tidy), **others)
     return Struct(
-        {"net": network_of(values[name], tidy=tidy), **{k: v for k, v in values.items() if k not in (name, "net")}}
+        {"net": network_of(_at(values, name), tidy=tidy), **{k: v for k, v in values.items() if k not in (name, "net")}}
     )
 
 
@@ -95,27 +96,50 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _find(path: Path, values: dict[str, Any], variable: str | None) -> str | None:
-    """The variable that holds the network; None where the file itself does."""
+    """Where the network stands, as "net", "model.net" or "nets{2}"; None: the file itself is it."""
     if variable is not None:
-        if variable not in values:
-            raise ValueError(f"{path.name} has no variable {variable!r}; it holds {_listed(values)}")
-        if not _is_network(values[variable]):
+        try:
+            found = _at(values, variable)
+        except (KeyError, IndexError, TypeError):
+            raise ValueError(f"{path.name} has no variable {variable!r}; it holds {_listed(values)}") from None
+        if not _is_network(found):
             raise ValueError(
-                f"{path.name}: variable {variable!r} is no network (a struct with layers) but {_kind(values[variable])}"
+                f"{path.name}: variable {variable!r} is no network (a struct with layers) but {_kind(found)}"
             )
         return variable
     if _is_network(values):
         return None
     if _is_network(values.get("net")):
         return "net"
-    found = [name for name, value in values.items() if _is_network(value)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{path.name} holds several networks: {', '.join(found)}; pick one with variable=")
+    places = _places(values, "")
+    if len(places) == 1:
+        return places[0]
+    if places:
+        raise ValueError(f"{path.name} holds several networks: {', '.join(places)}; pick one with variable=")
     raise ValueError(
         f"{path.name} holds no MatConvNet network (layers at the top, or in a variable); it holds {_listed(values)}"
     )
+
+
+def _places(value: Any, where: str, depth: int = 3) -> list[str]:
+    """Where networks stand in structs and cells, nearest first, up to `depth` levels down."""
+    if isinstance(value, dict):
+        parts = [(f"{where}.{name}" if where else name, part) for name, part in value.items()]
+    elif isinstance(value, list):
+        parts = [(f"{where}{{{i}}}", part) for i, part in enumerate(value, 1)]
+    else:
+        return []
+    found = [name for name, part in parts if _is_network(part)]
+    if found or depth == 1:
+        return found
+    return [place for name, part in parts for place in _places(part, name, depth - 1)]
+
+
+def _at(values: Any, place: str) -> Any:
+    """The value at a place that `_places` names; MATLAB's cells count from 1."""
+    for name, index in re.findall(r"([^.{}]+)|\{(\d+)\}", place):
+        values = values[name] if name else values[int(index) - 1]
+    return values
 
 
 def _is_network(value: Any) -> bool:

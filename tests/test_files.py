@@ -32,6 +32,8 @@ def saved(path, **variables):
         {"layers": cell(CONV)},
         {"net": {"layers": cell(CONV)}},
         {"cnn": {"layers": cell(CONV)}},
+        {"model": {"net": {"layers": cell(CONV)}, "score": 0.5}, "other": 1},
+        {"nets": cell({"layers": cell(CONV)})},
         {"layers": CONV},
         {"net": {"layers": cell(OLD), "normalization": {"imageSize": [[2, 2, 1]]}, "classes": cell("a", "b")}},
         {"net": {"layers": cell(CONV)}, "state": {"momentum": 1}, "stats": {"train": 2}, "opts": {"a": 1}},
@@ -75,6 +77,10 @@ def test_of_several_networks_one_must_be_picked(tmp_path):
     with pytest.raises(ValueError, match=r"a\.mat holds several networks: one, two; pick one with variable="):
         pcn.load(path)
     assert len(pcn.load(path, variable="two").layers) == 2
+    nested = saved(tmp_path / "b.mat", nets=cell({"layers": cell(CONV)}, {"layers": cell(CONV, CONV)}))
+    with pytest.raises(ValueError, match=r"holds several networks: nets\{1\}, nets\{2\}"):
+        pcn.load(nested)
+    assert len(pcn.load(nested, variable="nets{2}").layers) == 2
     with pytest.raises(ValueError, match=r"no variable 'three'; it holds one: .*; two: .*; x: 1x1"):
         pcn.load(path, variable="three")
     with pytest.raises(ValueError, match="variable 'x' is no network"):
