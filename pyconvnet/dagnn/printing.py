@@ -46,7 +46,7 @@ def describe(
     sizes = var_sizes(net, inputSizes)
     shapes = [_matlab_size(p.value) for p in net.params]
     if isinstance(Format, str) and Format.lower() == "dot":
-        return dot(net, sizes, shapes)
+        return _graphviz(net, sizes, shapes)
     if All and Parameters is None:
         Parameters = "*"
     tables = [
@@ -146,7 +146,7 @@ def _matlab_size(value: Any) -> tuple[int, ...]:
     return shape
 
 
-def dot(net: DagNN, sizes: list, shapes: list) -> str:
+def _graphviz(net: DagNN, sizes: list, shapes: list) -> str:
     """The graph in Graphviz's language: boxes for layers, rounded records for variables and parameters."""
     font = 'fontsize=12 fontname="helvetica"'
     lines = ["digraph DagNN {", "\tfontsize=12"]
@@ -179,8 +179,28 @@ def _escape(text: str) -> str:
     return "".join("\\" + c if c in '\\"{}|<> ' else c for c in text)
 
 
-def to_svg(net: DagNN, inputSizes: Any = None) -> str:
-    """The graph drawn as SVG text, by the `graphviz` Python package and Graphviz's program dot."""
+def dot(net: Any, inputSizes: Any = None) -> str:
+    """A network in Graphviz's language, to save and draw: the text of print(Format='dot').
+
+    net         a DagNN, or a SimpleNN, which is drawn as the graph DagNN.fromSimpleNN makes
+    inputSizes  {'input': (H, W, C, N)} or MATLAB's flat list: sizes of variables follow from them
+
+    Raises TypeError for what is neither. Source: MatConvNet manual, DagNN.print, format 'dot'.
+    """
+    from pyconvnet.dagnn.graph import DagNN
+
+    if not isinstance(net, DagNN):
+        if not (isinstance(net, dict) and "layers" in net):
+            raise TypeError(f"dot: net takes a DagNN or a SimpleNN, got {type(net).__name__}")
+        net = DagNN.fromSimpleNN(net)
+    return describe(net, inputSizes, Format="dot")
+
+
+def svg(net: Any, inputSizes: Any = None) -> str:
+    """A network drawn as SVG text, by the `graphviz` Python package and Graphviz's program dot; arguments as in `dot`.
+
+    Raises ImportError where the package is missing and RuntimeError where the program is, with what to install.
+    """
     try:
         import graphviz
     except ImportError:
@@ -188,10 +208,13 @@ def to_svg(net: DagNN, inputSizes: Any = None) -> str:
             "drawing a graph takes the Python package graphviz (pip install graphviz) and the program dot; "
             "print(Format='dot') gives the text for other tools"
         ) from None
-    source = graphviz.Source(describe(net, inputSizes, Format="dot"))
+    source = graphviz.Source(dot(net, inputSizes))
     try:
         return source.pipe(format="svg", encoding="utf-8")
     except graphviz.ExecutableNotFound:
         raise RuntimeError(
             "drawing a graph takes Graphviz's program dot, which is not on the PATH (package graphviz of the system)"
         ) from None
+
+
+to_svg = svg  # its first name
