@@ -62,11 +62,25 @@ def matlab_class(block: Layer) -> str:
 
 
 def save(net: DagNN) -> Struct:
-    """vars, params, layers and meta; transient state (values, derivatives, mode) is not saved."""
+    """vars, params, layers and meta; transient state (values, derivatives, mode) is not saved.
+
+    MatConvNet leaves trainMethod to the blocks; where one was changed by hand it is a field of all params, which
+    DagNN.loadobj takes as it takes the other fields.
+    """
+    by_block = {e.params[i] for e in net.layers for i in e.block.averaged if i < len(e.params)}
+    changed = any(p.trainMethod != ("average" if p.name in by_block else "gradient") for p in net.params)
     return Struct(
         vars=StructArray(Struct(name=v.name, precious=v.precious) for v in net.vars),
         params=StructArray(
-            Struct(name=p.name, value=p.value, learningRate=p.learningRate, weightDecay=p.weightDecay)
+            Struct(
+                {
+                    "name": p.name,
+                    "value": p.value,
+                    **({"trainMethod": p.trainMethod} if changed else {}),
+                    "learningRate": p.learningRate,
+                    "weightDecay": p.weightDecay,
+                }
+            )
             for p in net.params
         ),
         layers=StructArray(
@@ -161,6 +175,8 @@ def _field(like: Any, value: Any) -> Any:
     """A value of a file in the form of the property's default: MATLAB has 1 x n arrays where Python has numbers."""
     if like is None and isinstance(value, np.ndarray) and not value.size:
         return None
+    if isinstance(like, tuple) and isinstance(value, list):
+        return tuple(value)
     if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biuf":
         return value
     if isinstance(like, bool) and value.size == 1:

@@ -23,6 +23,22 @@ def test_a_denoiser_gives_matconvnets_numbers():
     assert np.array_equal(pcn.predict(net, ref["x"]), y)
 
 
+def test_a_graph_of_version_73_is_printed_and_saved_to_the_bit(tmp_path, capsys):
+    path = MODELS / "dncnn-dagnn.mat"
+    assert path.read_bytes()[:10] == b"MATLAB 7.3"
+    net = pcn.load(path)
+    first = net.getInputs()[0]
+    text = net.print({first: (32, 32, 1, 1)}, All=True)
+    assert text == capsys.readouterr().out and f"rf in '{first}'" in text and "32x32x64" in text
+    pcn.save(tmp_path / "a.mat", net)
+    again = pcn.load(tmp_path / "a.mat")
+    assert again.print({first: (32, 32, 1, 1)}, All=True) == text
+    for a, b in zip(net.params, again.params, strict=True):
+        assert (a.name, a.learningRate, a.weightDecay) == (b.name, b.learningRate, b.weightDecay)
+        assert a.value.dtype == b.value.dtype and np.array_equal(a.value, b.value)
+    assert [repr(e.block) for e in again.layers] == [repr(e.block) for e in net.layers]
+
+
 @pytest.fixture(scope="module")
 def digits():
     imdb = pcn.imdb.load_imdb(MODELS / "zoo" / "mnist-dagnn" / "imdb.mat")

@@ -77,6 +77,39 @@ def test_filters_get_the_four_dimensions_that_their_block_has(tmp_path, size, st
     assert np.allclose(again.vars["y"].value, pcn.vl_nnconv(x, values, None), atol=1e-4)
 
 
+def test_files_of_scipy_that_drop_dimensions_load(tmp_path):
+    """As MATLAB's own, but written by another program: 1x1x5x10 filters as 5x10, 3x3x4x1 as 3x3x4."""
+    rng = np.random.default_rng(0)
+    net = pcn.DagNN()
+    net.addLayer("a", pcn.dagnn.Conv(size=(3, 3, 4, 1)), "x", "y", ["af", "ab"])
+    net.addLayer("b", pcn.dagnn.ConvTranspose(size=(2, 2, 5, 1), upsample=(2, 2), hasBias=False), "y", "z", "bf")
+    net.addLayer("c", pcn.dagnn.Conv(size=(1, 1, 5, 10), hasBias=False), "z", "w", "cf")
+    net.initParams()
+    for p in net.params:
+        p.value = rng.standard_normal(p.value.shape).astype(np.float32)
+    pcn.save(tmp_path / "a.mat", net)
+    raw = {k: v for k, v in scipy.io.loadmat(tmp_path / "a.mat").items() if k in ("vars", "params", "layers")}
+    for param in raw["params"].ravel():
+        param["value"] = np.squeeze(param["value"]) if param["value"].ndim > 2 else param["value"]
+    scipy.io.savemat(tmp_path / "b.mat", {"net": raw})
+    again = pcn.load(tmp_path / "b.mat")
+    assert facts(again) == facts(net)
+    x = rng.standard_normal((6, 7, 4, 2)).astype(np.float32)
+    for one in (net, again):
+        one.eval({"x": x})
+    assert [p.value.shape for p in again.params] == [p.value.shape for p in net.params]
+    assert np.array_equal(net.vars["w"].value, again.vars["w"].value)
+
+
+def test_a_training_method_changed_by_hand_is_kept(tmp_path):
+    net = pcn.load(FIXTURES / "dags" / "resnet-block.mat")
+    net.params[0].trainMethod = "none"
+    pcn.save(tmp_path / "a.mat", net)
+    assert facts(pcn.load(tmp_path / "a.mat")) == facts(net)
+    fields = scipy.io.loadmat(tmp_path / "a.mat")["params"].dtype.names
+    assert fields == ("name", "value", "trainMethod", "learningRate", "weightDecay")
+
+
 def test_a_block_of_the_users_own_is_kept_until_its_class_is_there(tmp_path):
     class Amplify(pcn.dagnn.ElementWise):
         factor = 2.0
