@@ -43,9 +43,11 @@ def describe(
 
     Called with nothing at all, print leaves the variables out, as MATLAB does.
     """
+    if not isinstance(Format, str) or Format.lower() not in (*DAG_FORMATS, "dot"):
+        raise ValueError(f"DagNN.print: Format takes {', '.join(map(repr, (*DAG_FORMATS, 'dot')))}, got {Format!r}")
     sizes = var_sizes(net, inputSizes)
     shapes = [_matlab_size(p.value) for p in net.params]
-    if isinstance(Format, str) and Format.lower() == "dot":
+    if Format.lower() == "dot":
         return _graphviz(net, sizes, shapes)
     if All and Parameters is None:
         Parameters = "*"
@@ -104,6 +106,9 @@ def describe(
     return "".join(
         render(rows, Format, MaxNumColumns, fn="DagNN.print", formats=DAG_FORMATS) + "\n" for rows in tables if rows
     )
+
+
+describe.__wrapped__.__name__ = "DagNN.print"  # what errors about options call it
 
 
 def _columns(heads: list[str], table: Any, wanted: Any, cells: Any) -> list[list[str]]:

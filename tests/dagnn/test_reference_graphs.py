@@ -108,6 +108,20 @@ def test_print_without_arguments_leaves_the_variables_out(dags, read_mat):
     assert net.print() == (dags / "print" / "resnet-block.nosizes.txt").read_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"Format": "pdf"}, "DagNN.print: Format takes 'ascii', 'latex', 'csv', 'dot', got 'pdf'"),
+        ({"Layrs": "*"}, "DagNN.print: unknown option 'Layrs'; did you mean 'Layers'"),
+        ({"Layers": ["conv99"]}, "no layer 'conv99'"),
+        ({"MaxNumColumns": 0}, "takes a whole number from 1 up, got 0"),
+    ],
+)
+def test_print_refuses_what_it_does_not_know(options, message, dags, read_mat):
+    with pytest.raises(ValueError, match=message):
+        DagNN.loadobj(read_mat(dags / "resnet-block.mat")).print(**options)
+
+
 def test_receptive_fields_are_matconvnets(dags, read_mat):
     net = DagNN.loadobj(read_mat(dags / "resnet-block.mat"))
     file = read_mat(dags / "print" / "resnet-block.receptive-fields.mat")
