@@ -11,21 +11,21 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
-def _mount(name: str, folder: Path) -> None:
-    if name in sys.modules or importlib.util.find_spec(name) is not None:
-        return
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+class _Beside:
+    """Finds pyconvnet.compat and pyconvnet.models where no installation does: beside pyconvnet/."""
+
+    @staticmethod
+    def find_spec(name: str, path=None, target=None):
+        parent, _, folder = name.rpartition(".")
+        if parent != "pyconvnet" or folder not in ("compat", "models"):
+            return None
+        place = ROOT / folder
+        return importlib.util.spec_from_file_location(
+            name, place / "__init__.py", submodule_search_locations=[str(place)]
+        )
 
 
-import pyconvnet  # noqa: E402, F401  (the parent must be there before its parts)
-
-_mount("pyconvnet.compat", ROOT / "compat")
-_mount("pyconvnet.models", ROOT / "models")
+sys.meta_path.append(_Beside)
 
 
 def pytest_addoption(parser):

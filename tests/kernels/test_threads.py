@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from support import python
 
 import pyconvnet
 from pyconvnet import threads
@@ -100,6 +99,6 @@ print(pyconvnet.vl_nnrelu(x).sum())
 from pyconvnet.kernels.cpu.activations import _elements
 assert type(_elements._cache).__name__ == 'NullCache', _elements._cache
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "48.0"

@@ -1,11 +1,10 @@
 """Tiling images, and what pyconvnet.view offers."""
 
-import subprocess
-import sys
 from types import FunctionType
 
 import numpy as np
 import pytest
+from support import python
 
 from pyconvnet import view
 from pyconvnet.view import vl_imarray, vl_imarraysc
@@ -121,5 +120,5 @@ def test_the_package_offers_every_public_function_of_its_modules():
 
 
 def test_importing_the_package_loads_no_matplotlib():
-    code = "import sys, pyconvnet.view, pyconvnet.view.plots; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    done = python("import pyconvnet.view, pyconvnet.view.plots; print('matplotlib' in sys.modules)")
+    assert done.stdout == "False\n", done.stderr
