@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.predict import predict
 from pyconvnet.records import Struct
 from pyconvnet.view import measures
 
@@ -110,7 +111,7 @@ def cross_validate(
         if callable(options.get("evalSets")):
             own_options["evalSets"] = options["evalSets"](inside)
         net, stats = fit(net, marked, getBatch, **own_options)
-        predictions[inside] = predict(net, marked, getBatch, inside, int(options.get("batchSize", 256)))
+        predictions[inside] = _predicted(net, marked, getBatch, inside, int(options.get("batchSize", 256)))
         confusion = measures.confusion_matrix(labels[inside], predictions[inside], count)
         accuracy = measures.precision_recall(confusion).accuracy
         results.append(Struct(stats=stats, net=net, confusion=confusion, accuracy=accuracy))
@@ -138,27 +139,15 @@ def cross_validate(
     return result
 
 
-def _spread(values: list[float]) -> Struct:
-    return Struct(mean=float(np.mean(values)), deviation=float(np.std(values, ddof=1)))
-
-
-def predict(net: Any, imdb: Any, getBatch: Callable[..., Any], images: Any, batchSize: int = 256) -> np.ndarray:
-    """The class (from 1) with the largest score for each image, averaged over positions; a final loss is left out."""
-    from pyconvnet.view.inside import _Model
-
-    images = np.asarray(images).ravel()
+def _predicted(net: Any, imdb: Any, getBatch: Callable[..., Any], images: np.ndarray, batchSize: int) -> np.ndarray:
+    """The class (from 1) with the largest score for each image, averaged over positions."""
     out = np.zeros(images.size, int)
-    model = _Model(net)
     for start in range(0, images.size, batchSize):
         part = images[start : start + batchSize]
         batch = getBatch(imdb, part)
-        if isinstance(batch, dict):
-            x = batch[model.input]
-        elif isinstance(batch[0], str):
-            x = dict(zip(batch[::2], batch[1::2]))[model.input]
-        else:
-            x = batch[0]
-        out[start : start + part.size] = model.scores(x).mean(axis=(0, 1)).argmax(axis=0) + 1
+        if not isinstance(batch, dict):
+            batch = dict(zip(batch[::2], batch[1::2])) if isinstance(batch[0], str) else batch[0]
+        out[start : start + part.size] = predict(net, batch).mean(axis=(0, 1)).argmax(axis=0) + 1
     return out
 
 

@@ -11,16 +11,16 @@ from pyconvnet.arrays import is_empty
 from pyconvnet.records import Opaque, Struct
 
 
-def predict(net: Any, x: np.ndarray) -> np.ndarray:
+def predict(net: Any, x: Any) -> np.ndarray:
     """
     predict(net, x) -> y        x: H x W x C x N, prepared (models.preprocess)      y: YH x YW x K x N
+    predict(net, {"data": x, ...}) -> y     for a DagNN of several inputs; what only its losses take is left out
 
     The network's output in test mode. A loss at the end is left out, for what it is the loss of: a softmaxloss becomes
     softmax, a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions goes with a warning.
     `net` is not changed.
 
-    A DagNN must have one input besides labels, and one output; of several, one called prob, softmax, prediction or
-    scores is taken.
+    A DagNN must have one output; of several, one called prob, softmax, prediction or scores is taken.
 
     Raises ValueError for other graphs, and as vl_simplenn and DagNN.eval do.
     """
@@ -82,10 +82,10 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Struct]:
     return [Struct(number=int(k) + 1, score=float(scores[k]), name=names[k]) for k in order]
 
 
-def _of_graph(net: Any, x: np.ndarray) -> np.ndarray:
+def _of_graph(net: Any, x: Any) -> np.ndarray:
     from pyconvnet.layers import Loss, layer_class
 
-    net = net.copy()
+    net = net.copy(shareValues=True)
     net.mode = "test"
     losses = [layer for layer in net.layers if isinstance(layer.block, Loss)]
     labels = {name for layer in losses for name in layer.inputs[1:]}
@@ -98,13 +98,13 @@ def _of_graph(net: Any, x: np.ndarray) -> np.ndarray:
     if len(outputs) > 1:
         known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
         outputs = known[:1] or [n for n in outputs if n in fed] or outputs
-    if len(inputs) != 1 or len(outputs) != 1:
+    if len(outputs) != 1 or (len(inputs) != 1 and not isinstance(x, dict)):
         raise ValueError(
-            f"predict: takes a graph of one input and one output, got inputs {inputs} and outputs {outputs}; "
-            "use net.eval for others"
+            f"predict: takes a graph of one input (or values of all by name) and one output, got inputs {inputs} and "
+            f"outputs {outputs}; use net.eval for others"
         )
     net.vars[outputs[0]].precious = True
-    net.eval({inputs[0]: x})
+    net.eval({name: x[name] for name in inputs if name in x} if isinstance(x, dict) else {inputs[0]: x})
     y = net.vars[outputs[0]].value
     if outputs[0] in after:
         y = layer_class(after[outputs[0]])().forward([y], [])[0]

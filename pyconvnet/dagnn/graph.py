@@ -198,8 +198,11 @@ class DagNN(Editing):
         print(text, end="")
         return text
 
-    def copy(self) -> DagNN:
-        """A network of its own with the same layers, parameter values and settings, without values of variables."""
+    def copy(self, shareValues: bool = False) -> DagNN:
+        """A network of its own with the same layers, parameter values and settings, without values of variables.
+
+        shareValues  parameters are the same arrays, not copies of them
+        """
         new = type(self)()
         for entry in self.layers:
             new.addLayer(
@@ -208,7 +211,7 @@ class DagNN(Editing):
         new.rebuild()
         for old in self.params:
             param = new.params[old.name]
-            param.value, param.trainMethod = copy.deepcopy(old.value), old.trainMethod
+            param.value, param.trainMethod = old.value if shareValues else copy.deepcopy(old.value), old.trainMethod
             param.learningRate, param.weightDecay = old.learningRate, old.weightDecay
         for old in self.vars:
             new.vars[old.name].precious = old.precious

@@ -235,7 +235,7 @@ class _Dag(_Model):
     def __init__(self, net: Any) -> None:
         from pyconvnet.layers import Loss
 
-        self.net = net.copy()
+        self.net = net.copy(shareValues=True)
         self.net.mode, self.net.conserveMemory = "test", False
         losses = [layer for layer in self.net.layers if isinstance(layer.block, Loss)]
         fed = {layer.inputs[0] for layer in losses}
