@@ -1,0 +1,123 @@
+"""Times pyconvnet against the libraries that are installed beside it.
+
+    python -m tests.bench                        everything, as a table
+    python -m tests.bench VGG LeNet              what has such a word in its name
+    python -m tests.bench --json out.json        the same as JSON as well
+    python -m tests.bench --peers pyconvnet --rounds 5
+
+Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
+them, and medians are compared. `ratio` is our time over the best peer's. `pip install torch onnxruntime openvino onnx`
+brings the peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))
+
+import benchmarks  # noqa: E402
+import worker  # noqa: E402
+
+
+class Peer:
+    """A live process of one library."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.times, self.peak = name, [], 0.0
+        command = [sys.executable, str(FOLDER / "worker.py"), name]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def ask(self, **order) -> dict:
+        print(json.dumps(order), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline() or '{"error": "the process died"}')
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(name: str, peers: list[str], rounds: int, seconds: float) -> dict:
+    """Times of every library for one benchmark: {peer: {"ms", "first_s", "peak_mb"} or {"error"}}."""
+    live = [Peer(p) for p in peers]
+    found: dict[str, dict] = {}
+    try:
+        for peer in list(live):
+            answer = peer.ask(prepare=name)
+            if answer.get("first") is None:
+                if "error" in answer:
+                    found[peer.name] = answer
+                live.remove(peer)
+                peer.close()
+            else:
+                found[peer.name] = {"first_s": answer["first"]}
+        repeat = {p: max(1, min(100, int(seconds / rounds / max(1e-5, p.ask(repeat=2)["seconds"])))) for p in live}
+        for _ in range(rounds):
+            for peer in live:
+                answer = peer.ask(repeat=repeat[peer])
+                peer.times.append(answer["seconds"])
+                peer.peak = answer["peak_mb"]
+        for peer in live:
+            found[peer.name] |= {"ms": 1e3 * median(peer.times), "peak_mb": peer.peak}
+    finally:
+        for peer in live:
+            peer.close()
+    return found
+
+
+def summary(name: str, found: dict) -> dict:
+    """With the ratio to the best peer, and GFLOP/s."""
+    work, target = benchmarks.gflop(name), benchmarks.ALL[name].target
+    for result in found.values():
+        if "ms" in result and work:
+            result["gflops"] = work / result["ms"] * 1e3
+    others = {p: r["ms"] for p, r in found.items() if p != "pyconvnet" and "ms" in r}
+    out = {"name": name, "target": target, "peers": found}
+    if others and "ms" in found.get("pyconvnet", {}):
+        out["best"] = min(others, key=others.get)
+        out["ratio"] = found["pyconvnet"]["ms"] / others[out["best"]]
+    return out
+
+
+def row(result: dict) -> str:
+    ours = result["peers"].get("pyconvnet", {})
+    if "ms" not in ours:
+        return f"{result['name']:<46} {ours.get('error', 'not run')}"
+    line = f"{result['name']:<46} {ours['ms']:9.2f} {ours.get('gflops', 0):8.0f} {ours['peak_mb']:8.0f}"
+    if "ratio" in result:
+        best = result["peers"][result["best"]]
+        line += f" {result['ratio']:6.2f} {result['target'] or 0:7.2f} {best['ms']:9.2f} {best['peak_mb']:8.0f}"
+        line += f"  {result['best']}"
+    return line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("words", nargs="*", help="only benchmarks with one of these words in their names")
+    parser.add_argument("--peers", nargs="*", choices=worker.PEERS, help="only these libraries")
+    parser.add_argument("--rounds", type=int, default=7, help="turns that each library gets (7)")
+    parser.add_argument("--seconds", type=float, default=3, help="time for a library in a benchmark (3)")
+    parser.add_argument("--json", type=Path, help="write the results here as well")
+    args = parser.parse_args()
+    names = [n for n in benchmarks.ALL if not args.words or any(w.lower() in n.lower() for w in args.words)]
+    peers = [p for p in args.peers or worker.PEERS if worker.installed(p)]
+    print("libraries:", ", ".join(peers))
+    print(f"{'':<46} {'ms':>9} {'GFLOP/s':>8} {'peak MB':>8} {'ratio':>6} {'target':>7} {'best ms':>9} {'peak MB':>8}")
+    results = []
+    for name in names:
+        results.append(summary(name, measure(name, peers, args.rounds, args.seconds)))
+        print(row(results[-1]), flush=True)
+        if args.json:
+            args.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The networks of the benchmarks as plain lists of layers with random weights, from which each library builds its own.
+
+("conv", filters h x w x C x K, biases, stride, pad, groups) ("relu",) ("pool", size, stride, pad, method)
+("lrn", n, kappa, alpha, beta) ("bnorm", g, b, moments) ("softmax",) ("sigmoid",)
+pad is (top, bottom, left, right). Networks for training end before their loss, which is softmax and log.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+Layers = list[tuple]
+
+
+class _Chain:
+    """Appends layers; knows the number of channels so far."""
+
+    def __init__(self, channels: int) -> None:
+        self.random, self.channels, self.layers = np.random.default_rng(0), channels, []
+
+    def conv(self, size: int, count: int, stride: int = 1, pad=0, groups: int = 1, relu: bool = True) -> _Chain:
+        depth = self.channels // groups
+        f = self.random.standard_normal((size, size, depth, count), dtype=np.float32)
+        f *= np.float32(np.sqrt(2 / (size * size * depth)))
+        b = np.full(count, 0.01, np.float32)
+        self.layers.append(("conv", f, b, stride, (pad,) * 4 if isinstance(pad, int) else pad, groups))
+        self.channels = count
+        return self.add("relu") if relu else self
+
+    def pool(self, size: int, stride: int, pad=(0, 0, 0, 0), method: str = "max") -> _Chain:
+        return self.add("pool", size, stride, pad, method)
+
+    def add(self, *layer) -> _Chain:
+        self.layers.append(layer)
+        return self
+
+
+def lenet() -> tuple[Layers, tuple[int, int, int]]:
+    """MatConvNet's LeNet for MNIST."""
+    c = _Chain(1).conv(5, 20, relu=False).pool(2, 2).conv(5, 50, relu=False).pool(2, 2)
+    return c.conv(4, 500).conv(1, 10, relu=False).layers, (28, 28, 1)
+
+
+def vgg_f(training: bool = False) -> tuple[Layers, tuple[int, int, int]]:
+    """CNN-F of Chatfield et al. 2014."""
+    c = _Chain(3).conv(11, 64, 4).add("lrn", 5, 2.0, 1e-4, 0.75).pool(3, 2, (0, 1, 0, 1))
+    c.conv(5, 256, pad=2).add("lrn", 5, 2.0, 1e-4, 0.75).pool(3, 2)
+    c.conv(3, 256, pad=1).conv(3, 256, pad=1).conv(3, 256, pad=1).pool(3, 2)
+    c.conv(6, 4096).conv(1, 4096).conv(1, 1000, relu=False)
+    return (c if training else c.add("softmax")).layers, (224, 224, 3)
+
+
+def vgg_vd_16(training: bool = False) -> tuple[Layers, tuple[int, int, int]]:
+    """Simonyan and Zisserman 2014, configuration D."""
+    c = _Chain(3)
+    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(depth):
+            c.conv(3, width, pad=1)
+        c.pool(2, 2)
+    c.conv(7, 4096).conv(1, 4096).conv(1, 1000, relu=False)
+    return (c if training else c.add("softmax")).layers, (224, 224, 3)
+
+
+def dncnn() -> tuple[Layers, tuple[int, int, int]]:
+    """Zhang et al. 2017, 17 layers, batch normalization merged into the filters."""
+    c = _Chain(1).conv(3, 64, pad=1)
+    for _ in range(15):
+        c.conv(3, 64, pad=1)
+    return c.conv(3, 1, pad=1, relu=False).layers, (512, 512, 1)
+
+
+def operators() -> dict[str, tuple[Layers, tuple[int, int, int, int]]]:
+    """Single layers and their input sizes, H x W x C x N."""
+    pool, random = ("pool", 2, 2, (0, 0, 0, 0)), np.random.default_rng(0)
+
+    def conv(size, channels, count, **options):
+        return _Chain(channels).conv(size, count, relu=False, **options).layers
+
+    g, b = random.standard_normal((2, 64), dtype=np.float32)
+    moments = np.stack([b, np.abs(g) + 1], axis=1)
+    return {
+        "conv 3x3x64x64, 56x56x8": (conv(3, 64, 64, pad=1), (56, 56, 64, 8)),
+        "conv 3x3x512x512, 14x14x8": (conv(3, 512, 512, pad=1), (14, 14, 512, 8)),
+        "conv 3x3x128x128 stride 2, 56x56x8": (conv(3, 128, 128, stride=2, pad=1), (56, 56, 128, 8)),
+        "conv 1x1x256x64, 56x56x8": (conv(1, 256, 64), (56, 56, 256, 8)),
+        "conv 5x5x48x128 in 2 groups, 27x27x8": (conv(5, 96, 256, pad=2, groups=2), (27, 27, 96, 8)),
+        "conv 11x11x3x64 stride 4, 224x224x8": (conv(11, 3, 64, stride=4), (224, 224, 3, 8)),
+        "conv 5x5x20x50, 12x12x100": (conv(5, 20, 50), (12, 12, 20, 100)),
+        "fully connected 4096x4096, x8": (conv(1, 4096, 4096), (1, 1, 4096, 8)),
+        "max pool 2, 112x112x64x8": ([(*pool, "max")], (112, 112, 64, 8)),
+        "max pool 3 stride 2, 55x55x64x8": ([("pool", 3, 2, (0, 0, 0, 0), "max")], (55, 55, 64, 8)),
+        "avg pool 2, 112x112x64x8": ([(*pool, "avg")], (112, 112, 64, 8)),
+        "relu, 112x112x64x8": ([("relu",)], (112, 112, 64, 8)),
+        "sigmoid, 112x112x64x8": ([("sigmoid",)], (112, 112, 64, 8)),
+        "bnorm, 56x56x64x8": ([("bnorm", g, b, moments)], (56, 56, 64, 8)),
+        "lrn 5, 55x55x64x8": ([("lrn", 5, 2.0, 1e-4, 0.75)], (55, 55, 64, 8)),
+        "softmax 21, 256x256": ([("softmax",)], (256, 256, 21, 1)),
+    }
+
+
+def flop(layers: Layers, size: tuple[int, int, int], batch: int) -> float:
+    """Multiplications and additions of the convolutions of a forward pass."""
+    h, w, _ = size
+    total = 0.0
+    for kind, *rest in layers:
+        if kind == "conv":
+            f, _, stride, pad, _ = rest
+            h, w = ((n + a + b - k) // stride + 1 for n, a, b, k in zip((h, w), pad[::2], pad[1::2], f.shape))
+            total += 2.0 * f.size * h * w
+        elif kind == "pool":
+            size, stride, pad, _ = rest
+            h, w = ((n + a + b - size) // stride + 1 for n, a, b in zip((h, w), pad[::2], pad[1::2]))
+    return total * batch

@@ -1,0 +1,72 @@
+"""Forward benchmarks in ONNX Runtime and OpenVINO, both from the same ONNX model, both with float32 arithmetic."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+
+def prepare(library, mode, layers, size, batch):
+    """A function to time: one forward run; None for what these libraries do not do."""
+    if mode != "forward":
+        return None
+    model = _model(layers, size, batch)
+    x = np.random.default_rng(1).standard_normal((batch, size[2], *size[:2]), dtype=np.float32)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if library == "onnxruntime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cores
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {"x": x})
+    import openvino
+
+    core = openvino.Core()
+    # OpenVINO computes in bfloat16 on CPUs that have it unless told otherwise
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cores, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = core.compile_model(core.read_model(model, b""), "CPU", config)
+    request = compiled.create_infer_request()
+    return lambda: request.infer({0: x}, share_inputs=True)
+
+
+def _model(layers, size, batch):
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, constants, last = [], [], "x"
+
+    def constant(values):
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(values), f"c{len(constants)}"))
+        return constants[-1].name
+
+    def node(kind, *more, **attributes):
+        nonlocal last
+        nodes.append(helper.make_node(kind, [last, *more], [f"y{len(nodes)}"], **attributes))
+        last = nodes[-1].output[0]
+
+    for kind, *rest in layers:
+        if kind == "conv":
+            f, b, stride, (t, bottom, left, r), groups = rest
+            weights = constant(f.transpose(3, 2, 0, 1))
+            node("Conv", weights, constant(b), strides=[stride] * 2, pads=[t, left, bottom, r], group=groups)
+        elif kind == "pool":
+            k, stride, (t, bottom, left, r), method = rest
+            name = "MaxPool" if method == "max" else "AveragePool"
+            node(name, kernel_shape=[k, k], strides=[stride] * 2, pads=[t, left, bottom, r])
+        elif kind == "lrn":
+            n, kappa, alpha, beta = rest
+            node("LRN", size=n, bias=kappa, alpha=alpha * n, beta=beta)
+        elif kind == "bnorm":
+            g, b, moments = rest
+            node("BatchNormalization", *map(constant, (g, b, moments[:, 0], moments[:, 1] ** 2)))
+        else:
+            node(
+                {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}[kind],
+                **{"axis": 1} if kind == "softmax" else {},
+            )
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, size[2], *size[:2]])
+    y = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
+    model = helper.make_model(helper.make_graph(nodes, "bench", [x], [y], constants))
+    model.ir_version, model.opset_import[0].version = 8, 15
+    return model.SerializeToString()

@@ -1,0 +1,67 @@
+"""A process of one library: reads orders from its standard input, a line of JSON each, and answers with one."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from time import perf_counter
+
+FOLDER = Path(__file__).parent
+PEERS = {
+    "pyconvnet": ("pyconvnet_peer", ()),
+    "torch eager": ("torch_peer", ("eager",)),
+    "torch channels_last": ("torch_peer", ("channels_last",)),
+    "torch compiled": ("torch_peer", ("compiled",)),
+    "onnxruntime": ("onnx_peers", ("onnxruntime",)),
+    "openvino": ("onnx_peers", ("openvino",)),
+}
+NEEDS = {"torch_peer": ["torch"], "onnxruntime": ["onnxruntime", "onnx"], "openvino": ["openvino", "onnx"]}
+
+
+def installed(peer: str) -> bool:
+    """Whether the libraries for it can be imported."""
+    module, arguments = PEERS[peer]
+    needs = NEEDS.get(module) or NEEDS.get(arguments[0] if arguments else "", [])
+    return all(importlib.util.find_spec(name) is not None for name in needs)
+
+
+def main(peer: str) -> None:
+    sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1])]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes elsewhere
+    import benchmarks
+
+    module, arguments = PEERS[peer]
+    prepare = importlib.import_module(module).prepare
+    run = None
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            if "prepare" in order:
+                run = None
+                gc.collect()
+                benchmark = benchmarks.ALL[order["prepare"]]
+                start = perf_counter()
+                run = prepare(*arguments, benchmark.mode, *benchmark.build(), benchmark.batch)
+                answer = {"first": None}
+                if run is not None:
+                    run()
+                    answer = {"first": perf_counter() - start}
+            else:
+                start = perf_counter()
+                for _ in range(order["repeat"]):
+                    run()
+                answer = {"seconds": (perf_counter() - start) / order["repeat"]}
+                answer["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
