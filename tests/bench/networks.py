@@ -1,8 +1,9 @@
 """The networks of the benchmarks as plain lists of layers with random weights, from which each library builds its own.
 
 ("conv", filters h x w x C x K, biases, stride, pad, groups) ("relu",) ("pool", size, stride, pad, method)
-("lrn", n, kappa, alpha, beta) ("bnorm", g, b, moments) ("softmax",) ("sigmoid",)
-pad is (top, bottom, left, right). Networks for training end before their loss, which is softmax and log.
+("lrn", n, kappa, alpha, beta) ("bnorm", g, b, moments) ("softmax",) ("sigmoid",) ("sum", layers, layers)
+pad is (top, bottom, left, right); a sum is that of two branches.
+Networks for training end before their loss, which is softmax and log.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ class _Chain:
 
     def pool(self, size: int, stride: int, pad=(0, 0, 0, 0), method: str = "max") -> _Chain:
         return self.add("pool", size, stride, pad, method)
+
+    def bnorm(self) -> _Chain:
+        k = self.channels
+        moments = np.stack([self.random.standard_normal(k) / 10, np.ones(k)], axis=1).astype(np.float32)
+        return self.add("bnorm", np.ones(k, np.float32), np.full(k, 0.01, np.float32), moments)
+
+    def branch(self) -> _Chain:
+        other = _Chain(self.channels)
+        other.random = self.random
+        return other
 
     def add(self, *layer) -> _Chain:
         self.layers.append(layer)
@@ -69,6 +80,22 @@ def dncnn() -> tuple[Layers, tuple[int, int, int]]:
     return c.conv(3, 1, pad=1, relu=False).layers, (512, 512, 1)
 
 
+def resnet_50() -> tuple[Layers, tuple[int, int, int]]:
+    """He et al. 2016; strides in the first convolution of a block, as there."""
+    c = _Chain(3).conv(7, 64, 2, 3, relu=False).bnorm().add("relu").pool(3, 2, (0, 1, 0, 1))
+    for width, depth in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for i in range(depth):
+            stride = 2 if i == 0 and width > 64 else 1
+            a, b = c.branch(), c.branch()
+            a.conv(1, width, stride, relu=False).bnorm().add("relu")
+            a.conv(3, width, pad=1, relu=False).bnorm().add("relu").conv(1, 4 * width, relu=False).bnorm()
+            if i == 0:
+                b.conv(1, 4 * width, stride, relu=False).bnorm()
+            c.add("sum", a.layers, b.layers).add("relu")
+            c.channels = 4 * width
+    return c.pool(7, 1, method="avg").conv(1, 1000, relu=False).add("softmax").layers, (224, 224, 3)
+
+
 def operators() -> dict[str, tuple[Layers, tuple[int, int, int, int]]]:
     """Single layers and their input sizes, H x W x C x N."""
     pool, random = ("pool", 2, 2, (0, 0, 0, 0)), np.random.default_rng(0)
@@ -100,7 +127,10 @@ def operators() -> dict[str, tuple[Layers, tuple[int, int, int, int]]]:
 
 def flop(layers: Layers, size: tuple[int, int, int], batch: int) -> float:
     """Multiplications and additions of the convolutions of a forward pass."""
-    h, w, _ = size
+    return _flop(layers, *size[:2])[0] * batch
+
+
+def _flop(layers: Layers, h: int, w: int) -> tuple[float, int, int]:
     total = 0.0
     for kind, *rest in layers:
         if kind == "conv":
@@ -108,6 +138,9 @@ def flop(layers: Layers, size: tuple[int, int, int], batch: int) -> float:
             h, w = ((n + a + b - k) // stride + 1 for n, a, b, k in zip((h, w), pad[::2], pad[1::2], f.shape))
             total += 2.0 * f.size * h * w
         elif kind == "pool":
-            size, stride, pad, _ = rest
-            h, w = ((n + a + b - size) // stride + 1 for n, a, b in zip((h, w), pad[::2], pad[1::2]))
-    return total * batch
+            k, stride, pad, _ = rest
+            h, w = ((n + a + b - k) // stride + 1 for n, a, b in zip((h, w), pad[::2], pad[1::2]))
+        elif kind == "sum":
+            (left, *size), (right, *_) = (_flop(branch, h, w) for branch in rest)
+            total, (h, w) = total + left + right, size
+    return total, h, w

@@ -45,26 +45,38 @@ def _model(layers, size, batch):
         nodes.append(helper.make_node(kind, [last, *more], [f"y{len(nodes)}"], **attributes))
         last = nodes[-1].output[0]
 
-    for kind, *rest in layers:
-        if kind == "conv":
-            f, b, stride, (t, bottom, left, r), groups = rest
-            weights = constant(f.transpose(3, 2, 0, 1))
-            node("Conv", weights, constant(b), strides=[stride] * 2, pads=[t, left, bottom, r], group=groups)
-        elif kind == "pool":
-            k, stride, (t, bottom, left, r), method = rest
-            name = "MaxPool" if method == "max" else "AveragePool"
-            node(name, kernel_shape=[k, k], strides=[stride] * 2, pads=[t, left, bottom, r])
-        elif kind == "lrn":
-            n, kappa, alpha, beta = rest
-            node("LRN", size=n, bias=kappa, alpha=alpha * n, beta=beta)
-        elif kind == "bnorm":
-            g, b, moments = rest
-            node("BatchNormalization", *map(constant, (g, b, moments[:, 0], moments[:, 1] ** 2)))
-        else:
-            node(
-                {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}[kind],
-                **{"axis": 1} if kind == "softmax" else {},
-            )
+    def write(layers):
+        nonlocal last
+        for kind, *rest in layers:
+            if kind == "conv":
+                f, b, stride, (t, bottom, left, r), groups = rest
+                weights = constant(f.transpose(3, 2, 0, 1))
+                node("Conv", weights, constant(b), strides=[stride] * 2, pads=[t, left, bottom, r], group=groups)
+            elif kind == "pool":
+                k, stride, (t, bottom, left, r), method = rest
+                name = "MaxPool" if method == "max" else "AveragePool"
+                node(name, kernel_shape=[k, k], strides=[stride] * 2, pads=[t, left, bottom, r])
+            elif kind == "lrn":
+                n, kappa, alpha, beta = rest
+                node("LRN", size=n, bias=kappa, alpha=alpha * n, beta=beta)
+            elif kind == "sum":
+                start, ends = last, []
+                for branch in rest:
+                    last = start
+                    write(branch)
+                    ends.append(last)
+                last = ends[0]
+                node("Add", ends[1])
+            elif kind == "bnorm":
+                g, b, moments = rest
+                node("BatchNormalization", *map(constant, (g, b, moments[:, 0], moments[:, 1] ** 2)))
+            else:
+                node(
+                    {"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}[kind],
+                    **{"axis": 1} if kind == "softmax" else {},
+                )
+
+    write(layers)
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, size[2], *size[:2]])
     y = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
     model = helper.make_model(helper.make_graph(nodes, "bench", [x], [y], constants))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def _record(layer):
+def record(layer):
     from pyconvnet import Struct
 
     kind, *rest = layer
@@ -22,6 +22,43 @@ def _record(layer):
     return Struct(type=kind, name=kind)
 
 
+def _graph(layers):
+    """A DagNN from "x" to the variable that is returned with it."""
+    from pyconvnet.dagnn import BatchNorm, Conv, DagNN, Pooling, ReLU, SoftMax, Sum
+
+    net, count = DagNN(), 0
+
+    def put(block, inputs, *values):
+        nonlocal count
+        count += 1
+        names = [f"p{count}_{i}" for i in range(len(values))]
+        net.addLayer(f"l{count}", block, inputs, f"x{count}", names or None, skipRebuild=True)
+        for name, value in zip(names, values):
+            net.params[name].value = value
+        return f"x{count}"
+
+    def chain(layers, at):
+        for kind, *rest in layers:
+            if kind == "conv":
+                f, b, stride, pad, _ = rest
+                at = put(Conv(size=list(f.shape), stride=stride, pad=list(pad)), at, f, b)
+            elif kind == "pool":
+                size, stride, pad, method = rest
+                at = put(Pooling(poolSize=[size, size], stride=stride, pad=list(pad), method=method), at)
+            elif kind == "bnorm":
+                at = put(BatchNorm(numChannels=rest[0].size), at, *rest)
+            elif kind == "sum":
+                at = put(Sum(), [chain(branch, at) for branch in rest])
+            else:
+                at = put({"relu": ReLU, "softmax": SoftMax}[kind](), at)
+        return at
+
+    last = chain(layers, "x")
+    net.rebuild()
+    net.mode = "test"
+    return net, last
+
+
 def _tensor(shape):
     """H x W x C x N with channels fastest in memory, as layers hand it on to each other."""
     h, w, c, n = shape
@@ -30,12 +67,19 @@ def _tensor(shape):
 
 def prepare(mode, layers, size, batch):
     """A function to time: one run. mode: "forward", "backward" (forward and backward), "step" (training, with SGD)."""
-    import pyconvnet
     from pyconvnet import Struct, vl_simplenn, vl_simplenn_tidy
     from pyconvnet.simplenn import SimpleNN
 
     x = _tensor((*size, batch))
-    net = SimpleNN(layers=[_record(layer) for layer in layers])
+    if any(layer[0] == "sum" for layer in layers):
+        graph, last = _graph(layers)
+
+        def run():
+            graph.eval({"x": x})
+            return graph.vars[last].value
+
+        return run
+    net = SimpleNN(layers=[record(layer) for layer in layers])
     if mode == "forward":
         net = vl_simplenn_tidy(net)
         return lambda: vl_simplenn(net, x, mode="test", conserveMemory=True)[-1].x
@@ -56,5 +100,4 @@ def prepare(mode, layers, size, batch):
                 dw *= rate
                 w -= dw.reshape(w.shape)
 
-    assert pyconvnet.__version__
     return step

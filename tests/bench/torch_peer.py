@@ -81,6 +81,20 @@ def _network(torch, layers, mode):
             built.append(nn.LocalResponseNorm(n, alpha * n, beta, kappa))
         elif kind == "bnorm":
             built.append(nn.BatchNorm2d(len(rest[0])))
+        elif kind == "sum":
+            built.append(_sum(torch, [_network(torch, branch, mode) for branch in rest]))
         else:
             built.append({"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "softmax": lambda: nn.Softmax(1)}[kind]())
     return nn.Sequential(*built)
+
+
+def _sum(torch, branches):
+    class Sum(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = branches
+
+        def forward(self, x):
+            return self.left(x) + self.right(x)
+
+    return Sum()

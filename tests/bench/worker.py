@@ -35,6 +35,7 @@ def main(peer: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print goes elsewhere
     import benchmarks
+    import startup
 
     module, arguments = PEERS[peer]
     prepare = importlib.import_module(module).prepare
@@ -47,7 +48,10 @@ def main(peer: str) -> None:
                 gc.collect()
                 benchmark = benchmarks.ALL[order["prepare"]]
                 start = perf_counter()
-                run = prepare(*arguments, benchmark.mode, *benchmark.build(), benchmark.batch)
+                if benchmark.mode in startup.TARGETS:
+                    run = startup.prepare(peer, module, arguments, benchmark.mode)
+                else:
+                    run = prepare(*arguments, benchmark.mode, *benchmark.build(), benchmark.batch)
                 answer = {"first": None}
                 if run is not None:
                     run()
