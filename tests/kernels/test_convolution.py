@@ -126,6 +126,21 @@ def test_any_transposed_convolution_agrees_with_float64(level, layer):
         assert_sums_near(a, e, terms)
 
 
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize(("size", "count", "n"), [((3, 2, 41), 300, 1), ((1, 1, 71), 1001, 8), ((2, 3, 50), 256, 16)])
+def test_fully_connected_layers_agree_with_float64(level, order, size, count, n):
+    random = np.random.default_rng(0)
+    x, b = random.standard_normal((*size, n), dtype=np.float32), random.standard_normal(count, dtype=np.float32)
+    f = np.asarray(random.standard_normal((*size, count), dtype=np.float32), order=order)
+    window = Window(size[:2])
+    y = plain.conv(*wide(x, f, b), window)
+    assert_sums_near(cpu.conv(x, f, b, window), y, plain.conv(*sizes(x, f, b), window))
+    if level != "plain":
+        from pyconvnet.kernels.cpu.convolution import conv
+
+        assert_sums_near(conv(x, f, b, window, relu=True), np.maximum(y, 0), plain.conv(*sizes(x, f, b), window))
+
+
 def test_biases_are_summed_exactly_even_where_they_nearly_cancel(level):
     random = np.random.default_rng(65)
     x, f = (random.standard_normal(s, dtype=np.float32) for s in ((40, 30, 2, 3), (1, 1, 2, 1)))

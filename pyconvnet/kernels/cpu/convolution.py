@@ -6,6 +6,7 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
+from pyconvnet.kernels.cpu import fully_connected
 from pyconvnet.kernels.cpu.data_gradient import data_gradient
 from pyconvnet.kernels.cpu.direct import direct
 from pyconvnet.kernels.cpu.filter_gradient import bias_gradient, filter_gradient
@@ -15,6 +16,8 @@ from pyconvnet.kernels.cpu.winograd import suits, winograd
 def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, relu: bool = False) -> np.ndarray:
     """See `kernels.plain.conv.conv`; with `relu`, max(y, 0)."""
     run = winograd if suits(x, f, window) else direct
+    if fully_connected.suits(x, f, window):
+        run = fully_connected.fully_connected
     return from_nhwc(run(x, f, b, window, relu))
 
 

@@ -1,0 +1,98 @@
+"""Fully connected layers of a few images, which take as long as their filters take to be read: once, and never packed.
+
+Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters. Filters as
+MATLAB keeps them are one row for each filter: there the matrix kernel gets filters as rows and images as columns.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pyconvnet.geometry import Window
+from pyconvnet.kernels.cpu import machine
+from pyconvnet.kernels.cpu.compiled import jit
+from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.matrix_kernel import call_tile
+from pyconvnet.kernels.cpu.simd import fload, vfma, vload_part, vset1, vstore_part
+from pyconvnet.threads import team
+
+# Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
+LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
+# Rows that lie powers of two apart share a few places of the first-level cache, which has 8 ways.
+ROWS = 6
+
+
+def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
+    """Whether this is a layer that it is faster for."""
+    return (
+        f.shape[:3] == x.shape[:3]
+        and not any(window.pad)
+        and x.shape[3] <= MOST_IMAGES
+        and f.size >= LEAST_FILTERS
+        and (f.flags.c_contiguous or f.flags.f_contiguous)
+    )
+
+
+def fully_connected(x, f, b, window: Window, relu: bool = False) -> np.ndarray:
+    """The convolution of `kernels.conv` as an N x 1 x 1 x K array."""
+    n, count = x.shape[3], f.shape[3]
+    depth = f.size // count
+    with team() as threads:
+        if f.flags.c_contiguous:
+            seen = channels_fastest(x)
+            y = np.zeros((n, 1, 1, count), np.float32)
+            _add_rows(threads, address(seen), address(f), address(y), n, depth, count)
+        else:
+            seen = np.ascontiguousarray(x.transpose(2, 1, 0, 3))
+            sums = np.empty((count, n), np.float32)
+            rows = min(ROWS, machine.tile().rows)
+            _rows_by_images(
+                threads, machine.tile().kernel, rows, address(f), address(seen), address(sums), n, depth, count
+            )
+            y = np.ascontiguousarray(sums.T)[:, None, None]
+    if b is not None:
+        y += b.ravel()
+    return np.maximum(y, 0, out=y) if relu else y
+
+
+@jit(parallel=True)
+def _add_rows(threads, x, f, y, n, depth, count):
+    """y[i, k] += x[i, d] f[d, k]; a thread owns some k, and takes four d at a time."""
+    vectors = -(-count // 16)
+    zero = np.float32(0)
+    for t in numba.prange(threads):
+        first, last = 16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads))
+        for d in range(0, depth - 3, 4):
+            for k in range(first, last, 16):
+                part = min(16, last - k)
+                row = f + 4 * (d * count + k)
+                f0, f1 = vload_part(row, part, zero), vload_part(row + 4 * count, part, zero)
+                f2, f3 = vload_part(row + 8 * count, part, zero), vload_part(row + 12 * count, part, zero)
+                for i in range(n):
+                    here, target = x + 4 * (i * depth + d), y + 4 * (i * count + k)
+                    sums = vfma(f0, vset1(fload(here)), vload_part(target, part, zero))
+                    sums = vfma(f1, vset1(fload(here + 4)), sums)
+                    sums = vfma(f2, vset1(fload(here + 8)), sums)
+                    vstore_part(target, vfma(f3, vset1(fload(here + 12)), sums), part)
+        for d in range(depth // 4 * 4, depth):
+            for k in range(first, last, 16):
+                part = min(16, last - k)
+                row = vload_part(f + 4 * (d * count + k), part, zero)
+                for i in range(n):
+                    target = y + 4 * (i * count + k)
+                    sums = vfma(row, vset1(fload(x + 4 * (i * depth + d))), vload_part(target, part, zero))
+                    vstore_part(target, sums, part)
+
+
+@jit(parallel=True)
+def _rows_by_images(threads, kernel, rows, f, x, y, n, depth, count):
+    """y[k, i] = sum over d of f[k, d] x[d, i]."""
+    tiles = -(-count // rows)
+    zero = np.zeros(2, np.int64)
+    for t in numba.prange(threads):
+        for q in range(tiles * t // threads, tiles * (t + 1) // threads):
+            k = q * rows
+            many = min(rows, count - k)
+            a, c = f + 4 * k * depth, y + 4 * k * n
+            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0)
