@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.fusion import convolution_relu, is_rectified_convolution
 from pyconvnet.layers import Layer, layer_class
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
@@ -132,15 +133,30 @@ def vl_simplenn(
 
 def _forward(layers: list[Layer], records: Sequence[Any], res: list[Any], first: int, conserve: bool) -> None:
     """Run all layers; `first` is the first one that backward passes through."""
+    done = -1  # the last layer that ran as a part of the one before
     for i, (layer, record) in enumerate(zip(layers, records)):
         start = perf_counter()
         try:
-            res[i + 1] = layer.runForward(record, res[i], res[i + 1])
+            if conserve and _hides_output(layers, records, i, first, res[i].x):
+                res[i + 2].x, res[i + 1].x = convolution_relu(layer, record.get("weights") or (), res[i].x), None
+                done = i + 1
+            elif i != done:
+                res[i + 1] = layer.runForward(record, res[i], res[i + 1])
         except Exception as error:
             raise _located(error, i, record, res[i].x) from error
         if conserve and (i == 0 or not _precious(records[i - 1])) and _done_with_input(layers, i, first):
             res[i].x = None
         res[i].time = res[i].forwardTime = perf_counter() - start
+
+
+def _hides_output(layers: list[Layer], records: Sequence[Any], i: int, first: int, x: Any) -> bool:
+    """Whether layer i is a convolution whose output only the rectifier after it reads, and is forgotten then."""
+    return (
+        i + 1 < len(layers)
+        and is_rectified_convolution(layers[i], layers[i + 1], x)
+        and not _precious(records[i])
+        and _done_with_input(layers, i + 1, first)
+    )
 
 
 def _done_with_input(layers: list[Layer], i: int, first: int) -> bool:
