@@ -1,0 +1,40 @@
+"""warmup reaches every kernel; without a cache that can be written, everything works and only takes time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyconvnet.kernels.cpu import machine
+from pyconvnet.kernels.cpu.warmup import kernels, warmup
+
+
+@pytest.mark.skipif(machine.level() == "plain", reason="nothing is compiled on this CPU")
+def test_every_kernel_is_ready_afterwards(capsys):
+    count = warmup(progress=True)
+    idle = [k.__name__ for k in kernels() if not k.signatures]
+    assert not idle
+    assert count == len(kernels()) + 1 > 20
+    assert capsys.readouterr().err.endswith("\n")
+
+
+def test_nothing_is_compiled_where_numpy_does_the_work(monkeypatch):
+    monkeypatch.setenv("PYCONVNET_CPU", "plain")
+    assert warmup() == 0
+
+
+def test_a_cache_folder_that_is_missing_or_read_only_only_costs_time(tmp_path):
+    code = "import numpy as np, pyconvnet\nprint(pyconvnet.vl_nnrelu(np.ones((4, 4, 3, 1), np.float32)).sum())\n"
+    sealed = tmp_path / "sealed"
+    sealed.write_text("a file, in which no folder can be made")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(sealed / "cache")}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "48.0"
