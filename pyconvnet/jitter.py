@@ -9,8 +9,8 @@ and element type stay, and the same generator gives the same images. `compose` c
         images = imdb["images"]["data"][:, :, :, batch]
         return change(images), imdb["images"]["labels"][batch]
 
-Without `rng` the library's generator is used, which cnn_train seeds at each epoch. With prefetch=True getBatch runs in
-another thread: give it a generator of its own.
+Without `rng` the library's generator is used, which cnn_train seeds at each epoch (with prefetch=True another one,
+seeded along: other images than without, but the same ones each time).
 
 Sources: Simard, Steinkraus, Platt 2003 (translation, warping); the MatConvNet practical (context jitter).
 """

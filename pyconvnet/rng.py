@@ -26,6 +26,11 @@ def generator() -> np.random.Generator:
     return _local.generator
 
 
+def adopt(other: np.random.Generator) -> None:
+    """Let this thread draw from `other`, such as a generator that the thread which starts it has spawned."""
+    _local.generator = other
+
+
 def shuffled(items: np.ndarray) -> np.ndarray:
     """The items in random order."""
     return generator().permutation(items)

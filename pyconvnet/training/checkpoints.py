@@ -51,6 +51,13 @@ def last(folder: Path) -> tuple[int, Struct] | None:
     return None
 
 
+def sweep(folder: Path) -> None:
+    """Delete drafts of checkpoints, curves and journal that a killed run left behind."""
+    for pattern in ("net-epoch-*.mat*.part", "net-train.pdf*.part", "training.json*.part"):
+        for draft in folder.glob(pattern):
+            draft.unlink(missing_ok=True)
+
+
 def solver_state(saved: Any, like: list[Any]) -> list[Any]:
     """What solvers remember, as a file has it, in the shapes of the weights `like` (nested as they are).
 

@@ -27,6 +27,8 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
       derOutputs {"objective": 1}: the outputs to descend, each with its weight
       extractStatsFn(stats, net) -> stats: what to report instead of the losses' averages.
     """
+    if not hasattr(net, "params"):
+        raise TypeError(f"cnn_train_dag: net takes a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")
     opts = read_options("cnn_train_dag", DAGNN, args, options)
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
@@ -99,7 +101,15 @@ class DagTrainee:
 
         view.save(view.diagnosis(self.net), path)
 
+    def finite(self) -> bool:
+        values = [self.net.vars[name].value for name in self.opts["derOutputs"]]
+        return all(v is None or np.all(np.isfinite(v)) for v in values)
+
     def blame(self) -> str:
+        for name in self.net.getInputs():
+            value = self.net.vars[name].value
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+                return f"variable {name!r}, an input, is not finite"
         for p in self.net.params:
             if not np.all(np.isfinite(p.value)):
                 return f"parameter {p.name!r} is not finite"

@@ -19,7 +19,7 @@ NAME = "training.json"
 
 def write(folder: Path, **content: Any) -> None:
     """Write the content as JSON, whole or not at all; arrays become lists, functions their names."""
-    handle, draft = tempfile.mkstemp(suffix=".json", dir=folder)
+    handle, draft = tempfile.mkstemp(prefix=NAME, suffix=".part", dir=folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as f:
             json.dump(_plain({**content, "versions": versions()}), f, indent=1)

@@ -76,12 +76,14 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = N
     classes  number of classes the network tells apart
     known    labels of the whole data set, if the imdb has them: more to judge by than one batch
     """
+    if labels is None:
+        raise ValueError(f"{fn}: getBatch gave images without labels; each image takes one, from 1 to {classes}")
     a = np.asarray(labels)
     count = as_tensor(fn, "images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
         raise ValueError(
-            f"{fn}: getBatch gave {count} images and {a.size} labels ({size_text(a.shape)}); each image takes one "
-            "label, or a map of labels H x W x 1 x N"
+            f"{fn}: getBatch gave {count} images ({size_text(images.shape)}: H x W x C x N) and {a.size} labels "
+            f"({size_text(a.shape)}); each image takes one label, or a map of labels H x W x 1 x N"
         )
     for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":

@@ -12,9 +12,9 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.solver import sgd
 from pyconvnet.training import checkpoints, journal, report
 from pyconvnet.training.options import image_sets
+from pyconvnet.training.step import Steps
 
 
 class Trainee(Protocol):
@@ -44,8 +44,11 @@ class Trainee(Protocol):
     def diagnose(self, path: Path) -> None:
         """Draw how large the weights, outputs and derivatives are that the last batch left."""
 
+    def finite(self) -> bool:
+        """Whether the objective of this pass is finite so far."""
+
     def blame(self) -> str:
-        """Name the layer that first gave a value that is not finite."""
+        """Name what first had a value that is not finite in the last batch: images, weights or a layer's output."""
 
 
 class Parameter:
@@ -72,7 +75,9 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
     stats, state, start = Struct({name: [] for name in sets}), None, 0
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        point = checkpoints.last(folder) if opts["continue"] else None
+        checkpoints.sweep(folder)
+    if opts["expDir"] is not None:
+        point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
             start, saved = point
             report.say(opts, f"{fn}: resuming by loading epoch {start}")
@@ -105,7 +110,8 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             if opts["plotDiagnostics"]:
                 trainee.diagnose(folder / "net-diagnostics.pdf")
         if opts["postEpochFn"] is not None:
-            again = opts["postEpochFn"](trainee.net, Struct({**opts, "epoch": epoch, "learningRate": rate}), state)
+            params = {**opts, **sets, "epoch": epoch, "learningRate": rate, "imdb": imdb, "getBatch": getBatch}
+            again = opts["postEpochFn"](trainee.net, Struct(params), state)
             if again is not None and np.size(again):
                 opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
@@ -123,6 +129,7 @@ def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -
     train = name == "train"
     trainee.start_set()
     stats = Struct(num=0, time=0.0)
+    steps = Steps(fn, trainee, memory, opts, rate)
     began, adjust = time.perf_counter(), 0.0
     size, parts = opts["batchSize"], opts["numSubBatches"]
     starts = range(0, order.size, size)
@@ -141,7 +148,13 @@ def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -
             continue
         count = min(size, order.size - t)
         if train:
-            _step(trainee, memory, opts, rate, count, s + 1)
+            if opts["stopOnNaN"] and not trainee.finite():
+                bar.close()
+                raise FloatingPointError(
+                    f"{fn}: the objective is not finite in epoch {epoch}, batch {t // size + 1}/{len(starts)}; "
+                    f"{trainee.blame()}. A lower learningRate often helps; stopOnNaN=False goes on"
+                )
+            steps.take(count, s + 1)
         now = time.perf_counter() - began + adjust
         taken, before = now - stats.time, stats.num
         stats = Struct({**trainee.statistics(before), "num": before, "time": now})
@@ -150,12 +163,6 @@ def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -
             adjust = 4 * taken - now
             stats.time = now + adjust
         bar.update(stats, average=(t + count) / now, current=count / taken)
-        if opts["stopOnNaN"] and train and not np.isfinite(stats.get("objective", 0.0)):
-            bar.close()
-            raise FloatingPointError(
-                f"{fn}: the objective is {stats['objective']} in epoch {epoch}, batch {t // size + 1}/{len(starts)}; "
-                f"{trainee.blame()}. A lower learningRate often helps; stopOnNaN=False goes on"
-            )
     bar.close()
     return stats
 
@@ -166,7 +173,9 @@ def _fetch(imdb: Any, getBatch: Callable[..., Any], jobs: list[np.ndarray], ahea
         for images in jobs:
             yield getBatch(imdb, images)
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="getBatch") as pool:
+    # The thread draws from a generator of its own, spawned from this one's: jitter repeats when training does.
+    own = rng.generator().spawn(1)
+    with ThreadPoolExecutor(1, "getBatch", rng.adopt, own) as pool:
         waiting = None
         for images in jobs:
             coming = pool.submit(getBatch, imdb, images)
@@ -175,25 +184,3 @@ def _fetch(imdb: Any, getBatch: Callable[..., Any], jobs: list[np.ndarray], ahea
             waiting = coming
         if waiting is not None:
             yield waiting.result()
-
-
-def _step(trainee: Trainee, memory: list[Any], opts: Struct, rate: float, count: int, parts: int) -> None:
-    """One step of every parameter, from the derivative summed over `count` images and `parts` sub-batches."""
-    for p in trainee.parameters():
-        real = p.value.dtype.type
-        if p.method == "average":
-            part = p.learningRate
-            p.set(real(1 - part) * p.value + real(part / parts / p.fanout) * p.der.reshape(p.value.shape))
-            continue
-        lr, decay = rate * p.learningRate, opts["weightDecay"] * p.weightDecay
-        if not (lr > 0 or decay > 0):
-            continue
-        grad = real(1 / count) * p.der.reshape(p.value.shape) + real(decay) * p.value
-        held, at = memory, p.key
-        for i in at[:-1]:
-            held = held[i]
-        if opts["solver"] is None:
-            value, held[at[-1]] = sgd(p.value, held[at[-1]], grad, opts["momentum"], lr, opts["nesterovUpdate"])
-        else:
-            value, held[at[-1]] = opts["solver"](p.value, held[at[-1]], grad, opts["solverOpts"], lr)
-        p.set(value)

@@ -60,8 +60,12 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     defaults = {**COMMON, **own}
     names = {k.lower(): k for k in defaults}
     names["continue_"] = "continue"
-    pairs = [item for name, value in given.items() for item in (name, value)]
-    opts = Struct({**defaults, **read_pairs(fn, [*args, *pairs], names, ignored={"memorymapfile": 1})})
+    # MATLAB takes structs of options between the pairs, as in cnn_train(..., net.meta.trainOpts, 'numEpochs', 3).
+    args = tuple(item for a in args for item in (_flat(a) if isinstance(a, dict) else (a,)))
+    pairs = _flat(given)
+    opts = Struct(
+        {**defaults, **read_pairs(fn, [*args, *pairs], names, ignored={"memorymapfile": 1, "parameterserver": 1})}
+    )
     for name in ("batchSize", "numSubBatches", "numEpochs"):
         opts[name] = _number(fn, name, opts[name], least=0 if name == "numEpochs" else 1, whole=True)
     for name in ("weightDecay", "momentum"):
@@ -80,8 +84,17 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     opts["expDir"] = None if opts["expDir"] is None else Path(opts["expDir"])
     opts["solver"] = _solver(fn, opts["solver"])
     if opts["solver"] is not None:
-        known = opts["solver"]()
-        more = dict(opts["solverOpts"] or {})
+        try:
+            known = opts["solver"]()
+            unusable = not isinstance(known, dict)
+        except TypeError:
+            unusable = True
+        if unusable:
+            raise TypeError(
+                f"{fn}: solver takes a function that returns a dict of its default options when called without "
+                "arguments, and otherwise (w, state) for (w, state, grad, opts, lr)"
+            )
+        more = {k: v.item() if np.ndim(v) and np.size(v) == 1 else v for k, v in (opts["solverOpts"] or {}).items()}
         unknown = sorted(set(more) - set(known))
         if unknown:
             raise ValueError(f"{fn}: solverOpts has no {unknown[0]!r}; the solver takes {', '.join(known)}")
@@ -89,6 +102,10 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     elif opts["solverOpts"]:
         raise ValueError(f"{fn}: solverOpts is for a solver; give solver= as well (momentum= sets that of the default)")
     return opts
+
+
+def _flat(options: dict[str, Any]) -> list[Any]:
+    return [item for pair in options.items() for item in pair]
 
 
 def image_sets(fn: str, imdb: Any, opts: Struct) -> dict[str, np.ndarray]:
@@ -118,6 +135,8 @@ def _indexes(fn: str, name: str, given: Any, marks: np.ndarray | None) -> np.nda
     if a.dtype.kind == "f" and a.size == 1 and np.isnan(a[0]):
         return np.zeros(0, int)
     if a.dtype == bool:
+        if marks is not None and a.size != marks.size:
+            raise ValueError(f"{fn}: {name} takes {marks.size} booleans, one per image, or indexes; got {a.size}")
         return np.flatnonzero(a)
     if a.dtype.kind not in "iu" and not (a.dtype.kind == "f" and np.all(a == np.floor(a))):
         raise TypeError(f"{fn}: {name} takes 0-based image indexes, got {a.dtype} values")

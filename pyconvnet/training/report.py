@@ -111,10 +111,10 @@ def plot(stats: Struct, path: Path) -> None:
         ax.set_title(name)
         ax.grid(True)
         ax.legend()
-    handle, draft = tempfile.mkstemp(suffix=".pdf", dir=path.parent)
+    handle, draft = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
     os.close(handle)
     try:
-        figure.savefig(draft)
+        figure.savefig(draft, format="pdf")
         os.replace(draft, path)
     except BaseException:
         os.unlink(draft)

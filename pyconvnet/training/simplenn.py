@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.display import vl_simplenn_display
-from pyconvnet.layers import layer_class
+from pyconvnet.layers import Loss, layer_class
+from pyconvnet.layers.custom import Custom
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
 from pyconvnet.training import labels as class_labels
@@ -48,6 +49,8 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
     finite.
     """
+    if hasattr(net, "params"):
+        raise TypeError("cnn_train: net takes a SimpleNN, got a DagNN; cnn_train_dag trains that")
     opts = read_options("cnn_train", SIMPLENN, args, options)
     trainee = SimpleTrainee(net, imdb, opts)
     if opts["verbose"] and not opts["progress"]:
@@ -73,13 +76,16 @@ class SimpleTrainee:
             for rate in ("learningRate", "weightDecay"):
                 if np.size(layer.get(rate, ())) == 0:
                     layer[rate] = np.ones((1, count))
-        error, names = opts["errorFunction"], tuple(opts["errorLabels"] or ())
+        error, names = opts["errorFunction"], opts["errorLabels"]
+        names = (names,) if isinstance(names, str) else tuple(names if np.size(names) else ())
         if isinstance(error, str):
             if error not in class_labels.ERRORS:
                 known = ", ".join(class_labels.ERRORS)
                 raise ValueError(f"cnn_train: unknown errorFunction {error!r}; there are {known}, or give a function")
             error, usual = class_labels.ERRORS[error]
             names = names or usual
+        if not callable(error):
+            raise TypeError(f"cnn_train: errorFunction takes a name or a function, got {type(error).__name__}")
         self.error, self.names = error, names
         self.res: Any = None
         self.start_set()
@@ -92,9 +98,13 @@ class SimpleTrainee:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise TypeError(f"cnn_train: getBatch must return (images, labels), got {type(batch).__name__}")
         images, labels = batch
+        if not isinstance(images, np.ndarray):
+            raise TypeError(f"cnn_train: getBatch must return images as an array, got {type(images).__name__}")
         self.batch = images
         # Sums over images add up where there are sub-batches; a loss gives the mean.
         last_layer = self.net.layers[-1]
+        if train:
+            self._require_loss(last_layer)
         weight = float(count) if layer_class(last_layer.type).from_record(last_layer).averages else 1.0
         last_layer["class"] = labels
         self.res = vl_simplenn(
@@ -112,6 +122,16 @@ class SimpleTrainee:
         if not train and self.error is class_labels.multiclass:
             counts = class_labels.confusion(labels, self.res[-2].x)
             self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    @staticmethod
+    def _require_loss(layer: Any) -> None:
+        kind = layer_class(layer.type)
+        ours = kind.__module__.startswith("pyconvnet.layers.") and not issubclass(kind, Custom)
+        if ours and not issubclass(kind, Loss):
+            raise ValueError(
+                f"cnn_train: the last layer {layer.get('name', '')!r} ({layer.type}) is no loss; training takes one, "
+                "such as 'softmaxloss', last"
+            )
 
     def statistics(self, num: int) -> Struct:
         mean = self.sums / num
@@ -148,6 +168,8 @@ class SimpleTrainee:
     def check(self, batch: Any) -> None:
         if self.error is not class_labels.multiclass or not isinstance(batch, (tuple, list)) or len(batch) != 2:
             return
+        if not isinstance(batch[0], np.ndarray):
+            return
         size = tuple(batch[0].shape) + (1,) * (4 - batch[0].ndim)
         for layer in self.net.layers[:-1]:
             size = layer_class(layer.type).from_record(layer).getOutputSizes([size])[0]
@@ -158,12 +180,15 @@ class SimpleTrainee:
 
         view.save(view.diagnosis(self.net, self.res), path)
 
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.sums[0]))
+
     def blame(self) -> str:
+        if not np.all(np.isfinite(self.batch)):
+            return "the images of the batch are not finite"
         for i, layer in enumerate(self.net.layers):
             if not all(np.all(np.isfinite(w)) for w in layer.get("weights") or ()):
                 return f"weights of layer {i} {layer.get('name', '')!r} ({layer.type}) are not finite"
-        if not np.all(np.isfinite(self.batch)):
-            return "the images of the batch are not finite"
         with np.errstate(all="ignore"):
             res = vl_simplenn(self.net, self.batch, mode="test")
         for i, layer in enumerate(self.net.layers):

@@ -51,7 +51,8 @@ images = np.zeros((4, 4, 1, 4), np.float32)
 @pytest.mark.parametrize(
     "batch, known, message",
     [
-        ([1, 2, 3], None, "gave 4 images and 3 labels"),
+        ([1, 2, 3], None, r"gave 4 images \(4x4x1x4: H x W x C x N\) and 3 labels"),
+        (None, None, "gave images without labels"),
         ([1, 2, 3, 4], None, "labels of the batch go up to 4, but the network has 3 classes"),
         ([1, 2, 2, 1], [0, 1, 2, 1], "images.labels run from 0 to 2 for 3 classes: they seem to be 0-based"),
         ([1, 2, 1.5, 1], None, "whole numbers from 1 to 3"),
@@ -60,7 +61,7 @@ images = np.zeros((4, 4, 1, 4), np.float32)
 )
 def test_labels_that_cannot_be_right_are_refused(batch, known, message):
     with pytest.raises(ValueError, match=message):
-        labels.check("cnn_train", np.array(batch), images, 3, known)
+        labels.check("cnn_train", batch and np.array(batch), images, 3, known)
 
 
 def test_good_labels_pass_also_with_zeros_to_ignore():

@@ -23,10 +23,18 @@ def test_pairs_keywords_and_matlab_arrays_are_taken():
     assert read(continue_=False)["continue"] is False
 
 
+def test_structs_of_options_stand_between_the_pairs_as_in_matlab():
+    o = read({"batchSize": 12, "numEpochs": 4}, "numEpochs", 3, {"momentum": 0.5})
+    assert (o.batchSize, o.numEpochs, o.momentum) == (12, 3, 0.5)
+    with pytest.raises(ValueError, match="unknown option 'batch'; did you mean 'batchSize'"):
+        read({"batch": 12})
+
+
 def test_a_solver_is_a_function_or_its_name_and_its_options_are_checked():
     assert read(solver="adam").solver is adam
     assert read(solver="solver.adam").solverOpts == adam()
     assert read(solver=adam, solverOpts={"beta1": 0.5}).solverOpts.beta1 == 0.5
+    assert read(solver=adam, solverOpts={"beta1": np.array([[0.5]])}).solverOpts.beta1 == 0.5
     with pytest.raises(ValueError, match="solverOpts has no 'beta3'; the solver takes beta1, beta2, eps"):
         read(solver=adam, solverOpts={"beta3": 0.5})
     with pytest.raises(ValueError, match="unknown solver 'sdg'"):
@@ -61,6 +69,11 @@ def test_index_lists_masks_and_nan_override_it():
     s = sets(train=[3, 0], val=np.nan, evalSets={"test": [3]})
     assert s["train"].tolist() == [3, 0] and s["val"].size == 0 and s["test"].tolist() == [3]
     assert sets(train=np.array([True, False, False, True]))["train"].tolist() == [0, 3]
+
+
+def test_a_mask_has_one_boolean_per_image():
+    with pytest.raises(ValueError, match="train takes 4 booleans, one per image, or indexes; got 3"):
+        sets(train=np.array([True, False, True]))
 
 
 def test_indexes_out_of_range_are_refused():

@@ -147,6 +147,40 @@ def test_prefetching_changes_no_bit(tmp_path):
     assert all(np.array_equal(v, w) for v, w in zip(weights_of(a), weights_of(b)))
 
 
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_jitter_repeats_when_training_is_resumed(tmp_path, prefetch):
+    change = pcn.jitter.compose(pcn.jitter.translate(1), pcn.jitter.noise(0.1))
+
+    def jittered(imdb, batch):
+        images, labels = get_batch(imdb, batch)
+        return change(images), labels
+
+    options = {"batchSize": 15, "verbose": False, "plotStatistics": False, "prefetch": prefetch}
+    whole, _ = pcn.cnn_train(small(), letters(), jittered, expDir=tmp_path / "a", numEpochs=2, **options)
+    pcn.cnn_train(small(), letters(), jittered, expDir=tmp_path / "b", numEpochs=1, **options)
+    parts, _ = pcn.cnn_train(small(), letters(), jittered, expDir=tmp_path / "b", numEpochs=2, **options)
+    assert all(np.array_equal(a, b.reshape(a.shape)) for a, b in zip(weights_of(whole), weights_of(parts)))
+
+
+def test_weights_kept_from_an_earlier_epoch_stay_as_they_were(tmp_path):
+    kept = []
+
+    def keep(net, params, state):
+        arrays = [*weights_of(net), *(m for layer in state.solverState for m in layer if np.size(m) > 1)]
+        kept.append([(a, a.copy()) for a in arrays])
+
+    fit("simplenn", tmp_path, 3, postEpochFn=keep)
+    assert len(kept) == 3 and all(np.array_equal(a, b) for pairs in kept for a, b in pairs)
+
+
+def test_evaluation_takes_the_last_checkpoint_and_writes_nothing(tmp_path):
+    _, stats = fit("simplenn", tmp_path, 2)
+    before = {p.name for p in tmp_path.iterdir()}
+    _, again = fit("simplenn", tmp_path, 3, train=np.nan)
+    assert again.val[-1].objective == pytest.approx(stats.val[-1].objective, rel=1e-6) and len(again.val) == 3
+    assert {p.name for p in tmp_path.iterdir()} == before
+
+
 @pytest.mark.skipif(not MODELS.is_dir(), reason="needs ../shared/models")
 @pytest.mark.parametrize(
     "path, epoch, size", [("cones/checkpoint-epoch-44", 44, (33, 33, 1)), ("zoo/plates-epoch-50", 50, (20, 20, 1))]

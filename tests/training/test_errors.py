@@ -1,0 +1,166 @@
+"""What goes wrong in a training is said where it happens, and leaves nothing behind."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+
+
+def imdb(labels=None):
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 3 + 1.0 if labels is None else labels
+    data = rng.standard_normal((8, 8, 1, 40)).astype(np.float32)
+    data[2:4] += labels
+    return {"images": {"data": data, "labels": labels, "set": np.where(np.arange(40) < 30, 1, 2)}}
+
+
+def get_batch(imdb, batch):
+    return imdb["images"]["data"][..., batch], imdb["images"]["labels"][batch]
+
+
+def network(last="softmaxloss"):
+    rng = np.random.default_rng(1)
+    conv = [(rng.standard_normal(s) / 10).astype(np.float32) for s in ((3, 3, 1, 4), (6, 6, 4, 3))]
+    return pcn.SimpleNN(
+        layers=[
+            {"type": "conv", "name": "first", "weights": [conv[0], np.zeros(4, np.float32)]},
+            {"type": "relu"},
+            {"type": "conv", "name": "second", "weights": [conv[1], np.zeros(3, np.float32)]},
+            {"type": last, "name": "end"},
+        ]
+    )
+
+
+def fit(net=None, getBatch=get_batch, **options):
+    options = {"expDir": None, "batchSize": 10, "numEpochs": 1, "verbose": False, "learningRate": 0.01, **options}
+    return pcn.cnn_train(net or network(), imdb(), getBatch, **options)
+
+
+def fit_dag(net=None, loss="objective", gain=1, **options):
+    net = net or pcn.DagNN.fromSimpleNN(network(), canonicalNames=True)
+    net.renameVar("objective", loss)
+
+    def batch(imdb, images):
+        x, labels = get_batch(imdb, images)
+        return {"input": x * gain, "label": labels}
+
+    options = {"expDir": None, "batchSize": 10, "numEpochs": 1, "verbose": False, "learningRate": 0.01, **options}
+    return pcn.cnn_train_dag(net, imdb(), batch, derOutputs={loss: 1}, **options)
+
+
+@pytest.mark.parametrize(
+    "found, error, message",
+    [
+        (None, TypeError, r"getBatch must return \(images, labels\), got NoneType"),
+        (([[0.0]], [1]), TypeError, "getBatch must return images as an array, got list"),
+        ((np.zeros((8, 8, 1, 3), np.uint8), [1, 2, 3]), TypeError, "got uint8: convert it first"),
+        ((np.zeros((8, 8, 3), np.float32), [1, 2, 3]), ValueError, r"1 images \(8x8x3: H x W x C x N\) and 3 labels"),
+    ],
+)
+def test_a_batch_of_another_form_is_refused(found, error, message):
+    with pytest.raises(error, match=message):
+        fit(getBatch=lambda imdb, batch: found)
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_in_getBatch_comes_out_and_leaves_no_thread(prefetch, error):
+    calls = []
+
+    def batch(imdb, images):
+        calls.append(images)
+        if len(calls) == 3:
+            raise error("third batch")
+        return get_batch(imdb, images)
+
+    with pytest.raises(error, match="third batch"):
+        fit(getBatch=batch, prefetch=prefetch)
+    assert not [t for t in threading.enumerate() if t.name.startswith("getBatch")]
+
+
+def test_an_objective_that_is_not_finite_is_traced_to_where_it_began():
+    with pytest.raises(FloatingPointError, match="epoch 1, batch 1/3; the images of the batch are not finite"):
+        fit(getBatch=lambda imdb, batch: (get_batch(imdb, batch)[0] * np.float32(np.nan), [1] * 10))
+    net = network()
+    net.layers[2]["weights"][1][0] = np.inf
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match=r"1/3; weights of layer 2 'second' \(conv\) are not finite"),
+    ):
+        fit(net)
+    net = network()
+    net.layers[0]["weights"][0] *= np.float32(3e38)
+    net.layers[2]["weights"][0] *= np.float32(3e38)
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"came out of layer 0 'first' \(conv\)"):
+        fit(net)
+
+
+def test_a_graph_is_watched_whatever_its_objective_is_called():
+    with pytest.raises(FloatingPointError, match="batch 1/3; variable 'input', an input, is not finite"):
+        fit_dag(loss="cost", gain=np.float32(np.nan))
+    net = pcn.DagNN.fromSimpleNN(network(), canonicalNames=True)
+    net.params[1].value[0] = np.nan
+    with pytest.raises(FloatingPointError, match=f"parameter '{net.params[1].name}' is not finite"):
+        fit_dag(net, loss="cost")
+
+
+def test_a_network_of_the_other_kind_or_without_a_loss_is_refused():
+    with pytest.raises(TypeError, match="got a DagNN; cnn_train_dag trains that"):
+        fit(pcn.DagNN())
+    with pytest.raises(TypeError, match="takes a DagNN, got SimpleNN; cnn_train trains"):
+        pcn.cnn_train_dag(network(), imdb(), get_batch)
+    with pytest.raises(ValueError, match=r"the last layer 'end' \(softmax\) is no loss"):
+        fit(network("softmax"))
+
+
+def test_errorFunction_and_errorLabels_take_one_of_each():
+    _, stats = fit(errorFunction=lambda opts, labels, res: 5.0, errorLabels="mine")
+    assert stats.train[0].mine == pytest.approx(0.5)
+    with pytest.raises(TypeError, match="errorFunction takes a name or a function, got int"):
+        fit(errorFunction=3)
+    with pytest.raises(ValueError, match="errorLabels names 2 errors, the function gave 1"):
+        fit(errorFunction=lambda opts, labels, res: 5.0, errorLabels=["a", "b"])
+
+
+def half_step(w=None, state=None, grad=None, opts=None, lr=None):
+    """A solver as users write one, with plain Python numbers."""
+    if w is None:
+        return {"gain": 0.5}
+    steps = state["steps"] + 1 if isinstance(state, dict) else 1
+    return w - np.float64(lr) * opts["gain"] * grad, {"steps": steps}
+
+
+def test_a_solver_of_the_users_own_goes_on_from_a_checkpoint(tmp_path):
+    whole = fit(expDir=tmp_path / "a", numEpochs=3, solver=half_step, solverOpts={"gain": 2})[0]
+    fit(expDir=tmp_path / "b", numEpochs=1, solver=half_step, solverOpts={"gain": 2})
+    parts = fit(expDir=tmp_path / "b", numEpochs=3, solver=half_step, solverOpts={"gain": 2})[0]
+    for a, b in zip(whole.layers, parts.layers):
+        assert all(
+            v.dtype == np.float32 and np.array_equal(v, w.reshape(v.shape))
+            for v, w in zip(a.get("weights") or [], b.get("weights") or [])
+        )
+    state = pcn.load_checkpoint(tmp_path / "b" / "net-epoch-3.mat").state.solverState
+    assert state[0][0].steps == 9
+
+
+@pytest.mark.parametrize("solver", [lambda w, s: w, lambda *a: 3])
+def test_what_is_no_solver_is_refused(solver):
+    with pytest.raises(TypeError, match="returns a dict of its default options"):
+        fit(solver=solver)
+
+
+def test_another_solver_does_not_go_on_from_a_checkpoint(tmp_path):
+    fit(expDir=tmp_path, solver="adadelta")
+    with pytest.raises(ValueError, match="holds no solver state of adam; give the solver that it was trained with"):
+        fit(expDir=tmp_path, solver="adam", numEpochs=2)
+    with pytest.raises(ValueError, match=r"has the fields g_sqr, delta_sqr, but there is no solver="):
+        fit(expDir=tmp_path, numEpochs=2)
+
+
+def test_drafts_of_a_killed_run_are_swept_away(tmp_path):
+    for name in ("net-epoch-3.matx1.part", "net-train.pdfx1.part", "training.jsonx1.part", "mine.part"):
+        (tmp_path / name).write_bytes(b"half")
+    fit(expDir=tmp_path)
+    assert [p.name for p in tmp_path.glob("*.part")] == ["mine.part"]
