@@ -21,7 +21,28 @@ def path_of(folder: Path, epoch: int) -> Path:
 def write(folder: Path, epoch: int, net: Any, state: Struct, stats: Struct) -> None:
     """Write net, state and stats; the file is there whole or not at all."""
     state = Struct(state, solverState=_cells(state["solverState"]))
-    save(path_of(folder, epoch), net, state=state, stats=Struct({k: _struct_array(v) for k, v in stats.items()}))
+    save(
+        path_of(folder, epoch),
+        _without_functions(net),
+        state=state,
+        stats=Struct({k: _struct_array(v) for k, v in stats.items()}),
+    )
+
+
+def _without_functions(net: Any) -> Any:
+    """A SimpleNN whose layers hold the names of functions in place of functions, which no `.mat` file can hold."""
+    if not isinstance(net, dict) or not any(callable(v) for layer in net["layers"] for v in layer.values()):
+        return net
+    names = [{k: getattr(v, "__name__", "function") if callable(v) else v for k, v in a.items()} for a in net["layers"]]
+    return type(net)({**net, "layers": [type(a)(b) for a, b in zip(net["layers"], names)]})
+
+
+def with_functions(net: Any, given: Any) -> Any:
+    """The network of a checkpoint, with the functions that the layers of the network `given` to cnn_train have."""
+    if isinstance(net, dict) and len(net["layers"]) == len(given["layers"]):
+        for layer, own in zip(net["layers"], given["layers"]):
+            layer.update({k: v for k, v in own.items() if callable(v)})
+    return net
 
 
 def _cells(memory: Any) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.dagnn.parts import pairs
 from pyconvnet.layers import Loss
+from pyconvnet.ops.vl_nnloss import CATEGORICAL
 from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training.loop import Parameter, train
@@ -33,7 +35,22 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
+    if not opts["derOutputs"] and not _none(opts["train"]):
+        raise ValueError("cnn_train_dag: derOutputs takes at least one output to descend, such as {'objective': 1}")
     return train("cnn_train_dag", DagTrainee(net, imdb, opts), imdb, getBatch, opts)
+
+
+def _none(train: Any) -> bool:
+    return np.size(train) == 1 and train is not None and bool(np.isnan(np.ravel(np.asarray(train, float))[0]))
+
+
+def _named(batch: Any) -> dict[str, Any]:
+    if not isinstance(batch, dict) and not (isinstance(batch, (list, tuple)) and batch and isinstance(batch[0], str)):
+        raise TypeError(
+            "cnn_train_dag: getBatch must return {'input': images, 'label': labels} or ['input', images, 'label', "
+            f"labels], got a {type(batch).__name__} without names"
+        )
+    return dict(pairs("cnn_train_dag", "the batch", batch))
 
 
 class DagTrainee:
@@ -49,6 +66,7 @@ class DagTrainee:
 
     def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         net = self.net
+        _named(batch)
         net.conserveMemory = self.opts["conserveMemory"]
         if train:
             net.mode = "normal"
@@ -94,7 +112,19 @@ class DagTrainee:
         return [np.asarray(p.value) for p in self.net.params]
 
     def check(self, batch: Any) -> None:
-        """Labels of a graph have no fixed place: each loss checks its own."""
+        given = _named(batch)
+        try:
+            sizes = self.net.getVarSizes({name: np.shape(value) for name, value in given.items()})
+        except (ValueError, TypeError, NotImplementedError):
+            return  # what is wrong, or cannot be told ahead, shows when the graph runs
+        for layer in self.net.layers:
+            if type(layer.block) is not Loss or layer.block.loss.lower() not in CATEGORICAL:
+                continue
+            scores, target = layer.inputs[:2]
+            if target in given:
+                found = sizes[self.net.getVarIndex(scores)]
+                if len(found) > 2:
+                    class_labels.check_values("cnn_train_dag", given[target], int(found[2]), self.known)
 
     def diagnose(self, path: Path) -> None:
         from pyconvnet import view

@@ -85,6 +85,12 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = N
             f"{fn}: getBatch gave {count} images ({size_text(images.shape)}: H x W x C x N) and {a.size} labels "
             f"({size_text(a.shape)}); each image takes one label, or a map of labels H x W x 1 x N"
         )
+    check_values(fn, a, classes, known)
+
+
+def check_values(fn: str, labels: Any, classes: int, known: Any = None) -> None:
+    """Refuse class labels of a batch, or `known` ones of the data set, that are no numbers from 0 to `classes`."""
+    a = np.asarray(labels)
     for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
             continue
@@ -92,7 +98,8 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = N
         low, high = values.min(), values.max()
         if not np.isfinite(low) or not np.isfinite(high) or np.any(values != np.floor(values)) or low < 0:
             raise ValueError(
-                f"{fn}: labels of {where} must be whole numbers from 1 to {classes} (0: ignore); got {low:g}"
+                f"{fn}: labels of {where} must be whole numbers from 1 to {classes} (0: ignore), got {low:g}; "
+                "where the targets are no classes, errorFunction='none'"
             )
         if high > classes:
             raise ValueError(

@@ -81,7 +81,7 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
         if point is not None:
             start, saved = point
             report.say(opts, f"{fn}: resuming by loading epoch {start}")
-            trainee.net = saved["net"]
+            trainee.net = checkpoints.with_functions(saved["net"], trainee.net)
             state = saved.get("state")
             stats = report.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, trainee.weights())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.display import vl_simplenn_display
-from pyconvnet.layers import Loss, layer_class
+from pyconvnet.layers import Loss, PDist, layer_class
 from pyconvnet.layers.custom import Custom
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
@@ -110,7 +110,7 @@ class SimpleTrainee:
         self.res = vl_simplenn(
             self.net,
             images,
-            weight if train else None,
+            self._seed(last_layer, images, weight) if train else None,
             self.res if train and not first else None,
             mode="normal" if train else "test",
             accumulate=not first,
@@ -170,10 +170,20 @@ class SimpleTrainee:
             return
         if not isinstance(batch[0], np.ndarray):
             return
-        size = tuple(batch[0].shape) + (1,) * (4 - batch[0].ndim)
+        class_labels.check("cnn_train", batch[1], batch[0], int(self._size_of_scores(batch[0])[2]), self.known)
+
+    def _size_of_scores(self, images: np.ndarray) -> tuple[int, ...]:
+        size = tuple(images.shape) + (1,) * (4 - images.ndim)
         for layer in self.net.layers[:-1]:
             size = layer_class(layer.type).from_record(layer).getOutputSizes([size])[0]
-        class_labels.check("cnn_train", batch[1], batch[0], int(size[2]), self.known)
+        return size
+
+    def _seed(self, last: Any, images: np.ndarray, weight: float) -> Any:
+        """The derivative of the objective with respect to the network's output: of each distance, if it is those."""
+        if issubclass(layer_class(last.type), PDist) and not np.all(last.get("aggregate", False)):
+            h, w, _, n = self._size_of_scores(images)
+            return np.ones((h, w, 1, n), images.dtype)
+        return weight
 
     def diagnose(self, path: Path) -> None:
         from pyconvnet import view

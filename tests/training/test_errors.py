@@ -115,6 +115,61 @@ def test_a_network_of_the_other_kind_or_without_a_loss_is_refused():
         fit(network("softmax"))
 
 
+def test_labels_and_outputs_of_a_graph_are_checked_before_the_first_batch():
+    net = pcn.DagNN.fromSimpleNN(network(), canonicalNames=True)
+
+    def batch(imdb, images):
+        return ["input", get_batch(imdb, images)[0], "label", get_batch(imdb, images)[1]]
+
+    options = {"expDir": None, "batchSize": 10, "numEpochs": 1, "verbose": False}
+    for labels, message in (
+        (np.arange(40) % 3, "images.labels run from 0 to 2 for 3 classes: they seem to be 0-based"),
+        (np.arange(40) % 3 + 2, "labels of the batch go up to 4, but the network has 3 classes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pcn.cnn_train_dag(net, imdb(labels.astype(float)), batch, **options)
+    with pytest.raises(TypeError, match="got a tuple without names"):
+        pcn.cnn_train_dag(net, imdb(), get_batch, **options)
+    with pytest.raises(ValueError, match="derOutputs takes at least one output to descend"):
+        pcn.cnn_train_dag(net, imdb(), batch, derOutputs={}, **options)
+
+
+def test_distances_and_losses_of_the_users_own_train_and_resume(tmp_path):
+    def forward(layer, before, after):
+        after.x = np.sum((before.x - layer["class"]) ** 2, dtype=np.float32).reshape(1, 1, 1, 1)
+        return after
+
+    def backward(layer, before, after):
+        before.dzdx = 2 * (before.x - layer["class"]) * after.dzdx
+        return before
+
+    def itself(imdb, images):
+        x = imdb["images"]["data"][..., images]
+        return x, x
+
+    def auto_encoder(**last):
+        f = [np.full(s, 0.3, np.float32) for s in ((2, 2, 1, 3), (2, 2, 1, 3))]
+        return pcn.SimpleNN(
+            layers=[
+                {"type": "conv", "weights": [f[0], np.zeros(3, np.float32)], "stride": 2},
+                {"type": "convt", "weights": [f[1], np.zeros(1, np.float32)], "upsample": 2, "crop": 0},
+                last,
+            ]
+        )
+
+    found = []
+    for last in (
+        {"type": "pdist", "noRoot": True, "aggregate": True},
+        {"type": "pdist", "noRoot": True, "aggregate": False},
+        {"type": "custom", "forward": forward, "backward": backward},
+    ):
+        options = {"errorFunction": "none", "learningRate": 1e-3, "expDir": tmp_path / str(len(found))}
+        fit(auto_encoder(**last), itself, numEpochs=1, **options)
+        _, stats = fit(auto_encoder(**last), itself, numEpochs=3, **options)
+        found.append([epoch.objective for epoch in stats.train])
+    assert np.allclose(found, found[0], rtol=1e-5) and found[0][2] < found[0][0]
+
+
 def test_errorFunction_and_errorLabels_take_one_of_each():
     _, stats = fit(errorFunction=lambda opts, labels, res: 5.0, errorLabels="mine")
     assert stats.train[0].mine == pytest.approx(0.5)
