@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -76,6 +77,8 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoints.sweep(folder)
+        if opts["plotStatistics"] and find_spec("matplotlib") is None:
+            report.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
     if opts["expDir"] is not None:
         point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
