@@ -55,5 +55,5 @@ def letter_imdb(fonts: list[Path], seed: int = 0) -> Struct:
             labels=np.tile(np.arange(1, 27, dtype=np.float32), len(fonts)),
             set=np.repeat([2 if i in held else 1 for i in range(len(fonts))], 26),
         ),
-        meta=Struct(sets=["train", "val"], classes=list(LETTERS)),
+        meta=Struct(sets=["train", "val"], classes=list(LETTERS), fonts=len(fonts)),
     )

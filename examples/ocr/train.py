@@ -4,6 +4,7 @@
 
 Draws the letters a-z in every font found, trains the 7-layer network on them twice, without and with jitter, and reads
 a sentence with both. In FOLDER (data/ocr):
+    fonts.txt               the fonts the letters were drawn in
     plain/, jitter/         checkpoints and curves of both trainings
     filters.png             the 20 filters of the first convolution
     sentence-*.png          the sentence with a box and the letter read around each letter
@@ -13,6 +14,7 @@ a sentence with both. In FOLDER (data/ocr):
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,8 @@ from pyconvnet.training import stats_table
 TEXT = "the rat the cat the dog chased killed ate the malt"
 # The sentence is set in this family of fonts, which is left out of training.
 UNSEEN = "DejaVu"
+# Fewer fonts do for a try, but not for the network in models/.
+ENOUGH = 200
 
 
 def main() -> None:
@@ -38,10 +42,14 @@ def main() -> None:
     fonts = [f for f in found if not f.name.startswith(UNSEEN)]
     if args.fonts:
         fonts = [fonts[i] for i in np.linspace(0, len(fonts) - 1, min(args.fonts, len(fonts))).astype(int)]
+    if args.save and len(fonts) < ENOUGH:
+        print(f"train.py: {len(fonts)} fonts; the network in models/ takes {ENOUGH} or more", file=sys.stderr)
+    (out / "fonts.txt").write_text("".join(f"{f}\n" for f in fonts), encoding="utf-8")
     imdb = letter_imdb(fonts)
     sets = imdb.images.set
     print(
-        f"{len(fonts)} fonts: {np.sum(sets == 1)} letters to train on, {np.sum(sets == 2)} of other fonts to validate"
+        f"{len(fonts)} fonts, listed in {out / 'fonts.txt'}: {np.sum(sets == 1)} letters to train on, "
+        f"{np.sum(sets == 2)} of other fonts to validate"
     )
 
     if args.save:
@@ -82,6 +90,7 @@ def train(imdb: pcn.Struct, epochs: int, jittered: bool, folder: Path) -> tuple[
     mean = float(imdb.images.data[..., imdb.images.set == 1].mean())
     net.meta.classes = pcn.Struct(name=imdb.meta.classes, description=imdb.meta.classes)
     net.meta.normalization = pcn.Struct(imageSize=np.array([[32.0, 32, 1]]), averageImage=np.float32(mean))
+    net.meta.fonts = float(imdb.meta.fonts)
 
     def get_batch(imdb, batch):
         images = imdb.images.data[..., batch].astype(np.float32)

@@ -18,7 +18,10 @@ def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
     options = ["--fonts", "10", "--epochs", "2", "--out", tmp_path, "--save", tmp_path, fonts]
     done = script(ROOT / "examples" / "ocr" / "train.py", *options)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "10 fonts: 208 letters to train on, 52 of other fonts to validate" in done.stdout
+    assert "10 fonts, listed in " in done.stdout
+    assert ": 208 letters to train on, 52 of other fonts to validate" in done.stdout
+    assert "10 fonts; the network in models/ takes 200 or more" in done.stderr
+    assert len((tmp_path / "fonts.txt").read_text().splitlines()) == 10
     assert "total network CPU/GPU memory: 3.6/0 MB" in done.stdout
     for name in ("plain", "jitter"):
         columns, text = (tmp_path / f"sentence-{name}.txt").read_text().splitlines()
@@ -27,4 +30,5 @@ def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
         assert (tmp_path / name / "net-train.pdf").is_file()
         stats = pcn.load_checkpoint(tmp_path / name / "net-epoch-2.mat").stats
         assert len(stats.train) == len(stats.val) == 2
-    assert len(pcn.load(tmp_path / "letters.mat").layers) == 7
+    net = pcn.load(tmp_path / "letters.mat")
+    assert len(net.layers) == 7 and net.meta.fonts == 10
