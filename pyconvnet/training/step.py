@@ -75,7 +75,7 @@ class Steps:
     def _solve(self, p: Any, state: Any, grad: np.ndarray, lr: float) -> tuple[np.ndarray, Any]:
         solver = self.opts["solver"]
         try:
-            value, state = solver(p.value, state, grad, self.opts["solverOpts"], lr)
+            found = solver(p.value, state, grad, self.opts["solverOpts"], lr)
         except (KeyError, TypeError) as error:
             if solver not in SOLVERS.values():
                 raise
@@ -83,6 +83,9 @@ class Steps:
                 f"{self.fn}: the checkpoint holds no solver state of {solver.__name__}; give the solver that it was "
                 "trained with, or continue_=False"
             ) from error
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise TypeError(f"{self.fn}: the solver must return (w, state), got {type(found).__name__}")
+        value, state = found
         if np.shape(value) != p.value.shape:
             raise ValueError(
                 f"{self.fn}: the solver returned weights of {np.shape(value)} for those of {p.value.shape}"

@@ -204,6 +204,8 @@ def test_a_solver_of_the_users_own_goes_on_from_a_checkpoint(tmp_path):
 def test_what_is_no_solver_is_refused(solver):
     with pytest.raises(TypeError, match="returns a dict of its default options"):
         fit(solver=solver)
+    with pytest.raises(TypeError, match=r"the solver must return \(w, state\), got ndarray"):
+        fit(solver=lambda *args: args[0] if args else {})
 
 
 def test_another_solver_does_not_go_on_from_a_checkpoint(tmp_path):
