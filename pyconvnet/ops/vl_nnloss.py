@@ -129,14 +129,16 @@ def _weights(fn: str, weights: Any, shape: tuple[int, ...]) -> np.ndarray:
     factors = np.asarray(weights)
     if factors.dtype.kind not in "iufb":
         raise TypeError(f"{fn}: instanceWeights takes numbers, got {type(weights).__name__}")
-    if factors.size == shape[3] and factors.ndim <= 2:
-        factors = factors.reshape(1, 1, 1, -1, order="F")
-    factors = factors.reshape(factors.shape + (1,) * (4 - factors.ndim)) if factors.ndim < 4 else factors
-    if any(f not in (1, s) for f, s in zip(factors.shape, shape)):
+    full = factors.reshape(factors.shape + (1,) * (4 - factors.ndim)) if factors.ndim < 4 else factors
+    fits = full.ndim == 4 and all(f in (1, s) for f, s in zip(full.shape, shape))
+    # a vector is one factor for each image, except where MATLAB takes a matrix for a row or column of pixels
+    if factors.size == shape[3] and (factors.ndim == 1 or (factors.ndim == 2 and not fits)):
+        return factors.reshape(1, 1, 1, -1, order="F")
+    if not fits:
         raise ValueError(
             f"{fn}: instanceWeights is {size_text(np.shape(weights))}; it takes {size_text(shape)}, or 1 in a dimension"
         )
-    return factors
+    return full
 
 
 def _number(fn: str, name: str, value: Any) -> float:

@@ -28,6 +28,7 @@ def vl_nnsoftmaxloss(x: np.ndarray, c: Any, dzdy: Any = None) -> np.ndarray:
     """
     labels = np.asarray(c)
     weights = None
-    if labels.ndim > 2 and labels.shape[2] == 2:
+    images = np.shape(x)[3] if np.ndim(x) > 3 else 1
+    if labels.size != images and labels.ndim > 2 and labels.shape[2] == 2:
         labels, weights = labels[:, :, :1], labels[:, :, 1:]
     return compute("vl_nnsoftmaxloss", x, labels, dzdy, "softmaxlog", weights)

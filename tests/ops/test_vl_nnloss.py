@@ -1,0 +1,50 @@
+"""What labels and instance weights of doubtful shape mean, as in MatConvNet."""
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+
+RNG = np.random.default_rng(0)
+
+
+def loss_of_each(x, c):
+    """H x W x 1 x N: the summands of the loss."""
+    return np.log(np.exp(x).sum(axis=2, keepdims=True)) - np.take_along_axis(x, c - 1, axis=2)
+
+
+@pytest.fixture
+def x():
+    return RNG.standard_normal((1, 3, 4, 3))
+
+
+@pytest.fixture
+def c():
+    return RNG.integers(1, 5, (1, 3, 1, 3))
+
+
+def test_a_matrix_of_weights_that_fits_the_pixels_weighs_pixels(x, c):
+    weights = np.array([[0.2, 0.3, 0.7]])
+    wanted = (loss_of_each(x, c) * weights[:, :, None, None]).sum() / 3
+    assert np.isclose(pcn.vl_nnloss(x, c, instanceWeights=weights).item(), wanted)
+
+
+def test_a_vector_of_weights_weighs_images(x, c):
+    weights = np.array([0.2, 0.3, 0.7])
+    wanted = (loss_of_each(x, c) * weights).sum() / 3
+    assert np.isclose(pcn.vl_nnloss(x, c, instanceWeights=weights).item(), wanted)
+    first, label = x[:, :1], c[:, :1]
+    wanted = (loss_of_each(first, label) * weights).sum() / 3
+    assert np.isclose(pcn.vl_nnloss(first, label, instanceWeights=weights[None]).item(), wanted)
+
+
+def test_two_labels_for_two_images_are_no_label_and_weight():
+    x = RNG.standard_normal((1, 1, 4, 2))
+    wanted = pcn.vl_nnsoftmaxloss(x, np.array([3, 1]))
+    assert pcn.vl_nnsoftmaxloss(x, np.array([3, 1]).reshape(1, 1, 2)) == wanted
+
+
+def test_a_second_channel_of_labels_weighs_pixels(x, c):
+    weights = RNG.random(c.shape)
+    wanted = (loss_of_each(x, c) * weights).sum() / 3
+    assert np.isclose(pcn.vl_nnsoftmaxloss(x, np.concatenate([c, weights], axis=2)).item(), wanted)
