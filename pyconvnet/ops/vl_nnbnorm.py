@@ -51,7 +51,7 @@ def vl_nnbnorm(
         if not isinstance(moments, np.ndarray) or moments.dtype != x.dtype:
             got = moments.dtype if isinstance(moments, np.ndarray) else type(moments).__name__
             raise TypeError(f"vl_nnbnorm: moments is {got} where x is {x.dtype}; all must be the same")
-        if moments.size != 2 * channels:
+        if moments.size != 2 * channels or (channels > 1 and moments.ndim <= 2 and moments.shape[0] != channels):
             raise ValueError(
                 f"vl_nnbnorm: moments has {moments.size} elements ({size_text(moments.shape)}), "
                 f"x has {channels} channels; it takes {channels}x2"
