@@ -37,7 +37,7 @@ def vl_nnconv(
     stride  1, or (vertical, horizontal)        dilate  1, or (vertical, horizontal)
     pad     0, or (top, bottom, left, right); padded pixels are zero
     The number of groups G follows from the shapes: channel group g of x meets filters g K/G .. (g + 1) K/G - 1.
-    f None (MATLAB's []): every channel passes through a 1 x 1 identity filter; b None: no biases.
+    f None (MATLAB's []): every channel passes as it is, subsampled by stride; b None: no biases.
     noDerData, noDerFilters, noDerBiases leave that derivative out (None in its place).
 
     A filter as large as the image makes the layer fully connected.
@@ -51,17 +51,41 @@ def vl_nnconv(
            [4., 4.]], dtype=float32)
     """
     x = as_tensor("vl_nnconv", "x", x)
-    own_f = None if is_empty(f) else as_tensor("vl_nnconv", "f", f, like=x)
-    filters = np.eye(x.shape[2], dtype=x.dtype)[None, None] if own_f is None else own_f
+    if is_empty(f):
+        return _subsample(x, b, dzdy, Window.parse("vl_nnconv", 1, stride, pad), noDerData, noDerBiases)
+    filters = as_tensor("vl_nnconv", "f", f, like=x)
     window = Window.parse("vl_nnconv", filters.shape[:2], stride, pad, dilate, "f")
     check_filters("vl_nnconv", x, filters, window)
     biases = check_biases("vl_nnconv", b, filters.shape[3], x)
     if is_empty(dzdy):
         return kernels.of(x).conv(x, filters, biases, window)
     dzdy = check_derivative("vl_nnconv", dzdy, x, (*window.output_size(*x.shape[:2]), filters.shape[3], x.shape[3]))
-    needs = (not noDerData, own_f is not None and not noDerFilters, biases is not None and not noDerBiases)
+    needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = kernels.of(x).conv_backward(x, filters, dzdy, window, needs)
     return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
+
+
+def _subsample(x: np.ndarray, b: Any, dzdy: Any, window: Window, noDerData: bool, noDerBiases: bool) -> Any:
+    """vl_nnconv without filters: pad, take every stride-th pixel, add biases."""
+    biases = check_biases("vl_nnconv", b, x.shape[2], x)
+    out = window.output_size(*x.shape[:2])
+    if min(out) < 1:
+        raise ValueError(f"vl_nnconv: x is {size_text(x.shape)}, which leaves no pixels")
+    places = [s * np.arange(n) - p for s, n, p in zip(window.stride, out, window.pad[::2])]
+    inside = [(at >= 0) & (at < size) for at, size in zip(places, x.shape)]
+    pixels, seen = np.ix_(*inside), np.ix_(*(at[i] for at, i in zip(places, inside)))
+    if is_empty(dzdy):
+        y = np.zeros((*out, *x.shape[2:]), x.dtype)
+        y[pixels] = x[seen]
+        return y if biases is None else y + biases[:, None]
+    dzdy = check_derivative("vl_nnconv", dzdy, x, (*out, *x.shape[2:]))
+    dx = db = None
+    if not noDerData:
+        dx = np.zeros(x.shape, x.dtype)
+        dx[seen] = dzdy[pixels]
+    if biases is not None and not noDerBiases:
+        db = dzdy.sum(axis=(0, 1, 3), dtype=np.float64).astype(x.dtype).reshape(b.shape)
+    return dx, None, db
 
 
 def check_filters(fn: str, x: np.ndarray, f: np.ndarray, window: Window) -> None:

@@ -1,0 +1,36 @@
+"""vl_nnconv without filters, MATLAB's []."""
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stride, pad", [(1, 0), (2, 0), ((3, 2), (1, 4, 2, 0)), (1, (5, 0, 0, 7))])
+def test_without_filters_it_is_a_convolution_by_the_identity(dtype, stride, pad):
+    x, b = (RNG.standard_normal(s).astype(dtype) for s in ((5, 7, 3, 2), (3, 1)))
+    same = np.eye(3, dtype=dtype)[None, None]
+    y = pcn.vl_nnconv(x, [], b, stride=stride, pad=pad)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, pcn.vl_nnconv(x, same, b, stride=stride, pad=pad), rtol=1e-6)
+    dzdy = RNG.standard_normal(y.shape).astype(dtype)
+    dzdx, dzdf, dzdb = pcn.vl_nnconv(x, [], b, dzdy, stride=stride, pad=pad)
+    wanted = pcn.vl_nnconv(x, same, b, dzdy, stride=stride, pad=pad)
+    assert dzdf is None and dzdb.shape == b.shape
+    np.testing.assert_allclose(dzdx, wanted[0], rtol=1e-6)
+    np.testing.assert_allclose(dzdb, wanted[2], rtol=1e-5)
+
+
+def test_without_filters_a_channel_stays_by_itself():
+    x = np.zeros((2, 2, 2, 1), np.float32)
+    x[:, :, 0] = np.inf
+    assert np.array_equal(pcn.vl_nnconv(x, None), x)
+
+
+def test_without_filters_derivatives_may_be_left_out():
+    x = np.ones((4, 4, 2, 1), np.float32)
+    options = {"noDerData": True, "noDerBiases": True}
+    assert pcn.vl_nnconv(x, None, x[0, 0], x, **options) == (None, None, None)
