@@ -112,31 +112,43 @@ class Loss(ElementWise):
 
 
 class PDist(Loss):
-    """p-distance of input 1 to input 2; see vl_nnpdist."""
+    """p-distance of input 1 to input 2, summed unless aggregate is false; see vl_nnpdist.
+
+    Input 3, if there is one, are its instanceWeights, which a SimpleNN keeps in the record.
+    """
 
     loss = "pdist"
     p = 2
-    aggregate = False
-    noRoot = True
+    aggregate = True
+    noRoot = False
     epsilon = 1e-6
 
     averages = False
+    _given: Any = None
     simplenn = "pdist"
     simplenn_fields = {"noRoot": False, "aggregate": False, "p": 2, "epsilon": 1e-3, "instanceWeights": ()}
     table_labels = {}
 
     def forward(self, inputs, params):
         self._check_labels(inputs)
-        y = vl_nnpdist(inputs[0], inputs[1], self.p, None, *self.opts, **self._options())
+        y = vl_nnpdist(inputs[0], inputs[1], self.p, None, *self.opts, **self._options(inputs))
         self.accumulateAverage(inputs, [y])
         return [y]
 
     def backward(self, inputs, params, derOutputs):
-        dx, dx0 = vl_nnpdist(inputs[0], inputs[1], self.p, derOutputs[0], *self.opts, **self._options())
+        dx, dx0 = vl_nnpdist(inputs[0], inputs[1], self.p, derOutputs[0], *self.opts, **self._options(inputs))
         return [dx, dx0, *[None] * (len(inputs) - 2)], []
 
-    def _options(self):
-        return {"noRoot": self.noRoot, "aggregate": self.aggregate, "epsilon": self.epsilon}
+    def _options(self, inputs):
+        options = {"noRoot": self.noRoot, "aggregate": self.aggregate, "epsilon": self.epsilon}
+        weights = inputs[2] if len(inputs) > 2 else self._given
+        return options if is_empty(weights) else {**options, "instanceWeights": weights}
+
+    @classmethod
+    def from_record(cls, record):
+        layer = super().from_record(record)
+        layer._given = record.get("instanceWeights")
+        return layer
 
     def table_size(self, size, record):
         return None
