@@ -128,6 +128,24 @@ def test_dilation_widens_support_and_receptive_field():
     np.testing.assert_array_equal(info.receptiveFieldOffset[:, 0], [1 + 2 - 0, 1 + 4 - 2])
 
 
+def sizes(*layers, size=(8, 8, 3)):
+    return vl_simplenn_display(SimpleNN(layers=list(layers)), inputSize=size)[0].dataSize[:, 1:].T.tolist()
+
+
+def test_without_filters_channels_pass():
+    one = Struct(type="conv", weights=[np.zeros((0, 0), np.float32), []], stride=2)
+    assert sizes(one, Struct(type="relu")) == [[4, 4, 3, 1]] * 2
+
+
+def test_nobody_knows_the_channels_of_a_custom_layer_that_does_not_tell():
+    opaque = Struct(type="custom", pad=1, getForwardSize=Opaque("function_handle", "@(l, s) s"))
+    silent, told, following = sizes(
+        opaque, Struct(type="custom", getForwardSize=lambda layer, size: (2, 3, 4, 1)), conv("c", (1, 1, 4, 6))
+    )
+    assert silent[:2] == [10, 10] and np.isnan(silent[2])
+    assert (told, following) == ([2, 3, 4, 1], [2, 3, 6, 1])
+
+
 def test_an_edited_record_is_read_anew():
     net = models.build("lenet", init=False)
     net.layers[-1].type = "softmax"

@@ -41,7 +41,8 @@ def vl_simplenn_display(
     format         "ascii", "latex" or "csv"
     style          None, or "classic": the table of v1.0-beta7, always plain text in one piece
 
-    Layers whose type is not known are shown by its name, as one pixel wide. ValueError for an unknown option, or
+    Layers whose type is not known are shown by its name, as one pixel wide. So does MatConvNet's table show transposed
+    convolutions, which have their true size here. ValueError for an unknown option, or
     one that does not fit.
 
     >>> import pyconvnet as pcn

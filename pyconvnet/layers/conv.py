@@ -55,7 +55,7 @@ class Conv(Filter):
         return tuple(int(s) for s in np.ravel(self.size)[:2])
 
     def table_filters(self):
-        return self.size[2], self.dilate, self.size[3]
+        return (self.size[2], self.dilate, self.size[3]) if self.size[3] else None
 
     def forward(self, inputs, params):
         f, b = (*params, None)[:2]
@@ -69,8 +69,8 @@ class Conv(Filter):
         return [dx], [df, db][: len(params)]
 
     def getOutputSizes(self, inputSizes):
-        h, w, _, n = inputSizes[0]
-        return [(*self.window().output_size(h, w), int(np.ravel(self.size)[3]), n)]
+        h, w, c, n = inputSizes[0]
+        return [(*self.window().output_size(h, w), int(np.ravel(self.size)[3]) or c, n)]
 
     def initParams(self):
         h, w, c, k = (int(s) for s in np.ravel(self.size))
@@ -88,7 +88,8 @@ class Conv(Filter):
     def from_record(cls, record: dict[str, Any]) -> Conv:
         layer = super().from_record(record)
         weights = record["weights"]
-        layer.size = (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
+        # without filters every channel passes as it is: one pixel, no filters
+        layer.size = (1, 1, 0, 0) if is_empty(weights[0]) else (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
         layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
         return layer
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from pyconvnet.geometry import Window
 from pyconvnet.layers.base import Layer
+from pyconvnet.records import Opaque
 
 
 class Custom(Layer):
@@ -12,6 +15,7 @@ class Custom(Layer):
 
     `before` and `after` are the results on the two sides of the layer; forward returns `after` with x (and aux) set,
     backward `before` with dzdx (and dzdw) set. What they return may also be changed in place.
+    A table asks the record's `getForwardSize(layer, size)`; without it the channels of the output are not known.
     """
 
     simplenn = "custom"
@@ -30,6 +34,7 @@ class Custom(Layer):
 
     def table_size(self, size, record):
         tell = record.get("getForwardSize")
-        if callable(tell):
+        if callable(tell) and not isinstance(tell, Opaque):
             return tell(record, size)
-        return None
+        window = Window.parse("custom", 1, record.get("stride", 1), record.get("pad", 0))
+        return (*window.output_size(*size[:2]), math.nan, size[3])
