@@ -14,6 +14,10 @@ F = TypeVar("F", bound=Callable)
 IGNORED = {"cudnn": 0, "nocudnn": 0, "verbose": 0, "cudnnworkspacelimit": 1}
 
 
+# Options of old releases, in lower case -> what took their place.
+FORMER = {"disabledropout": "mode='test' takes its place"}
+
+
 def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED) -> Callable[[F], F]:
     """Let a function take its keywords as MATLAB does too: `f(x, 'Stride', 2)`, in any letter case.
 
@@ -94,6 +98,8 @@ def _recase(
 
 def unknown_option(fn: str, name: str, known: Iterable[str]) -> ValueError:
     """The error for an option that does not exist, with the nearest that does."""
+    if name.lower() in FORMER:
+        return ValueError(f"{fn}: the option {name!r} of older releases is gone; {FORMER[name.lower()]}")
     known = sorted(known)
     near = get_close_matches(name.lower(), [k.lower() for k in known], n=1)
     if near:

@@ -39,6 +39,11 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         f(1, zzz=2)
 
 
+def test_an_option_of_old_releases_is_refused_with_what_took_its_place():
+    with pytest.raises(ValueError, match=r"'disableDropout' of older releases is gone; mode='test' takes its place"):
+        f(1, "disableDropout", True)
+
+
 def test_a_name_without_value_is_refused():
     with pytest.raises(ValueError, match="'stride' has no value"):
         f(1, "stride")
