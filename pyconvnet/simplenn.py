@@ -164,7 +164,9 @@ def _done_with_input(layers: list[Layer], i: int, first: int) -> bool:
     if i < first:
         # the input of the first layer that backward passes through is the output of one that it does not
         return True
-    return 0 < i and layers[i].backward_uses != "inputs" and (i == first or layers[i - 1].backward_uses != "outputs")
+    reads_input = layers[i].backward_uses in ("inputs", "both")
+    read_before = i > first and layers[i - 1].backward_uses in ("outputs", "both")
+    return i > 0 and not reads_input and not read_before
 
 
 def _backward(

@@ -47,7 +47,8 @@ class Layer:
                      (the moments of batch normalization), instead of descending along it
     param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
     backward_uses    what backward reads of the forward pass: "inputs"; "outputs", which it is then given as `inputs`
-                     (a rectifier: only their signs count); "nothing" (then `inputs` holds None). DagNN keeps no more
+                     (a rectifier: only their signs count); "both"; "nothing" (then `inputs` holds None). DagNN keeps
+                     no more than inputs or outputs
     averages         whether the output is a mean over the images of the batch (a loss), rather than a sum
     test_differs     whether the layer does something else in test mode
     matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one

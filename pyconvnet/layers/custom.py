@@ -14,23 +14,26 @@ class Custom(Layer):
     """Runs the record's own `forward(layer, before, after)` and `backward(layer, before, after)`.
 
     `before` and `after` are the results on the two sides of the layer; forward returns `after` with x (and aux) set,
-    backward `before` with dzdx (and dzdw) set. What they return may also be changed in place.
+    backward `before` with dzdx (and dzdw) set. What is changed in place need not be returned.
     A table asks the record's `getForwardSize(layer, size)`; without it the channels of the output are not known.
     """
 
     simplenn = "custom"
+    backward_uses = "both"
 
     def runForward(self, record: Any, before: Any, after: Any) -> Any:
-        return self._call("forward", record, before, after)
+        return self._call("forward", record, before, after, after)
 
     def runBackward(self, record: Any, before: Any, after: Any) -> Any:
-        return self._call("backward", record, before, after)
+        return self._call("backward", record, before, after, before)
 
-    def _call(self, name: str, record: Any, before: Any, after: Any) -> Any:
+    @staticmethod
+    def _call(name: str, record: Any, before: Any, after: Any, changed: Any) -> Any:
         function = record.get(name)
         if not callable(function):
             raise TypeError(f"vl_simplenn: the layer is 'custom' and takes a function in its field {name!r}")
-        return function(record, before, after)
+        returned = function(record, before, after)
+        return changed if returned is None else returned
 
     def table_size(self, size, record):
         tell = record.get("getForwardSize")
