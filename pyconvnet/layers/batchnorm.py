@@ -30,6 +30,8 @@ class BatchNorm(ElementWise):
     param_suffixes = ("m", "b", "x")
 
     def forward(self, inputs, params):
+        if len(params) < 2:
+            raise ValueError(f"bnorm takes multipliers and biases, got {len(params)} weights")
         moments = params[2] if self.mode == "test" and len(params) > 2 else None
         if moments is not None and not np.any(moments):
             warnings.warn(

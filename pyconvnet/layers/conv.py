@@ -88,6 +88,8 @@ class Conv(Filter):
     def from_record(cls, record: dict[str, Any]) -> Conv:
         layer = super().from_record(record)
         weights = record["weights"]
+        if is_empty(weights):
+            raise ValueError("the layer has no weights")
         # without filters every channel passes as it is: one pixel, no filters
         layer.size = (1, 1, 0, 0) if is_empty(weights[0]) else (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
         layer.hasBias = len(weights) > 1 and not is_empty(weights[1])

@@ -73,6 +73,8 @@ class ConvTranspose(Layer):
     def from_record(cls, record):
         layer = super().from_record(record)
         weights = record["weights"]
+        if is_empty(weights):
+            raise ValueError("the layer has no weights")
         layer.size = (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
         layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
         return layer

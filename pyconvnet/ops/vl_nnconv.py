@@ -94,7 +94,8 @@ def check_filters(fn: str, x: np.ndarray, f: np.ndarray, window: Window) -> None
     if channels % depth:
         raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}; {depth} must divide {channels} (groups)")
     if count % (channels // depth):
-        raise ValueError(f"{fn}: f has {count} filters for {channels // depth} groups; groups must divide their number")
+        groups = f"{channels // depth} groups, which must divide the {count} filters"
+        raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}: {groups}")
     if min(window.output_size(*x.shape[:2])) < 1:
         padded = size_text((x.shape[0] + sum(window.pad[:2]), x.shape[1] + sum(window.pad[2:])))
         raise ValueError(f"{fn}: f spans {size_text(window.extent)} pixels, more than x with its pad, {padded}")

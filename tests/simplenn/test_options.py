@@ -117,6 +117,21 @@ def test_a_custom_layer_calls_the_users_functions(x):
     assert np.isclose(res[0].dzdw[0], x.sum(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("conserveMemory", [False, True])
+def test_a_custom_layer_may_change_results_in_place_and_read_its_output_backward(x, conserveMemory):
+    def forward(layer, before, after):
+        after.x = np.exp(before.x)
+
+    def backward(layer, before, after):
+        before.dzdx = after.x * after.dzdx
+
+    layers = [{"type": "relu", "leak": 0.5}, {"type": "custom", "forward": forward, "backward": backward}]
+    net = pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[*layers, {"type": "relu"}]))
+    res = pcn.vl_simplenn(net, x, np.ones_like(x), conserveMemory=conserveMemory)
+    y = np.exp(np.where(x > 0, x, x / 2))
+    assert np.allclose(res[3].x, y) and np.allclose(res[0].dzdx, np.where(x > 0, 1, 0.5) * y)
+
+
 def test_a_layer_of_the_users_own_type_runs_in_a_loaded_network(tmp_path, x):
     layers = [{"type": "thrice", "name": "t", "factor": 3.0}, {"type": "relu", "name": "r"}]
     pcn.save(tmp_path / "net.mat", pcn.SimpleNN(layers=layers))
@@ -142,6 +157,12 @@ def test_a_layer_of_the_users_own_type_runs_in_a_loaded_network(tmp_path, x):
         (lambda net: net.layers[0].update(type="convv"), r"unknown layer type 'convv'; did you mean 'conv'"),
         (lambda net: net.layers[4].weights.__setitem__(0, draw(6, 6, 3, 3)), r"x has 4 channels.*in layer 5 'c2'"),
         (lambda net: net.layers[5].pop("class"), r"labels.*in layer 6 'loss'"),
+        (lambda net: net.layers[0].update(weights=[]), r"the layer has no weights.*in layer 1 'c1' \(conv\)"),
+        (lambda net: net.layers[2].update(weights=[]), r"bnorm takes multipliers and biases, got 0.*in layer 3 'b1'"),
+        (
+            lambda net: net.layers[0].update(weights=[draw(3, 3, 1, 3)]),
+            r"x has 2 channels, f takes 1: 2 groups, which must divide the 3 filters",
+        ),
     ],
 )
 def test_an_error_names_the_layer(net, x, change, message):
