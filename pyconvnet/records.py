@@ -73,6 +73,6 @@ class Opaque:
 def _brief(value: Any) -> str:
     if hasattr(value, "shape") and getattr(value, "size", 0) > 8:
         return f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
-    if isinstance(value, list) and len(value) > 4:
-        return f"<list of {len(value)}>"
+    if isinstance(value, list):
+        return f"<list of {len(value)}>" if len(value) > 4 else f"[{', '.join(map(_brief, value))}]"
     return repr(value)
