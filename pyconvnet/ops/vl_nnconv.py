@@ -52,7 +52,10 @@ def vl_nnconv(
     """
     x = as_tensor("vl_nnconv", "x", x)
     if is_empty(f):
-        return _subsample(x, b, dzdy, Window.parse("vl_nnconv", 1, stride, pad), noDerData, noDerBiases)
+        window = Window.parse("vl_nnconv", 1, stride, pad, dilate)
+        if window.dilate != (1, 1):
+            raise ValueError(f"vl_nnconv: without filters there is nothing to dilate, got dilate {list(window.dilate)}")
+        return _subsample(x, b, dzdy, window, noDerData, noDerBiases)
     filters = as_tensor("vl_nnconv", "f", f, like=x)
     window = Window.parse("vl_nnconv", filters.shape[:2], stride, pad, dilate, "f")
     check_filters("vl_nnconv", x, filters, window)

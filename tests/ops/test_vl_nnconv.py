@@ -30,6 +30,11 @@ def test_without_filters_a_channel_stays_by_itself():
     assert np.array_equal(pcn.vl_nnconv(x, None), x)
 
 
+def test_without_filters_there_is_nothing_to_dilate():
+    with pytest.raises(ValueError, match=r"vl_nnconv: without filters there is nothing to dilate, got dilate \[1, 2\]"):
+        pcn.vl_nnconv(np.ones((4, 4)), [], dilate=(1, 2))
+
+
 def test_without_filters_derivatives_may_be_left_out():
     x = np.ones((4, 4, 2, 1), np.float32)
     options = {"noDerData": True, "noDerBiases": True}
