@@ -171,8 +171,11 @@ def _categorical(fn: str, x: np.ndarray, labels: np.ndarray, loss: str, k: int, 
         best = np.argsort(-x, axis=2, kind="stable")[:, :, :k]
         return 1 - (best == at).any(axis=2, keepdims=True).astype(x.dtype)
     if loss == "log":
-        floor = real(1e-8)
-        return -np.log(np.maximum(picked(x), floor)) if forward else spread(-1 / np.maximum(picked(x), floor))
+        p = np.where(labels > 0, picked(x), real(1))
+        if not forward:
+            return spread(-1 / np.maximum(p, real(1e-8)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -np.log(p)
     if loss == "softmaxlog":
         shifted = x - x.max(axis=2, keepdims=True)
         e = np.exp(shifted)

@@ -1,4 +1,4 @@
-"""What labels and instance weights of doubtful shape mean, as in MatConvNet."""
+"""What labels and instance weights of doubtful shape mean, and small probabilities, as in MatConvNet."""
 
 import numpy as np
 import pytest
@@ -48,3 +48,12 @@ def test_a_second_channel_of_labels_weighs_pixels(x, c):
     weights = RNG.random(c.shape)
     wanted = (loss_of_each(x, c) * weights).sum() / 3
     assert np.isclose(pcn.vl_nnsoftmaxloss(x, np.concatenate([c, weights], axis=2)).item(), wanted)
+
+
+def test_the_loss_of_a_small_probability_is_its_logarithm_and_the_derivative_is_bounded():
+    x = np.array([1e-12, 0.5], np.float32).reshape(1, 1, 2, 1)
+    assert np.isclose(pcn.vl_nnloss(x, np.array([1]), loss="log").item(), 12 * np.log(10))
+    assert np.isclose(pcn.vl_nnloss(x, np.array([1]), 1, loss="log")[0, 0, 0, 0], -1e8)
+    x[0, 0, 0] = 0
+    assert pcn.vl_nnloss(x, np.array([1]), loss="log").item() == np.inf
+    assert pcn.vl_nnloss(x, np.array([0]), loss="log").item() == 0
