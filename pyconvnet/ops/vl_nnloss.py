@@ -43,7 +43,7 @@ def vl_nnloss(
 
     c             N labels, one for each image and all its pixels, or H x W x 1 x N, one for each pixel (binary losses:
                   H x W x C x N). Labels count from 1; 0 stands for "leave out"
-    instanceWeights  factors of the summands, of the size of c or 1 in a dimension
+    instanceWeights  factors of the summands, of the size of c or 1 in a dimension; a vector of N: one for each image
     topK          5       threshold  0
     normalise     True; False leaves the factor 1/N out
 
