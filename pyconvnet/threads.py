@@ -54,7 +54,16 @@ def num_threads(n: int) -> Iterator[None]:
 def team() -> Iterator[int]:
     """The right to run a parallel kernel, and the number of parts to split it into."""
     with _team:
-        yield get_num_threads()
+        n = get_num_threads()
+        _limit_numba(n)
+        yield n
+
+
+def _limit_numba(n: int) -> None:
+    """numba starts no more threads than there is work for: idle ones would still be waited for. One limit a thread."""
+    from numba import config, set_num_threads
+
+    set_num_threads(min(n, config.NUMBA_NUM_THREADS))
 
 
 def _checked(fn: str, n: int) -> int:
