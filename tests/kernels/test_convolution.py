@@ -126,6 +126,17 @@ def test_any_transposed_convolution_agrees_with_float64(level, layer):
         assert_sums_near(a, e, terms)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_many_channels_whose_pixels_lie_pages_apart_agree_with_float64(level, groups):
+    random = np.random.default_rng(0)
+    x = from_nhwc(random.standard_normal((2, 5, 6, 1024), dtype=np.float32))
+    f = random.standard_normal((1, 1, 1024 // groups, 40), dtype=np.float32)
+    for _ in range(2):
+        y = plain.conv(*wide(x, f), None, Window((1, 1)))
+        assert_sums_near(cpu.conv(x, f, None, Window((1, 1))), y, plain.conv(*sizes(x, f), None, Window((1, 1))))
+        f *= 2  # the packed filters are kept: they must follow
+
+
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize(("size", "count", "n"), [((3, 2, 41), 300, 1), ((1, 1, 71), 1001, 8), ((2, 3, 50), 256, 16)])
 def test_fully_connected_layers_agree_with_float64(level, order, size, count, n):

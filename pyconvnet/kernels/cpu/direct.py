@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from pyconvnet.geometry import Window
-from pyconvnet.kernels.cpu import machine
+from pyconvnet.kernels.cpu import filter_cache, machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, padded, scratch, strides
 from pyconvnet.kernels.cpu.matrix_kernel import BIAS, RELU, call_tile
@@ -17,6 +17,10 @@ from pyconvnet.threads import team
 
 # Filters larger than this are kept in the second-level cache a block at a time, while all pixels pass by.
 RESIDENT = 1 << 16
+# Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
+KEPT_FROM = 1 << 13
+# Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache.
+PAGE = 1024
 
 
 class Lines(NamedTuple):
@@ -59,6 +63,23 @@ def pack(f: np.ndarray, groups: int, columns: int, name: str = "filters") -> np.
     return out
 
 
+def _spread(xp: np.ndarray, lines: Lines) -> tuple[np.ndarray, Lines]:
+    """The same one line of pixels, a little further apart."""
+    step = lines.step + 16
+    out = scratch("spread", lines.length * step).reshape(lines.length, step)
+    out[:, : lines.step] = xp.reshape(lines.length, lines.step)
+    return out, lines._replace(step=step)
+
+
+def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None) -> np.ndarray:
+    """A copy of what `pack` returns; `old` is memory of that size to write into."""
+    packed = pack(f, groups, columns)
+    if old is None:
+        return packed.copy()
+    old[:] = packed
+    return old
+
+
 def direct(
     x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, relu: bool = False, groups: int | None = None
 ) -> np.ndarray:
@@ -71,7 +92,13 @@ def direct(
     with team() as threads:
         xp = padded(x, window.pad)
         lines = lines_of(xp.shape, window, out, depth)
-        filters = pack(f, groups, tile.columns)
+        if lines.step % PAGE == 0 and lines.length >= tile.rows and lines.starts.size == lines.offsets.size == 1:
+            xp, lines = _spread(xp, lines)
+        if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
+            filters = pack(f, groups, tile.columns)
+        else:
+            kind = "direct", groups, tile.columns
+            filters = filter_cache.get(kind, f, lambda old: _packed(f, groups, tile.columns, old))
         panel = f.shape[0] * f.shape[1] * depth * tile.columns
         taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
         bias = None if b is None else np.ascontiguousarray(b).ravel()
