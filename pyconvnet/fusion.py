@@ -1,4 +1,8 @@
-"""Layers of a SimpleNN that run as one where nobody can see what lies between them."""
+"""Layers that run as one where nobody can see what lies between them.
+
+A convolution, and after it batch normalization in test mode, a sum with another array, a rectifier, each or none of
+them: the normalization is multiplied into the filters, and the rest done before the result leaves the registers.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,81 @@ import numpy as np
 
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.geometry import Window
-from pyconvnet.layers import Conv, Layer, ReLU
+from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
 from pyconvnet.ops.vl_nnconv import check_biases, check_filters
 
-# What a layer says about cuDNN changes nothing here; any other option goes to vl_nnconv, which checks it.
+_ORDER: tuple[type, ...] = (Conv, BatchNorm, Sum, ReLU)
+# What a layer says about cuDNN changes nothing here; any other option goes to the operator, which checks it.
 _IDLE = ("cudnn", "nocudnn")
 
 
-def is_rectified_convolution(layer: Layer, following: Layer, x: Any) -> bool:
-    """Whether convolution_relu computes what the two layers do; a class of the user's own runs as it is written."""
-    return (
-        type(layer) is Conv
-        and type(following) is ReLU
-        and not np.any(following.leak)
-        and not following.opts
-        and all(isinstance(o, str) and o.lower() in _IDLE for o in layer.opts)
-        and type(x) is np.ndarray
-        and x.dtype == np.float32
-    )
+def starts(layer: Layer) -> bool:
+    """Whether other layers may join this one; a class of the user's own runs as it is written."""
+    return type(layer) is Conv and _idle(layer.opts)
 
 
-def convolution_relu(layer: Conv, weights: Sequence[Any], x: np.ndarray) -> np.ndarray:
-    """max(vl_nnconv(x, *weights), 0) as the layer's options have it; x: H x W x C x N, float32."""
-    from pyconvnet.kernels import cpu
+def joins(layer: Layer, last: Layer) -> bool:
+    """Whether `layer` may run in one with the layers before it, of which `last` is the last."""
+    kind = type(layer)
+    if kind not in _ORDER or _ORDER.index(kind) <= _ORDER.index(type(last)):
+        return False
+    if kind is BatchNorm:
+        return layer.mode == "test" and _idle(layer.opts)
+    return kind is Sum or (_is_zero(layer.leak) and not layer.opts)
+
+
+def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other: Any = None) -> np.ndarray | None:
+    """The output of the last of `layers`, None where they must run one by one; `other` is the other input of a Sum.
+
+    x       H x W x C x N, float32
+    params  those of each layer
+    """
     from pyconvnet.kernels.cpu.machine import level
 
-    f, b = (*weights, None)[:2]
-    if is_empty(f) or level() == "plain" or not x.size:
-        y = layer.forward([x], weights)[0]
-        return cpu.relu(y, 0.0)
+    f, b = (*params[0], None)[:2]
+    if type(x) is not np.ndarray or x.dtype != np.float32 or not x.size or is_empty(f) or level() == "plain":
+        return None
+    if not starts(layers[0]) or not all(map(joins, layers[1:], layers)):  # options may have changed meanwhile
+        return None
+    conv = layers[0]
     x = as_tensor("vl_nnconv", "x", x)
     f = as_tensor("vl_nnconv", "f", f, like=x)
-    window = Window.parse("vl_nnconv", f.shape[:2], layer.stride, layer.pad, layer.dilate, "f")
+    window = Window.parse("vl_nnconv", f.shape[:2], conv.stride, conv.pad, conv.dilate, "f")
     check_filters("vl_nnconv", x, f, window)
-    biases = check_biases("vl_nnconv", b, f.shape[3], x)
+    b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
+    kinds = [type(layer) for layer in layers]
+    if BatchNorm in kinds:
+        found = _line(params[kinds.index(BatchNorm)], f.shape[3])
+        if found is None:
+            return None
+        scale, shift = found
+        b = (shift if b is None else b * scale + shift).astype(np.float32)
+        scale = scale.astype(np.float32)
+    if Sum in kinds:
+        shape = (*window.output_size(*x.shape[:2]), f.shape[3], x.shape[3])
+        if type(other) is not np.ndarray or other.dtype != np.float32 or other.shape != shape:
+            return None
+    from pyconvnet.kernels.cpu.convolution import conv as convolve
+    from pyconvnet.kernels.cpu.direct import Epilogue
 
-    from pyconvnet.kernels.cpu.convolution import conv
+    return convolve(x, f, b, window, Epilogue(scale, other if Sum in kinds else None, ReLU in kinds))
 
-    return conv(x, f, biases, window, relu=True)
+
+def _line(params: Sequence[Any], count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """(scale, shift) of batch normalization with stored moments, None where vl_nnbnorm has something to say."""
+    if len(params) != 3 or any(type(p) is not np.ndarray or p.dtype != np.float32 for p in params):
+        return None
+    g, b, moments = params
+    if (g.size, b.size, moments.size) != (count, count, 2 * count) or not moments.any():
+        return None
+    mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
+    scale = g.ravel() / sigma
+    return scale, b.ravel() - mean * scale
+
+
+def _is_zero(leak: Any) -> bool:
+    return leak == 0 if type(leak) is int or type(leak) is float else not np.any(leak)
+
+
+def _idle(opts: Sequence[Any]) -> bool:
+    return all(isinstance(o, str) and o.lower() in _IDLE for o in opts)

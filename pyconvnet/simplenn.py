@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import fusion
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.fusion import convolution_relu, is_rectified_convolution
 from pyconvnet.layers import Layer, layer_class
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
@@ -133,14 +133,21 @@ def vl_simplenn(
 
 def _forward(layers: list[Layer], records: Sequence[Any], res: list[Any], first: int, conserve: bool) -> None:
     """Run all layers; `first` is the first one that backward passes through."""
-    done = -1  # the last layer that ran as a part of the one before
+    done = -1  # the last layer that ran as a part of one before
     for i, (layer, record) in enumerate(zip(layers, records)):
         start = perf_counter()
         try:
-            if conserve and _hides_output(layers, records, i, first, res[i].x):
-                res[i + 2].x, res[i + 1].x = convolution_relu(layer, record.get("weights") or (), res[i].x), None
-                done = i + 1
-            elif i != done:
+            y, last = None, i
+            if conserve and i > done:
+                last = _last_of_fused(layers, records, i, first)
+            if last > i:
+                weights = [r.get("weights") or () for r in records[i : last + 1]]
+                y = fusion.run(layers[i : last + 1], weights, res[i].x)
+            if y is not None:
+                res[last + 1].x, done = y, last
+                for hidden in res[i + 1 : last + 1]:
+                    hidden.x = None
+            elif i > done:
                 res[i + 1] = layer.runForward(record, res[i], res[i + 1])
         except Exception as error:
             raise _located(error, i, record, res[i].x) from error
@@ -149,14 +156,18 @@ def _forward(layers: list[Layer], records: Sequence[Any], res: list[Any], first:
         res[i].time = res[i].forwardTime = perf_counter() - start
 
 
-def _hides_output(layers: list[Layer], records: Sequence[Any], i: int, first: int, x: Any) -> bool:
-    """Whether layer i is a convolution whose output only the rectifier after it reads, and is forgotten then."""
-    return (
+def _last_of_fused(layers: list[Layer], records: Sequence[Any], i: int, first: int) -> int:
+    """The last layer that may run in one with layer i: what lies between is read by the next only, then forgotten."""
+    if not fusion.starts(layers[i]):
+        return i
+    while (
         i + 1 < len(layers)
-        and is_rectified_convolution(layers[i], layers[i + 1], x)
+        and fusion.joins(layers[i + 1], layers[i])
         and not _precious(records[i])
         and _done_with_input(layers, i + 1, first)
-    )
+    ):
+        i += 1
+    return i
 
 
 def _done_with_input(layers: list[Layer], i: int, first: int) -> bool:

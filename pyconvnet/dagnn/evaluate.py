@@ -5,24 +5,61 @@ Both loops are kept lean: what a layer reads and writes is looked up when the pl
 
 from __future__ import annotations
 
+from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyconvnet import fusion
 from pyconvnet.arrays import is_empty, size_text
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
+from pyconvnet.layers import Sum
 from pyconvnet.layers.base import Layer
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
 
 
+class Fused:
+    """Some layers that run as one, see pyconvnet.fusion; what lies between them is never seen."""
+
+    def __init__(self, members: list[tuple]) -> None:
+        """members: the steps of these layers, of which each reads what the one before wrote."""
+        self.members = members
+        self.blocks = [step[1] for step in members]
+        self.inputs, self.outputs = list(members[0][2]), members[-1][3]
+        self.params = [p for step in members for p in step[4]]
+        self.counts = [len(step[4]) for step in members]
+        for before, step in pairwise(members):
+            self.inputs += [v for v in step[2] if v is not before[3][0]]
+
+    def forward(self, inputs: list, params: list) -> list:
+        """As a block's: [output]."""
+        own, at = [], 0
+        for count in self.counts:
+            own.append(params[at : at + count])
+            at += count
+        entry, _, ins, *_ = self.members[0]
+        try:
+            y = fusion.run(self.blocks, own, *inputs)
+            if y is None:  # one by one
+                y, *rest = inputs
+                for step, values in zip(self.members, own):
+                    entry, block, ins = step[:3]
+                    (y,) = block.forward([y, *rest] if len(ins) > 1 else [y], values)
+        except Exception as error:
+            raise _located(error, entry, ins) from error
+        for step in self.members:  # the time is that of the last
+            step[0].forwardTime = 0.0
+        return [y]
+
+
 class Plan:
     """The layers in the order they run, each with its variables and parameters, and what may be forgotten after it.
 
     A step is (entry, block, inputs, outputs, parameters, ends, drives itself, backward_uses), where `ends` are the
-    variables that no later layer reads.
+    variables that no later step reads.
     """
 
     def __init__(self, net: DagNN) -> None:
@@ -59,12 +96,58 @@ class Plan:
                 ends = [net.vars[v] for v in ends]
                 steps.append((entry, block, *variables, params, ends, drives, uses))
 
+        self.fused: tuple[Any, list] = (None, [])
+
+    def in_one(self, mode: str, exposed: frozenset[Var]) -> list:
+        """The steps of a network that forgets what nobody reads: layers run as one unless they write `exposed`."""
+        if self.fused[0] != (mode, exposed):
+            self.fused = (mode, exposed), _with_ends(_chained(self.keeping, exposed))
+        return self.fused[1]
+
     def fits(self, net: DagNN) -> bool:
         """Whether the blocks are still those the plan was made for."""
         blocks = [entry.block for entry in net.layers]
         return blocks == self.blocks and (
             not net.computingDerivative or [block.backward_uses for block in blocks] == self.uses
         )
+
+
+def _chained(steps: list, exposed: frozenset[Var]) -> list:
+    """`steps` with Fused ones where layers can run as one, in place of the last of them."""
+    reader = {v: at for at, step in enumerate(steps) for v in step[2]}
+    chain_of: dict[int, list[int]] = {}
+    for start, (_, block, *_, drives, _) in enumerate(steps):
+        chain = [start]
+        while fusion.starts(block) and not any(drives):
+            v = steps[chain[-1]][3][0]
+            at = reader.get(v)
+            if v.fanout != 1 or v in exposed or at in chain_of:
+                break
+            _, following, ins, outs, *_, drives, _ = steps[at]
+            if any(drives) or not fusion.joins(following, steps[chain[-1]][1]) or len(outs) != 1:
+                break
+            if len(ins) != (2 if isinstance(following, Sum) else 1):
+                break
+            chain.append(at)
+        if len(chain) > 1:
+            chain_of.update(dict.fromkeys(chain, chain))
+    out = []
+    for at, step in enumerate(steps):
+        chain = chain_of.get(at, [at])
+        if at == chain[-1] and len(chain) > 1:
+            block = Fused([steps[i] for i in chain])
+            step = (step[0], block, block.inputs, block.outputs, block.params, [], (False, False), "inputs")
+        if at == chain[-1]:
+            out.append(step)
+    return out
+
+
+def _with_ends(steps: list) -> list:
+    """`steps` with the variables that no later one reads."""
+    last = {v: at for at, step in enumerate(steps) for v in step[2]}
+    return [
+        (*step[:5], [v for v in dict.fromkeys(step[2]) if last[v] == at], *step[6:]) for at, step in enumerate(steps)
+    ]
 
 
 def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
@@ -86,6 +169,8 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
 
     _place(net, given)
     fixed = {var for var, _ in given if var.fanin}
+    if steps is plan.testing and not fixed and all(v.fanin or v.value is not None for v in net.vars):
+        steps = plan.in_one(net.mode, frozenset(v for v in net.vars if v.precious))
     if fixed:
         steps = [step for step in steps if fixed.isdisjoint(step[3])]
     if not forward(steps, {var for var, _ in wanted}) and steps:
@@ -273,11 +358,14 @@ def _variable(net: DagNN, what: str, name: str) -> Var:
 
 
 def _located(error: Exception, entry: Any, ins: list) -> Exception:
-    """The same error, with the layer in which it happened."""
+    """The same error, with the layer in which it happened, unless it says so already."""
+    if getattr(error, "layer", None) is not None:
+        return error
     sizes = ", ".join(f"{v.name} {size_text(np.shape(v.value))}" for v in ins if v.value is not None)
     where = f"in layer {entry.name!r} ({type(entry.block).__name__})" + (f", inputs {sizes}" if sizes else "")
     if type(error) in (ValueError, TypeError):
-        return type(error)(f"{error} ... {where}")
-    if hasattr(error, "add_note"):
+        error = type(error)(f"{error} ... {where}")
+    elif hasattr(error, "add_note"):
         error.add_note(where)
+    error.layer = entry.name
     return error

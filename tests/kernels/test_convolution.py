@@ -146,10 +146,35 @@ def test_fully_connected_layers_agree_with_float64(level, order, size, count, n)
     window = Window(size[:2])
     y = plain.conv(*wide(x, f, b), window)
     assert_sums_near(cpu.conv(x, f, b, window), y, plain.conv(*sizes(x, f, b), window))
-    if level != "plain":
-        from pyconvnet.kernels.cpu.convolution import conv
+    dzdy = random.standard_normal(y.shape, dtype=np.float32)
+    exact, terms = (plain.conv_backward(*arrays, window) for arrays in (wide(x, f, dzdy), sizes(x, f, dzdy)))
+    for a, e, t in zip(cpu.conv_backward(x, f, dzdy, window), exact, terms):
+        assert_sums_near(a, e, t)
 
-        assert_sums_near(conv(x, f, b, window, relu=True), np.maximum(y, 0), plain.conv(*sizes(x, f, b), window))
+
+@pytest.mark.parametrize("size", [(3, 3, 20), (5, 2, 20), (12, 12, 20)])
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_follows_a_convolution_may_be_done_with_it(level, size, n):
+    """max(scale conv(x, f) + b + add, 0), by Winograd's way, directly, fully connected; filters kept and changed."""
+    if level == "plain":  # there, layers run one by one
+        return
+    from pyconvnet.kernels.cpu.convolution import conv
+    from pyconvnet.kernels.cpu.direct import Epilogue
+
+    random = np.random.default_rng(0)
+    x = random.standard_normal((12, 12, 20, n), dtype=np.float32)
+    f = random.standard_normal((*size, 48), dtype=np.float32)
+    b, scale = random.standard_normal((2, 48), dtype=np.float32)
+    window = Window(size[:2])
+    add = random.standard_normal((*window.output_size(12, 12), 48, n), dtype=np.float32)
+    for change in (1, 2):
+        scale *= change
+        y = plain.conv(*wide(x, f * scale, b), window)
+        terms = plain.conv(*sizes(x, f * scale, b), window)
+        assert_sums_near(conv(x, f, b, window, Epilogue(scale)), y, terms)
+        assert_sums_near(conv(x, f, b, window, Epilogue(scale, add)), y + add, terms + abs(add))
+        both = conv(x, f, b, window, Epilogue(scale, add, True))
+        assert_sums_near(both, np.maximum(y + add, 0), terms + abs(add))
 
 
 def test_biases_are_summed_exactly_even_where_they_nearly_cancel(level):
@@ -177,6 +202,7 @@ def test_both_ways_to_split_winograds_work_give_the_same(monkeypatch):
 
 def test_relu_is_fused_and_lets_not_a_number_through():
     from pyconvnet.kernels.cpu import convolution
+    from pyconvnet.kernels.cpu.direct import Epilogue
 
     random = np.random.default_rng(0)
     for size in (1, 3):
@@ -184,7 +210,7 @@ def test_relu_is_fused_and_lets_not_a_number_through():
         x[5, 5, 0, 0] = np.nan
         f = random.standard_normal((size, size, 32, 40), dtype=np.float32)
         window = Window((size, size))
-        plainly, fused = (convolution.conv(x, f, None, window, relu=r) for r in (False, True))
+        plainly, fused = (convolution.conv(x, f, None, window, Epilogue(relu=r)) for r in (False, True))
         assert np.array_equal(np.maximum(plainly, 0), fused, equal_nan=True)
         assert np.isnan(fused).any() and not np.isnan(fused).all()
 

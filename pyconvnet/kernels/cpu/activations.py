@@ -8,7 +8,7 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.elementary import vexp
-from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.kernels.cpu.simd import (
     vabs,
     vadd,
@@ -52,7 +52,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
     """exp(x) over its sum across channels; the largest value of each pixel is taken off first, against overflow."""
     with team() as threads:
         seen = channels_fastest(x)
-        y = np.empty(seen.shape, np.float32)
+        y = empty(seen.shape)
         _softmax(threads, address(seen), address(y), x.size // x.shape[2], x.shape[2])
     return from_nhwc(y)
 
@@ -61,7 +61,7 @@ def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     """y (dzdy - sum of dzdy y across channels)."""
     with team() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
-        dx = np.empty(seen.shape, np.float32)
+        dx = empty(seen.shape)
         pixels = x.size // x.shape[2]
         _softmax(threads, address(seen), address(dx), pixels, x.shape[2])
         _softmax_backward(threads, address(dy), address(dx), pixels, x.shape[2])
@@ -76,7 +76,7 @@ def _dense(x: np.ndarray) -> bool:
 def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
     with team() as threads:
         seen = x if _dense(x) else from_nhwc(channels_fastest(x))
-        y = np.empty_like(seen)
+        y = empty_like(seen)
         _elements(threads, address(seen), address(y), x.size, which, np.float32(leak))
     return y
 
@@ -85,9 +85,15 @@ def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.nd
     with team() as threads:
         same = x.strides == dzdy.strides and _dense(x)
         seen, dy = (x, dzdy) if same else (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
-        dx = np.empty_like(seen)
+        dx = empty_like(seen)
         _derivatives(threads, address(seen), address(dy), address(dx), x.size, which, np.float32(leak))
     return dx
+
+
+def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
+    """y becomes y + x, or max(y + x, 0); both contiguous."""
+    with team() as threads:
+        _add_to(threads, address(y), address(x), y.size, relu)
 
 
 @jit()
@@ -96,6 +102,16 @@ def _logistic(x):
     one = vset1(np.float32(1))
     e = vexp(vsub(vset1(np.float32(0)), vabs(x)))
     return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
+
+
+@jit(parallel=True)
+def _add_to(threads, y, x, count, relu):
+    zero, vectors = np.float32(0), -(-count // 16)
+    for t in numba.prange(threads):
+        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+            part = min(16, count - i)
+            v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
+            vstore_part(y + 4 * i, vlargest(v, vset1(zero)) if relu else v, part)
 
 
 @jit(parallel=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty
 from pyconvnet.kernels.cpu.simd import vadd, vfma, vload_part, vmul, vset1, vstore_part, vsub
 from pyconvnet.threads import team
 
@@ -24,7 +24,7 @@ def bnorm(
             moments = _moments(threads, seen, epsilon)
         mean, sigma = moments.T.astype(np.float64)
         slope = g / sigma
-        y = np.empty(seen.shape, np.float32)
+        y = empty(seen.shape)
         vectors = _vectors(mean, slope, np.zeros_like(slope), b)
         _combine(threads, address(seen), address(seen), address(y), x.size // g.size, g.size, *map(address, vectors))
     return from_nhwc(y), moments
@@ -43,7 +43,7 @@ def bnorm_backward(
         dg = products / sigma
         slope = g / sigma
         mass = x.size // g.size
-        dx = np.empty(seen.shape, np.float32)
+        dx = empty(seen.shape)
         vectors = _vectors(mean, -slope * dg / (mass * sigma), slope, -slope * db / mass)
         _combine(threads, address(seen), address(dy), address(dx), mass, g.size, *map(address, vectors))
     return from_nhwc(dx), dg.astype(np.float32), db.astype(np.float32), moments

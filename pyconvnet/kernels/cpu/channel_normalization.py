@@ -9,7 +9,7 @@ from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.elementary import vexp, vfast_power, vlog
-from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.kernels.cpu.pooling import pool, pool_backward
 from pyconvnet.kernels.cpu.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.threads import team
@@ -19,7 +19,7 @@ def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.nd
     """x (kappa + alpha sum of x^2 over n neighbouring channels)^-beta."""
     with team() as threads:
         seen = channels_fastest(x)
-        y = np.empty(seen.shape, np.float32)
+        y = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
         sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
         _lrn(threads, address(seen), address(seen), address(y), *sizes, *reals, False)
@@ -30,7 +30,7 @@ def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: f
     """dzdy L^-beta - 2 alpha beta x sum of dzdy x L^(-beta-1) over the channels whose window holds this one."""
     with team() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
-        dx = np.empty(seen.shape, np.float32)
+        dx = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
         sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
         _lrn(threads, address(seen), address(dy), address(dx), *sizes, *reals, True)
@@ -41,7 +41,7 @@ def spnorm(x: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarr
     """x (1 + alpha mean of x^2 over the window)^-beta."""
     with team() as threads:
         x = from_nhwc(channels_fastest(x))
-        y = np.empty_like(x)
+        y = empty_like(x)
         mean = pool(x * x, window, "avg")
         _spatial(threads, address(x), address(mean), address(y), x.size, np.float32(alpha), np.float32(beta))
     return y
@@ -54,7 +54,7 @@ def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: floa
         x, dzdy = (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
         squares = x * x
         mean = pool(squares, window, "avg")
-        direct, inner = np.empty_like(x), np.empty_like(x)
+        direct, inner = empty_like(x), empty_like(x)
         _spatial(threads, address(dzdy), address(mean), address(direct), x.size, real(alpha), real(beta))
         _spatial(threads, address(dzdy), address(mean), address(inner), x.size, real(alpha), real(beta + 1))
         inner *= x

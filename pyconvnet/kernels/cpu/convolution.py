@@ -7,18 +7,24 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import fully_connected
+from pyconvnet.kernels.cpu.activations import add_to
 from pyconvnet.kernels.cpu.data_gradient import data_gradient
-from pyconvnet.kernels.cpu.direct import direct
+from pyconvnet.kernels.cpu.direct import PLAIN, Epilogue, direct
 from pyconvnet.kernels.cpu.filter_gradient import bias_gradient, filter_gradient
+from pyconvnet.kernels.cpu.layout import channels_fastest
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 
 
-def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, relu: bool = False) -> np.ndarray:
-    """See `kernels.plain.conv.conv`; with `relu`, max(y, 0)."""
-    run = winograd if suits(x, f, window) else direct
+def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
+    """See `kernels.plain.conv.conv`; and what `after` says."""
     if fully_connected.suits(x, f, window):
-        run = fully_connected.fully_connected
-    return from_nhwc(run(x, f, b, window, relu))
+        return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
+    if not suits(x, f, window):
+        return from_nhwc(direct(x, f, b, window, after))
+    y = winograd(x, f, b, window, after.scale, after.relu and after.add is None)
+    if after.add is not None:
+        add_to(y, channels_fastest(after.add), after.relu)
+    return from_nhwc(y)
 
 
 def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
@@ -28,7 +34,7 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
     if needs[0]:
         dx = from_nhwc(data_gradient(dzdy, f, window, x.shape[:2], x.shape[2] // depth))
     if needs[1]:
-        df = filter_gradient(x, dzdy, window, depth)
+        df = filter_gradient(x, dzdy, window, f)
     if needs[2]:
         db = bias_gradient(dzdy)
     return dx, df, db
@@ -52,7 +58,7 @@ def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True))
     if needs[0]:
         dx = from_nhwc(direct(dzdy, f, None, window))
     if needs[1]:
-        df = filter_gradient(dzdy, x, window, f.shape[2])
+        df = filter_gradient(dzdy, x, window, f)
     if needs[2]:
         db = bias_gradient(dzdy)
     return dx, df, db

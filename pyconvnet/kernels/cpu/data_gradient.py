@@ -122,6 +122,8 @@ def _scatter(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, step
                     a = dy + 4 * (((image * oh + i) * ow + first) * count + g * each)
                     for u in range(fh):
                         for v in range(fw):
+                            pixel = (image * h + i * sh + u * dh) * w + first * sw + v * dw
+                            target = dx + 4 * (pixel * channels + g * c + k)
                             call_tile(
                                 kernel,
                                 last - first,
@@ -134,10 +136,9 @@ def _scatter(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, step
                                 each,
                                 f + 4 * (block * fh * fw + u * fw + v) * each * nr,
                                 nr,
-                                dx
-                                + 4
-                                * (((image * h + i * sh + u * dh) * w + first * sw + v * dw) * channels + g * c + k),
+                                target,
                                 sw * channels,
+                                target,
                                 0,
                                 ACCUMULATE,
                             )
@@ -176,6 +177,7 @@ def _scatter_images(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, f
                     nr,
                     dx + 4 * (((first * h + u * dh) * w + v * dw) * channels + g * c + k),
                     h * w * channels,
+                    0,
                     0,
                     0,
                 )

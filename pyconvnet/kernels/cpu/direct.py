@@ -10,17 +10,29 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, padded, scratch, strides
-from pyconvnet.kernels.cpu.matrix_kernel import BIAS, RELU, call_tile
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, padded, scratch, strides
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, BIAS, RELU, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vstore
 from pyconvnet.threads import team
 
-# Filters larger than this are kept in the second-level cache a block at a time, while all pixels pass by.
-RESIDENT = 1 << 16
+# A product of a tile is summed over this many inputs at a time, whose filters then stay in the first-level cache while
+# the tiles of a group of pixels pass by; the inputs of such a group stay in the second.
+INPUTS_AT_ONCE, TILES_AT_ONCE = 256, 24
 # Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
 KEPT_FROM = 1 << 13
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache.
 PAGE = 1024
+
+
+class Epilogue(NamedTuple):
+    """What becomes of a convolution before it is written: max(scale conv(x, f) + b + add, 0)."""
+
+    scale: np.ndarray | None = None  # K factors, which are multiplied into the filters
+    add: np.ndarray | None = None  # an array like the result
+    relu: bool = False
+
+
+PLAIN = Epilogue()
 
 
 class Lines(NamedTuple):
@@ -71,9 +83,9 @@ def _spread(xp: np.ndarray, lines: Lines) -> tuple[np.ndarray, Lines]:
     return out, lines._replace(step=step)
 
 
-def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None) -> np.ndarray:
-    """A copy of what `pack` returns; `old` is memory of that size to write into."""
-    packed = pack(f, groups, columns)
+def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
+    """A copy of what `pack` returns for f times `scale`; `old` is memory of that size to write into."""
+    packed = pack(f if scale is None else f * scale, groups, columns)
     if old is None:
         return packed.copy()
     old[:] = packed
@@ -81,12 +93,16 @@ def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None) ->
 
 
 def direct(
-    x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, relu: bool = False, groups: int | None = None
+    x: np.ndarray,
+    f: np.ndarray,
+    b: np.ndarray | None,
+    window: Window,
+    after: Epilogue = PLAIN,
+    groups: int | None = None,
 ) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x H x W x K array."""
     depth, count = f.shape[2:]
     groups = groups or x.shape[2] // depth
-    each = count // groups
     out = window.output_size(*x.shape[:2])
     tile = machine.tile()
     with team() as threads:
@@ -94,94 +110,79 @@ def direct(
         lines = lines_of(xp.shape, window, out, depth)
         if lines.step % PAGE == 0 and lines.length >= tile.rows and lines.starts.size == lines.offsets.size == 1:
             xp, lines = _spread(xp, lines)
-        if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
-            filters = pack(f, groups, tile.columns)
-        else:
-            kind = "direct", groups, tile.columns
-            filters = filter_cache.get(kind, f, lambda old: _packed(f, groups, tile.columns, old))
-        panel = f.shape[0] * f.shape[1] * depth * tile.columns
+        filters = _filters(f, groups, tile.columns, after.scale)
         taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
         bias = None if b is None else np.ascontiguousarray(b).ravel()
-        y = np.empty((x.shape[3], *out, count), np.float32)
-        _direct(
-            threads,
-            *tile,
-            address(xp),
-            lines.starts,
-            lines.length,
-            lines.step,
-            taps,
-            lines.depth,
-            address(filters),
-            panel,
-            groups,
-            depth,
-            each,
-            0 if bias is None else address(bias),
-            address(y),
-            (BIAS if bias is not None else 0) + (RELU if relu else 0),
-            filters.size <= RESIDENT,
-        )
+        old = None if after.add is None else channels_fastest(after.add)
+        y = empty((x.shape[3], *out, count))
+        # a thread has at least a few tiles to do
+        at_once = min(TILES_AT_ONCE, -(-lines.starts.size * -(-lines.length // tile.rows) // threads))
+        sizes = np.array([lines.length, lines.step, lines.depth, groups, depth, count // groups, at_once])
+        memory = address(xp), address(filters), 0 if bias is None else address(bias), 0 if old is None else address(old)
+        mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
+        _direct(threads, *tile, *memory, address(y), lines.starts, taps, sizes, mode)
     return y
 
 
+def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> np.ndarray:
+    """What `pack` makes of f times `scale`, kept from call to call where it is worth it."""
+    if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
+        return pack(f if scale is None else f * scale, groups, columns)
+    kind = "direct", groups, columns
+    return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale), scale)
+
+
 @jit(parallel=True)
-def _direct(
-    threads,
-    kernel,
-    mr,
-    nr,
-    x,
-    starts,
-    length,
-    step,
-    taps,
-    depth,
-    f,
-    panel,
-    groups,
-    slab,
-    each,
-    b,
-    y,
-    mode,
-    resident,
-):
+def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode):
+    length, step, depth, groups, slab, each, at_once = sizes
     blocks = -(-each // nr)
-    tiles = -(-length // mr)
-    pixels, filters = starts.size * tiles, groups * blocks
-    count = groups * each
-    total = pixels * filters
+    per_line = -(-length // mr)
+    tiles, columns = starts.size * per_line, groups * blocks
+    count, panel = groups * each, taps.shape[0] * depth * nr
+    pieces = -(-depth // INPUTS_AT_ONCE)  # of a deep tap; of shallow ones, some are summed at once
+    some = max(1, INPUTS_AT_ONCE // depth)
+    deep = -(-depth // pieces)
+    chunks = taps.shape[0] * pieces if pieces > 1 else -(-taps.shape[0] // some)
+    rounds = -(-tiles // at_once)
+    total = rounds * columns
     for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            if resident:
-                pixel = q // filters
-                block = q - pixel * filters
-            else:
-                block = q // pixels
-                pixel = q - block * pixels
-            line = pixel // tiles
-            i = pixel - line * tiles
-            first, last = length * i // tiles, length * (i + 1) // tiles
-            g = block // blocks
-            k = (block - g * blocks) * nr
-            call_tile(
-                kernel,
-                last - first,
-                min(nr, each - k),
-                x + 4 * (starts[line] + first * step + g * slab),
-                step,
-                1,
-                taps.ctypes.data,
-                taps.shape[0],
-                depth,
-                f + 4 * block * panel,
-                nr,
-                y + 4 * ((line * length + first) * count + g * each + k),
-                count,
-                b + 4 * (g * each + k),
-                mode,
-            )
+        for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
+            first_column = max(0, total * t // threads - r * columns)
+            last_column = min(columns, total * (t + 1) // threads - r * columns)
+            for chunk in range(chunks):
+                first_tap = chunk // pieces if pieces > 1 else chunk * some
+                many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
+                start = chunk % pieces * deep
+                now = min(deep, depth - start)
+                how = mode if chunk == chunks - 1 else 0
+                if chunk > 0 or old != 0:
+                    how += ACCUMULATE
+                for column in range(first_column, last_column):
+                    g = column // blocks
+                    k = (column - g * blocks) * nr
+                    for q in range(tiles * r // rounds, tiles * (r + 1) // rounds):
+                        line = q // per_line
+                        i = q - line * per_line
+                        first, last = length * i // per_line, length * (i + 1) // per_line
+                        c = 4 * ((line * length + first) * count + g * each + k)
+                        call_tile(
+                            kernel,
+                            last - first,
+                            min(nr, each - k),
+                            x + 4 * (starts[line] + first * step + g * slab + start),
+                            step,
+                            1,
+                            taps.ctypes.data + 16 * first_tap,
+                            many,
+                            now,
+                            f + 4 * (column * panel + start * nr),
+                            nr,
+                            y + c,
+                            count,
+                            (y if chunk > 0 else old) + c,
+                            b + 4 * (g * each + k),
+                            how,
+                        )
 
 
 @jit(parallel=True)

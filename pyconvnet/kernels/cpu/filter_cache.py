@@ -11,17 +11,17 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
 
 import numba
 import numpy as np
 
+from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address
 from pyconvnet.kernels.cpu.simd import LANES, mix
 from pyconvnet.threads import team
 
-_entries: OrderedDict[tuple, tuple[int, np.ndarray]] = OrderedDict()
+_entries: OrderedDict[tuple, tuple[tuple, np.ndarray]] = OrderedDict()
 _guard = threading.Lock()
 _dead: deque[tuple] = deque()
 ROW, ROWS_AT_ONCE = 2 * LANES, 512  # floats; rows
@@ -30,26 +30,24 @@ ROW, ROWS_AT_ONCE = 2 * LANES, 512  # floats; rows
 def limit() -> int:
     """Bytes that may be kept: a quarter of the machine's memory, or the environment variable PYCONVNET_FILTER_CACHE."""
     asked = os.environ.get("PYCONVNET_FILTER_CACHE")
-    if asked is not None:
-        return int(asked)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    except (AttributeError, ValueError):  # not a POSIX system
-        return 1 << 30
+    return machine.memory() // 4 if asked is None else int(asked)
 
 
-def get(kind: Any, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray]) -> np.ndarray:
-    """`make(None)` for the filters `f`, or what it returned before if `f` still has the same elements.
+def get(
+    kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None = None
+) -> np.ndarray:
+    """`make(None)` for the filters `f`, or what it returned before if `f` and `scale` still have the same elements.
 
-    kind  what `make` does, so that one array may have several forms
-    make  gets outdated memory of the same kind and shape to write into, or None
+    kind   what `make` does, so that one array may have several forms
+    make   gets outdated memory of the same kind and shape to write into, or None
+    scale  a few numbers that `make` uses as well
     """
     memory = f.ravel(order="K")
     if not np.may_share_memory(memory, f):  # neither C nor Fortran order: no memory to watch
         return make(None)
-    key = (kind, address(f), f.shape, f.strides)
+    key = (*kind, scale is None, address(f), f.shape, f.strides)
     with team() as threads:
-        sum_now = checksum(memory, threads)
+        sum_now = checksum(memory, threads), None if scale is None else scale.tobytes()
         with _guard:
             _bury()
             found = _entries.pop(key, None)

@@ -1,7 +1,9 @@
 """The derivatives of convolution with respect to its filters and biases.
 
-df[i, j, c, k] = sum over pixels of x[.., c] dzdy[.., k]: the matrix kernel again, with a filter row's inputs as rows of
-a tile, filters as its columns, and pixels as what it sums over, a few image rows at a time while they are in cache.
+df[i, j, c, k] = sum over pixels of x[.., c] dzdy[.., k]: the matrix kernel again, with inputs as rows of a tile,
+filters as its columns, and pixels as what it sums over, a few image rows at a time. What it reads of them is laid side
+by side first: x as [tile of channels][pixel][channel], where a filter tap is an offset, and dzdy as [pixel][filter].
+Of few channels, the inputs of a whole filter row are the rows of a tile, as they lie.
 """
 
 from __future__ import annotations
@@ -12,40 +14,66 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, padded
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, padded, scratch
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.simd import fload, fstore, vload_part, vstore
 from pyconvnet.threads import team
 
-CACHE = 1 << 19  # bytes of x and dzdy that go through all tiles together: half the second-level cache
+PANEL = 1 << 14  # bytes of dzdy for a tile: half the first-level cache
+PACKED_FROM = 12  # channels
 
 
-def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, depth: int) -> np.ndarray:
-    """df, h x w x depth x K."""
+def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> np.ndarray:
+    """df, h x w x C x K, in the memory order of the filters f."""
+    if dzdy.shape[:2] == (1, 1) and f.shape[2] == x.shape[2] and f.shape[:2] == x.shape[:2] and not any(window.pad):
+        return _of_fully_connected(x, dzdy, f)
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
     oh, ow, count, n = dzdy.shape
+    depth = f.shape[2]
     groups = x.shape[2] // depth
     tile = machine.tile()
     with team() as threads:
         xp, dy = padded(x, window.pad), channels_fastest(dzdy)
         _, h, w, c = xp.shape
-        if (oh, ow) == (1, 1):  # fully connected: the images are the pixels
-            lines, length, step = np.zeros((1, 2), np.int64), n, h * w * c
+        starts = h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(oh)
+        lines = np.stack([starts.ravel(), ow * count * np.arange(n * oh)], axis=1)
+        at_once = max(1, min(len(lines), PANEL // (4 * tile.columns * ow)))
+        packed = depth >= PACKED_FROM
+        rows, columns = w * dh * np.arange(fh), dw * np.arange(fw)
+        if groups == 1 and (dw == 1 or fw == 1) and not packed:  # a filter row meets consecutive memory
+            pieces, size = c * rows, fw * c
         else:
-            starts = h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(oh)
-            lines = np.stack([starts.ravel(), ow * count * np.arange(n * oh)], axis=1)
-            length, step = ow, sw * c
-        rows = dh * w * c * np.arange(fh)
-        if groups == 1 and (dw == 1 or fw == 1):  # a filter row meets consecutive memory
-            pieces, size = rows, fw * c
-        else:
-            pieces, size = (rows[:, None] + dw * c * np.arange(fw)).ravel(), depth
-        at_once = max(1, CACHE // (4 * (sh * w * c + ow * count)))
-        units = groups * -(-(count // groups) // tile.columns) * pieces.size * -(-size // tile.rows)
+            pieces, size = (tile.rows if packed else c) * (rows[:, None] + columns).ravel(), depth
+        tiles = -(-size // tile.rows)
+        extent = (fh - 1) * dh + 1
+        # image rows that a thread lays out: of some lines, which may lie in several images
+        tall = sh * (at_once - 1) + extent * (-(-at_once // oh) + 1) if packed else 0
+        units = groups * -(-(count // groups) // tile.columns) * pieces.size * tiles
         parts = threads if units < 4 * threads <= len(lines) else 1
-        df = np.empty((parts, fh, fw, depth, count), np.float32)
-        shape = np.array([groups, depth, count // groups, length, step, size, at_once, df[0].size])
-        _filter_gradient(threads, *tile, address(xp), address(dy), address(df), lines, pieces, shape, parts)
-    return df[0] if parts == 1 else df.sum(axis=0)
+        df = np.empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else np.empty(f.shape, np.float32)
+        sums = scratch("sums", parts * units * tile.rows * tile.columns)
+        panels = scratch("derivatives", threads * at_once * ow * tile.columns)
+        inputs = scratch("inputs", threads * groups * tiles * tile.rows * tall * w)
+        shape = [groups, depth, count // groups, ow, sw * c, size, at_once, tall, w, oh, sh, sw, extent]
+        memory = address(xp), address(dy), address(sums), address(panels), address(inputs)
+        _filter_gradient(threads, *tile, *memory, lines, pieces, np.array(shape), parts)
+        _put_in_place(threads, tile.rows, tile.columns, address(sums), df.T, np.array([*shape, pieces.size]), parts)
+    return df
+
+
+def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """The images are what is summed over: df = x' dzdy, or its transpose where a filter's elements lie side by side."""
+    n = dzdy.shape[3]
+    tile = machine.tile()
+    with team() as threads:
+        turned = f.flags.f_contiguous and not f.flags.c_contiguous
+        left, right = x.transpose(3, 2, 1, 0) if turned else channels_fastest(x), channels_fastest(dzdy)
+        left, right = (np.ascontiguousarray(a).reshape(n, -1) for a in (left, right))
+        if turned:
+            left, right = right, left
+        df = np.empty((left.shape[1], right.shape[1]), np.float32)
+        _products(threads, *tile, address(left), address(right), address(df), n, *df.shape)
+    return df.reshape(f.shape[::-1]).T if turned else df.reshape(f.shape)
 
 
 def bias_gradient(dzdy: np.ndarray) -> np.ndarray:
@@ -58,51 +86,147 @@ def bias_gradient(dzdy: np.ndarray) -> np.ndarray:
 
 
 @jit(parallel=True)
-def _filter_gradient(threads, kernel, mr, nr, x, dy, df, lines, pieces, shape, parts):
-    groups, depth, each, length, step, size, at_once, volume = shape
+def _filter_gradient(threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines, pieces, shape, parts):
+    groups, depth, each, length, step, size, at_once, tall, width, oh, sh, sw, extent = shape
     count = groups * each
     blocks = -(-each // nr)
     tiles = -(-size // mr)
-    units = groups * blocks * pieces.size * tiles
+    plane = tall * width * mr
+    per_column = pieces.size * tiles
+    units = groups * blocks * per_column
     for t in numba.prange(threads):
         if parts == 1:  # every thread sees all pixels and computes some of the filters
-            first_line, last_line, first, last, out = (
-                0,
-                len(lines),
-                units * t // threads,
-                units * (t + 1) // threads,
-                df,
-            )
+            first_line, last_line = 0, len(lines)
+            first, last, out = units * t // threads, units * (t + 1) // threads, sums
         else:  # too few filters for that: it sees some of the pixels
             first_line, last_line = len(lines) * t // threads, len(lines) * (t + 1) // threads
-            first, last, out = 0, units, df + 4 * t * volume
+            first, last, out = 0, units, sums + 4 * t * units * mr * nr
+        panel = panels + 4 * t * at_once * length * nr
+        packed = inputs + 4 * t * groups * tiles * plane
+        table = np.empty((at_once, 2), np.int64)
         for line in range(first_line, last_line, at_once):
             many = min(at_once, last_line - line)
-            for q in range(first, last):
-                column = q // (pieces.size * tiles)
-                row = q - column * pieces.size * tiles
-                piece = row // tiles
-                i = row - piece * tiles
-                r0, r1 = size * i // tiles, size * (i + 1) // tiles
+            for i in range(many):
+                table[i, 0], table[i, 1] = lines[line + i, 0], i * length * nr
+            if tall > 0:
+                _lay_out(x, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent)
+            for column in range(first // per_column, -(-last // per_column)):
                 g = column // blocks
                 k = (column - g * blocks) * nr
-                call_tile(
-                    kernel,
-                    r1 - r0,
-                    min(nr, each - k),
-                    x + 4 * (pieces[piece] + g * depth + r0),
-                    1,
-                    step,
-                    lines.ctypes.data + 16 * line,
-                    many,
-                    length,
-                    dy + 4 * (g * each + k),
-                    count,
-                    out + 4 * ((piece * size + r0) * count + g * each + k),
-                    count,
-                    0,
-                    0 if line == first_line else ACCUMULATE,
-                )
+                columns = min(nr, each - k)
+                for i in range(many):  # the derivatives of these filters, side by side
+                    source = dy + 4 * (lines[line + i, 1] + g * each + k)
+                    for j in range(length):
+                        target = panel + 4 * (i * length + j) * nr
+                        for v in range(0, nr, 16):
+                            values = vload_part(
+                                source + 4 * (j * count + v), min(16, max(0, columns - v)), np.float32(0)
+                            )
+                            vstore(target + 4 * v, values)
+                for q in range(max(first, column * per_column), min(last, (column + 1) * per_column)):
+                    row = q - column * per_column
+                    i = row // pieces.size
+                    piece = row - i * pieces.size
+                    r0, r1 = i * mr, min(size, (i + 1) * mr)
+                    source = packed + 4 * (g * tiles + i) * plane if tall > 0 else x + 4 * (g * depth + r0)
+                    target = out + 4 * q * mr * nr
+                    call_tile(
+                        kernel,
+                        r1 - r0,
+                        nr,
+                        source + 4 * pieces[piece],
+                        1,
+                        sw * mr if tall > 0 else step,
+                        table.ctypes.data,
+                        many,
+                        length,
+                        panel,
+                        nr,
+                        target,
+                        nr,
+                        target,
+                        0,
+                        0 if line == first_line else ACCUMULATE,
+                    )
+
+
+@jit(parallel=True)
+def _put_in_place(threads, mr, nr, sums, df, shape, parts):
+    """df, K x C x w x h, from the tiles, and the sum over `parts`."""
+    groups, depth, each, size, taps = shape[0], shape[1], shape[2], shape[5], shape[13]
+    blocks, tiles = -(-each // nr), -(-size // mr)
+    units = groups * blocks * taps * tiles
+    wide = df.shape[2]
+    for t in numba.prange(threads):
+        for q in range(units * t // threads, units * (t + 1) // threads):
+            piece = q % taps
+            i = q // taps % tiles
+            column = q // (taps * tiles)
+            g = column // blocks
+            first = g * each + (column - g * blocks) * nr
+            for r in range(i * mr, min(size, (i + 1) * mr)):
+                row = piece * size + r  # of h x w x C, flat
+                c, tap = row % depth, row // depth
+                v, u = tap % wide, tap // wide
+                for k in range(first, min(first + nr, (g + 1) * each)):
+                    here = sums + 4 * ((q * mr + r - i * mr) * nr + k - first)
+                    total = fload(here)
+                    for part in range(1, parts):
+                        total += fload(here + 4 * part * units * mr * nr)
+                    df[k, c, v, u] = total
+
+
+@jit(parallel=True)
+def _products(threads, kernel, mr, nr, a, b, c, n, rows, columns):
+    """C = A' B of A, n x rows, and B, n x columns."""
+    tiles, blocks = -(-rows // mr), -(-columns // nr)
+    zero = np.zeros(2, np.int64)
+    for t in numba.prange(threads):
+        for q in range(tiles * blocks * t // threads, tiles * blocks * (t + 1) // threads):
+            i, k = q // blocks * mr, q % blocks * nr
+            many, some = min(mr, rows - i), min(nr, columns - k)
+            target = c + 4 * (i * columns + k)
+            call_tile(
+                kernel,
+                many,
+                some,
+                a + 4 * i,
+                1,
+                rows,
+                zero.ctypes.data,
+                1,
+                n,
+                b + 4 * k,
+                columns,
+                target,
+                columns,
+                0,
+                0,
+                0,
+            )
+
+
+@jit()
+def _lay_out(x, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent):
+    """The image rows of some lines as [group][tile of channels][pixel][mr]; table[i, 0]: where line i begins."""
+    channels = groups * depth
+    rows = 0  # laid out so far
+    for i in range(many):
+        at = (line + i) % oh
+        fresh = extent  # rows of this line that the one before has not got
+        if i > 0 and at > 0 and sh < extent:
+            fresh = sh
+        table[i, 0] = (rows + fresh - extent) * width * mr
+        source = x + 4 * (lines[line + i, 0] + (extent - fresh) * width * channels)
+        for pixel in range(fresh * width):
+            for g in range(groups):
+                for first in range(0, depth, mr):
+                    here = source + 4 * (pixel * channels + g * depth + first)
+                    tile = g * -(-depth // mr) + first // mr
+                    there = packed + 4 * (tile * plane + (rows * width + pixel) * mr)
+                    for k in range(min(mr, depth - first)):
+                        fstore(there + 4 * k, fload(here + 4 * k))
+        rows += fresh
 
 
 @jit(parallel=True, fastmath={"reassoc", "nsz", "contract"})

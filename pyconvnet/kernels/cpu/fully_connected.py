@@ -12,6 +12,7 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
+from pyconvnet.kernels.cpu.direct import PLAIN, Epilogue
 from pyconvnet.kernels.cpu.layout import address, channels_fastest
 from pyconvnet.kernels.cpu.matrix_kernel import call_tile
 from pyconvnet.kernels.cpu.simd import fload, vfma, vload_part, vset1, vstore_part
@@ -34,7 +35,7 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
     )
 
 
-def fully_connected(x, f, b, window: Window, relu: bool = False) -> np.ndarray:
+def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
     depth = f.size // count
@@ -51,9 +52,13 @@ def fully_connected(x, f, b, window: Window, relu: bool = False) -> np.ndarray:
                 threads, machine.tile().kernel, rows, address(f), address(seen), address(sums), n, depth, count
             )
             y = np.ascontiguousarray(sums.T)[:, None, None]
+    if after.scale is not None:
+        y *= after.scale
     if b is not None:
         y += b.ravel()
-    return np.maximum(y, 0, out=y) if relu else y
+    if after.add is not None:
+        y += after.add.transpose(3, 0, 1, 2)
+    return np.maximum(y, 0, out=y) if after.relu else y
 
 
 @jit(parallel=True)
@@ -95,4 +100,4 @@ def _rows_by_images(threads, kernel, rows, f, x, y, n, depth, count):
             k = q * rows
             many = min(rows, count - k)
             a, c = f + 4 * k * depth, y + 4 * k * n
-            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0)
+            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0, 0)

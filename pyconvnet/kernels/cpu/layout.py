@@ -1,15 +1,64 @@
-"""Memory for the kernels: images with channels fastest and a border of zeros, and buffers used again and again."""
+"""Memory for the kernels: images with channels fastest and a border of zeros, and buffers used again and again.
+
+Fresh memory costs about as much as a pass over it, since the system clears it page by page. So what a kernel needs for
+itself comes from `scratch`, and the memory of results that nobody holds any longer goes to later ones (`empty`).
+"""
 
 from __future__ import annotations
+
+import math
+import threading
 
 import numba
 import numpy as np
 
+from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import team
 
 _kept: dict[str, np.ndarray] = {}
+_free: dict[int, np.ndarray] = {}  # the longest unused first
+_free_guard = threading.RLock()  # a block may come back at any moment, also to the thread that holds this
+LEAST_KEPT = 1 << 16  # floats; smaller results are numpy's business
+MOST_KEPT = 1 / 16  # of the machine's memory
+
+
+class _Block:
+    """Memory of a result; it comes back to `_free` when the last array that lies in it is gone."""
+
+    __slots__ = ("__array_interface__", "memory")
+
+    def __init__(self, memory: np.ndarray, count: int) -> None:
+        self.memory = memory
+        self.__array_interface__ = memory.__array_interface__ | {"shape": (count,)}
+
+    def __del__(self) -> None:
+        with _free_guard:
+            _free[id(self.memory)] = self.memory
+            kept = sum(m.nbytes for m in _free.values())
+            while kept > MOST_KEPT * machine.memory():
+                kept -= _free.pop(next(iter(_free))).nbytes
+
+
+def empty(shape: tuple[int, ...]) -> np.ndarray:
+    """np.empty(shape, np.float32), in memory of an earlier result where one of about that size is free."""
+    count = math.prod(shape)
+    if count < LEAST_KEPT:
+        return np.empty(shape, np.float32)
+    with _free_guard:
+        fitting = [m for m in list(_free.values()) if count <= m.size <= 2 * count]
+        memory = _free.pop(id(min(fitting, key=len)), None) if fitting else None
+    if memory is None:
+        memory = np.empty(count, np.float32)
+    return np.asarray(_Block(memory, count)).reshape(shape)
+
+
+def empty_like(x: np.ndarray) -> np.ndarray:
+    """np.empty_like(x) the same way, for float32 arrays whose elements fill their memory."""
+    order = np.argsort(x.strides, kind="stable")[::-1]
+    out = empty(tuple(x.shape[i] for i in order))
+    return out.transpose(np.argsort(order))
 
 
 def address(a: np.ndarray) -> int:
@@ -34,9 +83,10 @@ def scratch(name: str, count: int) -> np.ndarray:
 
 
 def release_scratch() -> None:
-    """Gives the buffers of `scratch` back to the system."""
-    with team():
+    """Gives the buffers of `scratch`, and the memory of results that are gone, back to the system."""
+    with team(), _free_guard:
         _kept.clear()
+        _free.clear()
 
 
 def channels_fastest(x: np.ndarray) -> np.ndarray:
@@ -44,7 +94,7 @@ def channels_fastest(x: np.ndarray) -> np.ndarray:
     seen = x.transpose(3, 0, 1, 2)
     if seen.flags.c_contiguous:
         return seen
-    out = np.empty(seen.shape, np.float32)
+    out = empty(seen.shape)
     with team() as threads:
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, 0, 0, 0, 0)
     return out

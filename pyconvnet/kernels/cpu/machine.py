@@ -40,6 +40,15 @@ def _best() -> str:
     return "avx2" if has.get("avx2") and has.get("fma") else "plain"
 
 
+@lru_cache(maxsize=1)
+def memory() -> int:
+    """Bytes of main memory; 4 GB where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # not a POSIX system
+        return 1 << 32
+
+
 def tile() -> Tile:
     """The matrix kernel for this CPU; compiled at the first call, or loaded from numba's cache."""
     return _tile(level())

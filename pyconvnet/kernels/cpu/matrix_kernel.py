@@ -17,7 +17,7 @@ from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_lo
 
 # What `mode` adds at the end, in this order.
 ACCUMULATE, BIAS, RELU = 4, 2, 1
-ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row bias mode".split()
+ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode".split()
 
 
 class _Tile:
@@ -105,7 +105,7 @@ class _Tile:
         sums = self.when(build, RELU, sums, self.rectify)
         for i in range(self.rows):
             for j in range(self.vectors):
-                self.store(build, sums[i][j], self.c_address(build, i), j)
+                self.store(build, sums[i][j], self.row(build, "c", i), j)
         build.ret_void()
 
     @staticmethod
@@ -114,11 +114,11 @@ class _Tile:
             for j, value in enumerate(row):
                 act(value, i, j)
 
-    def c_address(self, build, i):
-        return build.add(self.arg["c"], build.mul(self.c_row, I64(i)))
+    def row(self, build, matrix, i):
+        return build.add(self.arg[matrix], build.mul(self.c_row, I64(i)))
 
     def add_old(self, build, sums):
-        return self.grid(lambda i, j: build.fadd(sums[i][j], self.load(build, self.c_address(build, i), j)))
+        return self.grid(lambda i, j: build.fadd(sums[i][j], self.load(build, self.row(build, "old", i), j)))
 
     def add_bias(self, build, sums):
         bias = [self.load(build, self.arg["bias"], j) for j in range(self.vectors)]
@@ -177,7 +177,7 @@ def _dispatching_tile(most_rows, lanes):
 
 def _intrinsic_of(most_rows, lanes):
     @intrinsic
-    def tile(context, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
+    def tile(context, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
         return types.void(*([types.int64] * len(ARGUMENTS))), _dispatching_tile(most_rows, lanes)
 
     return tile
@@ -187,11 +187,12 @@ _TILE_SIGNATURE = types.void(*([types.int64] * len(ARGUMENTS)))
 
 
 @intrinsic
-def call_tile(context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
+def call_tile(context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
     """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns], by the matrix kernel at the address `kernel`.
 
-    a, b, c, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
-    a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE, BIAS and RELU.
+    a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
+    a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
+    with rows as far apart as those of C, is added), BIAS and RELU.
     """
 
     def code(ctx, build, signature, args):
@@ -211,9 +212,9 @@ def compile_tile(level, cfunc):
     return cfunc(_TILE_SIGNATURE)(_avx512 if level == "avx512" else _avx2)
 
 
-def _avx512(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
-    _tile_14x32(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode)
+def _avx512(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
+    _tile_14x32(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode)
 
 
-def _avx2(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode):
-    _tile_6x16(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, bias, mode)
+def _avx2(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
+    _tile_6x16(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode)

@@ -12,7 +12,7 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, strides
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, scratch, strides
 from pyconvnet.kernels.cpu.matrix_kernel import call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vadd, vload_part, vset1, vstore_part
 from pyconvnet.threads import team
@@ -37,7 +37,7 @@ def narrow_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple
         dy = channels_fastest(dzdy)
         filters = scratch("filters", groups * fh * pieces * blocks * each * tile.columns)
         _pack_rows(threads, address(f), *strides(f), shape, tile.columns, address(filters))
-        dx = np.empty((n, h, w, channels), np.float32)
+        dx = empty((n, h, w, channels))
         row = (max(w + pad[2] + pad[3], sw * (ow - 1) + dw * (fw - 1) + 1) * channels + 31) // 16 * 16
         space = scratch("row", threads * (row + tile.rows * tile.columns))
         _rows(threads, *tile, address(dy), address(filters), address(dx), address(space), row, shape)
@@ -107,6 +107,7 @@ def _rows(threads, kernel, mr, nr, dy, f, dx, space, row, shape):
                             nr,
                             product,
                             nr,
+                            0,
                             0,
                             0,
                         )

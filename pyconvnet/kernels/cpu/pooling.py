@@ -8,7 +8,7 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty
 from pyconvnet.kernels.cpu.simd import (
     vadd,
     vif_equal,
@@ -29,7 +29,7 @@ def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
         seen = channels_fastest(x)
         n, h, w, c = seen.shape
         out = window.output_size(h, w)
-        y = np.empty((n, *out, c), np.float32)
+        y = empty((n, *out, c))
         _pool(threads, address(seen), address(y), n, h, w, c, *out, _numbers(window), method == "avg")
     return from_nhwc(y)
 

@@ -14,7 +14,7 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine, winograd_f2, winograd_f4
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import pack
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, scratch
 from pyconvnet.kernels.cpu.matrix_kernel import call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.precision import get_precision
@@ -34,8 +34,15 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
     return min(f.shape[2:]) >= LEAST_CHANNELS and tiles >= LEAST_TILES and max(window.pad) <= 2
 
 
-def winograd(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, relu: bool = False) -> np.ndarray:
-    """The convolution of `kernels.conv` as an N x H x W x K array."""
+def winograd(
+    x: np.ndarray,
+    f: np.ndarray,
+    b: np.ndarray | None,
+    window: Window,
+    scale: np.ndarray | None = None,
+    relu: bool = False,
+) -> np.ndarray:
+    """The convolution of `kernels.conv` as an N x H x W x K array; scale: K factors, multiplied into the filters."""
     m = 4 if get_precision() == "fast" else 2
     h, w, c, n = x.shape
     k = f.shape[3]
@@ -46,11 +53,12 @@ def winograd(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window,
     tiles, points, padded_c = n * high * wide, (m + 2) ** 2, -(-c // 16) * 16
     with team() as threads:
         seen = channels_fastest(x)
-        filters = filter_cache.get(("winograd", m, tile.columns), f, lambda old: transformed(f, m, tile.columns, old))
+        kind = "winograd", m, tile.columns
+        filters = filter_cache.get(kind, f, lambda old: transformed(f, m, tile.columns, old, scale), scale)
         bias = np.zeros(blocks * tile.columns, np.float32)
         if b is not None:
             bias[:k] = b.ravel()
-        y = np.empty((n, *out, k), np.float32)
+        y = empty((n, *out, k))
         fused = tiles >= FUSED_FROM * threads // 2
         rounds = -(-tiles // TILES_AT_ONCE)
         if fused:
@@ -67,9 +75,11 @@ def winograd(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window,
     return y
 
 
-def transformed(f: np.ndarray, m: int, columns: int, old: np.ndarray | None) -> np.ndarray:
-    """G f G' of 3 x 3 filters as [K / columns][point][C][columns]; `old` is memory of that size to write into."""
-    packed = pack(f, 1, columns)
+def transformed(
+    f: np.ndarray, m: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None = None
+) -> np.ndarray:
+    """G f G' of 3 x 3 filters, times `scale`, as [K / columns][point][C][columns]; `old`: memory to write into."""
+    packed = pack(f if scale is None else f * scale, 1, columns)
     out = np.empty((m + 2) ** 2 * packed.size // 9, np.float32) if old is None else old
     with team() as threads:
         _filters(
@@ -141,7 +151,7 @@ def _products(kernel, mr, nr, v, f, block, sums, shape, count, taps):
             rows = mr if left >= 2 * mr or left == mr else (left + 1) // 2 if left > mr else left
             a, b = v + 4 * (p * step + done * padded_c), f + 4 * (block * points + p) * c * nr
             out = sums + 4 * (p * (count * nr + 16) + done * nr)
-            call_tile(kernel, rows, nr, a, padded_c, 1, taps, 1, c, b, nr, out, nr, 0, 0)
+            call_tile(kernel, rows, nr, a, padded_c, 1, taps, 1, c, b, nr, out, nr, 0, 0, 0)
             done += rows
 
 
