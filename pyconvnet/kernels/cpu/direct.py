@@ -18,6 +18,8 @@ from pyconvnet.threads import team
 # A product of a tile is summed over this many inputs at a time, whose filters then stay in the first-level cache while
 # the tiles of a group of pixels pass by; the inputs of such a group stay in the second.
 INPUTS_AT_ONCE, TILES_AT_ONCE = 256, 24
+# Elements that the pixels of a line may see together, so that they stay in the second-level cache.
+LINE = 1 << 16
 # Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
 KEPT_FROM = 1 << 13
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache.
@@ -38,15 +40,16 @@ PLAIN = Epilogue()
 class Lines(NamedTuple):
     """How output pixels find their input: lines of pixels a fixed step apart, and the pieces that a filter meets."""
 
-    starts: np.ndarray  # element offset of each line
+    starts: np.ndarray  # of each line, the element offset of its input, and the number of its first output pixel
     length: int  # output pixels in a line
-    step: int  # elements between the inputs of neighbouring output pixels
+    step: int  # elements between the inputs of neighbours in a line
+    apart: int  # output pixels between them
     offsets: np.ndarray  # element offset of each piece of the filter
     depth: int  # elements in a piece
 
 
-def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int) -> Lines:
-    """For a padded N x H x W x C image; `depth` is less than C in grouped convolution."""
+def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int) -> Lines:
+    """For a padded N x H x W x C image; `depth` is less than C in grouped convolution, a tile has `tile` rows."""
     n, h, w, c = shape
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
     rows = dh * w * c * np.arange(fh)
@@ -56,12 +59,23 @@ def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth
             offsets, depth = rows[:1], fh * fw * c
     else:
         offsets = (rows[:, None] + dw * c * np.arange(fw)).ravel()
-    if out == (1, 1):  # fully connected: the images are the line
-        return Lines(np.zeros(1, np.int64), n, h * w * c, offsets, depth)
+    oh, ow = out
     if out == (h, w) and (sh, sw) == (1, 1):  # 1 x 1
-        return Lines(np.zeros(1, np.int64), n * h * w, c, offsets, depth)
-    starts = (h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(out[0])).ravel()
-    return Lines(starts, out[1], sw * c, offsets, depth)
+        return Lines(np.zeros((1, 2), np.int64), n * h * w, c, 1, offsets, depth)
+    if full(n, tile) > full(ow, tile) and n * offsets.size * depth <= LINE:  # many small images: those are the line
+        starts = w * c * sh * np.arange(oh)[:, None] + c * sw * np.arange(ow)
+        return Lines(_starts(starts, 1), n, h * w * c, oh * ow, offsets, depth)
+    starts = h * w * c * np.arange(n)[:, None] + w * c * sh * np.arange(oh)
+    return Lines(_starts(starts, ow), ow, sw * c, 1, offsets, depth)
+
+
+def _starts(offsets: np.ndarray, pixels: int) -> np.ndarray:
+    return np.stack([offsets.ravel(), pixels * np.arange(offsets.size)], axis=1)
+
+
+def full(length: int, rows: int) -> float:
+    """How full the tiles of a line are."""
+    return length / (-(-length // rows) * rows)
 
 
 def pack(f: np.ndarray, groups: int, columns: int, name: str = "filters") -> np.ndarray:
@@ -107,8 +121,8 @@ def direct(
     tile = machine.tile()
     with team() as threads:
         xp = padded(x, window.pad)
-        lines = lines_of(xp.shape, window, out, depth)
-        if lines.step % PAGE == 0 and lines.length >= tile.rows and lines.starts.size == lines.offsets.size == 1:
+        lines = lines_of(xp.shape, window, out, depth, tile.rows)
+        if lines.step % PAGE == 0 and lines.length >= tile.rows and len(lines.starts) == lines.offsets.size == 1:
             xp, lines = _spread(xp, lines)
         filters = _filters(f, groups, tile.columns, after.scale)
         taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
@@ -116,8 +130,8 @@ def direct(
         old = None if after.add is None else channels_fastest(after.add)
         y = empty((x.shape[3], *out, count))
         # a thread has at least a few tiles to do
-        at_once = min(TILES_AT_ONCE, -(-lines.starts.size * -(-lines.length // tile.rows) // threads))
-        sizes = np.array([lines.length, lines.step, lines.depth, groups, depth, count // groups, at_once])
+        at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
+        sizes = np.array([lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once])
         memory = address(xp), address(filters), 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
         _direct(threads, *tile, *memory, address(y), lines.starts, taps, sizes, mode)
@@ -134,10 +148,10 @@ def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None)
 
 @jit(parallel=True)
 def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode):
-    length, step, depth, groups, slab, each, at_once = sizes
+    length, step, apart, depth, groups, slab, each, at_once = sizes
     blocks = -(-each // nr)
     per_line = -(-length // mr)
-    tiles, columns = starts.size * per_line, groups * blocks
+    tiles, columns = len(starts) * per_line, groups * blocks
     count, panel = groups * each, taps.shape[0] * depth * nr
     pieces = -(-depth // INPUTS_AT_ONCE)  # of a deep tap; of shallow ones, some are summed at once
     some = max(1, INPUTS_AT_ONCE // depth)
@@ -164,12 +178,12 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode)
                         line = q // per_line
                         i = q - line * per_line
                         first, last = length * i // per_line, length * (i + 1) // per_line
-                        c = 4 * ((line * length + first) * count + g * each + k)
+                        c = 4 * ((starts[line, 1] + first * apart) * count + g * each + k)
                         call_tile(
                             kernel,
                             last - first,
                             min(nr, each - k),
-                            x + 4 * (starts[line] + first * step + g * slab + start),
+                            x + 4 * (starts[line, 0] + first * step + g * slab + start),
                             step,
                             1,
                             taps.ctypes.data + 16 * first_tap,
@@ -178,7 +192,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode)
                             f + 4 * (column * panel + start * nr),
                             nr,
                             y + c,
-                            count,
+                            apart * count,
                             (y if chunk > 0 else old) + c,
                             b + 4 * (g * each + k),
                             how,

@@ -1,10 +1,13 @@
 """The data derivative of layers with few input channels, where the channels of one filter tap would not fill a tile.
 
 A row of dx gathers from the rows of dzdy that saw it: each product of such a row with a filter row, whose taps and
-channels are the columns of a tile, is added to dx where the taps lie. A thread owns rows of dx.
+channels are the columns of a tile, is added to dx where the taps lie. A thread owns rows of dx. Of many small images,
+which would leave tiles half empty, the same pixel of some is the rows of a tile, and a thread owns images.
 """
 
 from __future__ import annotations
+
+import math
 
 import numba
 import numpy as np
@@ -12,8 +15,9 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
+from pyconvnet.kernels.cpu.direct import full
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, scratch, strides
-from pyconvnet.kernels.cpu.matrix_kernel import call_tile
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vadd, vload_part, vset1, vstore_part
 from pyconvnet.threads import team
 
@@ -37,6 +41,11 @@ def narrow_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple
         dy = channels_fastest(dzdy)
         filters = scratch("filters", groups * fh * pieces * blocks * each * tile.columns)
         _pack_rows(threads, address(f), *strides(f), shape, tile.columns, address(filters))
+        if full(n, tile.rows) > full(ow, tile.rows):
+            whole = (n, h + pad[0] + pad[1], w + pad[2] + pad[3], channels)
+            dx = scratch("scattered", math.prod(whole)).reshape(whole) if any(pad) else empty(whole)
+            _images(threads, *tile, address(dy), address(filters), address(dx), whole[2], dx[0].size, shape)
+            return channels_fastest(dx[:, pad[0] : pad[0] + h, pad[2] : pad[2] + w].transpose(1, 2, 3, 0))
         dx = empty((n, h, w, channels))
         row = (max(w + pad[2] + pad[3], sw * (ow - 1) + dw * (fw - 1) + 1) * channels + 31) // 16 * 16
         space = scratch("row", threads * (row + tile.rows * tile.columns))
@@ -63,6 +72,48 @@ def _pack_rows(threads, f, fs_h, fs_w, fs_c, fs_k, shape, nr, out):
                 for k in range(each):
                     value = fload(source + 4 * k * fs_k) if column < width else np.float32(0)
                     fstore(out + 4 * ((q * each + k) * nr + i), value)
+
+
+@jit(parallel=True)
+def _images(threads, kernel, mr, nr, dy, f, dx, wide, volume, shape):
+    n, _, _, channels, oh, ow, count, groups, c, each = shape[:10]
+    fh, sh, sw, dh, dw, pieces, width = shape[12:]
+    blocks = -(-width // nr)
+    tiles = -(-n // mr)
+    zero = np.zeros(2, np.int64)
+    for t in numba.prange(threads):
+        for p in range(tiles * t // threads, tiles * (t + 1) // threads):
+            first, last = n * p // tiles, n * (p + 1) // tiles
+            for k in range(0, (last - first) * volume, 16):
+                vstore_part(dx + 4 * (first * volume + k), vset1(np.float32(0)), min(16, (last - first) * volume - k))
+            for i in range(oh):
+                for j in range(ow):
+                    source = dy + 4 * ((first * oh + i) * ow + j) * count
+                    for part in range(groups * fh * pieces * blocks):
+                        k = part % blocks * nr
+                        piece = part // blocks % pieces
+                        u = part // (blocks * pieces) % fh
+                        g = part // (blocks * pieces * fh)
+                        pixel = (i * sh + u * dh) * wide + j * sw + piece * dw
+                        target = dx + 4 * (first * volume + pixel * channels + g * c + k)
+                        call_tile(
+                            kernel,
+                            last - first,
+                            min(nr, width - k),
+                            source + 4 * g * each,
+                            oh * ow * count,
+                            1,
+                            zero.ctypes.data,
+                            1,
+                            each,
+                            f + 4 * part * each * nr,
+                            nr,
+                            target,
+                            volume,
+                            target,
+                            0,
+                            ACCUMULATE,
+                        )
 
 
 @jit(parallel=True)

@@ -13,15 +13,18 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine, winograd_f2, winograd_f4
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.direct import pack
+from pyconvnet.kernels.cpu.direct import INPUTS_AT_ONCE, pack
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, scratch
-from pyconvnet.kernels.cpu.matrix_kernel import call_tile
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import team
 
 # Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
-FUSED_FROM, LEAST_TILES, LEAST_CHANNELS, TILES_AT_ONCE = 112, 8, 16, 28
+FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
+# Tiles that go through all filters together, in units of what the matrix kernel takes: more of them than the second
+# level of the cache holds pay where filters come from main memory.
+UNITS_AT_ONCE = {6: 8, 14: 2}
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -60,10 +63,11 @@ def winograd(
             bias[:k] = b.ravel()
         y = empty((n, *out, k))
         fused = tiles >= FUSED_FROM * threads // 2
-        rounds = -(-tiles // TILES_AT_ONCE)
+        units = -(-tiles // tile.rows)
+        rounds = -(-units // UNITS_AT_ONCE[tile.rows])
         if fused:
             rounds = -(-rounds // threads) * threads
-        at_once = -(-tiles // rounds)
+        at_once = -(-units // rounds) * tile.rows
         step = (at_once if fused else tiles) * padded_c + 16  # the 16 keep the planes off the same cache sets
         v = scratch("winograd input", (threads if fused else 1) * points * step)
         sums = scratch("winograd output", threads * (points * (at_once * tile.columns + 16) + 16 * points))
@@ -144,15 +148,34 @@ def _products(kernel, mr, nr, v, f, block, sums, shape, count, taps):
     """For each point: `count` tiles of v x the filters of a block, into sums[point][tile][nr]."""
     _, _, _, c, _, _, _, _, _, _, _, padded_c, step, m = _unpacked(shape)
     points = (m + 2) ** 2
-    for p in range(points):
-        done = 0
-        while done < count:
-            left = count - done
-            rows = mr if left >= 2 * mr or left == mr else (left + 1) // 2 if left > mr else left
-            a, b = v + 4 * (p * step + done * padded_c), f + 4 * (block * points + p) * c * nr
-            out = sums + 4 * (p * (count * nr + 16) + done * nr)
-            call_tile(kernel, rows, nr, a, padded_c, 1, taps, 1, c, b, nr, out, nr, 0, 0, 0)
-            done += rows
+    pieces = -(-c // INPUTS_AT_ONCE)
+    tiles = -(-count // mr)
+    for q in range(points * pieces):
+        p = q // pieces
+        first, last = c * (q - p * pieces) // pieces, c * (q - p * pieces + 1) // pieces
+        a, b = v + 4 * (p * step + first), f + 4 * ((block * points + p) * c + first) * nr
+        out = sums + 4 * p * (count * nr + 16)
+        for t in range(tiles):
+            i, end = count * t // tiles, count * (t + 1) // tiles
+            target = out + 4 * i * nr
+            call_tile(
+                kernel,
+                end - i,
+                nr,
+                a + 4 * i * padded_c,
+                padded_c,
+                1,
+                taps,
+                1,
+                last - first,
+                b,
+                nr,
+                target,
+                nr,
+                target,
+                0,
+                ACCUMULATE if first > 0 else 0,
+            )
 
 
 @jit()
@@ -196,14 +219,14 @@ def _fused(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, rounds
     """Each thread takes rounds of at most `at_once` tiles, of all filters."""
     points = (shape[13] + 2) ** 2
     tiles = shape[0] * shape[9] * shape[10]
-    blocks = -(-shape[6] // nr)
+    blocks, units = -(-shape[6] // nr), -(-tiles // mr)
     taps = np.zeros(2, np.int64)
     for t in numba.prange(threads):
         mine = v + 4 * t * points * shape[12]
         own = sums + 4 * t * (points * (at_once * nr + 16) + 16 * points)
         spare = own + 4 * points * (at_once * nr + 16)
         for q in range(rounds * t // threads, rounds * (t + 1) // threads):
-            first, last = tiles * q // rounds, tiles * (q + 1) // rounds
+            first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
             _inputs(x, mine, shape, first, last, first, spare)
             for block in range(blocks):
                 _products(kernel, mr, nr, mine, f, block, own, shape, last - first, taps.ctypes.data)
@@ -215,7 +238,7 @@ def _two_phase(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, ro
     """All tiles are transformed first; then each thread takes pairs of a block of filters and a round of tiles."""
     points = (shape[13] + 2) ** 2
     tiles = shape[0] * shape[9] * shape[10]
-    pairs = -(-shape[6] // nr) * rounds
+    pairs, units = -(-shape[6] // nr) * rounds, -(-tiles // mr)
     size = points * (at_once * nr + 16) + 16 * points
     taps = np.zeros(2, np.int64)
     for t in numba.prange(threads):
@@ -227,6 +250,6 @@ def _two_phase(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, ro
         for q in range(pairs * t // threads, pairs * (t + 1) // threads):
             block = q // rounds
             i = q - block * rounds
-            first, last = tiles * i // rounds, tiles * (i + 1) // rounds
+            first, last = units * i // rounds * mr, min(tiles, units * (i + 1) // rounds * mr)
             _products(kernel, mr, nr, v + 4 * first * shape[11], f, block, own, shape, last - first, taps.ctypes.data)
             _outputs(y, own, bias, least, nr, block, shape, first, last, spare)
