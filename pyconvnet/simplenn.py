@@ -73,6 +73,7 @@ def vl_simplenn(
     accumulate: Any = False,
     backPropDepth: Any = np.inf,
     skipForward: Any = False,
+    inputDer: Any = True,
     sync: Any = False,
     cudnn: Any = True,
 ) -> list[Result]:
@@ -91,6 +92,8 @@ def vl_simplenn(
     accumulate      False; True adds to the derivatives of the weights in res (for sub-batches)
     backPropDepth   inf; how many layers, from the last, derivatives pass through
     skipForward     False; True takes the outputs in res and runs backward only
+    inputDer        True; False leaves res[i].dzdx None for the first layer i that backward reaches, if that is a
+                    convolution: training has no use for it
     sync, cudnn     accepted, without effect
 
     Raises ValueError and TypeError as the layers do, with the number of the layer (from 1, as tables count), its name,
@@ -127,6 +130,8 @@ def vl_simplenn(
         _forward(layers, records, res, first, bool(conserveMemory))
     if backward:
         res[depth].dzdx = _seed(dzdy, res[depth].x)
+        if layers:
+            layers[first].input_der = bool(inputDer)
         _backward(layers, records, res, first, bool(conserveMemory), bool(accumulate))
     return res
 

@@ -70,11 +70,12 @@ class Layer:
 
     _reserved: ClassVar[frozenset[str]] = frozenset(
         "simplenn simplenn_fields simplenn_names simplenn_inputs transient averaged param_suffixes backward_uses "
-        "averages test_differs matlab_class table_labels aux net layerIndex".split()
+        "averages test_differs matlab_class table_labels aux net layerIndex input_der".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
 
     aux: Any = None
+    input_der: bool = True  # whether derivatives of the inputs are asked for; a layer may return them all the same
     net: Any = None
     layerIndex: int | None = None
 

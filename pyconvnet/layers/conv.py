@@ -63,9 +63,10 @@ class Conv(Filter):
 
     def backward(self, inputs, params, derOutputs):
         f, b = (*params, None)[:2]
-        dx, df, db = vl_nnconv(
-            inputs[0], f, b, derOutputs[0], *self.opts, stride=self.stride, pad=self.pad, dilate=self.dilate
-        )
+        options = {"stride": self.stride, "pad": self.pad, "dilate": self.dilate}
+        if not self.input_der:
+            options["noDerData"] = True
+        dx, df, db = vl_nnconv(inputs[0], f, b, derOutputs[0], *self.opts, **options)
         return [dx], [df, db][: len(params)]
 
     def getOutputSizes(self, inputSizes):

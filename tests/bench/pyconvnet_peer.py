@@ -94,7 +94,7 @@ def prepare(mode, layers, size, batch):
     rate = np.float32(1e-6)
 
     def step():
-        res = vl_simplenn(net, x, 1, mode="normal", conserveMemory=True)
+        res = vl_simplenn(net, x, 1, mode="normal", conserveMemory=True, inputDer=False)
         for layer, r in zip(net.layers, res):
             for w, dw in zip(layer.get("weights") or (), r.dzdw or ()):
                 dw *= rate

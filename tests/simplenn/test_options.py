@@ -191,3 +191,16 @@ def test_moving_to_the_cpu_changes_nothing_and_there_is_no_gpu_yet(net):
     assert pcn.vl_simplenn_move(net, "cpu") is net
     with pytest.raises(ValueError, match="no GPU"):
         pcn.vl_simplenn_move(net, "gpu")
+
+
+@pytest.mark.parametrize("depth", [np.inf, 1])
+def test_without_inputDer_only_the_derivative_of_the_first_convolutions_input_is_left_out(depth):
+    layers = [{"type": "conv", "weights": [draw(3, 3, c, 4), draw(4)], "pad": 1} for c in (2, 4)]
+    net, x, dzdy = pcn.vl_simplenn_tidy({"layers": layers}), draw(5, 5, 2, 3), draw(5, 5, 4, 3)
+    whole, part = (pcn.vl_simplenn(net, x, dzdy, mode="normal", inputDer=i, backPropDepth=depth) for i in (True, False))
+    first = 0 if depth > 1 else 1
+    assert part[first].dzdx is None and whole[first].dzdx is not None
+    for a, b in zip(part[first + 1 :], whole[first + 1 :]):
+        assert np.array_equal(a.dzdx, b.dzdx)
+    for a, b in zip(part[first:2], whole[first:2]):
+        assert all(np.array_equal(p, q) for p, q in zip(a.dzdw, b.dzdw))

@@ -9,7 +9,7 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import direct
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, strides
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, strides, zeros
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.kernels.cpu.narrow_gradient import MOST_CHANNELS, narrow_gradient
 from pyconvnet.kernels.cpu.simd import fload, fstore
@@ -58,7 +58,7 @@ def scatter(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, in
             dx = scratch("scattered", int(np.prod(shape))).reshape(shape)
             dx[...] = 0
         else:
-            dx = np.zeros(shape, np.float32)
+            dx = zeros(shape)
         steps = np.array([sh, sw, dh, dw])
         memory = address(dy), address(filters), address(dx)
         if (oh, ow) == (1, 1):  # fully connected: the images are the line, and taps do not meet

@@ -54,6 +54,14 @@ def empty(shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(_Block(memory, count)).reshape(shape)
 
 
+def zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """np.zeros(shape, np.float32), in such memory."""
+    out = empty(shape)
+    with team() as threads:
+        _fill(threads, address(out), out.size)
+    return out
+
+
 def empty_like(x: np.ndarray) -> np.ndarray:
     """np.empty_like(x) the same way, for float32 arrays whose elements fill their memory."""
     order = np.argsort(x.strides, kind="stable")[::-1]
@@ -139,6 +147,13 @@ def _copy_padded(threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left, r
                 for j in range(w):
                     for k in range(c):
                         fstore(out + 4 * (j * c + k), fload(source + 4 * (j * xw + k * xc)))
+
+
+@jit(parallel=True)
+def _fill(threads, out, count):
+    for t in numba.prange(threads):
+        first, last = count * t // threads, count * (t + 1) // threads
+        _zeros(out + 4 * first, last - first)
 
 
 @jit()

@@ -8,7 +8,7 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, zeros
 from pyconvnet.kernels.cpu.simd import (
     vadd,
     vif_equal,
@@ -41,7 +41,7 @@ def pool_backward(x: np.ndarray, window: Window, method: str, dzdy: np.ndarray) 
         n, h, w, c = seen.shape
         out = dy.shape[1:3]
         apart = all(s >= k for s, k in zip(window.stride, window.size))
-        dx = np.zeros(seen.shape, np.float32)
+        dx = zeros(seen.shape)
         # Windows that overlap add to the same pixels: then a thread owns some channels of an image, else some rows.
         parts = out[0] if apart else min(-(-c // 16), -(-threads // n))
         memory = address(seen), address(dy), address(dx)
