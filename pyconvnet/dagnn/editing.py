@@ -10,6 +10,7 @@ from typing import Any
 from pyconvnet.dagnn.order import execution_order
 from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var, names
 from pyconvnet.layers.base import Layer
+from pyconvnet.options import read_pairs
 
 
 class Editing:
@@ -18,13 +19,21 @@ class Editing:
     __slots__ = ()
 
     def addLayer(
-        self, name: str, block: Layer, inputs: Any, outputs: Any, params: Any = None, *, skipRebuild: bool = False
+        self,
+        name: str,
+        block: Layer,
+        inputs: Any,
+        outputs: Any,
+        params: Any = None,
+        *pairs: Any,
+        skipRebuild: bool = False,
     ) -> None:
         """Add a layer: inputs and outputs are names of variables, params of parameters, one or a list of each.
 
         A block that is part of a graph already is copied. skipRebuild: for adding many layers; call `rebuild` after.
         """
         fn = "DagNN.addLayer"
+        skipRebuild = read_pairs(fn, pairs, {"skiprebuild": "skipRebuild"}).get("skipRebuild", skipRebuild)
         if not isinstance(name, str) or not name:
             raise TypeError(f"{fn}: name takes a string, got {type(name).__name__}: {name!r}")
         if name in self.layers.index:
@@ -77,31 +86,42 @@ class Editing:
         with self._change():
             setattr(entry, what, to)
 
-    def renameLayer(self, oldName: str, newName: str) -> None:
-        """Change the name of a layer; the new one must be free."""
-        self._rename(self.layers, oldName, newName, ())
+    def renameLayer(self, oldName: str, newName: str, *pairs: Any, quiet: bool = False) -> None:
+        """Change the name of a layer; the new one must be free. quiet: do nothing where there is no such layer."""
+        self._rename(self.layers, oldName, newName, (), "DagNN.renameLayer", pairs, quiet)
 
-    def renameVar(self, oldName: str, newName: str) -> None:
-        """Change the name of a variable everywhere; the new one must be free."""
-        self._rename(self.vars, oldName, newName, ("inputs", "outputs"))
+    def renameVar(self, oldName: str, newName: str, *pairs: Any, quiet: bool = False) -> None:
+        """Change the name of a variable everywhere. quiet: do nothing where there is no such variable.
 
-    def renameParam(self, oldName: str, newName: str) -> None:
-        """Change the name of a parameter everywhere; the new one must be free."""
-        self._rename(self.params, oldName, newName, ("params",))
+        Where newName is a variable already, the two become it, as in MATLAB: so the readers of a removed layer are
+        connected to what it read, `renameVar(layer.outputs[0], layer.inputs[0])`. Two that layers write are refused.
+        """
+        self._rename(self.vars, oldName, newName, ("inputs", "outputs"), "DagNN.renameVar", pairs, quiet)
 
-    def _rename(self, table: Table, old: str, new: str, fields: tuple[str, ...]) -> None:
+    def renameParam(self, oldName: str, newName: str, *pairs: Any, quiet: bool = False) -> None:
+        """Change the name of a parameter everywhere; the new one must be free. quiet: as in renameVar."""
+        self._rename(self.params, oldName, newName, ("params",), "DagNN.renameParam", pairs, quiet)
+
+    def _rename(
+        self, table: Table, old: str, new: str, fields: tuple[str, ...], fn: str, pairs: Any, quiet: bool
+    ) -> None:
+        if read_pairs(fn, pairs, {"quiet": "quiet"}).get("quiet", quiet) and old not in table:
+            return
         part = table[old]
-        if old == new:
+        if part.name == new:
             return
         if not isinstance(new, str) or not new:
-            raise TypeError(f"DagNN: the new name of {table.kind} {old!r} takes a string, got {new!r}")
-        if new in table.index:
-            raise ValueError(f"DagNN: {table.kind} {old!r} cannot be renamed to {new!r}: that name is taken")
-        for entry in self.layers:
-            for field in fields:
-                setattr(entry, field, [new if n == old else n for n in getattr(entry, field)])
-        part.name = new
-        self.rebuild()
+            raise TypeError(f"{fn}: the new name of {table.kind} {old!r} takes a string, got {new!r}")
+        merge = new in table.index
+        if merge and not (table is self.vars and not (part.fanin and table[new].fanin)):
+            raise ValueError(f"{fn}: {table.kind} {old!r} cannot be renamed to {new!r}: that name is taken")
+        old = part.name
+        with self._change():
+            for entry in self.layers:
+                for field in fields:
+                    setattr(entry, field, [new if n == old else n for n in getattr(entry, field)])
+            if not merge:
+                part.name = new
 
     def rebuild(self) -> None:
         """Bring positions, fan-in, fan-out and execution order up to date; drop what nothing uses.
@@ -109,6 +129,9 @@ class Editing:
         Raises ValueError where two layers have one name or write one variable, or where the graph has a cycle.
         """
         self._plan = None
+        for entry in self.layers:  # whatever users set them to: one name, a tuple, nothing
+            for field in ("inputs", "outputs", "params"):
+                setattr(entry, field, names("DagNN.rebuild", field, getattr(entry, field)))
         order = execution_order(self.layers)
         for table in (self.layers, self.vars, self.params):
             table.reindex()

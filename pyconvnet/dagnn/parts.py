@@ -140,7 +140,9 @@ def names(fn: str, what: str, value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str):
-        return [value]
+        return [value] if value else []  # MATLAB's empty string
+    if not isinstance(value, Iterable) or isinstance(value, (set, dict)):  # those have no order to rely on
+        raise TypeError(f"{fn}: {what} takes a name or a list of them, got {type(value).__name__}: {value!r}")
     out = value.ravel().tolist() if isinstance(value, np.ndarray) else list(value)
     for name in out:
         if not isinstance(name, str) or not name:

@@ -99,6 +99,46 @@ def test_renaming_to_a_name_that_is_taken_is_refused(dag):
     assert wiring(dag) == before
 
 
+def test_a_variable_renamed_to_one_that_is_read_becomes_it(dag):
+    """As cnn_imagenet_deploy.m takes layers out: what read the layer's output reads its input."""
+    layer = dag.layers["b"]
+    dag.removeLayer("b")
+    dag.renameVar(layer.outputs[0], layer.inputs[0], "quiet", True)
+    assert dag.layers["s"].inputs == ["y", "y"] and dag.getInputs() == ["x"]
+    assert [(v.name, v.fanin, v.fanout) for v in dag.vars] == [("x", 0, 1), ("y", 1, 2), ("out", 1, 0)]
+    with pytest.raises(ValueError, match=r"cycle: 'a' -\(y\)-> 's'"):
+        dag.renameVar("x", "out")
+    assert dag.getInputs() == ["x"]
+
+
+def test_renaming_what_is_not_there_is_refused_unless_quiet(dag):
+    for rename in (dag.renameVar, dag.renameLayer, dag.renameParam):
+        with pytest.raises(ValueError, match=r"no (variable|layer|parameter) 'q'"):
+            rename("q", "r")
+        rename("q", "r", "quiet", True)
+        rename("q", "r", quiet=True)
+        with pytest.raises(ValueError, match=f"DagNN.{rename.__name__}: unknown option 'quit'"):
+            rename("q", "r", "quit", True)
+
+
+def test_many_layers_are_added_before_one_rebuild():
+    net = DagNN()
+    net.addLayer("b", Times(), "y", "z", [], "skipRebuild", True)
+    net.addLayer("a", Times(), "x", "y", skipRebuild=True)
+    assert net.getLayerExecutionOrder() == []
+    net.rebuild()
+    assert net.getLayerExecutionOrder() == [1, 0]
+
+
+def test_names_set_by_hand_count_after_a_rebuild(dag):
+    dag.layers["b"].inputs = "x"
+    dag.layers["s"].inputs = ("z",)
+    dag.layers["b"].params = None
+    dag.rebuild()
+    assert dag.layers["b"].inputs == ["x"] and dag.layers["s"].inputs == ["z"] and dag.layers["b"].params == []
+    assert dag.getInputs() == ["x"] and dag.getOutputs() == ["y", "out"]
+
+
 def test_reconnecting_changes_inputs_outputs_and_params(dag):
     dag.setLayerInputs("b", "x")
     dag.setLayerOutputs("b", ["w"])
@@ -120,8 +160,10 @@ def test_reconnecting_changes_inputs_outputs_and_params(dag):
         (lambda d: d.setLayerOutputs("a", "x"), r"cycle: 'a' -\(x\)-> 'a'"),
         (lambda d: d.addLayer("c", Times, "x", "w"), "takes a dagnn.Layer"),
         (lambda d: d.addLayer("c", Times(), [3], "w"), "inputs takes names"),
+        (lambda d: d.addLayer("c", Times(), 3, "w"), "inputs takes a name or a list of them, got int: 3"),
+        (lambda d: d.addLayer("c", Times(), {"x", "y"}, "w"), "inputs takes a name or a list of them, got set"),
     ],
-    ids=["layer name", "cycle", "variable", "inputs", "self", "class", "names"],
+    ids=["layer name", "cycle", "variable", "inputs", "self", "class", "names", "number", "set"],
 )
 def test_a_refused_change_names_its_cause_and_leaves_the_graph_alone(dag, change, message):
     before = wiring(dag)
