@@ -34,6 +34,20 @@ def borders(fn: str, name: str, value: Any) -> tuple[int, int, int, int]:
     return (v[0],) * 4 if len(v) == 1 else (v[0], v[1], v[2], v[3])
 
 
+def spread(value: Any, count: int) -> Any:
+    """As MATLAB's blocks set pad, stride, crop: one number for all of `count`, of four borders two as (v, v, h, h).
+
+    Anything else stays as it is, to be refused where it is used.
+    """
+    a = np.ravel(value)
+    if a.dtype.kind not in "iuf" or a.size not in (1, 2) or a.size == count:
+        return value
+    numbers = [int(v) if v == int(v) else v for v in a.tolist() if np.isfinite(v)]
+    if len(numbers) < a.size or (a.size == 2 and count != 4):
+        return value
+    return tuple(numbers * count) if a.size == 1 else (numbers[0], numbers[0], numbers[1], numbers[1])
+
+
 def _counts(counts: tuple[int, ...]) -> str:
     return " or ".join(map(str, counts)) + (" number" if counts == (1,) else " numbers")
 

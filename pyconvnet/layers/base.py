@@ -42,7 +42,7 @@ class Layer:
                      properties that the class defines
     simplenn_names   SimpleNN field -> property, where the names differ ({'pool': 'poolSize'})
     simplenn_inputs  fields of a SimpleNN record that are further inputs of forward (('class',) for a loss)
-    transient        properties that are not saved
+    transient        properties that are not saved; those of base classes need not be said again
     averaged         positions of parameters that training sets to a running average of what backward returns for them
                      (the moments of batch normalization), instead of descending along it
     param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
@@ -90,6 +90,8 @@ class Layer:
             and not callable(value)
             and not isinstance(value, (property, classmethod, staticmethod))
         }
+        inherited = (name for owner in reversed(cls.__mro__) for name in vars(owner).get("transient", ()))
+        cls.transient = tuple(dict.fromkeys(inherited))
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
         if "simplenn" in vars(cls):
             if "simplenn_fields" not in vars(cls):
@@ -239,7 +241,8 @@ class Layer:
         for field, default in cls.simplenn_fields.items():
             name = cls.simplenn_names.get(field, field)
             if name in cls._fields:
-                setattr(layer, name, _scalar(record.get(field, default), default))
+                # past the setters of blocks: vl_simplenn takes less than they do
+                vars(layer)[name] = _scalar(record.get(field, default), default)
         return layer
 
     @classmethod
@@ -268,6 +271,13 @@ def _scalar(value: Any, default: Any) -> Any:
     if isinstance(default, (bool, int, float)) and isinstance(value, np.ndarray) and value.size == 1:
         return value.item()
     return value
+
+
+def take(layer: Layer, inputs: list[Any], *names: str) -> list[Any]:
+    """The inputs of a layer, as many as it has names for; ValueError says which it takes."""
+    if len(inputs) != len(names):
+        raise ValueError(f"{type(layer).__name__} takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}")
+    return inputs
 
 
 def layer_class(type_name: str) -> type[Layer]:

@@ -52,6 +52,8 @@ class BatchNorm(ElementWise):
             net.params[name].weightDecay = 0
 
     def initParams(self):
+        if is_empty(self.numChannels):
+            raise ValueError("BatchNorm: numChannels says how many parameters there are: BatchNorm(numChannels=64)")
         k = int(np.ravel(self.numChannels)[0])
         return [np.ones((k, 1), np.float32), np.zeros((k, 1), np.float32), np.zeros((k, 2), np.float32)]
 

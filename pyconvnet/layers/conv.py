@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import is_empty
-from pyconvnet.geometry import Window
+from pyconvnet.geometry import Window, spread, whole_numbers
 from pyconvnet.layers.base import Layer
 from pyconvnet.ops.vl_nnconv import vl_nnconv
 from pyconvnet.records import Struct
@@ -19,6 +19,10 @@ class Filter(Layer):
     pad = (0, 0, 0, 0)
     stride = (1, 1)
     dilate = (1, 1)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        count = {"pad": 4, "stride": 2, "dilate": 2}.get(name)
+        super().__setattr__(name, spread(value, count) if count else value)
 
     def getKernelSize(self) -> tuple[int, int]:
         """(height, width) of the window before dilation."""
@@ -51,18 +55,21 @@ class Conv(Filter):
     param_suffixes = ("f", "b")
     table_labels = {"conv": ("conv", "cnv")}
 
+    def __setattr__(self, name, value):
+        super().__setattr__(name, filter_size("Conv", value) if name == "size" else value)
+
     def getKernelSize(self):
-        return tuple(int(s) for s in np.ravel(self.size)[:2])
+        return self.size[:2]
 
     def table_filters(self):
         return (self.size[2], self.dilate, self.size[3]) if self.size[3] else None
 
     def forward(self, inputs, params):
-        f, b = (*params, None)[:2]
+        f, b = filters_and_biases(self, params)
         return [vl_nnconv(inputs[0], f, b, *self.opts, stride=self.stride, pad=self.pad, dilate=self.dilate)]
 
     def backward(self, inputs, params, derOutputs):
-        f, b = (*params, None)[:2]
+        f, b = filters_and_biases(self, params)
         options = {"stride": self.stride, "pad": self.pad, "dilate": self.dilate}
         if not self.input_der:
             options["noDerData"] = True
@@ -71,10 +78,10 @@ class Conv(Filter):
 
     def getOutputSizes(self, inputSizes):
         h, w, c, n = inputSizes[0]
-        return [(*self.window().output_size(h, w), int(np.ravel(self.size)[3]) or c, n)]
+        return [(*self.window().output_size(h, w), self.size[3] or c, n)]
 
     def initParams(self):
-        h, w, c, k = (int(s) for s in np.ravel(self.size))
+        h, w, c, k = self.size
         filters = (np.random.standard_normal((h, w, c, k)) * np.sqrt(2 / (h * w * k))).astype(np.float32)
         return [filters, np.zeros((k, 1), np.float32)] if self.hasBias else [filters]
 
@@ -95,6 +102,20 @@ class Conv(Filter):
         layer.size = (1, 1, 0, 0) if is_empty(weights[0]) else (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
         layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
         return layer
+
+
+def filters_and_biases(layer: Any, params: list[Any]) -> tuple[Any, Any]:
+    """Parameters of Conv and ConvTranspose; biases are None where hasBias is not set, as in MATLAB."""
+    if not params:
+        raise ValueError(f"{type(layer).__name__} takes filters, and biases where hasBias, as parameters, got none")
+    return params[0], params[1] if layer.hasBias and len(params) > 1 else None
+
+
+def filter_size(fn: str, value: Any) -> tuple[int, ...]:
+    """The property `size` of Conv and ConvTranspose as four numbers: [5, 5] stands for [5, 5, 1, 1], as in MATLAB."""
+    if is_empty(value):
+        return (0, 0, 0, 0)
+    return (*whole_numbers(fn, "size", value, (1, 2, 3, 4)), 1, 1, 1)[:4]
 
 
 def four_dimensions(f: np.ndarray, count: int, channels: int | None) -> np.ndarray:

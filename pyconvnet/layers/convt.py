@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import is_empty
-from pyconvnet.geometry import borders, pair
+from pyconvnet.geometry import borders, pair, spread
 from pyconvnet.layers.base import Layer
+from pyconvnet.layers.conv import filter_size, filters_and_biases
 from pyconvnet.ops.vl_nnconvt import vl_nnconvt
 from pyconvnet.records import Struct
 
@@ -25,12 +26,19 @@ class ConvTranspose(Layer):
     simplenn_fields = {"upsample": 1, "crop": 0, "numGroups": 1, "opts": ()}
     param_suffixes = ("f", "b")
 
+    def __setattr__(self, name, value):
+        if name == "size":
+            value = filter_size("ConvTranspose", value)
+        elif name in ("crop", "upsample"):
+            value = spread(value, 4 if name == "crop" else 2)
+        super().__setattr__(name, value)
+
     def forward(self, inputs, params):
-        f, b = (*params, None)[:2]
+        f, b = filters_and_biases(self, params)
         return [vl_nnconvt(inputs[0], f, b, None, *self.opts, **self._options())]
 
     def backward(self, inputs, params, derOutputs):
-        f, b = (*params, None)[:2]
+        f, b = filters_and_biases(self, params)
         dx, df, db = vl_nnconvt(inputs[0], f, b, derOutputs[0], *self.opts, **self._options())
         return [dx], [df, db][: len(params)]
 
@@ -39,14 +47,14 @@ class ConvTranspose(Layer):
 
     def getOutputSizes(self, inputSizes):
         h, w, _, n = inputSizes[0]
-        fh, fw, depth, _ = (int(s) for s in np.ravel(self.size))
+        fh, fw, depth, _ = self.size
         (uv, uh), (top, bottom, left, right) = self._geometry()
         k = depth * int(np.ravel(self.numGroups)[0])
         return [(uv * (h - 1) + fh - top - bottom, uh * (w - 1) + fw - left - right, k, n)]
 
     def getReceptiveFields(self):
         (uv, uh), (top, _, left, _) = self._geometry()
-        fh, fw = (int(s) for s in np.ravel(self.size)[:2])
+        fh, fw = self.size[:2]
         return Struct(
             size=(1 + (fh - 1) / uv, 1 + (fw - 1) / uh),
             stride=(1 / uv, 1 / uh),
@@ -57,7 +65,7 @@ class ConvTranspose(Layer):
         return pair("ConvTranspose", "upsample", self.upsample), borders("ConvTranspose", "crop", self.crop)
 
     def initParams(self):
-        h, w, k, c = (int(s) for s in np.ravel(self.size))
+        h, w, k, c = self.size
         filters = (np.random.standard_normal((h, w, k, c)) * np.sqrt(2 / (h * w * c))).astype(np.float32)
         groups = int(np.ravel(self.numGroups)[0])
         return [filters, np.zeros((k * groups, 1), np.float32)] if self.hasBias else [filters]

@@ -32,7 +32,15 @@ class DropOut(ElementWise):
             return [dy], []
         return [vl_nndropout(dy, dy, mask=self.aux)], []
 
+    def reset(self):
+        super().reset()
+        self.frozen = False
+
     @property
     def mask(self):
-        """The mask of the last batch, 0 or 1 / (1 - rate)."""
+        """The mask of the last batch, 0 or 1 / (1 - rate); may be set, for frozen to keep."""
         return self.aux
+
+    @mask.setter
+    def mask(self, value):
+        self.aux = value

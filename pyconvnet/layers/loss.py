@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import is_empty
+from pyconvnet.layers.base import take
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import vl_nnloss
 from pyconvnet.ops.vl_nnpdist import vl_nnpdist
@@ -29,36 +30,28 @@ class SoftMax(ElementWise):
 class Loss(ElementWise):
     """A loss or error of input 1 (predictions) for input 2 (labels); see vl_nnloss.
 
-    average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage
+    average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage, and of how
+                          many; subclasses may set them to statistics of their own, also to several numbers
     normalise             divide the output by the number of images
+    averages              a subclass whose forward sums over images says `averages = False`, for cnn_train_dag's steps
     """
 
     loss = "softmaxlog"
     ignoreAverage = False
     normalise = True
     opts = ()
+    average = 0.0
+    numAveraged = 0
 
+    transient = ("average", "numAveraged")
     simplenn = ("softmaxloss", "loss")
     simplenn_fields = {}  # vl_simplenn knows the log loss only
     simplenn_inputs = ("class",)
     table_labels = {"softmaxloss": ("softmxl", "sftml"), "loss": ("loss", "lloss")}
 
-    _average: Any = 0.0
-    _count = 0
-
-    @property
-    def average(self) -> Any:
-        """Mean of the output since the last reset."""
-        return self._average
-
-    @property
-    def numAveraged(self) -> int:
-        """How many pixels and images that mean is of."""
-        return self._count
-
     def reset(self) -> None:
         super().reset()
-        self._average, self._count = 0.0, 0
+        self.average, self.numAveraged = 0.0, 0
 
     def forward(self, inputs, params):
         self._check_labels(inputs)
@@ -66,8 +59,9 @@ class Loss(ElementWise):
         self.accumulateAverage(inputs, [y])
         return [y]
 
-    @staticmethod
-    def _check_labels(inputs):
+    def _check_labels(self, inputs):
+        if len(inputs) < 2:
+            take(self, inputs, "predictions", "labels")
         if is_empty(inputs[1]):
             raise ValueError(
                 "there are no labels: set net.layers[-1]['class'] = labels to compute the loss; "
@@ -96,9 +90,9 @@ class Loss(ElementWise):
             return
         h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
         total = np.asarray(outputs[0], float).sum() * (n if self.averages else 1)
-        count = self._count + h * w * n
-        self._average = (self._count * self._average + total) / count
-        self._count = count
+        count = self.numAveraged + h * w * n
+        self.average = (self.numAveraged * self.average + total) / count
+        self.numAveraged = count
 
     def getOutputSizes(self, inputSizes):
         return [(1, 1, 1, inputSizes[0][3])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconvnet.geometry import pair
+from pyconvnet.geometry import pair, spread
 from pyconvnet.layers.conv import Filter
 from pyconvnet.ops.vl_nnpool import vl_nnpool
 
@@ -17,6 +17,9 @@ class Pooling(Filter):
     simplenn = "pool"
     simplenn_fields = {"method": "max", "pool": 1, "stride": 1, "pad": 0, "opts": ()}
     simplenn_names = {"pool": "poolSize"}
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, spread(value, 2) if name == "poolSize" else value)
 
     def getKernelSize(self):
         return pair("Pooling", "poolSize", self.poolSize)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pyconvnet.layers.base import Layer
+from pyconvnet.layers.base import Layer, take
 from pyconvnet.ops.vl_nnroipool import vl_nnroipool
 
 
@@ -22,7 +22,7 @@ class ROIPooling(Layer):
     flatten = False
 
     def forward(self, inputs, params):
-        y = vl_nnroipool(*inputs, **self._options())
+        y = vl_nnroipool(*take(self, inputs, "image", "regions"), **self._options())
         return [y.reshape(1, 1, -1, y.shape[3], order="F") if self.flatten else y]
 
     def backward(self, inputs, params, derOutputs):
@@ -37,7 +37,7 @@ class ROIPooling(Layer):
         return {"subdivisions": self.subdivisions, "transform": self.transform, "method": self.method}
 
     def getOutputSizes(self, inputSizes):
-        (_, _, c, _), rois = inputSizes
+        (_, _, c, _), rois = take(self, inputSizes, "image", "regions")
         h, w = (int(s) for s in np.ravel(self.subdivisions))
         count = math.prod(rois) / 5
         count = int(count) if math.isfinite(count) else count

@@ -102,6 +102,59 @@ def test_scale_initializes_parameters_of_its_size():
     assert g.shape == h.shape == (1, 1, 5, 1) and g.dtype == np.float32 and not h.any()
 
 
+def test_sizes_are_completed_and_two_borders_are_doubled_as_in_matlab():
+    assert dagnn.Conv(size=[3, 5]).size == (3, 5, 1, 1)
+    assert dagnn.Conv("size", np.array([[3.0, 3, 2, 4]])).initParams()[0].shape == (3, 3, 2, 4)
+    assert dagnn.Conv(size=[3, 3, 1, 1], pad=[1, 2]).getOutputSizes([(8, 8, 1, 1)]) == [(8, 10, 1, 1)]
+    assert dagnn.Pooling(poolSize=2, pad=[0, 1]).pad == (0, 0, 1, 1)
+    up = dagnn.ConvTranspose(size=[4, 4, 2], upsample=2, crop=[1, 2])
+    assert up.size == (4, 4, 2, 1) and up.getOutputSizes([(5, 5, 1, 1)]) == [(10, 8, 2, 1)]
+    with pytest.raises(ValueError, match="Conv: size takes 1 or 2 or 3 or 4 numbers, got 5"):
+        dagnn.Conv(size=[3, 3, 1, 1, 1])
+
+
+def test_biases_count_where_the_block_has_some():
+    x, f, b = array(3, 3, 2, 1), array(1, 1, 2, 4), array(4, 1)
+    with_biases, without = (dagnn.Conv(size=f.shape, hasBias=h).forward([x], [f, b])[0] for h in (True, False))
+    np.testing.assert_allclose(with_biases - without, np.broadcast_to(b.reshape(1, 1, 4, 1), without.shape))
+
+
+def test_a_distance_is_weighted_by_a_third_input():
+    x, x0, w, dy = array(2, 3, 4, 2), array(2, 3, 4, 2), np.abs(array(2, 3, 1, 2)), array(2, 3, 1, 2)
+    block = dagnn.PDist(aggregate=False)
+    np.testing.assert_allclose(block.forward([x, x0, w], [])[0], w * block.forward([x, x0], [])[0])
+    weighted = block.backward([x, x0, w], [], [dy])[0]
+    plain = block.backward([x, x0], [], [w * dy])[0]
+    assert weighted[2] is None
+    np.testing.assert_allclose(weighted[0], plain[0])
+
+
+def test_a_frozen_mask_may_be_set_and_is_forgotten_with_reset():
+    block = dagnn.DropOut(frozen=True)
+    x = array(2, 2, 1, 1)
+    block.mask = np.full_like(x, 2)
+    np.testing.assert_array_equal(block.forward([x], [])[0], 2 * x)
+    block.reset()
+    assert block.mask is None and block.frozen is False
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (dagnn.Loss(), r"Loss takes 2 inputs \(predictions, labels\), got 1"),
+        (dagnn.ROIPooling(), r"ROIPooling takes 2 inputs \(image, regions\), got 1"),
+        (dagnn.BilinearSampler(), r"BilinearSampler takes 2 inputs \(image, grid\), got 1"),
+        (dagnn.Crop(), "Crop takes 2 inputs .*, got 1"),
+        (dagnn.Conv(size=[1, 1, 2, 2]), "Conv takes filters, and biases where hasBias, as parameters, got none"),
+    ],
+)
+def test_a_missing_input_or_parameter_is_named(block, message):
+    net = dagnn.DagNN()
+    net.addLayer("l", block, "x", "y")
+    with pytest.raises(ValueError, match=rf"{message} \.\.\. in layer 'l'"):
+        net.eval({"x": array(2, 2, 2, 1)})
+
+
 def test_crop_cuts_what_is_left_at_the_far_side():
     x = np.arange(49.0).reshape(7, 7, 1, 1)
     (y,) = dagnn.Crop(crop=[2, 1]).forward([x, np.zeros((4, 4, 1, 1))], [])
