@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def matlab_value(value: Any, where: str) -> Any:
     if value is None:
         return np.empty((0, 0))
     if isinstance(value, StructArray):
-        return _struct_array(value, where)
+        return _struct_array(value, where, value.fields)
     if isinstance(value, dict):
         return _struct(value, where)
     if isinstance(value, (list, tuple)):
@@ -61,8 +62,8 @@ def _struct(record: dict[str, Any], where: str) -> Any:
     return _struct_array([record], where)
 
 
-def _struct_array(records: list[Any], where: str) -> np.ndarray:
-    fields = list(records[0]) if records else []
+def _struct_array(records: list[Any], where: str, fields: Sequence[str] = ()) -> np.ndarray:
+    fields = list(records[0] if records else fields)
     for record in records:
         if list(record) != fields:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -45,7 +46,14 @@ class Struct(dict):
 
 
 class StructArray(list):
-    """Structs with the same fields, written to a `.mat` file as MATLAB's struct array (1 x n) instead of a cell."""
+    """Structs with the same fields, written to a `.mat` file as MATLAB's struct array (1 x n) instead of a cell.
+
+    fields  what an empty one has: MATLAB's fieldnames takes a struct array, not a cell
+    """
+
+    def __init__(self, items: Iterable[Struct] = (), fields: Iterable[str] = ()) -> None:
+        super().__init__(items)
+        self.fields = list(self[0] if self else fields)
 
 
 class Opaque:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from typing import Any
 
 from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
@@ -237,7 +238,13 @@ class DagNN(Editing):
 
     @classmethod
     def loadobj(cls, s: Any) -> DagNN:
-        """The network that saveobj, or MATLAB, stored as plain values."""
+        """The network that saveobj, or MATLAB, stored as plain values; or in a file, for the path of one."""
+        if isinstance(s, (str, os.PathLike)):
+            from pyconvnet.files import load
+
+            s = load(s)
+            if not isinstance(s, DagNN):
+                raise TypeError("DagNN.loadobj: the file holds a SimpleNN; DagNN.fromSimpleNN makes a graph of it")
         return s if isinstance(s, DagNN) else saved.load(cls, s)
 
     @classmethod

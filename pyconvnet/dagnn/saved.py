@@ -70,32 +70,30 @@ def save(net: DagNN) -> Struct:
     by_block = {e.params[i] for e in net.layers for i in e.block.averaged if i < len(e.params)}
     changed = any(p.trainMethod != ("average" if p.name in by_block else "gradient") for p in net.params)
     return Struct(
-        vars=StructArray(Struct(name=v.name, precious=v.precious) for v in net.vars),
-        params=StructArray(
-            Struct(
-                {
-                    "name": p.name,
-                    "value": p.value,
-                    **({"trainMethod": p.trainMethod} if changed else {}),
-                    "learningRate": p.learningRate,
-                    "weightDecay": p.weightDecay,
-                }
-            )
-            for p in net.params
+        vars=_table(net.vars, ("name", "precious")),
+        params=_table(
+            net.params, ("name", "value", *(["trainMethod"] if changed else []), "learningRate", "weightDecay")
         ),
         layers=StructArray(
-            Struct(
-                name=entry.name,
-                type=matlab_class(entry.block),
-                inputs=list(entry.inputs),
-                outputs=list(entry.outputs),
-                params=list(entry.params),
-                block=_block_values(entry.block.save()),
-            )
-            for entry in net.layers
+            (
+                Struct(
+                    name=entry.name,
+                    type=matlab_class(entry.block),
+                    inputs=list(entry.inputs),
+                    outputs=list(entry.outputs),
+                    params=list(entry.params),
+                    block=_block_values(entry.block.save()),
+                )
+                for entry in net.layers
+            ),
+            ("name", "type", "inputs", "outputs", "params", "block"),
         ),
         meta=net.meta,
     )
+
+
+def _table(parts: Any, fields: tuple[str, ...]) -> StructArray:
+    return StructArray((Struct({f: getattr(part, f) for f in fields}) for part in parts), fields)
 
 
 def _block_values(values: Any) -> Any:
@@ -159,9 +157,10 @@ def _block(name: str, data: Any, layer: str) -> Layer:
     for field, value in fields.items():
         field = field + "_" if keyword.iskeyword(field) else field
         if field in kind._fields:
-            known[field] = _field(getattr(block, field), value)
-            if field == "size" and isinstance(known[field], tuple):
-                known[field] = (*known[field], 1, 1)[:4]  # MATLAB drops ones at the end
+            default = getattr(block, field)
+            if default is None and isinstance(value, np.ndarray) and value.size == 1:
+                default = False if value.dtype.kind == "b" else 0  # a property that has no default is set to a number
+            known[field] = _field(default, value)
         else:
             warnings.warn(
                 f"DagNN.loadobj: layer {layer!r}: {kind.__name__} has no property {field!r}; it is left out",
@@ -198,7 +197,12 @@ def _structs(value: Any) -> list:
     """The structs of a struct array: a list of them, one alone, or none."""
     if isinstance(value, dict):
         return [value]
-    return [] if value is None or len(value) == 0 else list(value)
+    records = [] if value is None or len(value) == 0 else list(value)
+    if not all(isinstance(r, dict) for r in records):
+        raise TypeError(
+            f"DagNN.loadobj takes structs as pyconvnet.load and compat.matfile.read give them, got {_kind(value)}"
+        )
+    return records
 
 
 def _cell(value: Any) -> Any:

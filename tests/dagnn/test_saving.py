@@ -101,6 +101,27 @@ def test_files_of_scipy_that_drop_dimensions_load(tmp_path):
     assert np.array_equal(net.vars["w"].value, again.vars["w"].value)
 
 
+def test_tables_without_entries_are_struct_arrays_with_fields(tmp_path):
+    """DagNN.loadobj calls fieldnames(s.params), which takes no cell."""
+    net = pcn.DagNN()
+    net.addLayer("r", pcn.dagnn.ReLU(), "x", "y")
+    pcn.save(tmp_path / "a.mat", net)
+    assert scipy.io.loadmat(tmp_path / "a.mat")["params"].dtype.names == (
+        "name",
+        "value",
+        "learningRate",
+        "weightDecay",
+    )
+    assert facts(pcn.load(tmp_path / "a.mat")) == facts(net)
+    assert facts(pcn.DagNN.loadobj(tmp_path / "a.mat")) == facts(net), "as in MATLAB, a path will do"
+
+
+def test_structs_as_scipy_reads_them_are_refused_with_what_to_do(tmp_path):
+    raw = scipy.io.loadmat(FIXTURES / "dags" / "stn.mat")
+    with pytest.raises(TypeError, match=r"takes structs as pyconvnet.load and compat.matfile.read give them"):
+        pcn.DagNN.loadobj(raw)
+
+
 def test_a_training_method_changed_by_hand_is_kept(tmp_path):
     net = pcn.load(FIXTURES / "dags" / "resnet-block.mat")
     net.params[0].trainMethod = "none"
