@@ -116,8 +116,10 @@ def _find(path: Path, values: dict[str, Any], variable: str | None) -> str | Non
         return places[0]
     if places:
         raise ValueError(f"{path.name} holds several networks: {', '.join(places)}; pick one with variable=")
+    saved_whole = any(isinstance(v, Opaque) and v.name.endswith("DagNN") for v in values.values())
     raise ValueError(
         f"{path.name} holds no MatConvNet network (layers at the top, or in a variable); it holds {_listed(values)}"
+        + ("; MATLAB alone reads its objects: there, s = net.saveobj(); save('net.mat', '-struct', 's')" * saved_whole)
     )
 
 

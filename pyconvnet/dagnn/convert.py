@@ -33,7 +33,10 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
     dag.meta = copy.deepcopy(net.get("meta", Struct()))
     for i, record in enumerate(net["layers"], 1):
         name = record.get("name") or f"layer{i}"
-        block = layer_class(record["type"]).from_record(record)
+        try:
+            block = layer_class(record["type"]).from_record(record)
+        except ValueError as error:
+            raise ValueError(f"DagNN.fromSimpleNN: layer {name!r}: {error}") from None
         labels = [_free(dag, "label") for _ in block.simplenn_inputs]
         weights = list(record.get("weights", ()))
         used = [k for k, w in enumerate(weights) if not is_empty(w)]
@@ -44,6 +47,7 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
             )
         params = [name + block.param_suffixes[k] for k in used]
         dag.addLayer(name, block, [f"x{i - 1}", *labels], f"x{i}", params, skipRebuild=True)
+        dag.vars[f"x{i}"].precious = bool(np.any(record.get("precious", False)))
         for field in ("learningRate", "weightDecay"):
             rates = np.ravel(record.get(field, ())).tolist()
             for k, param in zip(used, params):
@@ -132,6 +136,7 @@ def _record(fn: str, dag: DagNN, entry: Any) -> Struct:
         raise ValueError(f"{fn}: layer {entry.name!r}: {type(block).__name__} has no SimpleNN type")
     record = block.to_record()
     record.name = entry.name
+    record.precious = dag.vars[entry.outputs[0]].precious
     params = dag.params[entry.params]
     shared = [p.name for p in params if p.fanout > 1]
     if shared:

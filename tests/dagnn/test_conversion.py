@@ -92,6 +92,21 @@ def test_a_chain_becomes_a_simplenn_again():
     )
 
 
+def test_what_is_precious_stays_so():
+    net = simple("softmax")
+    net.layers[1].precious = True
+    dag = DagNN.fromSimpleNN(net)
+    assert [v.name for v in dag.vars if v.precious] == ["x2"]
+    assert [bool(r.precious) for r in dag.toSimpleNN().layers] == [False, True, *[False] * (len(net.layers) - 2)]
+
+
+def test_a_layer_of_an_unknown_type_is_named():
+    net = simple()
+    net.layers[1].type = "reluu"
+    with pytest.raises(ValueError, match=r"DagNN.fromSimpleNN: layer '\w+': unknown layer type 'reluu'; did you mean"):
+        DagNN.fromSimpleNN(net)
+
+
 def test_a_graph_that_is_no_chain_is_refused_with_the_place():
     dag = DagNN()
     dag.addLayer("r1", dagnn.ReLU(), "x", "a")
