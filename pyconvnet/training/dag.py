@@ -15,6 +15,7 @@ from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import DAGNN, read_options
+from pyconvnet.training.report import plain
 
 
 def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Struct]:
@@ -85,7 +86,7 @@ class DagTrainee:
             return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
         return Struct(
             {
-                layer.outputs[0]: float(layer.block.average)
+                layer.outputs[0]: plain(layer.block.average)
                 for layer in self.net.layers
                 if isinstance(layer.block, Loss) and not layer.block.ignoreAverage
             }

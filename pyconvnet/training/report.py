@@ -36,7 +36,7 @@ class Bar:
     def update(self, stats: Struct, average: float, current: float) -> None:
         """Show the statistics so far, and the speed in images per second."""
         self.done += 1
-        shown = " ".join(f"{k}: {float(stats[k]):.3f}" for k in sorted(stats) if k not in _COUNTS)
+        shown = " ".join(f"{k}: {_text(stats[k], 3)}" for k in sorted(stats) if k not in _COUNTS)
         if self.bar is not None:
             self.bar.set_postfix_str(f"{average:.1f} Hz {shown}", refresh=False)
             self.bar.update()
@@ -57,13 +57,20 @@ def epochs(saved: Any, empty: Struct) -> Struct:
     out = Struct(empty)
     for name, rows in (saved or {}).items():
         rows = [rows] if isinstance(rows, dict) else list(rows)
-        out[name] = [Struct({k: _plain(v) for k, v in row.items() if np.size(v)}) for row in rows]
+        out[name] = [Struct({k: plain(v) for k, v in row.items() if np.size(v)}) for row in rows]
     return out
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A number as Python's; several (accuracies that a block keeps side by side) as a vector."""
     a = np.asarray(value)
-    return a.item() if a.size == 1 and a.dtype.kind in "biuf" else value
+    if a.dtype.kind not in "biuf":
+        return value
+    return a.item() if a.size == 1 else a.ravel()
+
+
+def _text(value: Any, digits: int) -> str:
+    return " ".join(f"{v:.{digits}f}" for v in np.ravel(value).tolist())
 
 
 def quantities(stats: Struct) -> list[str]:
@@ -79,7 +86,7 @@ def rows(stats: Struct) -> list[list[str]]:
     body = []
     for e in range(count):
         cells = [stats[s][e].get(q) if e < len(stats[s]) else None for q, s in columns]
-        body.append([str(e + 1)] + ["" if c is None else f"{float(c):.4f}" for c in cells])
+        body.append([str(e + 1)] + ["" if c is None else _text(c, 4) for c in cells])
     return [head, *body]
 
 

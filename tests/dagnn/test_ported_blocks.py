@@ -277,3 +277,33 @@ def test_batch_normalization_is_merged_into_filters_as_cnn_imagenet_deploy_does(
     assert not find(dagnn.BatchNorm) and all(p.trainMethod == "gradient" for p in net.params)
     net.eval(inputs)
     np.testing.assert_allclose(net.vars["prediction"].value, before, rtol=1e-4, atol=1e-5)
+
+
+def test_training_tells_several_accuracies_side_by_side(tmp_path, capsys):
+    class Accuracies(dagnn.Loss):
+        def forward(self, inputs, params):
+            self.average = np.array([0.5, 0.25])
+            return [self.average]
+
+        def backward(self, inputs, params, derOutputs):
+            return [None, None], []
+
+    net = pcn.DagNN()
+    net.addLayer("conv", dagnn.Conv(size=[1, 1, 2, 3]), "input", "prediction", ["f", "b"])
+    net.addLayer("loss", dagnn.Loss(), ["prediction", "label"], "objective")
+    net.addLayer("accuracy", Accuracies(), ["prediction", "label"], "accuracy")
+    net.initParams()
+    data = {
+        "data": array(1, 1, 2, 4).astype(np.float32),
+        "labels": np.array([1, 2, 3, 1.0]),
+        "set": np.array([1, 1, 2, 2]),
+    }
+
+    def batch(imdb, at):
+        return ["input", imdb["images"]["data"][..., at], "label", imdb["images"]["labels"][at]]
+
+    _, stats = pcn.cnn_train_dag(net, {"images": data}, batch, batchSize=2, numEpochs=1, expDir=tmp_path)
+    assert np.array_equal(stats["val"][0]["accuracy"], [0.5, 0.25])
+    assert "accuracy: 0.500 0.250 objective:" in capsys.readouterr().out
+    _, again = pcn.cnn_train_dag(net, {"images": data}, batch, batchSize=2, numEpochs=2, expDir=tmp_path)
+    assert np.ravel(again["val"][0]["accuracy"]).tolist() == [0.5, 0.25], "the statistics of a checkpoint"
