@@ -333,7 +333,8 @@ def _seed(net: DagNN, var: Var, d: Any) -> Any:
         missing = [v.name for v in net.vars if not v.fanin and v.value is None]
         hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
         raise ValueError(f"DagNN.eval: derOutputs names {var.name!r}, which was not computed{hint}")
-    if np.size(d) == 1 and np.size(value) == 1:
+    value = np.asarray(value)  # a block of the user's may give a float
+    if np.size(d) == 1 and value.size == 1:
         return np.full(value.shape, np.ravel(d)[0], value.dtype)
     if not isinstance(d, np.ndarray):
         raise TypeError(

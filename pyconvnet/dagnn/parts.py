@@ -136,8 +136,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def names(fn: str, what: str, value: Any) -> list[str]:
-    """Names from one string, a list or tuple of them, or nothing."""
-    if value is None:
+    """Names from one string, a list or tuple of them, or nothing: None, [], or {} as MATLAB writes it."""
+    if value is None or (isinstance(value, dict) and not value):
         return []
     if isinstance(value, str):
         return [value] if value else []  # MATLAB's empty string

@@ -146,8 +146,10 @@ def test_reconnecting_changes_inputs_outputs_and_params(dag):
     dag.setLayerParams("s", ["g"])
     assert [v.name for v in dag.vars] == ["x", "y", "out", "w"]
     assert dag.params["g"].fanout == 1
-    dag.setLayerParams("s", None)
-    assert len(dag.params) == 0
+    for nothing in (None, [], {}, ""):
+        dag.setLayerParams("s", "g")
+        dag.setLayerParams("s", nothing)
+        assert len(dag.params) == 0
 
 
 @pytest.mark.parametrize(

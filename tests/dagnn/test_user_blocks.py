@@ -106,6 +106,20 @@ def test_what_is_saved_loads_again_and_transient_properties_stay_behind():
     assert DagNN.loadobj(net) is net
 
 
+def test_an_objective_may_be_a_plain_number():
+    class Total(dagnn.Loss):
+        def forward(self, inputs, params):
+            return [float(inputs[0].sum())]
+
+        def backward(self, inputs, params, derOutputs):
+            return [np.full_like(inputs[0], derOutputs[0].item())], []
+
+    net = DagNN()
+    net.addLayer("t", Total(), "x", "objective")
+    net.eval({"x": np.ones((2, 3, 1, 1))}, {"objective": 2})
+    assert net.vars["objective"].value == 6 and np.array_equal(net.vars["x"].der, np.full((2, 3, 1, 1), 2.0))
+
+
 def test_a_property_that_the_class_does_not_have_is_left_out_with_a_warning():
     define_power()
     with pytest.warns(UserWarning, match="layer 'p': Power has no property 'exponnt'"):
