@@ -298,10 +298,10 @@ def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> Non
             f"the layer has {len(ins)} inputs and {len(params)} parameters"
         )
     for part, d in zip(ins, d_inputs):
-        if d is not None and len(d):  # MATLAB's [] is no derivative either
+        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
             part.der = d if part.der is None else part.der + d
     for part, d in zip(params, d_params):
-        if d is not None and len(d):  # MATLAB's [] is no derivative either
+        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
             part.der = d if part.der is None else part.der + d
 
 

@@ -23,7 +23,10 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
     """(H, W, C, N) of every variable, from {'input': (H, W, C, N)} or MATLAB's flat list."""
     sizes = [UNKNOWN] * len(net.vars)
     for name, size in pairs("DagNN.getVarSizes", "inputSizes", input_sizes):
-        size = tuple(_whole(s) for s in np.ravel(size).tolist())
+        numbers = np.ravel(size)
+        if numbers.dtype.kind not in "iuf":
+            raise TypeError(f"DagNN.getVarSizes: size of {name!r} takes numbers (H, W, C, N), got {size!r}")
+        size = tuple(_whole(s) for s in numbers.tolist())
         if not 1 <= len(size) <= 4:
             raise ValueError(f"DagNN.getVarSizes: size of {name!r} takes at most 4 numbers, got {size}")
         sizes[net.vars.place(name)] = size + (1,) * (4 - len(size))

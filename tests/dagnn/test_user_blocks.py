@@ -72,6 +72,8 @@ def test_an_unknown_block_is_kept_says_what_is_missing_and_is_saved_as_it_came()
     with pytest.raises(TypeError, match=r"'dagnn.Power' is not defined here \(the file holds exponent\).*layer 'p'"):
         net.eval({"x": np.ones((1, 1, 1, 1))})
     assert np.isnan(net.getVarSizes({"x": (4, 5, 6)})[1][0])
+    with pytest.raises(TypeError, match=r"DagNN.getVarSizes: size of 'x' takes numbers"):
+        net.getVarSizes({"x": "4x5"})
     out = net.saveobj()
     assert out.layers[0].type == "dagnn.Power" and out.layers[0].block == s.layers.block
     copy = net.copy()
@@ -118,6 +120,23 @@ def test_an_objective_may_be_a_plain_number():
     net.addLayer("t", Total(), "x", "objective")
     net.eval({"x": np.ones((2, 3, 1, 1))}, {"objective": 2})
     assert net.vars["objective"].value == 6 and np.array_equal(net.vars["x"].der, np.full((2, 3, 1, 1), 2.0))
+
+
+def test_the_derivative_of_a_gain_may_be_a_plain_number_and_of_nothing_an_empty_array():
+    class Gain(dagnn.Layer):
+        def forward(self, inputs, params):
+            return [inputs[0] * params[0] + inputs[1]]
+
+        def backward(self, inputs, params, derOutputs):
+            (d,) = derOutputs
+            return [d * params[0], np.zeros((1, 0))], [np.sum(d * inputs[0])]
+
+    net = DagNN()
+    net.addLayer("g", Gain(), ["x", "offset"], "y", "gain")
+    net.params["gain"].value = np.array([[3.0]])
+    x = np.ones((2, 2, 1, 1))
+    net.eval({"x": x, "offset": x}, {"y": x})
+    assert net.params["gain"].der == 4 and net.vars["offset"].der is None
 
 
 def test_a_property_that_the_class_does_not_have_is_left_out_with_a_warning():
