@@ -176,6 +176,8 @@ def _field(like: Any, value: Any) -> Any:
         return None
     if isinstance(like, tuple) and isinstance(value, list):
         return tuple(value)
+    if isinstance(like, tuple) and isinstance(value, str) and all(isinstance(v, str) for v in like):
+        return (value,) if value else ()  # a cell of one, as other programs write it
     if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biuf":
         return value
     if isinstance(like, bool) and value.size == 1:

@@ -122,6 +122,30 @@ def test_structs_as_scipy_reads_them_are_refused_with_what_to_do(tmp_path):
         pcn.DagNN.loadobj(raw)
 
 
+@pytest.mark.parametrize("opts", ["cuDNN", "", np.zeros((0, 0)), ["cuDNN"]], ids=repr)
+@pytest.mark.parametrize(
+    "names", [lambda *n: list(n), lambda *n: n[0] if len(n) == 1 else list(n)], ids=["cell", "char"]
+)
+@pytest.mark.parametrize("nothing", [np.zeros((0, 0)), [], ""], ids=repr)
+def test_files_of_other_programs_store_lists_as_they_like(tmp_path, opts, names, nothing):
+    net = pcn.DagNN()
+    net.addLayer("c", pcn.dagnn.Conv(size=[1, 1, 2, 3], hasBias=False), "x", "y", "f")
+    net.addLayer("r", pcn.dagnn.ReLU(), "y", "z")
+    net.initParams()
+    saved = net.saveobj()
+    for layer in saved.layers:
+        layer.inputs, layer.outputs = names(*layer.inputs), names(*layer.outputs)
+        layer.params = names(*layer.params) if layer.params else nothing
+        layer.block.opts = opts
+    matfile.write(tmp_path / "a.mat", {"net": saved})
+    again = pcn.load(tmp_path / "a.mat")
+    x = np.ones((2, 2, 2, 1), np.float32)
+    for one in (net, again):
+        one.eval({"x": x})
+    assert np.array_equal(again.vars["z"].value, net.vars["z"].value)
+    assert again.layers["r"].params == [] and again.getInputs() == ["x"]
+
+
 def test_a_training_method_changed_by_hand_is_kept(tmp_path):
     net = pcn.load(FIXTURES / "dags" / "resnet-block.mat")
     net.params[0].trainMethod = "none"
