@@ -19,6 +19,7 @@ def vl_imarray(
     vl_imarray(A) -> J      A: H x W x K              J: rows H x columns W    (H x W x 3 are three grey images)
                             A: H x W x 3 x K          J: rows H x columns W x 3
                             A: H x W x K x 3          likewise
+                            A: H x W x K x 1          as H x W x K: MATLAB drops the last dimension (3 channels: colour)
                             A: H x W x 1 x K          as H x W x K (MATLAB's function refuses it)
 
     Tiles are filled from left to right and top to bottom; J has A's element type.
@@ -100,6 +101,8 @@ def _tiles(fn: str, A: np.ndarray) -> np.ndarray:
         tiles = A.reshape(A.shape[0], A.shape[1], 1, -1)
     elif A.ndim == 4 and A.shape[2] in (1, 3):
         tiles = A
+    elif A.ndim == 4 and A.shape[3] == 1:
+        tiles = A.transpose(0, 1, 3, 2)
     elif A.ndim == 4 and A.shape[3] == 3:
         tiles = A.transpose(0, 1, 3, 2)
     else:

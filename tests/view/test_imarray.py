@@ -50,6 +50,11 @@ def test_one_channel_may_be_written_as_a_third_dimension():
     np.testing.assert_array_equal(vl_imarray(x[:, :, None, :]), vl_imarray(x))
 
 
+def test_the_responses_to_one_image_are_tiled_as_they_come():
+    x = np.random.default_rng(0).random((4, 5, 20, 1))
+    np.testing.assert_array_equal(vl_imarraysc(x), vl_imarraysc(x[..., 0]))
+
+
 def test_a_movie_is_the_list_of_tiles():
     frames = vl_imarray(numbered(2, 3, 4), "Movie", True)
     assert [f.shape for f in frames] == [(2, 3)] * 4
