@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,24 @@ def augment(
     copies: int = 4,
     path: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    sets: int | Sequence[int] = 1,
 ) -> Struct:
-    """An imdb in which every training image is joined by `copies` changed ones: all of set 1, the rest stays as it is.
+    """An imdb in which every training image is joined by `copies` changed ones; the other images stay as they are.
 
     change   change(images, rng) -> images of the same size: a jitter, or jitter.compose(...)
     path     if given, the new imdb is also written there as a .mat file (MAT v5, compressed; whole or not at all)
+    sets     marks in images.set of the images to copy: 1 (training), or several
 
-    Every field of images with one value per image is repeated along (labels, set, groups ...); `images.source` says
-    which image (0-based) each came from, so that copies stay in the fold of their original:
+    Every field of images with one value per image is repeated along (labels, set, groups ...), but data_mean is not;
+    `images.source` says which image (0-based) each came from, so that copies stay in the fold of their original:
     groups[out.images.source].
+
+    >>> change = jitter.compose(jitter.rotate(10), jitter.mirror(), jitter.scale(0.9, 1.1), jitter.noise(0.02))
+    >>> imdb = augment(imdb, change, copies=4, path="expanded.mat")        # again later: load_imdb("expanded.mat")
     """
-    images = imdb["images"]
+    images = imdb.get("images") if isinstance(imdb, dict) else None
+    if not isinstance(images, dict) or not isinstance(images.get("data"), np.ndarray) or images.get("set") is None:
+        raise ValueError("augment: imdb takes a dict with images.data (H x W x C x N) and images.set (a mark each)")
     data, marks = images["data"], np.ravel(images["set"])
     if data.ndim != 4 or data.shape[3] != marks.size:
         raise ValueError(
@@ -37,14 +44,20 @@ def augment(
     if copies < 1:
         raise ValueError(f"augment: copies takes a whole number from 1 up, got {copies!r}")
     rng = np.random.default_rng(seed)
-    own = np.flatnonzero(marks == 1)
+    own = np.flatnonzero(np.isin(marks, sets))
+    if not own.size:
+        raise ValueError(f"augment: no image is in sets {sets!r}; images.set has {np.unique(marks).tolist()}")
     source = np.concatenate([np.arange(marks.size), np.tile(own, copies)])
-    out = Struct({name: _repeated(value, source, marks.size) for name, value in images.items() if name != "data"})
+    fields = {name: value for name, value in images.items() if name != "data"}
+    out = Struct({name: v if name == "data_mean" else _repeated(v, source, marks.size) for name, v in fields.items()})
     out.data = np.empty((*data.shape[:3], source.size), data.dtype, order="F")
     out.data[..., : marks.size] = data
     for k in range(copies):
         at = marks.size + k * own.size
-        out.data[..., at : at + own.size] = change(data[..., own], rng)
+        changed = change(data[..., own], rng)
+        if changed.shape != (*data.shape[:3], own.size):
+            raise ValueError(f"augment: change made {changed.shape} of {(*data.shape[:3], own.size)}; sizes must stay")
+        out.data[..., at : at + own.size] = changed
     out.source = source
     result = Struct({**imdb, "images": out})
     if path is not None:

@@ -111,11 +111,15 @@ def warp(strength: float, smoothness: float = 4.0) -> Jitter:
 
 
 def noise(deviation: float) -> Jitter:
-    """Add independent Gaussian noise of this standard deviation to every pixel."""
+    """Add independent Gaussian noise of this standard deviation to every pixel; integers are rounded and clipped."""
 
     def change(images, rng=None):
         rng = library_rng.generator() if rng is None else rng
-        return images + rng.normal(0, deviation, images.shape).astype(images.dtype)
+        added = rng.normal(0, deviation, images.shape)
+        if images.dtype.kind in "iu":
+            limits = np.iinfo(images.dtype)
+            return np.clip(np.rint(images + added), limits.min, limits.max).astype(images.dtype)
+        return images + added.astype(images.dtype)
 
     return change
 
