@@ -2,6 +2,7 @@
 
 from pyconvnet.dagnn.graph import DagNN
 from pyconvnet.layers import (
+    ELU,
     LRN,
     AffineGridGenerator,
     BatchNorm,
@@ -23,12 +24,16 @@ from pyconvnet.layers import (
     Scale,
     Sigmoid,
     SoftMax,
+    SoftPlus,
     SpatialNorm,
     Sum,
+    Swish,
+    Tanh,
     UniformScalingGridGenerator,
 )
 
 __all__ = [
+    "ELU",
     "LRN",
     "AffineGridGenerator",
     "BatchNorm",
@@ -51,7 +56,10 @@ __all__ = [
     "Scale",
     "Sigmoid",
     "SoftMax",
+    "SoftPlus",
     "SpatialNorm",
     "Sum",
+    "Swish",
+    "Tanh",
     "UniformScalingGridGenerator",
 ]

@@ -31,6 +31,12 @@ def _logistic(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
+def _finite(x: np.ndarray) -> np.ndarray:
+    """Infinities become the largest number, as infinity times zero is no number; NaN stays."""
+    limits = np.finfo(x.dtype)
+    return np.clip(x, limits.min, limits.max)
+
+
 class SoftPlus(Activation):
     """y = ln(1 + e^x): a smooth ReLU (Dugas et al. 2001)."""
 
@@ -79,9 +85,13 @@ class Swish(Activation):
     simplenn_fields = {"beta": 1.0}
 
     def value(self, x):
-        return x * _logistic(x.dtype.type(self.beta) * x)
+        return _finite(x) * _logistic(self._scaled(x))
 
     def slope(self, x):
-        beta = x.dtype.type(self.beta)
-        s = _logistic(beta * x)
-        return s + beta * x * s * (1 - s)
+        z = self._scaled(x)
+        s = _logistic(z)
+        return s + z * s * (1 - s)
+
+    def _scaled(self, x):
+        with np.errstate(over="ignore"):
+            return _finite(x.dtype.type(self.beta) * x)

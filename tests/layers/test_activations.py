@@ -55,10 +55,42 @@ def test_the_derivative_is_that_along_a_random_direction(name, wrapper, x):
 @CASES
 def test_nothing_overflows_and_single_precision_stays(name):
     net, _ = network(name)
-    x = np.array([-1e4, -100, 0, 100, 1e4], np.float32).reshape(1, 1, 5, 1)
+    x = np.array([-3e38, -1e4, -100, 0, 100, 1e4, 3e38], np.float32).reshape(1, 1, 7, 1)
     res = pcn.vl_simplenn(net, x, np.ones_like(x))
     assert res[1].x.dtype == res[0].dzdx.dtype == np.float32
     assert np.isfinite(res[1].x).all() and np.isfinite(res[0].dzdx).all()
+
+
+@CASES
+def test_what_is_no_number_shows(name):
+    net, _ = network(name)
+    y = pcn.vl_simplenn(net, np.full((1, 1, 1, 1), np.nan), mode="test")[-1].x
+    # MATLAB's max(x, 0), and so MatConvNet's ReLU, makes NaN 0.
+    assert np.isnan(y).all() or name == "relu"
+
+
+@pytest.mark.parametrize("wrapper", ["simplenn", "dagnn"])
+def test_they_are_saved_with_their_numbers(wrapper, tmp_path, x):
+    net = pcn.vl_simplenn_tidy(
+        pcn.SimpleNN(
+            layers=[{"type": name, **record} for name, (record, _) in FORMULAS.items() if name != "leaky relu"]
+        )
+    )
+    expected = pcn.vl_simplenn(net, x, mode="test")[-1].x
+    if wrapper == "dagnn":
+        net = pcn.DagNN.fromSimpleNN(net)
+    pcn.save(tmp_path / "net.mat", net)
+    assert np.array_equal(pcn.predict(pcn.load(tmp_path / "net.mat"), x), expected)
+
+
+@pytest.mark.parametrize("block", ["SoftPlus", "Tanh", "ELU", "Swish"])
+def test_they_are_blocks_of_a_graph(block, x):
+    record, formula = FORMULAS[block.lower()]
+    net = pcn.DagNN()
+    net.addLayer("a", getattr(pcn.dagnn, block)(**record), "x", "y")
+    net.vars["y"].precious = True
+    net.eval({"x": x})
+    assert np.allclose(net.vars["y"].value, formula(x))
 
 
 def test_a_non_linearity_of_the_users_own_takes_its_parameters_from_the_network(tmp_path, x):
