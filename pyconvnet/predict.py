@@ -82,8 +82,13 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Struct]:
     return [Struct(number=int(k) + 1, score=float(scores[k]), name=names[k]) for k in order]
 
 
-def _of_graph(net: Any, x: Any) -> np.ndarray:
-    from pyconvnet.layers import Loss, layer_class
+def graph_without_loss(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]:
+    """(graph, inputs, outputs, after): a copy of a DagNN in test mode that shares its values, without its losses.
+
+    `inputs` and `outputs` are names of variables, labels left out; of several outputs those called prob, softmax,
+    prediction or scores, or those that a loss took. `after` says which layer type makes predictions of a variable.
+    """
+    from pyconvnet.layers import Loss
 
     net = net.copy(shareValues=True)
     net.mode = "test"
@@ -98,6 +103,13 @@ def _of_graph(net: Any, x: Any) -> np.ndarray:
     if len(outputs) > 1:
         known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
         outputs = known[:1] or [n for n in outputs if n in fed] or outputs
+    return net, inputs, outputs, after
+
+
+def _of_graph(net: Any, x: Any) -> np.ndarray:
+    from pyconvnet.layers import layer_class
+
+    net, inputs, outputs, after = graph_without_loss(net)
     if len(outputs) != 1 or (len(inputs) != 1 and not isinstance(x, dict)):
         raise ValueError(
             f"predict: takes a graph of one input (or values of all by name) and one output, got inputs {inputs} and "

@@ -1,8 +1,9 @@
 """Looking inside a trained network: filters, responses, what a class score depends on in the image.
 
 Every function takes a SimpleNN or a DagNN, and an image already prepared for it (H x W x C or H x W x C x 1, see
-models.preprocess). A loss at the end is left out. A DagNN must have one input besides labels; its scores are the output
-`score`, or the input of its only loss.
+models.preprocess). Scores of classes are what the network gives before its softmax or loss: the probabilities of a
+sure network hardly move, and their derivative is nothing but zeros in single precision. A DagNN must have one input
+besides labels, and one output (or several losses of one).
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import numpy as np
 
 from pyconvnet.arrays import as_tensor
 from pyconvnet.diagnose import of_results, spread, text
+from pyconvnet.predict import graph_without_loss, without_loss
 from pyconvnet.records import Struct
 from pyconvnet.view.imarray import vl_imarraysc
 
 
-def filters(net: Any, layer: int | str = 0, spacing: int = 1) -> np.ndarray:
+def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.ndarray:
     """The filters of a layer as one picture in 0..1, each scaled by itself; RGB where they have three channels.
 
-    layer  position or name of a layer with weights, or of a parameter of a DagNN
+    layer  position or name of a layer with weights, or of a parameter of a DagNN; otherwise the first that has filters
     """
-    f = np.asarray(_weights(net, layer))
+    f = np.asarray(_first_filters(net) if layer is None else _weights(net, layer))
     if f.ndim < 4:
         f = f[(...,) + (None,) * (4 - f.ndim)]
     if f.shape[2] != 3:
@@ -41,14 +43,14 @@ def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
 
 
 def scores(net: Any, image: np.ndarray) -> np.ndarray:
-    """Scores of the classes for one image, averaged over positions where the network gives a map."""
+    """Scores of the classes for one image (see above), averaged over positions where the network gives a map."""
     return _Model(net).scores(_batch(image)).mean(axis=(0, 1))[:, 0]
 
 
 def class_gradient(net: Any, image: np.ndarray, label: int) -> np.ndarray:
     """Derivative of a class score with respect to the image, H x W x C; `label` counts from 1.
 
-    Source: Simonyan, Vedaldi, Zisserman 2014, "Deep inside convolutional networks".
+    Source: Simonyan, Vedaldi, Zisserman 2014, "Deep inside convolutional networks" (unnormalised scores, section 2).
     """
     return _Model(net).gradient(_batch(image), label)[0]
 
@@ -104,7 +106,9 @@ def statistics(net: Any, image: np.ndarray | None = None) -> list[Struct]:
     Each Struct has layer, what ("weights 1", "output"), size, mean, deviation, smallest, largest, zeros (share of exact
     zeros) and values (all of them, flat).
     """
-    found = _Model(net).everything(None if image is None else _batch(image))
+    if image is None:
+        return [row for row in of_results(net) if row.what.startswith("weights")]
+    found = _Model(net).everything(_batch(image))
     return [spread(name, what, values) for name, what, values in found if np.size(values)]
 
 
@@ -151,6 +155,8 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
         ax.hist(good, bins=bins)
         ax.set_yscale("log")
         ax.set_title(f"{row.layer} {row.what}", fontsize=8)
+        ax.set_xlabel("value", fontsize=7)
+        ax.set_ylabel("count", fontsize=7)
         ax.tick_params(labelsize=7)
     for ax in axes.ravel()[len(rows) :]:
         ax.set_visible(False)
@@ -178,6 +184,17 @@ def _weights(net: Any, layer: int | str) -> np.ndarray:
     return record["weights"][0]
 
 
+def _first_filters(net: Any) -> np.ndarray:
+    """Of the first convolution; else the first weights there are."""
+    if hasattr(net, "params"):
+        found = [net.params[layer.params[0]].value for layer in net.layers if layer.params]
+    else:
+        found = [record["weights"][0] for record in net.layers if record.get("weights")]
+    if not found:
+        raise ValueError("view.filters: no layer has weights")
+    return next((w for w in found if np.ndim(w) > 2), found[0])
+
+
 def _position(net: Any, layer: int | str) -> int:
     if not isinstance(layer, str):
         return range(len(net.layers))[layer]
@@ -196,64 +213,59 @@ class _Model:
 
 class _Simple(_Model):
     def __init__(self, net: Any) -> None:
-        from pyconvnet.layers import layer_class
+        # what stands in the place of a loss is not the network's own
+        layers = [layer for layer, own in zip(without_loss(net).layers, net.layers) if layer is own]
+        self.net = type(net)({**net, "layers": layers})
+        self.depth = len(layers) - bool(layers and layers[-1]["type"] == "softmax")
 
-        self.net = type(net)(net)
-        self.net.layers = list(net.layers)
-        while self.net.layers and layer_class(self.net.layers[-1]["type"]).simplenn_inputs:
-            self.net.layers.pop()
-
-    def run(self, x: np.ndarray, dzdy: np.ndarray | None = None) -> list[Any]:
+    def run(self, x: np.ndarray, depth: int, dzdy: np.ndarray | None = None) -> list[Any]:
         from pyconvnet.simplenn import vl_simplenn
 
-        return vl_simplenn(self.net, x, dzdy, mode="test")
+        part = type(self.net)({**self.net, "layers": self.net.layers[:depth]})
+        return vl_simplenn(part, x, dzdy, mode="test")
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        return self.run(x)[-1].x
+        return self.run(x, self.depth)[-1].x
 
     def values(self, x: np.ndarray, layer: int | str) -> np.ndarray:
-        at = _position(self.net, layer)
-        self.net.layers = self.net.layers[: at + 1]
-        return self.scores(x)
+        return self.run(x, _position(self.net, layer) + 1)[-1].x
 
     def gradient(self, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
         y = self.scores(x)
         dzdy = _selected(y, label)
-        return self.run(x, dzdy)[0].dzdx[:, :, :, 0], float(y[:, :, label - 1].mean())
+        return self.run(x, self.depth, dzdy)[0].dzdx[:, :, :, 0], float(y[:, :, label - 1].mean())
 
-    def everything(self, x: np.ndarray | None) -> Iterator[tuple[str, str, np.ndarray]]:
-        res = None if x is None else self.run(x)
+    def everything(self, x: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+        res = self.run(x, len(self.net.layers))
         for i, layer in enumerate(self.net.layers):
             name = layer.get("name") or f"layer{i + 1}"
             for j, w in enumerate(layer.get("weights") or (), 1):
                 yield name, f"weights {j}", np.asarray(w)
-            if res is not None:
-                yield name, "output", res[i + 1].x
+            yield name, "output", res[i + 1].x
 
 
 class _Dag(_Model):
     def __init__(self, net: Any) -> None:
-        from pyconvnet.layers import Loss
+        from pyconvnet.layers import SoftMax
 
-        self.net = net.copy(shareValues=True)
-        self.net.mode, self.net.conserveMemory = "test", False
-        losses = [layer for layer in self.net.layers if isinstance(layer.block, Loss)]
-        fed = {layer.inputs[0] for layer in losses}
-        labels = {name for layer in losses for name in layer.inputs[1:]}
-        for layer in losses:
-            self.net.removeLayer(layer.name)
-        inputs = [name for name in self.net.getInputs() if name not in labels]
-        outputs = [name for name in self.net.getOutputs() if not fed or name in fed]
+        self.net, inputs, outputs, _ = graph_without_loss(net)
+        self.net.conserveMemory = False
         if len(inputs) != 1 or len(outputs) != 1:
             raise ValueError(f"view: takes a graph of one input and one output, got {inputs} and {outputs}")
-        self.input, self.output = inputs[0], outputs[0]
+        self.input, self.output, self.head = inputs[0], outputs[0], self.net
+        for layer in self.net.layers:
+            if self.output in layer.outputs and isinstance(layer.block, SoftMax):
+                self.head = self.net.copy(shareValues=True)
+                self.head.removeLayer(layer.name)
+                self.output = layer.inputs[0]
+        self.head.vars[self.input].precious = True
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        self.net.eval({self.input: x})
-        return self.net.vars[self.output].value
+        self.head.eval({self.input: x})
+        return self.head.vars[self.output].value
 
     def values(self, x: np.ndarray, layer: int | str) -> np.ndarray:
-        self.scores(x)
+        self.net.eval({self.input: x})
         names = [v.name for v in self.net.vars]
         if not (isinstance(layer, str) and layer in names):
             layer = self.net.layers[layer].outputs[0]
@@ -261,17 +273,15 @@ class _Dag(_Model):
 
     def gradient(self, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
         y = self.scores(x)
-        self.net.vars[self.input].precious = True
-        self.net.eval({self.input: x}, {self.output: _selected(y, label)})
-        return self.net.vars[self.input].der[:, :, :, 0], float(y[:, :, label - 1].mean())
+        self.head.eval({self.input: x}, {self.output: _selected(y, label)})
+        return self.head.vars[self.input].der[:, :, :, 0], float(y[:, :, label - 1].mean())
 
-    def everything(self, x: np.ndarray | None) -> Iterator[tuple[str, str, np.ndarray]]:
-        if x is not None:
-            self.scores(x)
+    def everything(self, x: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+        self.net.eval({self.input: x})
         for layer in self.net.layers:
             for j, name in enumerate(layer.params, 1):
                 yield layer.name, f"weights {j}", np.asarray(self.net.params[name].value)
-            for name in layer.outputs if x is not None else ():
+            for name in layer.outputs:
                 yield layer.name, "output", self.net.vars[name].value
 
 

@@ -67,6 +67,37 @@ def test_scores_leave_the_loss_out(net, image):
     assert np.allclose(view.scores(net, image), by_hand(net, image), rtol=1e-4, atol=1e-4)
 
 
+def test_a_softmax_is_no_part_of_the_scores_so_that_sure_networks_have_a_gradient(net, image):
+    plain = view.class_gradient(net, image, 2)
+    if hasattr(net, "params"):
+        net.removeLayer("loss")
+        net.addLayer("prob", pcn.dagnn.SoftMax(), net.getOutputs(), ["prob"])
+    else:
+        net.layers[-1] = pcn.Struct(type="softmax", name="prob", weights=[])
+    assert np.allclose(view.scores(net, image), by_hand(net, image), rtol=1e-4, atol=1e-4)
+    assert np.array_equal(view.class_gradient(net, image, 2), plain)
+    assert np.isclose(view.responses(net, image, "prob").sum(), 1)
+    assert view.statistics(net, image)[-1].layer == "prob"
+
+
+def test_a_last_layer_of_matlab_functions_is_left_out(image):
+    last = {"type": "custom", "name": "mine", "forward": pcn.records.Opaque("function_handle", "mine"), "weights": []}
+    net = pcn.SimpleNN(layers=[{"type": "conv", "name": "c", "weights": [draw(8, 8, 3, 2), draw(2)]}, last])
+    net = pcn.vl_simplenn_tidy(net)
+    with pytest.warns(UserWarning, match="'mine' .* is left out"):
+        assert view.class_gradient(net, image, 1).shape == (8, 8, 3)
+
+
+def test_weights_are_told_of_also_where_the_network_cannot_run():
+    net = pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[{"type": "noffset", "param": [1, 0.5]}]))
+    net.layers += [
+        pcn.Struct(type="conv", name="c", weights=[draw(3, 3, 1, 4), draw(4)]),
+        pcn.Struct(type="unheard-of"),
+    ]
+    assert [(r.layer, r.what) for r in view.statistics(net)] == [("c", "weights 1"), ("c", "weights 2")]
+    assert view.filters(net).shape == (7, 7)
+
+
 @pytest.mark.parametrize("label", [1, 5])
 def test_the_gradient_is_that_along_a_random_direction(net, image, label):
     g = view.class_gradient(net, image, label)
