@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def fold_of(labels: Any, folds: int = 5, groups: Any = None, stratify: bool = Tr
         raise ValueError(f"cross_validate: {labels.size} labels and {groups.size} groups must be as many")
     names, member = np.unique(groups, return_inverse=True)
     member = member.ravel()
-    if not 2 <= folds <= names.size:
+    if int(folds) != folds or not 2 <= folds <= names.size:
         raise ValueError(f"cross_validate: folds takes 2 to the number of groups ({names.size}), got {folds}")
     classes, coded = np.unique(labels, return_inverse=True)
     counts = np.zeros((names.size, classes.size))
@@ -78,11 +79,14 @@ def cross_validate(
     images    0-based indexes of the images to use; otherwise all
     train     cnn_train, or cnn_train_dag
     options   those of cnn_train; evalSets may be a function of the indexes held out. Each fold keeps its checkpoints
-              in expDir/fold-1, expDir/fold-2 ... and is resumed from there
+              in expDir/fold-1, expDir/fold-2 ... and is resumed from there; expDir/folds.json says which image was in
+              which fold, and other folds than those are refused: a network would be tested on what it was trained on
 
     Returns Struct(folds, fold, predictions, confusion, classes, summary): `folds` one Struct(stats, net, confusion,
     accuracy) each; `fold` and `predictions` per image (0 where an image was not used); `confusion` pooled over the
     folds; `summary` {"accuracy": Struct(mean, deviation), "val objective": ...} over the folds, after the last epoch.
+
+    Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
     from pyconvnet.training import cnn_train, cnn_train_dag, journal
     from pyconvnet.training.labels import of_imdb
@@ -97,7 +101,10 @@ def cross_validate(
     fold[used] = fold_of(labels[used], folds, own, stratify, seed)
     names = classes or (imdb.get("meta") or {}).get("classes")
     names = list(names) if isinstance(names, (list, tuple)) else None
-    count = max(labels[used].max(), len(names or ()))
+    count = int(max(labels[used].max(), len(names or ())))
+    measures.names_of(count, names)
+    if expDir is not None:
+        _keep_folds(Path(expDir), fold + 1, afresh=not options.get("continue_", options.get("continue", True)))
     predictions = np.zeros(labels.size, int)
     results = []
     for k in range(folds):
@@ -112,9 +119,13 @@ def cross_validate(
             own_options["evalSets"] = options["evalSets"](inside)
         net, stats = fit(net, marked, getBatch, **own_options)
         predictions[inside] = _predicted(net, marked, getBatch, inside, int(options.get("batchSize", 256)))
-        confusion = measures.confusion_matrix(labels[inside], predictions[inside], count)
-        accuracy = measures.precision_recall(confusion).accuracy
-        results.append(Struct(stats=stats, net=net, confusion=confusion, accuracy=accuracy))
+        results.append(Struct(stats=stats, net=net))
+    # A network may have more outputs than there are classes.
+    count = max(count, int(predictions.max()))
+    names = names and [*names, *map(str, range(len(names) + 1, count + 1))]
+    for k, result in enumerate(results):
+        result.confusion = measures.confusion_matrix(labels[fold == k], predictions[fold == k], count)
+        result.accuracy = measures.precision_recall(result.confusion).accuracy
     values = {"accuracy": [r.accuracy for r in results]}
     for name in sorted(set(results[0].stats["val"][-1]) - {"num", "time"}) if results[0].stats["val"] else ():
         values[f"val {name}"] = [float(r.stats["val"][-1][name]) for r in results]
@@ -134,9 +145,24 @@ def cross_validate(
             confusion={"pooled over the folds": result.confusion},
             classes=result.classes,
             summary=result.summary,
+            folds=[{"images": int(r.confusion.sum()), "accuracy": r.accuracy} for r in results],
             options={"folds": folds, "stratify": stratify, "seed": seed, "groups": groups is not None},
         )
     return result
+
+
+def _keep_folds(folder: Path, fold: np.ndarray, afresh: bool) -> None:
+    """Write which image is in which fold; refuse where networks of other folds are."""
+    path = folder / "folds.json"
+    if path.is_file() and not afresh and json.loads(path.read_text(encoding="utf-8")) != fold.tolist():
+        raise ValueError(
+            f"cross_validate: {folder} holds networks trained on other folds (folds, seed, groups or images were "
+            "others); take another expDir, or continue_=False to begin again"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(fold.tolist()), encoding="utf-8")
+    draft.replace(path)
 
 
 def _predicted(net: Any, imdb: Any, getBatch: Callable[..., Any], images: np.ndarray, batchSize: int) -> np.ndarray:
