@@ -8,6 +8,7 @@ import io
 import os
 import re
 import tempfile
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pyconvnet.training import report as statistics
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
+h2.fold { font-size: 1.4rem; margin-top: 3.5rem; border-bottom: 3px solid #888; }
 pre { overflow-x: auto; background: #f7f7f7; padding: .8rem; font-size: 12px; line-height: 1.35; }
 table { border-collapse: collapse; font-size: 13px; } td, th { padding: .15rem .8rem; border-bottom: 1px solid #eee; }
 td { text-align: right; } td:first-child, th:first-child { text-align: left; }
@@ -48,12 +50,15 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
     if folds:
         pooled = journal.read(folder)
         if pooled.get("confusion"):
-            parts.append(_section("Cross-validation", _lines(pooled.get("summary"))))
+            rows = _folds(pooled.get("folds")) + _lines(pooled.get("summary"))
+            parts.append(_section("Cross-validation", rows + _pairs(pooled.get("options"))))
             parts += _confusions(pooled)
+        else:
+            parts.append("<p>The cross-validation is not complete: there is no pooled result yet.</p>")
         for k, fold in enumerate(folds):
             point = checkpoints.last(fold)
             if point is not None:
-                parts.append(f"<h2>{html.escape(fold.name)}</h2>")
+                parts.append(f"<h2 class=fold>{html.escape(fold.name)}</h2>")
                 parts += _training(fold, point, network=k == 0)
     target = folder / "report.html" if path is None else Path(path)
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(folder.name)}</title>"
@@ -68,12 +73,15 @@ def _title(folder: Path) -> str:
 def _training(folder: Path, point: tuple[int, Struct], network: bool = True) -> list[str]:
     epoch, saved = point
     stats = statistics.epochs(saved.get("stats"), Struct())
-    parts = [f"<p>{epoch} epochs.</p>"]
+    parts = [f"<p>{epoch} epoch{'s' if epoch > 1 else ''}.</p>"]
     if network:
         parts.append(_section("Network", _network(saved["net"])))
-    if statistics.quantities(stats):
-        parts.append(_section("Training", _curves(stats) + _statistics(stats)))
     notes = journal.read(folder)
+    if statistics.quantities(stats):
+        few = 0 < len(notes.get("classes") or ()) <= 5
+        # Of five classes, one of the best five is always right.
+        names = [name for name in statistics.quantities(stats) if not (few and name == "top5err")]
+        parts.append(_section("Training", _curves(stats, names) + _statistics(stats)))
     parts += _confusions(notes)
     if network:
         parts.append(_section("Filters of the first layer", _filters(saved["net"])))
@@ -99,10 +107,10 @@ def _network(net: Any) -> str:
     return f"<pre>{html.escape(text)}</pre>"
 
 
-def _curves(stats: Struct) -> str:
+def _curves(stats: Struct, names: list[str]) -> str:
     from pyconvnet.view import plots
 
-    return _svg(plots.training_curves(stats))
+    return _svg(plots.training_curves(stats, names=names))
 
 
 def _statistics(stats: Struct) -> str:
@@ -132,7 +140,7 @@ def _filters(net: Any) -> str:
     from pyconvnet.view import inside
 
     try:
-        tiles = inside.filters(net, 0)
+        tiles = inside.filters(net)
     except (ValueError, KeyError, IndexError):
         return ""
     from PIL import Image
@@ -151,8 +159,22 @@ def _pairs(values: dict[str, Any] | None) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {_short(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list) and len(value) > 4 and len({*map(str, value)}) > 6:
+        return f"{len(value)} values: {value[0]}, {value[1]} ... {value[-1]}"
+    if isinstance(value, list):
+        runs = [(v, len(list(same))) for v, same in groupby(value)]
+        return ", ".join(f"{v} ({n} times)" if n > 1 else str(v) for v, n in runs) or "none"
     text = str(value)
     return text if len(text) <= 200 else text[:200] + " ..."
+
+
+def _folds(folds: list[dict[str, Any]] | None) -> str:
+    rows = [["fold", "images", "accuracy"]]
+    rows += [[str(k), str(f["images"]), f"{f['accuracy']:.4f}"] for k, f in enumerate(folds or [], 1)]
+    table = _row(rows[0], "th") + "".join(_row(cells, "td") for cells in rows[1:])
+    return f"<table>{table}</table><br>" if folds else ""
 
 
 def _lines(summary: dict[str, Any] | None) -> str:
@@ -160,7 +182,8 @@ def _lines(summary: dict[str, Any] | None) -> str:
         f"<tr><th>{html.escape(k)}</th><td>{v['mean']:.4f} &plusmn; {v['deviation']:.4f}</td></tr>"
         for k, v in (summary or {}).items()
     ]
-    return f"<table>{''.join(rows)}</table>" if rows else ""
+    head = "<tr><th>over the folds</th><th>mean &plusmn; deviation</th></tr>"
+    return f"<table>{head}{''.join(rows)}</table><br>" if rows else ""
 
 
 def _svg(drawn: Any) -> str:

@@ -37,7 +37,7 @@ def build():
 def validate(imdb, folder, epochs=3, **options):
     options = {"batchSize": 10, "learningRate": 0.05, "verbose": False, "plotStatistics": False, **options}
     return pcn.cross_validate(
-        build, imdb, get_batch, folds=4, groups=imdb.images.patient, expDir=folder, numEpochs=epochs, **options
+        build, imdb, get_batch, groups=imdb.images.patient, expDir=folder, numEpochs=epochs, **{"folds": 4, **options}
     )
 
 
@@ -67,6 +67,35 @@ def test_it_goes_on_where_it_was_interrupted(imdb, tmp_path):
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").glob("fold-*/*.mat")}
     validate(imdb, tmp_path / "parts")
     assert written == {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").glob("fold-*/*.mat")}
+
+
+def test_networks_of_other_folds_are_not_gone_on_with(imdb, tmp_path):
+    validate(imdb, tmp_path, epochs=1)
+    for other in ({"seed": 1}, {"images": np.arange(54)}):
+        with pytest.raises(ValueError, match="holds networks trained on other folds"):
+            validate(imdb, tmp_path, epochs=2, **other)
+    validate(imdb, tmp_path, epochs=1, seed=1, continue_=False)
+    assert validate(imdb, tmp_path, epochs=1, seed=1).confusion.sum() == 60
+
+
+def test_class_names_that_do_not_fit_are_refused_before_training(imdb, tmp_path):
+    with pytest.raises(ValueError, match="got 2 for 3 classes"):
+        validate(imdb, tmp_path, classes=["low", "high"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_may_predict_a_class_that_no_image_has(imdb):
+    few = np.flatnonzero(imdb.images.labels < 3)
+    del imdb.meta["classes"]
+
+    def sure_of_the_third():
+        net = build()
+        net.layers[2].weights[1] = np.array([0, 0, 100], np.float32)
+        return net
+
+    options = {"folds": 2, "expDir": None, "numEpochs": 1, "learningRate": 1e-9, "verbose": False}
+    result = pcn.cross_validate(sure_of_the_third, imdb, get_batch, images=few, **options)
+    assert result.predictions[few].max() == 3 and result.confusion.shape == (3, 3)
 
 
 def test_a_graph_is_validated_as_well(imdb):
@@ -102,7 +131,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(page):
     text = page.read_text(encoding="utf-8")
     for part in ("Confusion matrix", "Filters of the first layer", "Settings", "Versions", "batchSize", "middle"):
         assert part in text
-    assert text.count("<h2>fold-") == 4
+    assert text.count(">fold-") == 4 and "mean &plusmn; deviation" in text
     outside = text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons", "")
     assert "http://" not in outside and "https://" not in outside.replace("https://matplotlib.org", "")
     assert "src=" not in text.replace('src="data:', "") and "<link" not in text and "<script" not in text

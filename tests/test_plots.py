@@ -56,3 +56,36 @@ def test_nothing_to_draw_is_refused():
         plots.training_curves({"train": []})
     with pytest.raises(ValueError, match="no finite value"):
         plots.text_curve([np.nan])
+
+
+def test_errors_are_drawn_from_zero_and_epochs_are_whole():
+    objective, top1 = plots.training_curves(STATS)
+    assert top1.get_ylim()[0] == 0 and top1.get_ylabel() == "share of images"
+    assert all(float(t).is_integer() for t in objective.get_xticks())
+    assert len(plots.training_curves(STATS, names=["top1err"])) == 1
+
+
+def test_the_curves_of_all_sets_are_told_in_a_terminal():
+    objective, top1 = plots.training_text(STATS, width=20, height=6).split("\n\n")
+    lines = objective.splitlines()
+    assert lines[0] == "objective" and lines[-1] == "last epoch: train 1, val 1.5, perimeter 2"
+    assert lines[1].split() == ["3", "|+"] and lines[-2].split() == ["*", "train", "o", "val", "+", "perimeter"]
+    assert lines[7].split() == ["1", "2"] and lines[6].endswith("*")
+    assert "perimeter" not in top1
+
+
+def test_images_are_drawn_and_saved_as_they_are(tmp_path):
+    image = np.array([[0.0, 0.5, 1.0], [-2.0, 0.0, 1.0]])
+    ax = plots.picture(image, title="map", scale="fall of the score", signed=True)
+    assert ax.images[0].get_clim() == (-2, 2) and ax.get_title() == "map"
+    assert [a.get_ylabel() for a in ax.figure.axes if a is not ax] == ["fall of the score"]
+    plots.save(np.random.default_rng(0).random((8, 9, 3)), tmp_path / "filters.png")
+    assert (tmp_path / "filters.png").stat().st_size > 500
+    with pytest.raises(ValueError, match="takes H x W or H x W x 3, got 4x4x2"):
+        plots.picture(np.zeros((4, 4, 2)))
+
+
+def test_a_confusion_matrix_of_many_classes_stays_on_a_page():
+    ax = plots.confusion(np.eye(200, dtype=int))
+    assert max(ax.figure.get_size_inches()) <= 12 and not ax.texts and len(ax.get_xticks()) <= 60
+    assert len(ax.figure.axes) == 2

@@ -99,25 +99,15 @@ def table(stats: Struct) -> str:
 
 def plot(stats: Struct, path: Path) -> None:
     """Curves of every quantity over the epochs, one axes each, into a PDF; without matplotlib nothing is written."""
-    try:
-        from matplotlib.backends.backend_pdf import FigureCanvasPdf
-        from matplotlib.figure import Figure
-    except ImportError:
-        return
     names = quantities(stats)
     if not names:
         return
-    figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
-    FigureCanvasPdf(figure)
-    for ax, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
-        for part, rows in stats.items():
-            points = [(e, row[name]) for e, row in enumerate(rows, 1) if name in row]
-            if points:
-                ax.plot(*zip(*points), "o-", label=part, markersize=3)
-        ax.set_xlabel("epoch")
-        ax.set_title(name)
-        ax.grid(True)
-        ax.legend()
+    from pyconvnet.view import plots
+
+    try:
+        figure = plots.training_curves(stats)[0].figure
+    except ImportError:
+        return
     handle, draft = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
     os.close(handle)
     try:

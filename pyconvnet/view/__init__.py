@@ -31,7 +31,17 @@ _HOME = {
         "precision_recall",
         "roc",
     ],
-    "plots": ["confusion", "figure", "roc_curve", "save", "text_curve", "training_curves"],
+    "plots": [
+        "confusion",
+        "figure",
+        "picture",
+        "roc_curve",
+        "save",
+        "text_curve",
+        "text_plot",
+        "training_curves",
+        "training_text",
+    ],
     "curves": ["curve", "nonlinearities"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}

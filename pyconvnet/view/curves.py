@@ -45,6 +45,8 @@ def nonlinearities(records: dict[str, dict[str, Any]] | None = None, limit: floa
         ax.axhline(0, color="grey", linewidth=0.5)
         ax.axvline(0, color="grey", linewidth=0.5)
         ax.set_title(title, fontsize=9)
+        ax.set_xlabel("x", fontsize=8)
+    axes[0].legend(["y", "dy/dx"], fontsize=8)
     for ax in axes[len(records) :]:
         ax.set_visible(False)
     return axes[: len(records)]

@@ -27,32 +27,91 @@ def figure(rows: int = 1, columns: int = 1, width: float = 4.0, height: float = 
     return fig, fig.subplots(rows, columns, squeeze=False)
 
 
-def save(drawn: Any, path: str | os.PathLike[str]) -> None:
-    """Write the figure of axes (or of an array of axes, or a figure) to PATH; its ending says the format."""
+def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:
+    """Write the figure of axes (or of an array of axes, or a figure) to PATH; its ending says the format.
+
+    path   ends in .pdf, .png, .svg ...; dpi is that of a png
+    drawn  an image as well, such as view.filters gives: H x W or H x W x 3, values in 0..1
+    """
+    if isinstance(drawn, np.ndarray) and drawn.dtype != object:
+        drawn = picture(drawn)
     first = np.ravel(drawn)[0] if isinstance(drawn, (list, tuple, np.ndarray)) else drawn
     fig = getattr(first, "figure", None) or first
-    fig.savefig(os.fspath(path))
+    fig.savefig(os.fspath(path), dpi=dpi)
 
 
-def training_curves(stats: dict[str, Any], axes: Any = None) -> np.ndarray:
+def picture(
+    image: np.ndarray, ax: Any = None, title: str = "", scale: str = "", signed: bool = False, **how: Any
+) -> Any:
+    """An image as it is, pixel by pixel, without ticks: filters, responses, gradients, maps; returns the axes.
+
+    image   H x W x 3 with values in 0..1 (others are clipped), or H x W in shades
+    scale   what the shades mean, such as "fall of the score": draws a colour bar with this label
+    signed  red above zero, blue below, symmetric about it; for H x W
+    how     further options of matplotlib's imshow: cmap, vmin, vmax, extent ...
+    """
+    image = np.squeeze(np.asarray(image))
+    if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
+        raise ValueError(f"view.picture: takes H x W or H x W x 3, got {'x'.join(map(str, image.shape))}")
+    if ax is None:
+        h, w = image.shape[:2]
+        side = 4.0 / max(h, w)
+        ax = figure(1, 1, max(w * side, 1.0) + (1.0 if scale else 0), max(h * side, 1.0) + 0.3 * bool(title))[1][0, 0]
+    if image.ndim == 3:
+        image = np.clip(image, 0, 1)
+    elif signed:
+        top = np.nanmax(np.abs(image)) or 1.0
+        how = {"cmap": "RdBu_r", "vmin": -top, "vmax": top, **how}
+    drawn = ax.imshow(image, **{"cmap": "gray", "interpolation": "nearest", **how})
+    if scale:
+        ax.figure.colorbar(drawn, ax=ax, label=scale, shrink=0.8)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str] | None = None) -> np.ndarray:
     """One axes per quantity (objective, top1err, top5err ...) with a curve per set over the epochs; returns the axes.
 
     stats  what cnn_train returns, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
+    names  the quantities to draw; otherwise all there are
     """
-    names = quantities(stats)
+    names = quantities(stats) if names is None else list(names)
     if not names:
         raise ValueError("training_curves: stats holds no quantity to draw")
     axes = figure(1, len(names))[1].ravel() if axes is None else np.ravel(axes)
+    if len(axes) < len(names):
+        raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {', '.join(names)}")
     for ax, name in zip(axes, names):
         for part, rows in stats.items():
             points = [(epoch, float(row[name])) for epoch, row in enumerate(rows, 1) if name in row]
             if points:
-                ax.plot(*zip(*points), "o-", label=part, markersize=3)
+                ax.plot(*zip(*points), "o-" if len(points) <= 60 else "-", label=part, markersize=3)
         ax.set_xlabel("epoch")
+        ax.set_ylabel("share of images" if name.endswith("err") else name)
+        if name.endswith("err"):
+            ax.set_ylim(bottom=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_title(name)
         ax.grid(True, alpha=0.4)
         ax.legend()
     return axes
+
+
+def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> str:
+    """The training curves for a terminal: one block per quantity, a mark per set, the last value of each beneath."""
+    blocks = []
+    for name in quantities(stats):
+        curves = {
+            part: ([e for e, r in enumerate(rows, 1) if name in r], [float(r[name]) for r in rows if name in r])
+            for part, rows in stats.items()
+        }
+        curves = {part: (x, y) for part, (x, y) in curves.items() if x}
+        last = ", ".join(f"{part} {y[-1]:.4g}" for part, (_, y) in curves.items())
+        blocks.append(f"{name}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
+    if not blocks:
+        raise ValueError("training_text: stats holds no quantity to draw")
+    return "\n\n".join(blocks)
 
 
 def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, normalise: bool = False) -> Any:
@@ -61,15 +120,19 @@ def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, n
     names = measures.names_of(len(matrix), names)
     shares = measures.normalised(matrix)
     if ax is None:
-        side = max(3.2, 0.55 * len(names) + 1.6)
+        side = min(max(3.2, 0.55 * len(names) + 1.6), 12.0)
         ax = figure(1, 1, side, side)[1][0, 0]
-    ax.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    if len(names) <= 30:
+    shades = ax.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    if len(names) > 30:
+        ax.figure.colorbar(shades, ax=ax, label="share of the true class", shrink=0.8)
+    else:
         for i, j in np.ndindex(matrix.shape):
             text = f"{shares[i, j]:.2f}" if normalise else f"{matrix[i, j]:g}"
             ax.text(j, i, text, ha="center", va="center", color="white" if shares[i, j] > 0.6 else "black", fontsize=8)
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    ax.set_yticks(range(len(names)), names)
+    # So many names as there is room for.
+    every = slice(None, None, -(-len(names) // 60))
+    ax.set_xticks(range(len(names))[every], names[every], rotation=90 if len(names) > 12 else 45, ha="right")
+    ax.set_yticks(range(len(names))[every], names[every])
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
     ax.set_title(f"accuracy {measures.precision_recall(matrix).accuracy:.3f}")
@@ -90,17 +153,35 @@ def roc_curve(curve: dict[str, Any], ax: Any = None, label: str | None = None) -
 
 def text_curve(values: Sequence[float], width: int = 60, height: int = 10) -> str:
     """A curve for a terminal: `height` lines with the largest and smallest value at the left."""
-    values = np.asarray(values, float)
-    good = values[np.isfinite(values)]
-    if not good.size:
-        raise ValueError("text_curve: no finite value to draw")
-    low, high = good.min(), good.max()
+    values = np.asarray(values, float).ravel()
     columns = min(width, values.size)
-    picked = values[np.round(np.linspace(0, values.size - 1, columns)).astype(int)]
-    lines = [[" "] * columns for _ in range(height)]
-    for x, v in enumerate(picked):
-        if np.isfinite(v):
-            lines[round((high - v) / ((high - low) or 1) * (height - 1))][x] = "*"
+    picked = values[np.round(np.linspace(0, values.size - 1, columns)).astype(int)] if values.size else values
+    return text_plot({"": (np.arange(columns), picked)}, columns, height)
+
+
+def text_plot(curves: dict[str, tuple[Any, Any]], width: int = 60, height: int = 10) -> str:
+    """Curves for a terminal, {name: (x, y)}: a mark for each, the range of y at the left, of x and the names beneath.
+
+    >>> c = roc(labels, scores)
+    >>> print(text_plot({"true over false positives": (c.fpr, c.tpr)}, width=40))
+    """
+    curves = {name: (np.asarray(x, float), np.asarray(y, float)) for name, (x, y) in curves.items()}
+    good = [v[np.isfinite(x) & np.isfinite(y)] for x, y in curves.values() for v in (x, y)]
+    xs, ys = np.concatenate([[], *good[::2]]), np.concatenate([[], *good[1::2]])
+    if not ys.size:
+        raise ValueError("text_curve: no finite value to draw")
+    left, right, low, high = xs.min(), xs.max(), ys.min(), ys.max()
+    lines = [[" "] * max(width, 1) for _ in range(height)]
+    marks = dict(zip(curves, "*o+x#@" * len(curves)))
+    for name, (x, y) in curves.items():
+        for a, b in zip(x, y):
+            if np.isfinite(a) and np.isfinite(b):
+                column = round((a - left) / ((right - left) or 1) * (width - 1))
+                lines[round((high - b) / ((high - low) or 1) * (height - 1))][column] = marks[name]
     labels = [f"{high:.4g}"] + [""] * (height - 2) + [f"{low:.4g}"]
     pad = max(map(len, labels))
-    return "\n".join(f"{label:>{pad}} |{''.join(line).rstrip()}" for label, line in zip(labels, lines))
+    text = [f"{label:>{pad}} |{''.join(line).rstrip()}" for label, line in zip(labels, lines)]
+    if any(curves):
+        ends = f"{left:g}{f'{right:g}':>{max(width - len(f'{left:g}'), 1)}}"
+        text += [" " * (pad + 2) + ends, " " * (pad + 2) + "   ".join(f"{marks[name]} {name}" for name in curves)]
+    return "\n".join(text)
