@@ -89,3 +89,9 @@ def test_a_confusion_matrix_of_many_classes_stays_on_a_page():
     ax = plots.confusion(np.eye(200, dtype=int))
     assert max(ax.figure.get_size_inches()) <= 12 and not ax.texts and len(ax.get_xticks()) <= 60
     assert len(ax.figure.axes) == 2
+
+
+def test_the_statistics_of_a_checkpoint_are_drawn_as_they_come_from_the_file():
+    one = {"train": {"objective": np.array([[2.0]]), "num": np.array([[10]])}}
+    assert list(plots.training_curves(one)[0].lines[0].get_ydata()) == [2.0]
+    assert "last epoch: train 2" in plots.training_text(one)

@@ -13,8 +13,8 @@ SHOWN = {
     "leaky ReLU  max(0.1 x, x)": {"type": "relu", "leak": 0.1},
     "sigmoid  1/(1+exp(-x))": {"type": "sigmoid"},
     "softplus  ln(1+exp(x))": {"type": "softplus"},
-    "tanh": {"type": "tanh"},
-    "ELU": {"type": "elu", "alpha": 1.0},
+    "tanh  (exp(x)-exp(-x))/(exp(x)+exp(-x))": {"type": "tanh"},
+    "ELU  x, below 0 exp(x)-1": {"type": "elu", "alpha": 1.0},
     "swish  x/(1+exp(-x))": {"type": "swish", "beta": 1.0},
 }
 
@@ -44,7 +44,7 @@ def nonlinearities(records: dict[str, dict[str, Any]] | None = None, limit: floa
         ax.plot(x, slope, "--", linewidth=1)
         ax.axhline(0, color="grey", linewidth=0.5)
         ax.axvline(0, color="grey", linewidth=0.5)
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=8)
         ax.set_xlabel("x", fontsize=8)
     axes[0].legend(["y", "dy/dx"], fontsize=8)
     for ax in axes[len(records) :]:

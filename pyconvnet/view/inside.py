@@ -134,13 +134,18 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
         part = [row for row in rows if row.what == kind]
         at = np.arange(len(part))
         means = np.array([row.mean for row in part])
-        ax.fill_between(at, [row.smallest for row in part], [row.largest for row in part], alpha=0.2)
-        ax.errorbar(at, means, [row.deviation for row in part], fmt="o-", markersize=3, capsize=2)
-        least = min((row.deviation for row in part if row.deviation > 0), default=1.0)
-        ax.set_yscale("symlog", linthresh=least)
+        low, high = [row.smallest for row in part], [row.largest for row in part]
+        ax.fill_between(at, low, high, alpha=0.2, label="smallest to largest")
+        bars = [row.deviation for row in part]
+        ax.errorbar(at, means, bars, fmt="o-", markersize=3, capsize=2, label="mean and deviation")
+        least = min((bar for bar in bars if bar > 0), default=1.0)
+        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(least)))
+        ax.yaxis.get_major_locator().set_params(numticks=5)
+        ax.tick_params(axis="y", labelsize=7)
         ax.set_xticks(at, [row.layer for row in part], rotation=60, ha="right", fontsize=7)
         ax.set_title(kind, fontsize=9)
         ax.grid(True, alpha=0.4)
+    axes[0].legend(fontsize=7)
     return axes
 
 
@@ -153,7 +158,8 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
     for ax, row in zip(axes.ravel(), rows):
         good = row["values"][np.isfinite(row["values"])]
         ax.hist(good, bins=bins)
-        ax.set_yscale("log")
+        if good.size > 1000:
+            ax.set_yscale("log")
         ax.set_title(f"{row.layer} {row.what}", fontsize=8)
         ax.set_xlabel("value", fontsize=7)
         ax.set_ylabel("count", fontsize=7)

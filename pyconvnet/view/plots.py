@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.training.report import quantities
+from pyconvnet.records import Struct
+from pyconvnet.training.report import epochs, quantities
 from pyconvnet.view import measures
 
 
@@ -76,6 +77,7 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
     stats  what cnn_train returns, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
     names  the quantities to draw; otherwise all there are
     """
+    stats = epochs(stats, Struct())
     names = quantities(stats) if names is None else list(names)
     if not names:
         raise ValueError("training_curves: stats holds no quantity to draw")
@@ -100,7 +102,7 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
 
 def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> str:
     """The training curves for a terminal: one block per quantity, a mark per set, the last value of each beneath."""
-    blocks = []
+    stats, blocks = epochs(stats, Struct()), []
     for name in quantities(stats):
         curves = {
             part: ([e for e, r in enumerate(rows, 1) if name in r], [float(r[name]) for r in rows if name in r])
