@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import tissue
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 
 import pyconvnet as pcn
 from pyconvnet import crossvalidation, jitter
@@ -95,9 +97,8 @@ def main(arguments: list[str] | None = None) -> pcn.Struct:
     print(crossvalidation.summary_text(result))
 
     first = result.folds[0]
-    # of four classes, one of the best five is always right
-    shown = {k: [{q: v for q, v in row.items() if q != "top5err"} for row in rows] for k, rows in first.stats.items()}
-    plots.save(plots.training_curves(shown), o.out / "curves.png")
+    # Of four classes, one of the best five is always right: no top5err.
+    plots.save(plots.training_curves(first.stats, names=["objective", "top1err"]), o.out / "curves.png")
     plots.save(plots.confusion(result.confusion, tissue.CLASSES), o.out / "confusion.png")
     draw_slide(first.net, o.out)
     from pyconvnet.report import report
@@ -121,25 +122,19 @@ def draw_slide(net: pcn.SimpleNN, out: Path) -> None:
         f"{np.mean(found == truth):.3f} right"
     )
 
-    figure, axes = plots.figure(1, 3, 3.4, 3.6)
-    for ax, shown, title in zip(
-        axes[0],
-        (np.clip(picture * 0.5 + 0.5, 0, 1), truth, found),
-        ("slide", "true classes", "class map of the network"),
-    ):
-        ax.imshow(shown, **({} if shown.ndim == 3 else {"vmin": 1, "vmax": 4, "cmap": "viridis"}))
-        ax.set_title(title)
-        ax.set_axis_off()
+    figure, axes = plots.figure(1, 3, 3.4, 3.9)
+    colours = ListedColormap(["#7b3294", "#f1a340", "#a6dba0", "#404040"])
+    plots.picture(picture * 0.5 + 0.5, axes[0, 0], "slide, 256 x 256 pixels")
+    for ax, classes, title in zip(axes[0, 1:], (truth, found), ("true classes", "class map of the network")):
+        plots.picture(classes, ax, title, cmap=colours, vmin=1, vmax=4)
+    patches = [Patch(color=colours(k), label=name) for k, name in enumerate(tissue.CLASSES)]
+    figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False)
     plots.save(figure, out / "class-map.png")
 
-    figure, axes = plots.figure(1, 2, 4.0, 4.0)
-    axes[0, 0].imshow(inside.filters(net, 0))
-    axes[0, 0].set_title("first-layer filters")
-    maps = inside.responses(net, picture, 1)
-    axes[0, 1].imshow(np.squeeze(pcn.vl_imarraysc(maps[:, :, None, :])), cmap="gray")
-    axes[0, 1].set_title("responses")
-    for ax in axes[0]:
-        ax.set_axis_off()
+    figure, axes = plots.figure(1, 2, 4.0, 4.3)
+    plots.picture(inside.filters(net), axes[0, 0], "first-layer filters")
+    maps = inside.responses(net, picture, 0)
+    plots.picture(pcn.vl_imarraysc(maps, spacing=4), axes[0, 1], "their responses on the slide")
     plots.save(figure, out / "filters.png")
 
 
