@@ -127,7 +127,9 @@ def cross_validate(
         result.confusion = measures.confusion_matrix(labels[fold == k], predictions[fold == k], count)
         result.accuracy = measures.precision_recall(result.confusion).accuracy
     values = {"accuracy": [r.accuracy for r in results]}
-    for name in sorted(set(results[0].stats["val"][-1]) - {"num", "time"}) if results[0].stats["val"] else ():
+    # Of five classes, one of the best five is always right.
+    useless = {"top5err"} if count <= 5 else set()
+    for name in sorted(set(results[0].stats["val"][-1]) - {"num", "time"} - useless) if results[0].stats["val"] else ():
         values[f"val {name}"] = [float(r.stats["val"][-1][name]) for r in results]
     result = Struct(
         folds=results,

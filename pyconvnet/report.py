@@ -128,11 +128,14 @@ def _confusions(notes: dict[str, Any]) -> list[str]:
 
     parts = []
     for name, matrix in (notes.get("confusion") or {}).items():
+        if isinstance(matrix, str):
+            parts.append(_section(f"Confusion matrix: {name}", "<p>Of too many classes to be kept.</p>"))
+            continue
         matrix = np.asarray(matrix)
         names = notes.get("classes")
         names = names if names and len(names) == len(matrix) else None
-        text = html.escape(measures.confusion_text(matrix, names))
-        parts.append(_section(f"Confusion matrix: {name}", _svg(plots.confusion(matrix, names)) + f"<pre>{text}</pre>"))
+        text = f"<pre>{html.escape(measures.confusion_text(matrix, names))}</pre>" if len(matrix) <= 30 else ""
+        parts.append(_section(f"Confusion matrix: {name}", _svg(plots.confusion(matrix, names)) + text))
     return parts
 
 

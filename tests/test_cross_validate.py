@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import pyconvnet as pcn
+from pyconvnet import view
 from pyconvnet.report import report
+from pyconvnet.training import journal
 
 
 @pytest.fixture
@@ -135,6 +137,51 @@ def test_the_report_is_one_page_that_needs_nothing_else(page):
     outside = text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons", "")
     assert "http://" not in outside and "https://" not in outside.replace("https://matplotlib.org", "")
     assert "src=" not in text.replace('src="data:', "") and "<link" not in text and "<script" not in text
+
+
+def test_a_study_that_was_interrupted_is_shown_as_far_as_it_went(imdb, tmp_path):
+    pytest.importorskip("matplotlib")
+    asked = []
+
+    def until(imdb, batch):
+        asked.append(batch)
+        if len(asked) > 12:
+            raise KeyboardInterrupt
+        return get_batch(imdb, batch)
+
+    options = {"numEpochs": 1, "batchSize": 10, "verbose": False, "plotStatistics": False, "folds": 4}
+    with pytest.raises(KeyboardInterrupt):
+        pcn.cross_validate(build, imdb, until, expDir=tmp_path, **options)
+    text = report(tmp_path).read_text(encoding="utf-8")
+    assert "is not complete" in text and text.count(">fold-") == 1
+
+
+def test_the_confusion_matrix_of_a_graph_and_of_very_many_classes_are_reported(imdb, tmp_path):
+    pytest.importorskip("matplotlib")
+    graph = pcn.DagNN.fromSimpleNN(build(), canonicalNames=True)
+    imdb.images.set = np.repeat([1, 2], [40, 20])
+
+    def batch(imdb, images):
+        return {"input": imdb.images.data[..., images], "label": imdb.images.labels[images]}
+
+    options = {"numEpochs": 1, "batchSize": 10, "verbose": False, "plotStatistics": False}
+    net, _ = pcn.cnn_train_dag(graph, imdb, batch, expDir=tmp_path, **options)
+    kept = journal.read(tmp_path)
+    predicted = pcn.predict(net, imdb.images.data[..., 40:])[0, 0].argmax(axis=0) + 1
+    expected = view.confusion_matrix(imdb.images.labels[40:], predicted, 3)
+    assert kept["confusion"] == {"val": expected.tolist()}
+    assert "Confusion matrix: val" in report(tmp_path).read_text(encoding="utf-8")
+    journal.write(tmp_path, confusion={"val": np.eye(300, dtype=int), "few": np.eye(65, dtype=int)})
+    text = report(tmp_path).read_text(encoding="utf-8")
+    assert "too many classes" in text and "Confusion matrix: few" in text
+
+
+def test_settings_of_many_numbers_are_told_in_short():
+    from pyconvnet.report import _short
+
+    assert _short([0.1] * 20 + [0.01]) == "0.1 (20 times), 0.01"
+    assert _short(list(range(50))) == "50 values: 0, 1 ... 49"
+    assert _short({"perimeter": []}) == "perimeter: none"
 
 
 def test_a_folder_without_training_gets_no_report(tmp_path):

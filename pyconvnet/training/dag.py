@@ -57,13 +57,12 @@ def _named(batch: Any) -> dict[str, Any]:
 class DagTrainee:
     """A DagNN under training."""
 
-    confusion = None  # which variables hold predictions and labels, a graph does not say
-
     def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
         self.net, self.opts, self.known = net, opts, class_labels.of_imdb(imdb)
 
     def start_set(self) -> None:
         self.net.reset()
+        self.confusion: Any = None
 
     def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         net = self.net
@@ -79,7 +78,26 @@ class DagTrainee:
             net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted})
         else:
             net.mode = "test"
+            scores, labels = self._judged(batch)
+            if scores is None:
+                net.eval(batch)
+                return
+            var = net.vars[scores]
+            precious, var.precious = var.precious, True
             net.eval(batch)
+            var.precious = precious
+            counts = class_labels.confusion(labels, var.value)
+            if counts is not None:
+                self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def _judged(self, batch: Any) -> tuple[str | None, Any]:
+        """The variable of the scores and the labels that the graph's losses of classes compare, if they agree on it."""
+        given = batch if isinstance(batch, dict) else dict(zip(batch[::2], batch[1::2]))
+        losses = [layer for layer in self.net.layers if isinstance(layer.block, Loss)]
+        pairs = {tuple(x.inputs[:2]) for x in losses if x.block.loss == "classerror"}
+        pairs = pairs or {tuple(x.inputs[:2]) for x in losses if x.block.loss in ("softmaxlog", "log")}
+        scores, labels = pairs.pop() if len(pairs) == 1 else (None, None)
+        return (scores, given[labels]) if labels in given else (None, None)
 
     def statistics(self, num: int) -> Struct:
         if self.opts["extractStatsFn"] is not None:

@@ -56,7 +56,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     if isinstance(value, np.ndarray):
-        return value.tolist() if value.size <= 4096 else f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
+        # a confusion matrix of 256 classes, a list of 4096 images
+        few = value.size <= (65536 if value.ndim == 2 else 4096)
+        return value.tolist() if few else f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
