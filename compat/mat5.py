@@ -7,11 +7,14 @@ twice the memory; here each array is read once, into its place.
 
 from __future__ import annotations
 
+import io
+import re
 import zlib
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from pyconvnet.compat.objects import resolved
 from pyconvnet.records import Opaque, Struct
 
 # element types
@@ -26,11 +29,19 @@ CHUNK = 1 << 20
 def read(file: BinaryIO) -> dict[str, Any]:
     """The variables of an open file."""
     order = "<" if file.read(128)[126:128] == b"IM" else ">"
-    found = {}
+    found, unnamed = _variables(file, order)
+    table = _object_table(unnamed) if unnamed else None
+    return resolved(found, table) if table else found
+
+
+def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
+    """The variables from here to the end, and what has no name, which belongs to MATLAB's own objects."""
+    found: dict[str, Any] = {}
+    unnamed = []
     while True:
         tag = file.read(8)
         if not tag:
-            return found
+            return found, unnamed
         kind, size = np.frombuffer(tag, order + "u4").tolist() if len(tag) == 8 else (0, 0)
         start = file.tell()
         if kind == COMPRESSED:
@@ -41,9 +52,29 @@ def read(file: BinaryIO) -> dict[str, Any]:
         if kind != MATRIX:
             raise ValueError(f"an element of type {kind} at byte {start - 8} is no variable: the file is broken")
         name, value = _Elements(source, order).matrix()
-        if name:  # what has no name belongs to MATLAB's own objects
+        if isinstance(source, _Inflated):
+            source.finish()
+        if name:
             found[name] = value
+        else:
+            unnamed.append(value)
         file.seek(start + size)
+
+
+def _object_table(unnamed: list[Any]) -> list[Any] | None:
+    """The table of all objects (see objects.py): a file in the file, in an array of bytes, which has a short head."""
+    for value in unnamed:
+        if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.size > 8:
+            data = value.tobytes(order="F")
+            try:
+                _, inner = _variables(io.BytesIO(data[8:]), "<" if data[2:4] == b"IM" else ">")
+            except (ValueError, EOFError, IndexError):
+                continue
+            for part in inner:
+                wrapper = part.get("MCOS") if isinstance(part, dict) else None
+                if isinstance(wrapper, Opaque) and isinstance(wrapper.data, list):
+                    return wrapper.data
+    return None
 
 
 def text(chars: np.ndarray) -> Any:
@@ -83,6 +114,12 @@ class _Inflated:
     def read(self, size: int) -> bytes:
         data = bytearray(size)
         return bytes(data[: self.readinto(data)])
+
+    def finish(self) -> None:
+        """Read to the end, where the checksum of all that was read stands."""
+        self.read(8)
+        if not self.inflate.eof:
+            raise ValueError("compressed data are broken (they do not end where the variable does)")
 
 
 class _Elements:
@@ -205,4 +242,4 @@ def function_name(data: Any) -> str:
     inner = data.get("function_handle") if isinstance(data, dict) else data
     if isinstance(inner, dict):
         inner = inner.get("function", "")
-    return inner if isinstance(inner, str) else ""
+    return re.sub(r"^sf%\d+", "", inner) if isinstance(inner, str) else ""  # how MATLAB marks an anonymous one

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.compat.mat5 import function_name, text
+from pyconvnet.compat.objects import resolved
 from pyconvnet.records import Opaque, Struct
 
 NUMERIC = {"double", "single", "logical", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
@@ -18,7 +19,12 @@ def read(path: Path) -> dict[str, Any]:
     import h5py
 
     with h5py.File(path, "r") as file:
-        return {name: _Reader(file).value(item) for name, item in file.items() if not name.startswith("#")}
+        reader = _Reader(file)
+        found = {name: reader.value(item) for name, item in file.items() if not name.startswith("#")}
+        if "MCOS" in file.get("#subsystem#", ()):
+            table = [reader.value(file[ref]) for ref in np.ravel(file["#subsystem#/MCOS"][()])]
+            return resolved(found, table)
+        return found
 
 
 class _Reader:
@@ -42,11 +48,11 @@ class _Reader:
         if "MATLAB_object_decode" in item.attrs and kind not in NUMERIC:
             if kind == "function_handle":
                 return Opaque(kind, "", None)
-            return Opaque("object", kind, None)
+            return Opaque("object", kind, item[()])
         if "MATLAB_empty" in item.attrs and int(item.attrs["MATLAB_empty"]):
             return self.empty(tuple(int(d) for d in np.ravel(item[()])), kind)
         if kind == "cell" or item.dtype == self.h5py.ref_dtype:
-            return [self.value(self.file[ref]) for ref in np.ravel(item[()])]
+            return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(item[()])]
         if kind == "char":
             return text(item[()].T)
         if kind and kind not in NUMERIC:
@@ -74,6 +80,8 @@ class _Reader:
         if kind in NUMERIC:
             name = {"double": "f8", "single": "f4", "logical": "bool"}.get(kind, kind)
             return np.empty(shape, name, order="F")
+        if kind == "canonical empty":  # what a cell or struct holds where nothing was ever put
+            return np.empty((0, 0))
         return Opaque("object", kind, None)
 
     def struct(self, group: Any) -> Any:

@@ -251,6 +251,25 @@ def test_a_truncated_file_is_refused(tmp_path, compress):
         matfile.read(tmp_path / "x.mat")
 
 
+def test_damaged_numbers_are_refused_by_their_checksum(tmp_path):
+    scipy.io.savemat(tmp_path / "x.mat", {"a": np.zeros((50, 50))}, do_compression=True)
+    whole = bytearray((tmp_path / "x.mat").read_bytes())
+    whole[-1] ^= 1
+    (tmp_path / "x.mat").write_bytes(whole)
+    with pytest.raises(ValueError, match=r"x\.mat cannot be read .* compressed data are broken"):
+        matfile.read(tmp_path / "x.mat")
+
+
+def test_what_a_cell_of_73_was_never_given_is_empty(tmp_path):
+    h = HDF5(tmp_path / "x.mat")
+    never = h.refs.create_dataset("a", data=np.zeros(2, np.uint64))
+    never.attrs["MATLAB_class"], never.attrs["MATLAB_empty"] = np.bytes_("canonical empty"), np.uint8(1)
+    pointers = np.array([[never.ref], [h5py.Reference()]], h5py.ref_dtype)
+    h.file.create_dataset("c", data=pointers).attrs["MATLAB_class"] = np.bytes_("cell")
+    h.file.close()
+    same(matfile.read(tmp_path / "x.mat"), {"c": [np.empty((0, 0)), np.empty((0, 0))]})
+
+
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
         matfile.read(tmp_path / "none.mat")
