@@ -17,7 +17,8 @@ def predict(net: Any, x: Any) -> np.ndarray:
     predict(net, {"data": x, ...}) -> y     for a DagNN of several inputs; what only its losses take is left out
 
     The network's output in test mode. A loss at the end is left out, for what it is the loss of: a softmaxloss becomes
-    softmax, a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions goes with a warning.
+    softmax, a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions, and a loss of a type
+    that is not known here, go with a warning. x is taken in the precision of the weights, where they share one.
     `net` is not changed.
 
     A DagNN must have one output; of several, one called prob, softmax, prediction or scores is taken.
@@ -28,7 +29,16 @@ def predict(net: Any, x: Any) -> np.ndarray:
         return _of_graph(net, x)
     from pyconvnet.simplenn import vl_simplenn
 
+    x = _in_precision(x, [w for layer in net.layers for w in layer.get("weights") or ()])
     return vl_simplenn(without_loss(net), x, mode="test", conserveMemory=True)[-1].x
+
+
+def _in_precision(x: Any, weights: list[Any]) -> Any:
+    """x like the weights, single or double: MATLAB mixes no single with double, and images come as single."""
+    kinds = {w.dtype for w in weights if isinstance(w, np.ndarray) and w.size and w.dtype.kind == "f"}
+    if len(kinds) == 1 and isinstance(x, np.ndarray) and x.dtype.kind == "f":
+        return x.astype(kinds.pop(), copy=False)
+    return x
 
 
 def without_loss(net: Any) -> Any:
@@ -36,12 +46,10 @@ def without_loss(net: Any) -> Any:
     from pyconvnet.layers import layer_class
 
     layers, after = list(net.layers), None
-    while layers and isinstance(layers[-1].get("forward"), Opaque):
+    while layers and (why := _cannot_run(layers[-1])):
         last = layers.pop()
         warnings.warn(
-            f"predict: the last layer, {last.get('name', '')!r} ({last['type']}), is left out: it is the MATLAB "
-            f"function {last['forward'].name!r}, which cannot be run here",
-            stacklevel=3,
+            f"predict: the last layer, {last.get('name', '')!r} ({last['type']}), is left out: {why}", stacklevel=3
         )
     while layers and layer_class(layers[-1]["type"]).simplenn_inputs:
         last = layers.pop()
@@ -49,6 +57,16 @@ def without_loss(net: Any) -> Any:
     if after is not None:
         layers.append(Struct(type=after, name="prediction", weights=[]))
     return type(net)({**net, "layers": layers})
+
+
+def _cannot_run(layer: Any) -> str:
+    """Why a last layer is left out; "" for one that must run."""
+    from pyconvnet.layers import is_layer_type
+
+    if isinstance(layer.get("forward"), Opaque):
+        return f"it is the MATLAB function {layer['forward'].name!r}, which cannot be run here"
+    unknown = "loss" in layer["type"].lower() and not is_layer_type(layer["type"])
+    return "it is a loss of a type that is not known here" if unknown else ""
 
 
 def classes(net: Any) -> list[str]:
@@ -92,6 +110,7 @@ def graph_without_loss(net: Any) -> tuple[Any, list[str], list[str], dict[str, s
 
     net = net.copy(shareValues=True)
     net.mode = "test"
+    _leave_out_unknown_losses(net)
     losses = [layer for layer in net.layers if isinstance(layer.block, Loss)]
     labels = {name for layer in losses for name in layer.inputs[1:]}
     after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
@@ -116,8 +135,29 @@ def _of_graph(net: Any, x: Any) -> np.ndarray:
             f"outputs {outputs}; use net.eval for others"
         )
     net.vars[outputs[0]].precious = True
+    weights = [param.value for param in net.params]
+    x = {name: _in_precision(v, weights) for name, v in x.items()} if isinstance(x, dict) else _in_precision(x, weights)
     net.eval({name: x[name] for name in inputs if name in x} if isinstance(x, dict) else {inputs[0]: x})
     y = net.vars[outputs[0]].value
     if outputs[0] in after:
         y = layer_class(after[outputs[0]])().forward([y], [])[0]
     return y
+
+
+def _leave_out_unknown_losses(net: Any) -> None:
+    """Remove the last blocks of unknown classes that take, beside outputs, what no layer gives and only losses take."""
+    from pyconvnet.dagnn.saved import MissingBlock
+    from pyconvnet.layers import Loss
+
+    used = {name for layer in net.layers for name in layer.inputs}
+    last = [e for e in net.layers if isinstance(e.block, MissingBlock) and not used & set(e.outputs)]
+    others = {n for e in net.layers if e not in last and not isinstance(e.block, Loss) for n in e.inputs}
+    given = {name for layer in net.layers for name in layer.outputs}
+    for layer in last:
+        if given & set(layer.inputs) and set(layer.inputs) - given - others:
+            warnings.warn(
+                f"predict: the last layer, {layer.name!r} ({layer.block.matlab_class}), is left out: its block is not "
+                "known here",
+                stacklevel=4,
+            )
+            net.removeLayer(layer.name)

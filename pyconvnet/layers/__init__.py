@@ -1,7 +1,7 @@
 """The layer classes; importing this registers all of them."""
 
 from pyconvnet.layers.activations import ELU, SoftPlus, Swish, Tanh
-from pyconvnet.layers.base import Layer, block_class, layer_class
+from pyconvnet.layers.base import Layer, block_class, is_layer_type, layer_class
 from pyconvnet.layers.batchnorm import BatchNorm
 from pyconvnet.layers.bilinear_sampler import BilinearSampler
 from pyconvnet.layers.concat import Concat
@@ -51,5 +51,6 @@ __all__ = [
     "Tanh",
     "UniformScalingGridGenerator",
     "block_class",
+    "is_layer_type",
     "layer_class",
 ]

@@ -288,6 +288,11 @@ def layer_class(type_name: str) -> type[Layer]:
         raise ValueError(_unknown("type", type_name, _BY_TYPE)) from None
 
 
+def is_layer_type(type_name: str) -> bool:
+    """Whether there is a class for a SimpleNN type string."""
+    return type_name in _BY_TYPE
+
+
 def block_class(name: str) -> type[Layer]:
     """The class for a DagNN block, `dagnn.Conv` or `Conv`; ValueError with the nearest known block."""
     try:
@@ -297,6 +302,7 @@ def block_class(name: str) -> type[Layer]:
 
 
 def _unknown(kind: str, name: str, known: dict[str, Any]) -> str:
-    near = get_close_matches(name.rsplit(".", 1)[-1], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    plain = {k.lower(): k for k in known}
+    near = get_close_matches(name.rsplit(".", 1)[-1].lower(), plain, n=1)
+    hint = f"did you mean {plain[near[0]]!r}?" if near else f"known: {', '.join(sorted(known))}"
     return f"unknown layer {kind} {name!r}; {hint}"

@@ -1,0 +1,55 @@
+"""predict: losses that are left out, known and unknown, and the precision of the weights."""
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+
+F = np.arange(2 * 2 * 1 * 3, dtype=np.float32).reshape(2, 2, 1, 3) / 10
+X = np.ones((4, 4, 1, 2), np.float32)
+
+
+def network(*more, kind=np.float32):
+    conv = pcn.Struct(type="conv", name="c", weights=[F.astype(kind), np.ones((1, 3), kind)])
+    return pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[conv, *more]))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_an_image_is_taken_in_the_precision_of_the_weights(kind):
+    y = pcn.predict(network(kind=kind), X)
+    assert y.dtype == kind
+    np.testing.assert_allclose(y, pcn.vl_nnconv(X, F, np.ones((1, 3), np.float32)), rtol=1e-6)
+    graph = pcn.DagNN.fromSimpleNN(network(kind=kind))
+    assert pcn.predict(graph, X).dtype == kind and pcn.predict(graph, {graph.getInputs()[0]: X}).dtype == kind
+
+
+def test_a_loss_of_an_unknown_type_is_left_out_and_said():
+    with pytest.warns(UserWarning, match=r"the last layer, 'layer2' \(euclideanloss\), is left out"):
+        y = pcn.predict(network({"type": "euclideanloss"}), X)
+    assert np.array_equal(y, pcn.predict(network(), X))
+
+
+def test_another_unknown_layer_at_the_end_must_run():
+    with pytest.raises(ValueError, match="mystery"):
+        pcn.predict(network({"type": "mystery"}), X)
+
+
+def graph_with_unknown_end(inputs):
+    graph = pcn.DagNN.fromSimpleNN(network())
+    (x,), (y,) = graph.getInputs(), graph.getOutputs()
+    graph.addLayer("end", pcn.dagnn.Scale(hasBias=False), [{"x": x, "y": y}.get(n, n) for n in inputs], "out")
+    saved = graph.saveobj()
+    saved.layers[-1].type = "SegmentationLoss"
+    return pcn.DagNN.loadobj(saved)
+
+
+def test_a_block_of_an_unknown_class_that_takes_labels_is_left_out_of_a_graph_and_said():
+    with pytest.warns(UserWarning, match=r"'end' \(SegmentationLoss\), is left out"):
+        y = pcn.predict(graph_with_unknown_end(["y", "label"]), X)
+    assert np.array_equal(y, pcn.predict(network(), X))
+
+
+@pytest.mark.parametrize("inputs", [["y"], ["y", "x"]])
+def test_a_block_of_an_unknown_class_that_makes_the_output_must_run(inputs):
+    with pytest.raises(TypeError, match="block 'SegmentationLoss' is not defined here"):
+        pcn.predict(graph_with_unknown_end(inputs), X)
