@@ -20,7 +20,8 @@ def vl_simplenn_tidy(net: Any) -> Any:
     - `filters` and `biases` (before v1.0-beta12) become `weights`
     - filters get four dimensions, which MATLAB drops where they are 1
     - bnorm gets a third weight, the moments, where there are two
-    - missing fields get their defaults, missing names become layer1, layer2 ...
+    - missing fields get their defaults, empty ones too (a struct array has all fields in each layer); missing names
+      become layer1, layer2 ...
     - `classes`, `normalization` and whatever else stood at the top goes into `meta`
 
     Layers of an unknown type are kept as they are. Raises TypeError for what is no network.
@@ -53,16 +54,20 @@ def _tidied(record: Struct, i: int, channels: int | None) -> Struct:
     if "weights" not in record:
         record.weights = [record.pop("filters"), record.pop("biases", None)] if "filters" in record else []
     record.weights = _weights(record.weights, channels, record["type"])
-    if is_empty(record.get("name", "")) or not isinstance(record.get("name"), str) or not record["name"]:
+    if not isinstance(record.get("name"), str) or not record["name"]:
         record.name = f"layer{i}"
     if "precious" not in record:
         record.precious = bool(np.any(record.get("rememberOutput", False)))
     for field, value in _defaults(record["type"]).items():
-        if field not in record:
+        if field not in record or (_is_nothing(record[field]) and not _is_nothing(value)):
             record[field] = _matlab(value)
     if "opts" in record and not isinstance(record.opts, list):
         record.opts = [] if is_empty(record.opts) else [record.opts]
     return record
+
+
+def _is_nothing(value: Any) -> bool:
+    return value == "" if isinstance(value, str) else is_empty(value)
 
 
 def _defaults(type: str) -> dict[str, Any]:

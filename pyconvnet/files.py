@@ -28,7 +28,7 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     """
     values = _read(path)
     name = _find(Path(path), values, variable)
-    return network_of(values if name is None else _at(values, name), tidy=tidy)
+    return _network(path, values if name is None else _at(values, name), tidy)
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struct:
@@ -42,10 +42,9 @@ def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struc
     if name is None:
         others = {k: values[k] for k in ("state", "stats", "info") if k in values}
         net = {k: v for k, v in values.items() if k not in others}
-        return Struct(net=network_of(net, tidy=tidy), **others)
-    return Struct(
-        {"net": network_of(_at(values, name), tidy=tidy), **{k: v for k, v in values.items() if k not in (name, "net")}}
-    )
+        return Struct(net=_network(path, net, tidy), **others)
+    others = {k: v for k, v in values.items() if k not in (name, "net")}
+    return Struct({"net": _network(path, _at(values, name), tidy), **others})
 
 
 def save(path: str | os.PathLike[str], net: Any, *, state: Any = None, stats: Any = None) -> None:
@@ -77,6 +76,13 @@ def network_of(values: Any, *, tidy: bool = True) -> Any:
     from pyconvnet.simplenn import SimpleNN
 
     return vl_simplenn_tidy(values) if tidy else SimpleNN(values)
+
+
+def _network(path: str | os.PathLike[str], values: Any, tidy: bool) -> Any:
+    try:
+        return network_of(values, tidy=tidy)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{Path(path).name}: {error}") from error
 
 
 def _content(net: Any) -> dict[str, Any]:
@@ -115,11 +121,13 @@ def _find(path: Path, values: dict[str, Any], variable: str | None) -> str | Non
     if len(places) == 1:
         return places[0]
     if places:
-        raise ValueError(f"{path.name} holds several networks: {', '.join(places)}; pick one with variable=")
-    saved_whole = any(isinstance(v, Opaque) and v.name.endswith("DagNN") for v in values.values())
+        found = [*places[:3], "...", places[-1]] if len(places) > 5 else places
+        raise ValueError(
+            f"{path.name} holds several networks: {', '.join(found)}; pick one with variable= "
+            "(--variable on the command line)"
+        )
     raise ValueError(
         f"{path.name} holds no MatConvNet network (layers at the top, or in a variable); it holds {_listed(values)}"
-        + ("; MATLAB alone reads its objects: there, s = net.saveobj(); save('net.mat', '-struct', 's')" * saved_whole)
     )
 
 
@@ -146,27 +154,20 @@ def _at(values: Any, place: str) -> Any:
 
 def _is_network(value: Any) -> bool:
     """Whether layers are there, of which one at least is of a known type or has weights: other tools say layers too."""
+    from pyconvnet.layers import is_layer_type
+
     records = _records(value)
-    return bool(records) and (_is_dag(value) or any("weights" in r or "filters" in r or _known(r) for r in records))
-
-
-def _known(record: Any) -> bool:
-    from pyconvnet.layers import layer_class
-
-    try:
-        layer_class(record["type"])
-    except ValueError:
-        return False
-    return True
+    return bool(records) and (
+        _is_dag(value) or any("weights" in r or "filters" in r or is_layer_type(r["type"]) for r in records)
+    )
 
 
 def _records(value: Any) -> list[Any]:
     if not isinstance(value, dict) or "layers" not in value:
         return []
     layers = value["layers"]
-    layers = [layers] if isinstance(layers, dict) else layers
-    good = isinstance(layers, list) and all(isinstance(r, dict) and isinstance(r.get("type"), str) for r in layers)
-    return layers if good else []
+    layers = [layers] if isinstance(layers, dict) else layers if isinstance(layers, list) else []
+    return [r for r in layers if isinstance(r, dict) and isinstance(r.get("type"), str)]
 
 
 def _is_dag(value: Any) -> bool:

@@ -100,6 +100,44 @@ def test_missing_fields_are_filled_in_and_small_integers_understood(tmp_path):
     assert y.shape == (2, 2, 3, 1) and np.isfinite(y).all()
 
 
+def test_layers_of_a_struct_array_have_each_others_fields_and_run(tmp_path):
+    layers = [
+        {"type": "conv", "name": "c", "weights": cell(F, np.ones((1, 3), np.float32)), "pad": 1.0},
+        {"type": "relu"},
+        {"type": "pool", "pool": 2.0, "stride": 2.0, "method": "avg"},
+        {"type": "q", "pad": "same"},
+    ]
+    fields = list(dict.fromkeys(field for layer in layers for field in layer))
+    array = np.empty((1, len(layers)), [(field, object) for field in fields])
+    for i, layer in enumerate(layers):
+        array[0, i] = tuple(layer.get(field, np.empty((0, 0))) for field in fields)
+    net = pcn.load(saved(tmp_path / "a.mat", net={"layers": array}))
+    assert [layer.name for layer in net.layers] == ["c", "layer2", "layer3", "layer4"]
+    assert net.layers[0].stride == 1 and net.layers[1].leak == 0 and net.layers[1].weights == []
+    assert "layer4" in pcn.vl_simplenn_display(net)[1]
+    del net.layers[3]
+    assert pcn.vl_simplenn(net, np.ones((5, 5, 1, 1), np.float32), mode="test")[-1].x.shape == (3, 3, 3, 1)
+
+
+def test_layers_without_a_type_are_refused_by_their_number(tmp_path):
+    path = saved(tmp_path / "a.mat", layers=cell(CONV, np.empty((0, 0))))
+    with pytest.raises(ValueError, match=r"a\.mat: .*layers\{2\} takes a record with a type"):
+        pcn.load(path)
+
+
+def test_of_many_networks_only_some_are_listed(tmp_path):
+    path = saved(tmp_path / "a.mat", CNNdenoiser=cell(*[{"layers": cell(CONV)}] * 25))
+    with pytest.raises(ValueError, match=r"CNNdenoiser\{3\}, \.\.\., CNNdenoiser\{25\}; pick one with variable="):
+        pcn.load(path)
+    assert pcn.load(path, variable="CNNdenoiser{7}").layers[0].type == "conv"
+
+
+def test_a_type_in_other_letters_is_recognised_in_the_message(tmp_path):
+    net = pcn.load(saved(tmp_path / "a.mat", layers=cell(CONV, {"type": "ReLU"})))
+    with pytest.raises(ValueError, match="did you mean 'relu'"):
+        pcn.vl_simplenn(net, np.ones((4, 4, 1, 1), np.float32), mode="test")
+
+
 def test_filters_that_matlab_squeezed_get_their_four_dimensions_back(tmp_path):
     layers = cell(
         {"type": "conv", "weights": cell(np.ones((3, 3), np.float32), np.zeros((1, 1), np.float32)), "pad": 1},

@@ -124,7 +124,15 @@ def layer_of(record: dict[str, Any]) -> Layer:
 
 def window(record: dict[str, Any]) -> Window:
     """The stride and pad that a record has, of any type, with a window of one pixel."""
-    return Window((1, 1), pair(FN, "stride", record.get("stride", 1)), pad=borders(FN, "pad", record.get("pad", 0)))
+    stride, pad = record.get("stride"), record.get("pad")
+    try:
+        return Window(
+            (1, 1),
+            (1, 1) if is_empty(stride) else pair(FN, "stride", stride),
+            pad=(0,) * 4 if is_empty(pad) else borders(FN, "pad", pad),
+        )
+    except (ValueError, TypeError):
+        return Window((1, 1))  # a layer of the user's own, which means something else by them
 
 
 def receptive_field(layer: Layer, record: dict[str, Any]) -> tuple[Pair, Pair, Pair]:
