@@ -17,7 +17,8 @@ def predict(net: Any, x: Any) -> np.ndarray:
     predict(net, {"data": x, ...}) -> y     for a DagNN of several inputs; what only its losses take is left out
 
     The network's output in test mode. A loss at the end is left out, for what it is the loss of: a softmaxloss becomes
-    softmax, a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions, and a loss of a type
+    softmax, but for one channel or labels that are no classes (DnCNN, whose loss MATLAB calls by the same name and is
+    another), a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions, and a loss of a type
     that is not known here, go with a warning. x is taken in the precision of the weights, where they share one.
     `net` is not changed.
 
@@ -43,7 +44,7 @@ def _in_precision(x: Any, weights: list[Any]) -> Any:
 
 def without_loss(net: Any) -> Any:
     """A SimpleNN that shares its layers with `net` and ends in predictions: softmax for softmaxloss, and so on."""
-    from pyconvnet.layers import layer_class
+    from pyconvnet.layers import is_layer_type, layer_class
 
     layers, after = list(net.layers), None
     while layers and (why := _cannot_run(layers[-1])):
@@ -51,12 +52,27 @@ def without_loss(net: Any) -> Any:
         warnings.warn(
             f"predict: the last layer, {last.get('name', '')!r} ({last['type']}), is left out: {why}", stacklevel=3
         )
-    while layers and layer_class(layers[-1]["type"]).simplenn_inputs:
+    while layers and is_layer_type(layers[-1]["type"]) and layer_class(layers[-1]["type"]).simplenn_inputs:
         last = layers.pop()
-        after = after or getattr(layer_class(last["type"]).from_record(last), "prediction", None)
+        if _of_classes(last.get("class")):
+            after = after or getattr(layer_class(last["type"]).from_record(last), "prediction", None)
+    if after == "softmax" and _channels(layers) == 1:
+        after = None
     if after is not None:
         layers.append(Struct(type=after, name="prediction", weights=[]))
     return type(net)({**net, "layers": layers})
+
+
+def _of_classes(labels: Any) -> bool:
+    """Whether labels, which a file may keep of the last batch, can be numbers of classes."""
+    return not isinstance(labels, np.ndarray) or labels.dtype.kind != "f" or bool(np.all(labels == np.floor(labels)))
+
+
+def _channels(layers: list[Any]) -> int | None:
+    """What the last filters say of how many channels come out."""
+    filters = (w[0] for layer in reversed(layers) if (w := layer.get("weights")))
+    last = next((f for f in filters if isinstance(f, np.ndarray) and f.ndim == 4), None)
+    return None if last is None else last.shape[3]
 
 
 def _cannot_run(layer: Any) -> str:
@@ -139,7 +155,7 @@ def _of_graph(net: Any, x: Any) -> np.ndarray:
     x = {name: _in_precision(v, weights) for name, v in x.items()} if isinstance(x, dict) else _in_precision(x, weights)
     net.eval({name: x[name] for name in inputs if name in x} if isinstance(x, dict) else {inputs[0]: x})
     y = net.vars[outputs[0]].value
-    if outputs[0] in after:
+    if outputs[0] in after and (after[outputs[0]] != "softmax" or y.shape[2] > 1):
         y = layer_class(after[outputs[0]])().forward([y], [])[0]
     return y
 

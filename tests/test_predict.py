@@ -53,3 +53,20 @@ def test_a_block_of_an_unknown_class_that_takes_labels_is_left_out_of_a_graph_an
 def test_a_block_of_an_unknown_class_that_makes_the_output_must_run(inputs):
     with pytest.raises(TypeError, match="block 'SegmentationLoss' is not defined here"):
         pcn.predict(graph_with_unknown_end(inputs), X)
+
+
+@pytest.mark.parametrize(
+    "labels, expected", [(None, "softmax"), (np.ones((1, 2)), "softmax"), (np.full((3, 3, 3), 0.3), None)]
+)
+def test_a_log_loss_becomes_softmax_where_its_labels_can_be_classes(labels, expected):
+    y = pcn.predict(network({"type": "loss", "class": labels}), X)
+    plain = pcn.predict(network(), X)
+    assert np.array_equal(y, plain if expected is None else pcn.vl_nnsoftmax(plain))
+
+
+def test_a_log_loss_of_one_channel_leaves_it_as_it_is():
+    net = network({"type": "softmaxloss"})
+    net.layers[0].weights = [F[:, :, :, :1], np.ones((1, 1), np.float32)]
+    plain = pcn.vl_nnconv(X, *net.layers[0].weights)
+    assert np.array_equal(pcn.predict(net, X), plain)
+    assert np.array_equal(pcn.predict(pcn.DagNN.fromSimpleNN(net), X), plain)
