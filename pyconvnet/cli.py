@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--input", nargs="+", type=int, metavar="N", help="size of the input: H W C or H W C N (SimpleNN: else its own)"
     )
-    show.add_argument("--format", choices=["ascii", "latex", "csv"], default="ascii")
-    show.add_argument("--columns", type=int, default=18, metavar="N", help="cut tables after N layers (18)")
+    show.add_argument("--format", choices=["ascii", "latex", "csv"], default="ascii", help="of the table (ascii)")
+    show.add_argument("--columns", type=_count, default=18, metavar="N", help="cut tables after N layers (18)")
     show.add_argument("--bn", action="store_true", help="for a name: the version with batch normalization")
     show.add_argument(
         "--deployed", action="store_true", help="for a name: without dropout, with softmax (--classic: always)"
@@ -62,9 +63,9 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
     run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
-    run.add_argument("net", metavar="NET.mat")
-    run.add_argument("images", metavar="IMAGE", nargs="+", help="prepared as the network's own meta says")
-    run.add_argument("--top", type=int, default=5, metavar="N", help="print the N best classes (5)")
+    run.add_argument("net", metavar="NET.mat", help="the file of a trained network")
+    run.add_argument("images", metavar="IMAGE", nargs="+", help="images, prepared as the network's own meta says")
+    run.add_argument("--top", type=_count, default=5, metavar="N", help="print the N best classes (5)")
     run.add_argument(
         "--save", metavar="OUT", help="write the output: .npy, or .png for an image; of several, OUT-IMAGE.npy each"
     )
@@ -96,8 +97,16 @@ def _command(commands: Any, name: str, run: Any, help: str) -> argparse.Argument
     return command
 
 
+def _count(text: str) -> int:
+    """A number from 1 up."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"takes a whole number from 1 up, got {text}")
+    return int(text)
+
+
 def _fail(error: BaseException) -> int:
-    text = " ".join(str(error).split()) or type(error).__name__
+    named = isinstance(error, OSError) and error.strerror and error.filename
+    text = f"{error.filename}: {error.strerror}" if named else " ".join(str(error).split()) or type(error).__name__
     print(f"pyconvnet: {text}", file=sys.stderr)
     return 1
 
@@ -108,7 +117,9 @@ def _show(args: argparse.Namespace) -> int:
     if Path(args.net).exists() or args.net.endswith(".mat"):
         net = files.load(args.net, tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
-        raise ValueError(f"{args.net} is neither a file nor a standard network: {', '.join(models.names())}")
+        near = get_close_matches(args.net, models.names(), n=1)
+        hint = f"did you mean {near[0]}? known" if near else "known"
+        raise ValueError(f"{args.net} is neither a file nor a standard network; {hint}: {', '.join(models.names())}")
     else:
         net = models.build(args.net, batchNormalization=args.bn, init=False, deployed=args.deployed or args.classic)
     if args.dot or args.svg:

@@ -140,8 +140,9 @@ def test_demo_reads_the_sentence(capsys):
 @pytest.mark.parametrize(
     "args, message",
     [
-        (["show", "vgg-vd-17"], "vgg-vd-17 is neither a file nor a standard network: lenet,"),
-        (["show", "nowhere.mat"], "nowhere.mat"),
+        (["show", "vgg-vd16"], "neither a file nor a standard network; did you mean vgg-vd-16? known: lenet,"),
+        (["show", "nowhere.mat"], "pyconvnet: nowhere.mat: No such file or directory"),
+        (["show", str(ROOT)], f"{ROOT}: Is a directory"),
         (["show", "lenet", "--input", "5"], "--input takes H W C or H W C N, got 5"),
         (["run", LETTERS, "nowhere.png"], "nowhere.png"),
         (["report", "nowhere"], "nowhere is no folder"),
@@ -153,7 +154,17 @@ def test_failures_are_one_line_and_exit_code_1(capsys, args, message):
     assert err.startswith("pyconvnet: ") and message in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("args", [[], ["fly"], ["show"], ["show", "lenet", "--format", "html"], ["run", "net.mat"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["fly"],
+        ["show"],
+        ["show", "lenet", "--format", "html"],
+        ["run", "a.mat", "b.png", "--top", "0"],
+        ["run", "net.mat"],
+    ],
+)
 def test_wrong_usage_is_exit_code_2(args, capsys):
     with pytest.raises(SystemExit) as stop:
         main(args)
