@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _fail(error: BaseException) -> int:
+def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
     named = isinstance(error, OSError) and error.strerror and error.filename
     text = f"{error.filename}: {error.strerror}" if named else " ".join(str(error).split()) or type(error).__name__
-    print(f"pyconvnet: {text}", file=sys.stderr)
+    say(f"pyconvnet: {text}", file=sys.stderr)
     return 1
 
 
@@ -160,7 +160,7 @@ def _run(args: argparse.Namespace) -> int:
 
     net = files.load(args.net, variable=args.variable)
     failed = 0
-    for image in _progress(args.images):
+    for image, say in _progress(args.images):
         try:
             x = preprocess(net, image, resize=not args.full_size)
             x = x / np.float32(255) if args.unit else x
@@ -168,7 +168,7 @@ def _run(args: argparse.Namespace) -> int:
             if args.residual:
                 y = x - y
             for line in _answer(net, image, y, args.top):
-                print(line)
+                say(line)
             scale = 255 if args.unit else 1
             if args.save:
                 _write(_target(args.save, image, len(args.images)), y, scale)
@@ -178,22 +178,21 @@ def _run(args: argparse.Namespace) -> int:
         except (OSError, ValueError, TypeError) as error:
             if len(args.images) == 1:
                 raise
-            failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"))
+            failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"), say)
     return failed
 
 
-def _progress(images: list[str]) -> Iterator[str]:
-    """The images, with a bar on stderr where there are many and tqdm is installed."""
-    if len(images) < 4 or not sys.stderr.isatty():
-        yield from images
-        return
+def _progress(images: list[str]) -> Iterator[tuple[str, Callable[..., None]]]:
+    """The images, each with what prints a line, with a bar on stderr where there are many and tqdm is installed."""
     try:
+        if len(images) < 4 or not sys.stderr.isatty():
+            raise ImportError
         from tqdm import tqdm
     except ImportError:
-        yield from images
+        yield from ((image, print) for image in images)
         return
     with tqdm(images, unit="image", file=sys.stderr) as bar:
-        yield from bar
+        yield from ((image, bar.write) for image in bar)  # lines go above the bar
 
 
 def _answer(net: Any, image: str, y: np.ndarray, top: int) -> Iterator[str]:

@@ -118,6 +118,16 @@ def test_of_several_images_each_has_an_output_of_its_own_and_one_that_fails_does
     assert len(out.splitlines()) == 2
 
 
+def test_a_bar_over_many_images_stays_below_the_lines(capsys, monkeypatch, doubling, letter, tmp_path):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    code, out, err = run(capsys, "run", doubling, letter, letter, tmp_path / "missing.png", letter)
+    assert code == 1 and [line.split(":")[0] for line in out.splitlines()] == [str(letter)] * 3
+    assert "4/4" in err and "\rpyconvnet: imread: there is no file" in err
+    code, out, err = run(capsys, "run", doubling, letter, letter, letter)
+    assert (code, len(out.splitlines()), err) == (0, 3, "")
+
+
 def test_run_draws_what_came_out(capsys, letter, tmp_path):
     pytest.importorskip("matplotlib")
     assert run(capsys, "run", LETTERS, letter, "--plot", tmp_path / "p.png")[0] == 0
