@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyconvnet.arrays import is_empty
 from pyconvnet.dagnn.parts import names
 from pyconvnet.layers.base import Layer, block_class
 from pyconvnet.records import Struct, StructArray
@@ -108,10 +109,14 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
     if not isinstance(s, dict) or "layers" not in s:
         raise TypeError(f"DagNN.loadobj takes what saveobj returns (vars, params, layers, meta), got {_kind(s)}")
     net = cls()
+    left_out: dict[str, list[str]] = {}
     for record in _structs(s["layers"]):
-        block = _block(record["type"], record.get("block"), record["name"])
+        block = _block(record["type"], record.get("block"), record["name"], left_out)
         fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
         net.addLayer(record["name"], block, *fields, skipRebuild=True)
+    for what, layers in left_out.items():
+        where = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
+        warnings.warn(f"DagNN.loadobj: {what}; it is left out (layers {where})", stacklevel=3)
     net.rebuild()
     for table, records in ((net.params, s.get("params")), (net.vars, s.get("vars"))):
         for record in _structs(records):
@@ -144,7 +149,7 @@ def _shape_params(net: DagNN) -> None:
             param.value = param.value.reshape(size, order="F")
 
 
-def _block(name: str, data: Any, layer: str) -> Layer:
+def _block(name: str, data: Any, layer: str, left_out: dict[str, list[str]]) -> Layer:
     try:
         kind = block_class(name)
     except ValueError:
@@ -161,11 +166,8 @@ def _block(name: str, data: Any, layer: str) -> Layer:
             if default is None and isinstance(value, np.ndarray) and value.size == 1:
                 default = False if value.dtype.kind == "b" else 0  # a property that has no default is set to a number
             known[field] = _field(default, value)
-        else:
-            warnings.warn(
-                f"DagNN.loadobj: layer {layer!r}: {kind.__name__} has no property {field!r}; it is left out",
-                stacklevel=4,
-            )
+        elif not is_empty(value):
+            left_out.setdefault(f"{kind.__name__} has no property {field!r}", []).append(layer)
     block.load(known)
     return block
 

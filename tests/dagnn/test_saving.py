@@ -182,3 +182,17 @@ def test_a_block_of_the_users_own_is_kept_until_its_class_is_there(tmp_path):
         again.eval({"x": x}, {"z": np.ones_like(x)})
         assert np.array_equal(again.vars["z"].value.ravel(), [0, 6])
     pcn.layers.base._BY_BLOCK.pop("Amplify")
+
+
+def test_properties_that_a_block_does_not_have_are_said_once_and_empty_ones_not_at_all():
+    net = pcn.DagNN()
+    for i in range(5):
+        net.addLayer(f"r{i}", pcn.dagnn.ReLU(), f"x{i}", f"x{i + 1}")
+    saved = net.saveobj()
+    for layer in saved.layers:
+        layer.block.update(exBackprop=np.array([[True]]), numInputs=np.empty((0, 0)))
+    with pytest.warns(UserWarning) as said:
+        pcn.DagNN.loadobj(saved)
+    assert [str(w.message) for w in said] == [
+        "DagNN.loadobj: ReLU has no property 'exBackprop'; it is left out (layers 'r0', 'r1', 'r2' and 2 more)"
+    ]

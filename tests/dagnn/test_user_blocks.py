@@ -141,7 +141,7 @@ def test_the_derivative_of_a_gain_may_be_a_plain_number_and_of_nothing_an_empty_
 
 def test_a_property_that_the_class_does_not_have_is_left_out_with_a_warning():
     define_power()
-    with pytest.warns(UserWarning, match="layer 'p': Power has no property 'exponnt'"):
+    with pytest.warns(UserWarning, match=r"Power has no property 'exponnt'; it is left out \(layers 'p'\)"):
         DagNN.loadobj(saved(exponnt=np.array([[3]])))
 
 
