@@ -145,10 +145,15 @@ class _Elements:
             return kind, size, raw[4 : 4 + size]
         return kind, size, None
 
-    def numbers(self) -> np.ndarray:
-        """The data of an element as a vector of the type they are stored in."""
+    def numbers(self, flags: int | None = None) -> np.ndarray:
+        """The data of an element as a vector of the type they are stored in.
+
+        flags  how many logicals they are: MATLAB stores those of sparse matrices as bytes, but calls them doubles
+        """
         kind, size, short = self.tag()
-        if kind in (UTF8, UTF16, UTF32):
+        if flags is not None and size == flags:
+            dtype = np.dtype("u1")
+        elif kind in (UTF8, UTF16, UTF32):
             dtype = np.dtype(self.order + {UTF8: "u1", UTF16: "u2", UTF32: "u4"}[kind])
         elif kind in NUMBERS:
             dtype = np.dtype(self.order + NUMBERS[kind])
@@ -228,12 +233,13 @@ class _Elements:
     def sparse(self, shape: tuple[int, ...], logical: int, imaginary: int) -> Any:
         from scipy.sparse import csc_matrix
 
-        rows, starts, data = self.numbers(), self.numbers(), self.numbers()
+        rows, starts = self.numbers(), self.numbers()
+        size = int(starts[-1])
+        data = self.numbers(size if logical else None)
         if imaginary:
             data = data + 1j * self.numbers()
         elif logical:
             data = data.astype(bool)
-        size = int(starts[-1])
         return csc_matrix((data[:size], rows[:size], starts), shape)
 
 

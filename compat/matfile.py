@@ -49,8 +49,13 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
 
     from pyconvnet.compat.mat5 import text
 
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tocsc"):
+            return value.tocsc()
+        return text(value) if value.dtype.kind == "U" else value.astype(value.dtype.newbyteorder("="), copy=False)
+
     values = scipy.io.loadmat(path, chars_as_strings=False)
-    return {k: text(v) if v.dtype.kind == "U" else v for k, v in values.items() if not k.startswith("__")}
+    return {name: plain(value) for name, value in values.items() if not name.startswith("__")}
 
 
 def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:

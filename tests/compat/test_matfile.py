@@ -1,6 +1,7 @@
 """MAT files of every version as plain values, and back."""
 
 import os
+import struct
 from pathlib import Path
 
 import h5py
@@ -117,6 +118,25 @@ def test_sparse_matrices_stay_sparse(tmp_path):
     found = matfile.read(tmp_path / "x.mat")["a"]
     assert scipy.sparse.issparse(found)
     np.testing.assert_array_equal(found.toarray(), a.toarray())
+
+
+def test_logicals_of_a_sparse_matrix_are_bytes_that_are_called_doubles(tmp_path):
+    def element(kind, data):
+        return struct.pack("<2I", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    parts = (
+        (6, struct.pack("<2I", 5 | 0x200, 3)),
+        (5, struct.pack("<2i", 2, 3)),
+        (1, b"a"),
+        (5, struct.pack("<3i", 1, 0, 1)),
+    )
+    parts += (5, struct.pack("<4i", 0, 1, 1, 3)), (9, b"\1\1\1")
+    (tmp_path / "x.mat").write_bytes(
+        b"MATLAB".ljust(124) + b"\0\1IM" + element(14, b"".join(element(*p) for p in parts))
+    )
+    found = matfile.read(tmp_path / "x.mat")["a"]
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found.toarray(), [[0, 0, 1], [1, 0, 1]])
 
 
 def test_rows_of_text_are_a_list(tmp_path):
