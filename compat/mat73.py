@@ -22,8 +22,7 @@ def read(path: Path) -> dict[str, Any]:
         reader = _Reader(file)
         found = {name: reader.value(item) for name, item in file.items() if not name.startswith("#")}
         if "MCOS" in file.get("#subsystem#", ()):
-            table = [reader.value(file[ref]) for ref in np.ravel(file["#subsystem#/MCOS"][()])]
-            return resolved(found, table)
+            return resolved(found, reader.cells(file["#subsystem#/MCOS"]))
         return found
 
 
@@ -33,7 +32,13 @@ class _Reader:
 
         self.file, self.h5py = file, h5py
 
+    def cells(self, item: Any) -> list[Any]:
+        """What the references of a dataset lead to; where there is none, nothing was ever put."""
+        return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(item[()])]
+
     def value(self, item: Any) -> Any:
+        if not isinstance(item, (self.h5py.Group, self.h5py.Dataset)):
+            raise ValueError("a reference leads to no array: the file is broken")
         kind = item.attrs.get("MATLAB_class", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         if isinstance(item, self.h5py.Group):
@@ -52,7 +57,7 @@ class _Reader:
         if "MATLAB_empty" in item.attrs and int(item.attrs["MATLAB_empty"]):
             return self.empty(tuple(int(d) for d in np.ravel(item[()])), kind)
         if kind == "cell" or item.dtype == self.h5py.ref_dtype:
-            return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(item[()])]
+            return self.cells(item)
         if kind == "char":
             return text(item[()].T)
         if kind and kind not in NUMERIC:
@@ -89,8 +94,7 @@ class _Reader:
         names = [n for n in names if n in group] + [n for n in group if n not in names]
         items = {name: group[name] for name in names}
         if items and all(self.is_column(item) for item in items.values()):
-            columns = [[self.value(self.file[ref]) for ref in np.ravel(item[()])] for item in items.values()]
-            return [Struct(zip(items, values)) for values in zip(*columns)]
+            return [Struct(zip(items, values)) for values in zip(*map(self.cells, items.values()))]
         return Struct((name, self.value(item)) for name, item in items.items())
 
     def is_column(self, item: Any) -> bool:

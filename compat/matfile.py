@@ -36,7 +36,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
             with open(path, "rb") as file:
                 return mat5.read(file)
         return _version4(path, head)
-    except (OSError, ValueError, KeyError, IndexError, EOFError, OverflowError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path.name} cannot be read as a MAT file: {error}") from error
 
 

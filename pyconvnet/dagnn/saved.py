@@ -110,7 +110,9 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
         raise TypeError(f"DagNN.loadobj takes what saveobj returns (vars, params, layers, meta), got {_kind(s)}")
     net = cls()
     left_out: dict[str, list[str]] = {}
-    for record in _structs(s["layers"]):
+    for i, record in enumerate(_structs(s["layers"]), 1):
+        if not (isinstance(record, dict) and all(isinstance(record.get(f), str) for f in ("name", "type"))):
+            raise TypeError(f"DagNN.loadobj: layers({i}) takes a record with a name and a type, got {_kind(record)}")
         block = _block(record["type"], record.get("block"), record["name"], left_out)
         fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
         net.addLayer(record["name"], block, *fields, skipRebuild=True)

@@ -196,3 +196,12 @@ def test_properties_that_a_block_does_not_have_are_said_once_and_empty_ones_not_
     assert [str(w.message) for w in said] == [
         "DagNN.loadobj: ReLU has no property 'exBackprop'; it is left out (layers 'r0', 'r1', 'r2' and 2 more)"
     ]
+
+
+def test_layers_without_name_or_type_are_refused_by_their_number():
+    net = pcn.DagNN()
+    net.addLayer("r", pcn.dagnn.ReLU(), "x", "y")
+    saved = net.saveobj()
+    saved.layers[0].type = np.zeros((0, 0))
+    with pytest.raises(TypeError, match=r"DagNN.loadobj: layers\(1\) takes a record with a name and a type, got a str"):
+        pcn.DagNN.loadobj(saved)
