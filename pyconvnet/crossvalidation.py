@@ -130,7 +130,9 @@ def cross_validate(
     # Of five classes, one of the best five is always right.
     useless = {"top5err"} if count <= 5 else set()
     for name in sorted(set(results[0].stats["val"][-1]) - {"num", "time"} - useless) if results[0].stats["val"] else ():
-        values[f"val {name}"] = [float(r.stats["val"][-1][name]) for r in results]
+        found = np.stack([np.ravel(r.stats["val"][-1][name]) for r in results], axis=1)
+        for i, each in enumerate(found.tolist(), 1):
+            values[f"val {name}" if len(found) == 1 else f"val {name} {i}"] = each
     result = Struct(
         folds=results,
         fold=fold + 1,

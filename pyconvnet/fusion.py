@@ -33,7 +33,7 @@ def joins(layer: Layer, last: Layer) -> bool:
         return False
     if kind is BatchNorm:
         return layer.mode == "test" and _idle(layer.opts)
-    return kind is Sum or (_is_zero(layer.leak) and not layer.opts)
+    return kind is Sum or (_is_zero(layer.leak) and _idle(layer.opts))
 
 
 def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other: Any = None) -> np.ndarray | None:

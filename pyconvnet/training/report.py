@@ -78,6 +78,19 @@ def quantities(stats: Struct) -> list[str]:
     return sorted({k for rows in stats.values() for row in rows for k in row if k not in _COUNTS})
 
 
+def series(stats: Struct, name: str) -> dict[str, tuple[list[int], list[float]]]:
+    """set -> (epochs from 1, values) of a quantity; one of several numbers gives "set 1", "set 2" ..."""
+    out: dict[str, tuple[list[int], list[float]]] = {}
+    for part, rows in stats.items():
+        for epoch, row in enumerate(rows, 1):
+            values = np.ravel(row[name]).tolist() if name in row else []
+            for i, value in enumerate(values, 1):
+                epochs, found = out.setdefault(part if len(values) == 1 else f"{part} {i}", ([], []))
+                epochs.append(epoch)
+                found.append(float(value))
+    return out
+
+
 def rows(stats: Struct) -> list[list[str]]:
     """The statistics as cells: a heading, then a row per epoch; a column per quantity and set."""
     columns = [(q, s) for q in quantities(stats) for s in stats if any(q in row for row in stats[s])]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.records import Struct
-from pyconvnet.training.report import epochs, quantities
+from pyconvnet.training.report import epochs, quantities, series
 from pyconvnet.view import measures
 
 
@@ -85,10 +85,8 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
     if len(axes) < len(names):
         raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {', '.join(names)}")
     for ax, name in zip(axes, names):
-        for part, rows in stats.items():
-            points = [(epoch, float(row[name])) for epoch, row in enumerate(rows, 1) if name in row]
-            if points:
-                ax.plot(*zip(*points), "o-" if len(points) <= 60 else "-", label=part, markersize=3)
+        for label, (when, values) in series(stats, name).items():
+            ax.plot(when, values, "o-" if len(when) <= 60 else "-", label=label, markersize=3)
         ax.set_xlabel("epoch")
         ax.set_ylabel("share of images" if name.endswith("err") else name)
         if name.endswith("err"):
@@ -104,11 +102,7 @@ def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> s
     """The training curves for a terminal: one block per quantity, a mark per set, the last value of each beneath."""
     stats, blocks = epochs(stats, Struct()), []
     for name in quantities(stats):
-        curves = {
-            part: ([e for e, r in enumerate(rows, 1) if name in r], [float(r[name]) for r in rows if name in r])
-            for part, rows in stats.items()
-        }
-        curves = {part: (x, y) for part, (x, y) in curves.items() if x}
+        curves = series(stats, name)
         last = ", ".join(f"{part} {y[-1]:.4g}" for part, (_, y) in curves.items())
         blocks.append(f"{name}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
     if not blocks:

@@ -44,7 +44,8 @@ def test_a_simplenn_becomes_a_graph_with_the_same_numbers():
         dag.mode = mode
         dag.eval({"x0": x})
         want = vl_simplenn(net, x, mode=mode)[-1].x
-        np.testing.assert_allclose(dag.vars["x6"].value, want, rtol=1e-5)
+        # the graph runs batch normalization in one with the convolution before it, which rounds differently
+        np.testing.assert_allclose(dag.vars["x6"].value, want, rtol=1e-5, atol=1e-7)
 
 
 def test_the_graph_has_parameters_of_its_own():
