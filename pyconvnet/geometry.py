@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,10 @@ class Window:
     @classmethod
     def parse(cls, fn: str, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool"):
         """From what a caller or a file gives: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
-        return cls(
-            pair(fn, size_name, size),
-            pair(fn, "stride", stride),
-            borders(fn, "pad", pad),
-            pair(fn, "dilate", dilate),
-        )
+        given = [_hashable(v) for v in (size, stride, pad, dilate)]
+        if any(v is None for v in given):
+            return _window(fn, size, stride, pad, dilate, size_name)
+        return _known_window(fn, *given, size_name)
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -84,3 +83,23 @@ class Window:
             (height + t + b - e[0]) // self.stride[0] + 1,
             (width + left + r - e[1]) // self.stride[1] + 1,
         )
+
+
+def _window(fn: str, size: Any, stride: Any, pad: Any, dilate: Any, size_name: str) -> Window:
+    return Window(
+        pair(fn, size_name, size), pair(fn, "stride", stride), borders(fn, "pad", pad), pair(fn, "dilate", dilate)
+    )
+
+
+_known_window = lru_cache(maxsize=1024)(_window)  # layers ask for the same one again and again
+
+
+def _hashable(value: Any) -> Any:
+    """A number, or a tuple of numbers; None for anything else."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size <= 4:
+        value = value.ravel().tolist()
+    if type(value) is int or type(value) is float:
+        return value
+    if type(value) in (list, tuple) and all(type(v) is int or type(v) is float for v in value):
+        return tuple(value)
+    return None

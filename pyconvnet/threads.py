@@ -19,6 +19,7 @@ from pathlib import Path
 _everywhere: int | None = None
 _here: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
 _team = threading.RLock()
+_numba = threading.local()  # numba keeps a limit for each Python thread
 
 
 def get_num_threads() -> int:
@@ -60,10 +61,12 @@ def team() -> Iterator[int]:
 
 
 def _limit_numba(n: int) -> None:
-    """numba starts no more threads than there is work for: idle ones would still be waited for. One limit a thread."""
-    from numba import config, set_num_threads
+    """numba starts no more threads than there is work for: idle ones would still be waited for."""
+    if getattr(_numba, "limit", None) != n:
+        from numba import config, set_num_threads
 
-    set_num_threads(min(n, config.NUMBA_NUM_THREADS))
+        set_num_threads(min(n, config.NUMBA_NUM_THREADS))
+        _numba.limit = n
 
 
 def _checked(fn: str, n: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numba
@@ -11,6 +12,7 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, padded, scratch, strides
+from pyconvnet.kernels.cpu.machine import Tile
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, BIAS, RELU, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vstore
 from pyconvnet.threads import team
@@ -18,8 +20,8 @@ from pyconvnet.threads import team
 # A product of a tile is summed over this many inputs at a time, whose filters then stay in the first-level cache while
 # the tiles of a group of pixels pass by; the inputs of such a group stay in the second.
 INPUTS_AT_ONCE, TILES_AT_ONCE = 256, 24
-# Elements that the pixels of a line may see together, so that they stay in the second-level cache.
-LINE = 1 << 16
+# Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
+LINE = 1 << 17
 # Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
 KEPT_FROM = 1 << 13
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache.
@@ -48,8 +50,17 @@ class Lines(NamedTuple):
     depth: int  # elements in a piece
 
 
-def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int) -> Lines:
-    """For a padded N x H x W x C image; `depth` is less than C in grouped convolution, a tile has `tile` rows."""
+@lru_cache(maxsize=256)
+def lines_of(
+    shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: Tile
+) -> tuple[Lines, np.ndarray]:
+    """For a padded N x H x W x C image; `depth` is less than C in grouped convolution. And the taps."""
+    lines = _lines_of(shape, window, out, depth, tile.rows)
+    taps = lines.depth * tile.columns * np.arange(lines.offsets.size)
+    return lines, np.stack([lines.offsets, taps], axis=1)
+
+
+def _lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int) -> Lines:
     n, h, w, c = shape
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
     rows = dh * w * c * np.arange(fh)
@@ -62,7 +73,9 @@ def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth
     oh, ow = out
     if out == (h, w) and (sh, sw) == (1, 1):  # 1 x 1
         return Lines(np.zeros((1, 2), np.int64), n * h * w, c, 1, offsets, depth)
-    if full(n, tile) > full(ow, tile) and n * offsets.size * depth <= LINE:  # many small images: those are the line
+    seen_again = out != (1, 1)
+    # many small images: those are the line
+    if full(n, tile) > full(ow, tile) and (n * offsets.size * depth <= LINE or not seen_again):
         starts = w * c * sh * np.arange(oh)[:, None] + c * sw * np.arange(ow)
         return Lines(_starts(starts, 1), n, h * w * c, oh * ow, offsets, depth)
     starts = h * w * c * np.arange(n)[:, None] + w * c * sh * np.arange(oh)
@@ -121,11 +134,10 @@ def direct(
     tile = machine.tile()
     with team() as threads:
         xp = padded(x, window.pad)
-        lines = lines_of(xp.shape, window, out, depth, tile.rows)
+        lines, taps = lines_of(xp.shape, window, out, depth, tile)
         if lines.step % PAGE == 0 and lines.length >= tile.rows and len(lines.starts) == lines.offsets.size == 1:
             xp, lines = _spread(xp, lines)
         filters = _filters(f, groups, tile.columns, after.scale)
-        taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
         bias = None if b is None else np.ascontiguousarray(b).ravel()
         old = None if after.add is None else channels_fastest(after.add)
         y = empty((x.shape[3], *out, count))

@@ -57,9 +57,10 @@ def get(
             _forget_with(f, key)
         with _guard:
             _entries[key] = (sum_now, made)
-            kept = sum(value.nbytes for _, value in _entries.values())
-            while kept > limit():
-                kept -= _entries.popitem(last=False)[1][1].nbytes
+            if found is None:
+                kept = sum(value.nbytes for _, value in _entries.values())
+                while kept > limit():
+                    kept -= _entries.popitem(last=False)[1][1].nbytes
     return made
 
 
