@@ -187,6 +187,8 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
     for var, d in wanted:
         d = _seed(net, var, d)
         var.der = d if var.der is None else var.der + d
+    for _, block, ins, *_ in steps:
+        block.input_der = net.inputDers or any(v.fanin or v.precious for v in ins)
     backward(steps, net.conserveMemory)
 
 

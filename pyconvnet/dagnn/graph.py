@@ -30,6 +30,8 @@ class DagNN(Editing):
     mode                  'normal' for training, 'test' for dropout and batch normalization at rest
     conserveMemory        forget variables that are not needed any more (default); those with `precious` are kept
     accumulateParamDers   add parameter derivatives to those of earlier calls
+    inputDers             False: convolutions that read inputs of the network only, none of them `precious`, leave out
+                          the derivatives of those, as training does
     holdOn                kept for scripts that set it; it concerns MATLAB's parameter server only
     device                'cpu'
 
@@ -48,6 +50,7 @@ class DagNN(Editing):
         "conserveMemory",
         "executionOrder",
         "holdOn",
+        "inputDers",
         "layers",
         "meta",
         "params",
@@ -61,7 +64,7 @@ class DagNN(Editing):
         self.meta = Struct()
         self._mode, self._device = "normal", "cpu"
         self.holdOn = self.accumulateParamDers = self.computingDerivative = False
-        self.conserveMemory = True
+        self.conserveMemory = self.inputDers = True
         self.executionOrder: list[int] = []
         self._plan: Any = None
         self._given: list = []
@@ -217,7 +220,7 @@ class DagNN(Editing):
         for old in self.vars:
             new.vars[old.name].precious = old.precious
         new.meta = copy.deepcopy(self.meta)
-        for setting in ("mode", "conserveMemory", "accumulateParamDers", "holdOn"):
+        for setting in ("mode", "conserveMemory", "accumulateParamDers", "holdOn", "inputDers"):
             setattr(new, setting, getattr(self, setting))
         return new
 

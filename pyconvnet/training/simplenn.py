@@ -116,6 +116,7 @@ class SimpleTrainee:
             accumulate=not first,
             conserveMemory=self.opts["conserveMemory"],
             backPropDepth=self.opts["backPropDepth"],
+            inputDer=False,
         )
         errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
         self.sums = self.sums + np.array([weight * np.sum(self.res[-1].x, dtype=float), *errors])

@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +25,9 @@ sys.path.insert(0, str(FOLDER))
 
 import benchmarks  # noqa: E402
 import worker  # noqa: E402
+
+# Some libraries keep their threads spinning for a while after a run, which the next one would pay for.
+PAUSE = 0.15  # seconds
 
 
 class Peer:
@@ -37,6 +41,7 @@ class Peer:
         )
 
     def ask(self, **order) -> dict:
+        time.sleep(PAUSE)
         print(json.dumps(order), file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline() or '{"error": "the process died"}')
 

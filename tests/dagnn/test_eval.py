@@ -347,3 +347,20 @@ def test_two_copies_in_two_threads_give_what_they_give_one_after_the_other():
         together = list(pool.map(run, copies, images))
     for one, two in zip(alone, together):
         assert all(np.array_equal(a, b) for a, b in zip(one, two))
+
+
+def test_without_inputDers_the_first_convolution_leaves_out_what_training_has_no_use_for():
+    net = DagNN()
+    for i, name in enumerate("abc"):
+        net.addLayer(name, dagnn.Conv(size=[3, 3, 2, 2], pad=1), f"x{i}", f"x{i + 1}", [f"{name}f", f"{name}b"])
+    net.initParams()
+    x = np.random.default_rng(0).standard_normal((5, 5, 2, 3), dtype=np.float32)
+    net.eval({"x0": x}, {"x3": np.ones_like(x)})
+    expected, whole = {p.name: p.der for p in net.params}, net.vars["x0"].der
+    net.inputDers = False
+    net.eval({"x0": x}, {"x3": np.ones_like(x)})
+    assert whole is not None and net.vars["x0"].der is None
+    assert all(np.array_equal(net.params[k].der, v) for k, v in expected.items())
+    net.vars["x0"].precious = True
+    net.eval({"x0": x}, {"x3": np.ones_like(x)})
+    assert np.array_equal(net.vars["x0"].der, whole)
