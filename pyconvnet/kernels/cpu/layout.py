@@ -47,7 +47,7 @@ def empty(shape: tuple[int, ...]) -> np.ndarray:
     if count < LEAST_KEPT:
         return np.empty(shape, np.float32)
     with _free_guard:
-        fitting = [m for m in list(_free.values()) if count <= m.size <= 2 * count]
+        fitting = [m for m in list(_free.values()) if count <= m.size <= 4 * count]
         memory = _free.pop(id(min(fitting, key=len)), None) if fitting else None
     if memory is None:
         memory = np.empty(count, np.float32)
