@@ -31,7 +31,9 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
     """(dx, df, db), None where not needed."""
     depth = f.shape[2]
     dx = df = db = None
-    if needs[0]:
+    if needs[0] and fully_connected.suits(x, f, window):
+        dx = from_nhwc(fully_connected.fully_connected_gradient(dzdy, f))
+    elif needs[0]:
         dx = from_nhwc(data_gradient(dzdy, f, window, x.shape[:2], x.shape[2] // depth))
     if needs[1]:
         df = filter_gradient(x, dzdy, window, f)

@@ -40,24 +40,25 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         at_once = max(1, min(len(lines), PANEL // (4 * tile.columns * ow)))
         packed = depth >= PACKED_FROM
         rows, columns = w * dh * np.arange(fh), dw * np.arange(fw)
-        if groups == 1 and (dw == 1 or fw == 1) and not packed:  # a filter row meets consecutive memory
-            pieces, size = c * rows, fw * c
-        else:
-            pieces, size = (tile.rows if packed else c) * (rows[:, None] + columns).ravel(), depth
+        whole_rows = groups == 1 and (dw == 1 or fw == 1) and not packed  # a filter row meets consecutive memory
+        size = fw * c if whole_rows else depth
         tiles = -(-size // tile.rows)
+        height = -(-size // tiles)
+        pieces = c * rows if whole_rows else (height if packed else c) * (rows[:, None] + columns).ravel()
         extent = (fh - 1) * dh + 1
         # image rows that a thread lays out: of some lines, which may lie in several images
         tall = sh * (at_once - 1) + extent * (-(-at_once // oh) + 1) if packed else 0
         units = groups * -(-(count // groups) // tile.columns) * pieces.size * tiles
         parts = threads if units < 4 * threads <= len(lines) else 1
         df = np.empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else np.empty(f.shape, np.float32)
-        sums = scratch("sums", parts * units * tile.rows * tile.columns)
+        sums = scratch("sums", parts * units * height * tile.columns)
         panels = scratch("derivatives", threads * at_once * ow * tile.columns)
-        inputs = scratch("inputs", threads * groups * tiles * tile.rows * tall * w)
+        inputs = scratch("inputs", threads * groups * tiles * height * tall * w)
         shape = [groups, depth, count // groups, ow, sw * c, size, at_once, tall, w, oh, sh, sw, extent]
         memory = address(xp), address(dy), address(sums), address(panels), address(inputs)
+        tile = tile.kernel, height, tile.columns
         _filter_gradient(threads, *tile, *memory, lines, pieces, np.array(shape), parts)
-        _put_in_place(threads, tile.rows, tile.columns, address(sums), df.T, np.array([*shape, pieces.size]), parts)
+        _put_in_place(threads, *tile[1:], address(sums), df.T, np.array([*shape, pieces.size]), parts)
     return df
 
 

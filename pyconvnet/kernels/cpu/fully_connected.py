@@ -2,6 +2,7 @@
 
 Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters. Filters as
 MATLAB keeps them are one row for each filter: there the matrix kernel gets filters as rows and images as columns.
+Backward, inputs and filters change places, and so do the two ways.
 """
 
 from __future__ import annotations
@@ -38,20 +39,11 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
-    depth = f.size // count
-    with team() as threads:
-        if f.flags.c_contiguous:
-            seen = channels_fastest(x)
-            y = np.zeros((n, 1, 1, count), np.float32)
-            _add_rows(threads, address(seen), address(f), address(y), n, depth, count)
-        else:
-            seen = np.ascontiguousarray(x.transpose(2, 1, 0, 3))
-            sums = np.empty((count, n), np.float32)
-            rows = min(ROWS, machine.tile().rows)
-            _rows_by_images(
-                threads, machine.tile().kernel, rows, address(f), address(seen), address(sums), n, depth, count
-            )
-            y = np.ascontiguousarray(sums.T)[:, None, None]
+    if f.flags.c_contiguous:
+        y = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
+    else:
+        y = _times_columns(x.transpose(2, 1, 0, 3).reshape(-1, n), f.T.reshape(count, -1))
+    y = y[:, None, None]
     if after.scale is not None:
         y *= after.scale
     if b is not None:
@@ -59,6 +51,36 @@ def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndar
     if after.add is not None:
         y += after.add.transpose(3, 0, 1, 2)
     return np.maximum(y, 0, out=y) if after.relu else y
+
+
+def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """dx as an N x h x w x C array."""
+    h, w, c, count = f.shape
+    n = dzdy.shape[3]
+    if f.flags.c_contiguous:
+        return _times_columns(dzdy.reshape(count, n), f.reshape(-1, count)).reshape(n, h, w, c)
+    dx = _times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1))
+    return channels_fastest(dx.reshape(n, c, w, h).transpose(3, 2, 1, 0))
+
+
+def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """x f, of n x D by D x K, both contiguous."""
+    (n, depth), count = x.shape, f.shape[1]
+    y = np.zeros((n, count), np.float32)
+    with team() as threads:
+        _add_rows(threads, address(x), address(f), address(y), n, depth, count)
+    return y
+
+
+def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """(f x)', of K x D, contiguous, by D x n."""
+    x, (count, depth), n = np.ascontiguousarray(x), f.shape, x.shape[1]
+    sums = np.empty((count, n), np.float32)
+    tile = machine.tile()
+    memory = address(f), address(x), address(sums)
+    with team() as threads:
+        _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
+    return np.ascontiguousarray(sums.T)
 
 
 @jit(parallel=True)
