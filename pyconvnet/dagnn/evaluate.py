@@ -209,6 +209,8 @@ def forward(steps: list, held: set[Var]) -> int:
                         break
                 else:
                     outputs = block.forward(inputs, [p.value for p in params])
+                    if not isinstance(outputs, (list, tuple)):
+                        raise TypeError(f"forward returns a list of outputs, got {type(outputs).__name__}")
                     if len(outputs) != len(outs):
                         raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
                     for v, y in zip(outs, outputs):
@@ -293,7 +295,10 @@ def backward_layer(net: DagNN, entry: LayerEntry) -> None:
 
 
 def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> None:
-    d_inputs, d_params = block.backward(inputs, [p.value for p in params], ders)
+    returned = block.backward(inputs, [p.value for p in params], ders)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(f"backward returns (derInputs, derParams), two lists, got {type(returned).__name__}")
+    d_inputs, d_params = returned
     if len(d_inputs) != len(ins) or len(d_params) != len(params):
         raise ValueError(
             f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "

@@ -233,3 +233,26 @@ def test_a_parameter_that_no_layer_uses_is_left_out_with_a_warning():
     s.params = [s.params, Struct(name="old", value=np.ones((1, 1)))]
     with pytest.warns(UserWarning, match="parameter 'old' is used by no layer"):
         assert "old" not in DagNN.loadobj(s).params
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "message"),
+    [
+        (lambda x: x[0], lambda d: ([d[0]], []), "forward returns a list of outputs, got ndarray"),
+        (lambda x: None, lambda d: ([d[0]], []), "forward returns a list of outputs, got NoneType"),
+        (lambda x: [x[0]], lambda d: [d[0]], r"backward returns \(derInputs, derParams\), two lists, got list"),
+        (lambda x: [x[0]], lambda d: None, r"backward returns \(derInputs, derParams\), two lists, got NoneType"),
+    ],
+)
+def test_what_a_block_returns_in_the_wrong_form_is_refused_in_words(forward, backward, message):
+    class Careless(dagnn.ElementWise):
+        def forward(self, inputs, params):
+            return forward(inputs)
+
+        def backward(self, inputs, params, derOutputs):
+            return backward(derOutputs)
+
+    net = dagnn.DagNN()
+    net.addLayer("a", Careless(), "x", "y")
+    with pytest.raises(TypeError, match=message + r".*in layer 'a' \(Careless\)"):
+        net.eval({"x": np.ones((2, 2, 1, 1), np.float32)}, {"y": np.ones((2, 2, 1, 1), np.float32)})
