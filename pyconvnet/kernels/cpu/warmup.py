@@ -29,6 +29,10 @@ def warmup(progress: bool = False) -> int:
     """
     if level() == "plain":
         return 0
+    from pyconvnet.training.descent import descend
+
+    w, one = _array(1), np.float32(1)
+    descend(w, w, w, one, one, one, one, False)
     calls = list(_calls())
     for i, call in enumerate(calls):
         if progress:
@@ -62,6 +66,9 @@ def _array(*shape: int) -> np.ndarray:
 
 def _calls() -> Iterator[Callable[[], Any]]:
     """One small call for each kernel, each kind of layer that has one of its own."""
+    from pyconvnet.kernels.cpu import convolution
+    from pyconvnet.kernels.cpu.direct import Epilogue
+
     x, y = _array(8, 8, 16, 2), _array(8, 8, 32, 2)
     three, one, strided = Window((3, 3), pad=(1, 1, 1, 1)), Window((1, 1)), Window((3, 3), (2, 2), (1, 1, 1, 1))
     f, tall = _array(3, 3, 16, 32), _array(8, 8, 16, 128)
@@ -75,7 +82,10 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv_backward(x, f, y, three)
     yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
     yield lambda: cpu.conv_backward(_array(16, 16, 64, 2), _array(3, 3, 64, 32), y, strided)  # scattered
+    yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), Window((5, 5)))
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 1), tall, _array(1, 1, 128, 1), Window((8, 8)))
+    yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), tall, _array(1, 1, 128, 20), Window((8, 8)))
+    yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
     yield lambda: cpu.pool(x, window, "max")
     yield lambda: cpu.pool_backward(x, window, "max", _array(4, 4, 16, 2))
     yield lambda: cpu.relu(x, 0.0)
