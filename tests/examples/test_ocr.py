@@ -32,3 +32,7 @@ def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
         assert len(stats.train) == len(stats.val) == 2
     net = pcn.load(tmp_path / "letters.mat")
     assert len(net.layers) == 7 and net.meta.fonts == 10
+
+
+def test_the_network_that_comes_along_was_trained_with_at_least_200_fonts():
+    assert pcn.load(ROOT / "models" / "letters.mat").meta.fonts >= 200
