@@ -21,6 +21,8 @@ from pyconvnet.threads import team
 
 PANEL = 1 << 14  # bytes of dzdy for a tile: half the first-level cache
 PACKED_FROM = 12  # channels
+# Of up to so many elements of filters, a thread sees some of the pixels: then no two lay out the same x.
+SUMMED = 1 << 17
 
 
 def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> np.ndarray:
@@ -49,7 +51,8 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         # image rows that a thread lays out: of some lines, which may lie in several images
         tall = sh * (at_once - 1) + extent * (-(-at_once // oh) + 1) if packed else 0
         units = groups * -(-(count // groups) // tile.columns) * pieces.size * tiles
-        parts = threads if units < 4 * threads <= len(lines) else 1
+        few = units < 4 * threads or f.size <= SUMMED
+        parts = threads if few and len(lines) >= 4 * threads else 1
         df = np.empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else np.empty(f.shape, np.float32)
         sums = scratch("sums", parts * units * height * tile.columns)
         panels = scratch("derivatives", threads * at_once * ow * tile.columns)
@@ -99,7 +102,7 @@ def _filter_gradient(threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines
         if parts == 1:  # every thread sees all pixels and computes some of the filters
             first_line, last_line = 0, len(lines)
             first, last, out = units * t // threads, units * (t + 1) // threads, sums
-        else:  # too few filters for that: it sees some of the pixels
+        else:  # it sees some of the pixels
             first_line, last_line = len(lines) * t // threads, len(lines) * (t + 1) // threads
             first, last, out = 0, units, sums + 4 * t * units * mr * nr
         panel = panels + 4 * t * at_once * length * nr
