@@ -22,9 +22,9 @@ from pyconvnet.threads import team
 
 # Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
 FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
-# Tiles that go through all filters together, in units of what the matrix kernel takes: more of them than the second
-# level of the cache holds pay where filters come from main memory.
-UNITS_AT_ONCE = {6: 8, 14: 2}
+# Tiles that go through all filters together, in units of what the matrix kernel takes (6 or 14): fused, as many as the
+# second level of the cache holds; in two phases more, since filters may come from main memory.
+UNITS_AT_ONCE = {6: (4, 9), 14: (2, 2)}
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -64,7 +64,7 @@ def winograd(
         y = empty((n, *out, k))
         fused = tiles >= FUSED_FROM * threads // 2
         units = -(-tiles // tile.rows)
-        rounds = -(-units // UNITS_AT_ONCE[tile.rows])
+        rounds = -(-units // UNITS_AT_ONCE[tile.rows][0 if fused else 1])
         if fused:
             rounds = -(-rounds // threads) * threads
         at_once = -(-units // rounds) * tile.rows
