@@ -2,7 +2,8 @@
 
     python tests/bench/loading.py [--rounds 5] [--folder FOLDER]
 
-Version 5 against scipy.io.loadmat, version 7.3 against h5py reading every dataset. Each load is a process of its own,
+Version 5 and its compressed form, 7, against scipy.io.loadmat, version 7.3, plain and compressed as MATLAB writes it,
+against h5py reading every dataset. Each load is a process of its own,
 in turn, after one that brings the file into the system's cache. Time is that of the load alone, memory the growth of
 the process's peak over what it was before, in units of the parameters' bytes.
 """
@@ -49,8 +50,8 @@ print(json.dumps({'seconds': time.perf_counter() - start, 'bytes': peak() - befo
 """
 
 
-def write(folder: Path) -> dict[str, Path]:
-    """The network as v5.mat and v7.3.mat."""
+def write(folder: Path) -> list[tuple[str, str, Path]]:
+    """The network in each version: (name, rival, file)."""
     import scipy.io
 
     rng = np.random.default_rng(0)
@@ -66,13 +67,18 @@ def write(folder: Path) -> dict[str, Path]:
             "stride": [[1.0, 1]],
             "pad": [[1.0] * 4],
         }
-    old, new = folder / "v5.mat", folder / "v7.3.mat"
-    scipy.io.savemat(old, {"layers": layers})
-    write_73(new, layers[0])
-    return {"scipy": old, "h5py": new}
+    files = []
+    for name, rival, packed in (("5", "scipy", 0), ("7", "scipy", 1), ("7.3", "h5py", 0), ("7.3 gzip", "h5py", 1)):
+        path = folder / f"v{name}.mat"
+        if rival == "scipy":
+            scipy.io.savemat(path, {"layers": layers}, do_compression=bool(packed))
+        else:
+            write_73(path, layers[0], {"compression": "gzip", "compression_opts": 3} if packed else {})
+        files.append((name, rival, path))
+    return files
 
 
-def write_73(path: Path, layers) -> None:
+def write_73(path: Path, layers, how: dict) -> None:
     """As MATLAB lays a version 7.3 file out: cells hold references into #refs#, arrays come axis-reversed."""
     import h5py
 
@@ -84,7 +90,9 @@ def write_73(path: Path, layers) -> None:
             return item
 
         def array(group, name, value):
-            return named(group.create_dataset(name, data=np.asarray(value).T), str(np.asarray(value).dtype))
+            value = np.asarray(value)
+            large = how if value.size > 1000 else {}
+            return named(group.create_dataset(name, data=value.T, **large), str(value.dtype))
 
         def cell(group, name, items):
             return named(group.create_dataset(name, data=np.array([[i.ref] for i in items], h5py.ref_dtype)), "cell")
@@ -115,11 +123,11 @@ def measure(path: Path, reader: str) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="write the files (1.1 GB) here rather than to a temporary folder")
+    parser.add_argument("--folder", type=Path, help="write the files (2.1 GB) here rather than to a temporary folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        print(f"{'':<8} {'pyconvnet s':>12} {'rival s':>9} {'ratio':>6} {'our peak':>9} {'rival peak':>11}")
-        for rival, path in write(Path(folder)).items():
+        print(f"{'version':<9} {'pyconvnet s':>12} {'rival s':>9} {'ratio':>6} {'our peak':>9} {'rival peak':>11}")
+        for name, rival, path in write(Path(folder)):
             measure(path, rival)
             found: dict[str, list] = {"pyconvnet": [], rival: []}
             for _ in range(args.rounds):
@@ -127,7 +135,7 @@ def main() -> None:
                     found[reader].append(measure(path, reader))
             ours, theirs = (median(r["seconds"] for r in found[k]) for k in ("pyconvnet", rival))
             peaks = [median(r["bytes"] for r in found[k]) / WEIGHTS for k in ("pyconvnet", rival)]
-            print(f"{rival:<8} {ours:12.3f} {theirs:9.3f} {ours / theirs:6.2f} {peaks[0]:9.2f} {peaks[1]:11.2f}")
+            print(f"{name:<9} {ours:12.3f} {theirs:9.3f} {ours / theirs:6.2f} {peaks[0]:9.2f} {peaks[1]:11.2f}")
 
 
 if __name__ == "__main__":
