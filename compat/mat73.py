@@ -39,10 +39,11 @@ class _Reader:
     def value(self, item: Any) -> Any:
         if not isinstance(item, (self.h5py.Group, self.h5py.Dataset)):
             raise ValueError("a reference leads to no array: the file is broken")
-        kind = item.attrs.get("MATLAB_class", b"")
+        attributes = item.attrs
+        kind = attributes.get("MATLAB_class", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         if isinstance(item, self.h5py.Group):
-            if "MATLAB_sparse" in item.attrs:
+            if "MATLAB_sparse" in attributes:
                 return self.sparse(item, kind)
             if kind in ("struct", ""):
                 return self.struct(item)
@@ -50,13 +51,13 @@ class _Reader:
             if kind == "function_handle":
                 return Opaque(kind, function_name(fields), fields)
             return Opaque("object", kind, fields)
-        if "MATLAB_object_decode" in item.attrs and kind not in NUMERIC:
+        if kind not in NUMERIC and "MATLAB_object_decode" in attributes:
             if kind == "function_handle":
                 return Opaque(kind, "", None)
             return Opaque("object", kind, item[()])
-        if "MATLAB_empty" in item.attrs and int(item.attrs["MATLAB_empty"]):
+        if "MATLAB_empty" in attributes and int(attributes["MATLAB_empty"]):
             return self.empty(tuple(int(d) for d in np.ravel(item[()])), kind)
-        if kind == "cell" or item.dtype == self.h5py.ref_dtype:
+        if kind == "cell" or (kind not in NUMERIC and item.dtype == self.h5py.ref_dtype):
             return self.cells(item)
         if kind == "char":
             return text(item[()].T)
@@ -65,12 +66,13 @@ class _Reader:
         return self.array(item, kind)
 
     def array(self, item: Any, kind: str) -> np.ndarray:
-        if item.dtype.names == ("real", "imag"):
+        dtype = item.dtype
+        if dtype.names == ("real", "imag"):
             parts = item[()]
             return (parts["real"] + 1j * parts["imag"]).astype(np.result_type(parts["real"].dtype, "c8")).T
-        data = np.empty(item.shape, item.dtype)
+        data = np.empty(item.shape, dtype)
         if data.size:
-            item.read_direct(data)
+            item.id.read(self.h5py.h5s.ALL, self.h5py.h5s.ALL, data)
         data = data.astype(data.dtype.newbyteorder("="), copy=False)
         data = data.T if data.ndim else data.reshape(1, 1)
         return data.astype(bool) if kind == "logical" else data
