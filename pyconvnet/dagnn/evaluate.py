@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvnet import fusion
+from pyconvnet import fusion, kernels
 from pyconvnet.arrays import is_empty, size_text
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.layers import Sum
@@ -96,6 +96,11 @@ class Plan:
                 ends = [net.vars[v] for v in ends]
                 steps.append((entry, block, *variables, params, ends, drives, uses))
 
+        self.firsts = []  # blocks that read inputs of the network only
+        for block, ins in ((step[1], step[2]) for step in self.keeping):
+            block.input_der = True
+            if not any(v.fanin for v in ins):
+                self.firsts.append((block, ins))
         self.fused: tuple[Any, list] = (None, [])
 
     def in_one(self, mode: str, exposed: frozenset[Var]) -> list:
@@ -187,8 +192,8 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
     for var, d in wanted:
         d = _seed(net, var, d)
         var.der = d if var.der is None else var.der + d
-    for _, block, ins, *_ in steps:
-        block.input_der = net.inputDers or any(v.fanin or v.precious for v in ins)
+    for block, ins in plan.firsts:
+        block.input_der = net.inputDers or any(v.precious for v in ins)
     backward(steps, net.conserveMemory)
 
 
@@ -306,10 +311,16 @@ def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> Non
         )
     for part, d in zip(ins, d_inputs):
         if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
-            part.der = d if part.der is None else part.der + d
+            part.der = d if part.der is None else _total(part.der, d)
     for part, d in zip(params, d_params):
         if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
             part.der = d if part.der is None else part.der + d
+
+
+def _total(a: Any, b: Any) -> Any:
+    """a + b; of two tensors, where kernels keep their results."""
+    tensors = type(a) is type(b) is np.ndarray and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
+    return kernels.of(a).total(a, b) if tensors else a + b
 
 
 def _complete(outs: list[Var], ders: list) -> list:

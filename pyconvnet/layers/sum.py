@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyconvnet import kernels
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.elementwise import ElementWise
 
@@ -18,7 +19,7 @@ class Sum(ElementWise):
             x = as_tensor("Sum", f"input {k}", x, like=first)
             if x.shape != first.shape:
                 raise ValueError(f"Sum: input {k} is {size_text(x.shape)}, input 1 is {size_text(first.shape)}")
-            y = y + x if y is first else y.__iadd__(x)
+            y = kernels.of(first).total(y, x) if y is first else y.__iadd__(x)
         return [y]
 
     def backward(self, inputs, params, derOutputs):

@@ -17,6 +17,7 @@ convt = compiled("convolution", _conv.convt)
 convt_backward = compiled("convolution", _conv.convt_backward)
 pool = compiled("pooling", _pool.pool)
 pool_backward = compiled("pooling", _pool.pool_backward)
+total = compiled("activations", _elementwise.total)
 relu = compiled("activations", _elementwise.relu)
 relu_backward = compiled("activations", _elementwise.relu_backward)
 sigmoid = compiled("activations", _elementwise.sigmoid)
@@ -53,4 +54,5 @@ __all__ = [
     "softmax_backward",
     "spnorm",
     "spnorm_backward",
+    "total",
 ]

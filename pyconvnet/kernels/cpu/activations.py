@@ -90,6 +90,12 @@ def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.nd
     return dx
 
 
+def total(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x + y, of one shape, in memory that results share."""
+    x = x if _dense(x) else from_nhwc(channels_fastest(x))
+    return np.add(x, y, out=empty_like(x))
+
+
 def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
     """y becomes y + x, or max(y + x, 0); both contiguous."""
     with team() as threads:

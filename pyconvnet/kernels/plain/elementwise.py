@@ -40,3 +40,8 @@ def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     """y (dzdy - sum of dzdy y across channels)."""
     y = softmax(x)
     return y * (dzdy - (dzdy * y).sum(axis=2, keepdims=True))
+
+
+def total(x, y):
+    """x + y."""
+    return x + y
