@@ -75,11 +75,11 @@ class DagTrainee:
             # Sums over images add up where there are sub-batches; a loss gives the mean.
             means = {name for layer in net.layers if layer.block.averages for name in layer.outputs}
             wanted = self.opts["derOutputs"].items()
-            net.inputDers = False
+            before, net.inputDers = net.inputDers, False
             try:
                 net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted})
             finally:
-                net.inputDers = True
+                net.inputDers = before
         else:
             net.mode = "test"
             scores, labels = self._judged(batch)

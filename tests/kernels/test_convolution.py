@@ -152,12 +152,11 @@ def test_fully_connected_layers_agree_with_float64(level, order, size, count, n)
         assert_sums_near(a, e, t)
 
 
+@pytest.mark.parametrize("level", [v for v in LEVELS if v != "plain"], indirect=True)  # there, layers run one by one
 @pytest.mark.parametrize("size", [(3, 3, 20), (5, 2, 20), (12, 12, 20)])
 @pytest.mark.parametrize("n", [1, 3])
 def test_what_follows_a_convolution_may_be_done_with_it(level, size, n):
     """max(scale conv(x, f) + b + add, 0), by Winograd's way, directly, fully connected; filters kept and changed."""
-    if level == "plain":  # there, layers run one by one
-        return
     from pyconvnet.kernels.cpu.convolution import conv
     from pyconvnet.kernels.cpu.direct import Epilogue
 

@@ -73,9 +73,8 @@ def _lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], dept
     oh, ow = out
     if out == (h, w) and (sh, sw) == (1, 1):  # 1 x 1
         return Lines(np.zeros((1, 2), np.int64), n * h * w, c, 1, offsets, depth)
-    seen_again = out != (1, 1)
     # many small images: those are the line
-    if full(n, tile) > full(ow, tile) and (n * offsets.size * depth <= LINE or not seen_again):
+    if full(n, tile) > full(ow, tile) and (out == (1, 1) or n * offsets.size * depth <= LINE):
         starts = w * c * sh * np.arange(oh)[:, None] + c * sw * np.arange(ow)
         return Lines(_starts(starts, 1), n, h * w * c, oh * ow, offsets, depth)
     starts = h * w * c * np.arange(n)[:, None] + w * c * sh * np.arange(oh)
@@ -91,13 +90,13 @@ def full(length: int, rows: int) -> float:
     return length / (-(-length // rows) * rows)
 
 
-def pack(f: np.ndarray, groups: int, columns: int, name: str = "filters") -> np.ndarray:
+def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
     """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros; in scratch memory."""
     h, w, c, k = f.shape
     each = k // groups
     sh, sw, sc, sk = strides(f)
     with team() as threads:
-        out = scratch(name, groups * -(-each // columns) * columns * h * w * c)
+        out = scratch("filters", groups * -(-each // columns) * columns * h * w * c)
         _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
     return out
 
