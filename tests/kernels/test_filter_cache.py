@@ -97,6 +97,27 @@ def test_the_checksum_sees_every_single_bit_and_exchanged_elements(size):
         assert filter_cache.checksum(b, get_num_threads()) != before
 
 
+@pytest.mark.parametrize("order", "CF")
+def test_turned_signs_of_a_filter_are_seen(order):
+    x, f = layer()
+    f = np.asarray(f, order=order)
+    for part in np.s_[..., 1], np.s_[:, :, 1], np.s_[0], np.s_[:, :, ::2, ::2]:
+        pyconvnet.vl_nnconv(x, f, None)
+        f[part] *= -1
+        assert np.array_equal(pyconvnet.vl_nnconv(x, f, None), pyconvnet.vl_nnconv(x, f.copy(order="K"), None))
+
+
+@pytest.mark.parametrize("step", [1, 2, 16, 32, 64, 128, 256, 4096])
+def test_the_checksum_sees_turned_signs_wherever_they_are(step):
+    a = np.random.default_rng(0).standard_normal(1 << 17, dtype=np.float32)
+    before = filter_cache.checksum(a, get_num_threads())
+    for first in (0, 1, 2, 3):
+        for count in (1, 2, 3, 4, 32, a.size):
+            b = a.copy()
+            b[first::step][:count] *= -1
+            assert filter_cache.checksum(b, get_num_threads()) != before
+
+
 def test_the_checksum_does_not_depend_on_the_number_of_threads():
     a = np.random.default_rng(0).standard_normal(300_001, dtype=np.float32)
     assert len({filter_cache.checksum(a, n) for n in (1, 2, 3, 8)}) == 1

@@ -11,20 +11,31 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, padded, scratch, strides
+from pyconvnet.kernels.cpu.layout import (
+    CACHE_LINE,
+    address,
+    aligned,
+    channels_fastest,
+    copy_floats,
+    empty,
+    padded,
+    scratch,
+    strides,
+)
 from pyconvnet.kernels.cpu.machine import Tile
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, BIAS, RELU, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vstore
 from pyconvnet.threads import team
 
-# A product of a tile is summed over this many inputs at a time, whose filters then stay in the first-level cache while
-# the tiles of a group of pixels pass by; the inputs of such a group stay in the second.
-INPUTS_AT_ONCE, TILES_AT_ONCE = 256, 24
+# A product of a tile is summed over this many inputs at a time, whose filters then stay in the nearest caches while
+# the tiles of a group of pixels pass by; so do the inputs of such a group.
+INPUTS_AT_ONCE, TILES_AT_ONCE = 512, 16
 # Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
 LINE = 1 << 17
 # Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
 KEPT_FROM = 1 << 13
-# Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache.
+# Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache; so where a
+# filter is one tap, a group of them is copied first to lie a cache line further apart.
 PAGE = 1024
 
 
@@ -101,21 +112,12 @@ def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
     return out
 
 
-def _spread(xp: np.ndarray, lines: Lines) -> tuple[np.ndarray, Lines]:
-    """The same one line of pixels, a little further apart."""
-    step = lines.step + 16
-    out = scratch("spread", lines.length * step).reshape(lines.length, step)
-    out[:, : lines.step] = xp.reshape(lines.length, lines.step)
-    return out, lines._replace(step=step)
-
-
 def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
     """A copy of what `pack` returns for f times `scale`; `old` is memory of that size to write into."""
     packed = pack(f if scale is None else f * scale, groups, columns)
-    if old is None:
-        return packed.copy()
-    old[:] = packed
-    return old
+    kept = aligned(packed.size) if old is None else old
+    kept[:] = packed
+    return kept
 
 
 def direct(
@@ -134,18 +136,21 @@ def direct(
     with team() as threads:
         xp = padded(x, window.pad)
         lines, taps = lines_of(xp.shape, window, out, depth, tile)
-        if lines.step % PAGE == 0 and lines.length >= tile.rows and len(lines.starts) == lines.offsets.size == 1:
-            xp, lines = _spread(xp, lines)
         filters = _filters(f, groups, tile.columns, after.scale)
         bias = None if b is None else np.ascontiguousarray(b).ravel()
         old = None if after.add is None else channels_fastest(after.add)
         y = empty((x.shape[3], *out, count))
         # a thread has at least a few tiles to do
         at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
-        sizes = np.array([lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once])
+        room = 0
+        if lines.step % PAGE == 0 and lines.offsets.size == 1:
+            room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)
+        copies = scratch("pixels", threads * room)
+        sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once, room
         memory = address(xp), address(filters), 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
-        _direct(threads, *tile, *memory, address(y), lines.starts, taps, sizes, mode)
+        memory = *memory, address(y), address(copies)
+        _direct(threads, *tile, *memory, lines.starts, taps, np.array(sizes), mode)
     return y
 
 
@@ -158,8 +163,8 @@ def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None)
 
 
 @jit(parallel=True)
-def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode):
-    length, step, apart, depth, groups, slab, each, at_once = sizes
+def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
+    length, step, apart, depth, groups, slab, each, at_once, room = sizes
     blocks = -(-each // nr)
     per_line = -(-length // mr)
     tiles, columns = len(starts) * per_line, groups * blocks
@@ -174,6 +179,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode)
         for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
             first_column = max(0, total * t // threads - r * columns)
             last_column = min(columns, total * (t + 1) // threads - r * columns)
+            first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
             for chunk in range(chunks):
                 first_tap = chunk // pieces if pieces > 1 else chunk * some
                 many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
@@ -182,20 +188,28 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, starts, taps, sizes, mode)
                 how = mode if chunk == chunks - 1 else 0
                 if chunk > 0 or old != 0:
                     how += ACCUMULATE
+                pitch = now + CACHE_LINE
                 for column in range(first_column, last_column):
                     g = column // blocks
                     k = (column - g * blocks) * nr
-                    for q in range(tiles * r // rounds, tiles * (r + 1) // rounds):
+                    for q in range(first_tile, last_tile):
                         line = q // per_line
                         i = q - line * per_line
                         first, last = length * i // per_line, length * (i + 1) // per_line
+                        a, a_row = x + 4 * (starts[line, 0] + first * step + g * slab + start), step
+                        if room > 0:
+                            copy = copies + 4 * (t * room + (q - first_tile) * mr * pitch)
+                            if k == 0 or column == first_column:
+                                for j in range(last - first):
+                                    copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
+                            a, a_row = copy, pitch
                         c = 4 * ((starts[line, 1] + first * apart) * count + g * each + k)
                         call_tile(
                             kernel,
                             last - first,
                             min(nr, each - k),
-                            x + 4 * (starts[line, 0] + first * step + g * slab + start),
-                            step,
+                            a,
+                            a_row,
                             1,
                             taps.ctypes.data + 16 * first_tap,
                             many,

@@ -24,7 +24,7 @@ from pyconvnet.threads import team
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray]] = OrderedDict()
 _guard = threading.Lock()
 _dead: deque[tuple] = deque()
-ROW, ROWS_AT_ONCE = 2 * LANES, 512  # floats; rows
+ROW, ROWS_AT_ONCE = 2 * LANES, 2048  # floats; rows
 
 
 def limit() -> int:

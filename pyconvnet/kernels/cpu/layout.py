@@ -2,6 +2,7 @@
 
 Fresh memory costs about as much as a pass over it, since the system clears it page by page. So what a kernel needs for
 itself comes from `scratch`, and the memory of results that nobody holds any longer goes to later ones (`empty`).
+Both begin at a cache line, which numpy's arrays do not: a vector across two of them is stored at half the speed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pyconvnet.threads import team
 _kept: dict[str, np.ndarray] = {}
 _free: dict[int, np.ndarray] = {}  # the longest unused first
 _free_guard = threading.RLock()  # a block may come back at any moment, also to the thread that holds this
-LEAST_KEPT = 1 << 16  # floats; smaller results are numpy's business
+LEAST_KEPT = 1 << 16  # floats; smaller results are not worth keeping
+CACHE_LINE = 16  # floats in a cache line
 MOST_KEPT = 1 / 16  # of the machine's memory
 
 
@@ -45,12 +47,12 @@ def empty(shape: tuple[int, ...]) -> np.ndarray:
     """np.empty(shape, np.float32), in memory of an earlier result where one of about that size is free."""
     count = math.prod(shape)
     if count < LEAST_KEPT:
-        return np.empty(shape, np.float32)
+        return aligned(count).reshape(shape)
     with _free_guard:
         fitting = [m for m in list(_free.values()) if count <= m.size <= 4 * count]
         memory = _free.pop(id(min(fitting, key=len)), None) if fitting else None
     if memory is None:
-        memory = np.empty(count, np.float32)
+        memory = aligned(count)
     return np.asarray(_Block(memory, count)).reshape(shape)
 
 
@@ -67,6 +69,13 @@ def empty_like(x: np.ndarray) -> np.ndarray:
     order = np.argsort(x.strides, kind="stable")[::-1]
     out = empty(tuple(x.shape[i] for i in order))
     return out.transpose(np.argsort(order))
+
+
+def aligned(count: int) -> np.ndarray:
+    """np.empty(count, np.float32) that begins at a cache line."""
+    memory = np.empty(count + CACHE_LINE, np.float32)
+    first = -(address(memory) // memory.itemsize) % CACHE_LINE
+    return memory[first : first + count]
 
 
 def address(a: np.ndarray) -> int:
@@ -86,7 +95,7 @@ def scratch(name: str, count: int) -> np.ndarray:
     """
     kept = _kept.get(name)
     if kept is None or not count <= kept.size <= 8 * count + (1 << 22):
-        kept = _kept[name] = np.empty(count, np.float32)
+        kept = _kept[name] = aligned(count)
     return kept[:count]
 
 
@@ -139,10 +148,10 @@ def _copy_padded(threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left, r
             out += 4 * left * c
             source = x + 4 * (image * xn + i * xh)
             if xc == 1 and xw == c:
-                _copy(out, source, w * c)
+                copy_floats(out, source, w * c)
             elif xc == 1:
                 for j in range(w):
-                    _copy(out + 4 * j * c, source + 4 * j * xw, c)
+                    copy_floats(out + 4 * j * c, source + 4 * j * xw, c)
             else:
                 for j in range(w):
                     for k in range(c):
@@ -157,7 +166,7 @@ def _fill(threads, out, count):
 
 
 @jit()
-def _copy(out, source, count):
+def copy_floats(out, source, count):
     i = 0
     while i + 16 <= count:
         vstore(out + 4 * i, vload(source + 4 * i))

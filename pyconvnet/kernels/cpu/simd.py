@@ -289,20 +289,33 @@ vlargest_across = _across(lambda build, x, y: build.select(build.fcmp_unordered(
 
 
 # ---- a checksum ------------------------------------------------------------------------------------------------------
-LANES = 64  # 64-bit words that are mixed side by side: 512 bytes
+LANES = 16  # 64-bit words that are mixed side by side: 128 bytes
 
 
 @intrinsic
 def mix(context, sums, memory, count):
-    """sums[i] = (sums[i] xor word) prime, for `count` rows of LANES 64-bit words; sums and memory are addresses.
+    """Mixes `count` rows of LANES 64-bit words into as many sums; sums and memory are addresses.
 
-    This is FNV-1a on 64-bit words. The prime is odd, so that no change of one word in a lane goes unseen.
+    sums[i] becomes (sums[i] turned left by 29 bits) + low(words[i] ^ key[i]) high(words[i] ^ key[i]) + words[i ^ 1],
+    low and high being halves of a word: products of keyed halves and the neighbour's word as in the hash XXH3, turned
+    so that the order counts. The last term makes sure that no change of a single word goes unseen.
     """
 
     def code(ctx, build, signature, args):
         v = ir.VectorType(I64, 8)
-        prime = ir.Constant(v, [0x100000001B3] * 8)
         places = [I64(64 * i) for i in range(LANES // 8)]
+        keys = [(0x9E3779B97F4A7C15 * (i + 1)) % (1 << 64) for i in range(LANES)]  # the golden ratio's multiples
+        keys = [ir.Constant(v, keys[8 * i : 8 * i + 8]) for i in range(LANES // 8)]
+        half, low, left, right = (ir.Constant(v, [c] * 8) for c in (32, 0xFFFFFFFF, 29, 64 - 29))
+        neighbours = ir.Constant(ir.VectorType(I32, 8), [i ^ 1 for i in range(8)])
+
+        def mixed(total, word, key):
+            total = build.or_(build.shl(total, left), build.lshr(total, right))
+            keyed = build.xor(word, key)
+            product = build.mul(build.and_(keyed, low), build.lshr(keyed, half))
+            swapped = build.shuffle_vector(word, ir.Constant(v, ir.Undefined), neighbours)
+            return build.add(build.add(total, product), swapped)
+
         fn, entry = build.function, build.block
         loop, after = fn.append_basic_block("mix"), fn.append_basic_block("mixed")
         start = [build.load(at(build, build.add(args[0], p), v), align=8) for p in places]
@@ -311,7 +324,7 @@ def mix(context, sums, memory, count):
         i, now = build.phi(I64), build.phi(I64)
         old = [build.phi(v) for _ in places]
         words = [build.load(at(build, build.add(now, p), v), align=4) for p in places]
-        new = [build.mul(build.xor(o, w), prime) for o, w in zip(old, words)]
+        new = [mixed(*each) for each in zip(old, words, keys)]
         i_next, now_next = build.add(i, I64(1)), build.add(now, I64(8 * LANES))
         for phi, first, following in [(i, I64(0), i_next), (now, args[1], now_next), *zip(old, start, new)]:
             phi.add_incoming(first, entry)

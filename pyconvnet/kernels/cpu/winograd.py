@@ -14,7 +14,7 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine, winograd_f2, winograd_f4
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import INPUTS_AT_ONCE, pack
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, scratch
+from pyconvnet.kernels.cpu.layout import address, aligned, channels_fastest, empty, scratch
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.precision import get_precision
@@ -84,7 +84,7 @@ def transformed(
 ) -> np.ndarray:
     """G f G' of 3 x 3 filters, times `scale`, as [K / columns][point][C][columns]; `old`: memory to write into."""
     packed = pack(f if scale is None else f * scale, 1, columns)
-    out = np.empty((m + 2) ** 2 * packed.size // 9, np.float32) if old is None else old
+    out = aligned((m + 2) ** 2 * packed.size // 9) if old is None else old
     with team() as threads:
         _filters(
             threads, address(packed), f.shape[2] * columns, packed.size // (9 * f.shape[2] * columns), m, address(out)
