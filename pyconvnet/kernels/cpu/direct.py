@@ -23,7 +23,7 @@ from pyconvnet.kernels.cpu.layout import (
     strides,
 )
 from pyconvnet.kernels.cpu.machine import Tile
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, BIAS, RELU, call_tile
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vstore
 from pyconvnet.threads import team
 
@@ -185,7 +185,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                 many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
                 start = chunk % pieces * deep
                 now = min(deep, depth - start)
-                how = mode if chunk == chunks - 1 else 0
+                how = FAR + (mode if chunk == chunks - 1 else 0)
                 if chunk > 0 or old != 0:
                     how += ACCUMULATE
                 pitch = now + CACHE_LINE

@@ -13,10 +13,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, masked_store, splat
+from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, masked_store, prefetch, splat
 
-# What `mode` adds at the end, in this order.
-ACCUMULATE, BIAS, RELU = 4, 2, 1
+# What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
+ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
 ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode".split()
 
 
@@ -61,13 +61,21 @@ class _Tile:
         self.lanes_in_use = self.mask(build) if self.masked else None
         a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
         zero = ir.Constant(self.v, [0.0] * self.lanes)
+        far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
+        build.cbranch(self.asked(build, FAR), far, start)
+        build.position_at_end(far)
+        for i in range(self.rows):
+            for j in range(0, 4 * self.lanes * self.vectors, 64):
+                prefetch(build, build.add(self.row(build, "c", i), I64(j)), True)
+        build.branch(start)
+        build.position_at_end(start)
         build.branch(tap)
 
         build.position_at_end(tap)  # for each product of the sum: offsets of its A and B from the table
         t = build.phi(I64)
-        t.add_incoming(I64(0), entry)
+        t.add_incoming(I64(0), start)
         outer = self.grid(lambda i, j: build.phi(self.v))
-        self.each(outer, lambda p, i, j: p.add_incoming(zero, entry))
+        self.each(outer, lambda p, i, j: p.add_incoming(zero, start))
         row = build.add(arg["taps"], build.mul(t, I64(16)))
         a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(4)))
         b_start = build.add(arg["b"], build.mul(build.load(at(build, build.add(row, I64(8)), I64)), I64(4)))
@@ -132,11 +140,14 @@ class _Tile:
 
         return self.grid(positive)
 
+    def asked(self, build, bit):
+        return build.icmp_signed("!=", build.and_(self.arg["mode"], I64(bit)), I64(0))
+
     def when(self, build, bit, sums, change):
         """`sums`, changed if `mode` has the bit."""
         before = build.block
         then, after = self.fn.append_basic_block(), self.fn.append_basic_block()
-        build.cbranch(build.icmp_signed("!=", build.and_(self.arg["mode"], I64(bit)), I64(0)), then, after)
+        build.cbranch(self.asked(build, bit), then, after)
         build.position_at_end(then)
         changed = change(build, sums)
         build.branch(after)
@@ -192,7 +203,7 @@ def call_tile(context, kernel, rows, columns, a, a_row, a_k, taps, count, depth,
 
     a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
     a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
-    with rows as far apart as those of C, is added), BIAS and RELU.
+    with rows as far apart as those of C, is added), BIAS, RELU and FAR.
     """
 
     def code(ctx, build, signature, args):

@@ -37,6 +37,14 @@ def fma(build, x, y, z):
     return build.call(declare(build.module, name, x.type, [x.type] * 3), [x, y, z])
 
 
+def prefetch(build, address, write):
+    """Asks for the cache line at an address, to read it or to write to it."""
+    pointer = at(build, address, ir.IntType(8))
+    name = "llvm.prefetch." + ("p0" if _UNTYPED_POINTERS else "p0i8")
+    fetch = declare(build.module, name, ir.VoidType(), [pointer.type, I32, I32, I32])
+    build.call(fetch, [pointer, I32(int(write)), I32(3), I32(1)])
+
+
 def first_lanes(build, count, lanes):
     """A mask with the first `count` (64 bits) lanes set."""
     lane = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
