@@ -141,6 +141,8 @@ def _scatter(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, step
                                 target,
                                 0,
                                 ACCUMULATE,
+                                0,
+                                0,
                             )
 
 
@@ -177,6 +179,8 @@ def _scatter_images(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, f
                     nr,
                     dx + 4 * (((first * h + u * dh) * w + v * dw) * channels + g * c + k),
                     h * w * channels,
+                    0,
+                    0,
                     0,
                     0,
                     0,

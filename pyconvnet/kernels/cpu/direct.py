@@ -180,6 +180,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
             first_column = max(0, total * t // threads - r * columns)
             last_column = min(columns, total * (t + 1) // threads - r * columns)
             first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
+            units = max(1, last_tile - first_tile)
             for chunk in range(chunks):
                 first_tap = chunk // pieces if pieces > 1 else chunk * some
                 many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
@@ -221,6 +222,8 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                             (y if chunk > 0 else old) + c,
                             b + 4 * (g * each + k),
                             how,
+                            f + 4 * ((column + 1) * panel + start * nr + many * now * nr * (q - first_tile) // units),
+                            4 * nr // units,
                         )
 
 

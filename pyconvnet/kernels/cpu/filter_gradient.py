@@ -151,6 +151,8 @@ def _filter_gradient(threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines
                         target,
                         0,
                         0 if line == first_line else ACCUMULATE,
+                        0,
+                        0,
                     )
 
 
@@ -204,6 +206,8 @@ def _products(threads, kernel, mr, nr, a, b, c, n, rows, columns):
                 columns,
                 target,
                 columns,
+                0,
+                0,
                 0,
                 0,
                 0,

@@ -122,4 +122,4 @@ def _rows_by_images(threads, kernel, rows, f, x, y, n, depth, count):
             k = q * rows
             many = min(rows, count - k)
             a, c = f + 4 * k * depth, y + 4 * k * n
-            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0, 0)
+            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0, 0, 0, 0)

@@ -17,7 +17,7 @@ from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_lo
 
 # What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
-ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode".split()
+ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
 
 
 class _Tile:
@@ -61,6 +61,7 @@ class _Tile:
         self.lanes_in_use = self.mask(build) if self.masked else None
         a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
         zero = ir.Constant(self.v, [0.0] * self.lanes)
+        first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
         far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
         build.cbranch(self.asked(build, FAR), far, start)
         build.position_at_end(far)
@@ -72,8 +73,10 @@ class _Tile:
         build.branch(tap)
 
         build.position_at_end(tap)  # for each product of the sum: offsets of its A and B from the table
-        t = build.phi(I64)
+        t, ahead = build.phi(I64), build.phi(I64)
         t.add_incoming(I64(0), start)
+        # without anything to call for, it is something at hand
+        ahead.add_incoming(first, start)
         outer = self.grid(lambda i, j: build.phi(self.v))
         self.each(outer, lambda p, i, j: p.add_incoming(zero, start))
         row = build.add(arg["taps"], build.mul(t, I64(16)))
@@ -82,12 +85,14 @@ class _Tile:
         build.branch(k_loop)
 
         build.position_at_end(k_loop)  # C += (column k of A) (row k of B)
-        k, a_now, b_now = build.phi(I64), build.phi(I64), build.phi(I64)
+        k, a_now, b_now, ahead_now = build.phi(I64), build.phi(I64), build.phi(I64), build.phi(I64)
         k.add_incoming(I64(0), tap)
         a_now.add_incoming(a_start, tap)
         b_now.add_incoming(b_start, tap)
+        ahead_now.add_incoming(ahead, tap)
         inner = self.grid(lambda i, j: build.phi(self.v))
         self.each(inner, lambda p, i, j: p.add_incoming(outer[i][j], tap))
+        prefetch(build, ahead_now, False)
         right = [self.load(build, b_now, j) for j in range(self.vectors)]
         sums = []
         for i in range(self.rows):
@@ -95,7 +100,9 @@ class _Tile:
             left = splat(build, left, self.lanes)
             sums.append([fma(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
         k_next, a_next, b_next = build.add(k, I64(1)), build.add(a_now, a_k), build.add(b_now, b_k)
+        ahead_next = build.add(ahead_now, arg["ahead_k"])
         k.add_incoming(k_next, k_loop)
+        ahead_now.add_incoming(ahead_next, k_loop)
         a_now.add_incoming(a_next, k_loop)
         b_now.add_incoming(b_next, k_loop)
         self.each(inner, lambda p, i, j: p.add_incoming(sums[i][j], k_loop))
@@ -104,6 +111,7 @@ class _Tile:
         build.position_at_end(tap_end)
         t_next = build.add(t, I64(1))
         t.add_incoming(t_next, tap_end)
+        ahead.add_incoming(ahead_next, tap_end)
         self.each(outer, lambda p, i, j: p.add_incoming(sums[i][j], tap_end))
         build.cbranch(build.icmp_signed("<", t_next, arg["count"]), tap, done)
 
@@ -188,7 +196,9 @@ def _dispatching_tile(most_rows, lanes):
 
 def _intrinsic_of(most_rows, lanes):
     @intrinsic
-    def tile(context, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
+    def tile(
+        context, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
+    ):
         return types.void(*([types.int64] * len(ARGUMENTS))), _dispatching_tile(most_rows, lanes)
 
     return tile
@@ -198,12 +208,15 @@ _TILE_SIGNATURE = types.void(*([types.int64] * len(ARGUMENTS)))
 
 
 @intrinsic
-def call_tile(context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
+def call_tile(
+    context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
+):
     """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns], by the matrix kernel at the address `kernel`.
 
     a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
     a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
-    with rows as far apart as those of C, is added), BIAS, RELU and FAR.
+    with rows as far apart as those of C, is added), BIAS, RELU and FAR. Meanwhile memory at `ahead` is called into the
+    caches, `ahead_k` bytes for each k, so that it need not be waited for later; 0 for none.
     """
 
     def code(ctx, build, signature, args):
@@ -223,9 +236,9 @@ def compile_tile(level, cfunc):
     return cfunc(_TILE_SIGNATURE)(_avx512 if level == "avx512" else _avx2)
 
 
-def _avx512(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
-    _tile_14x32(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode)
+def _avx512(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k):
+    _tile_14x32(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k)
 
 
-def _avx2(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode):
-    _tile_6x16(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode)
+def _avx2(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k):
+    _tile_6x16(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k)

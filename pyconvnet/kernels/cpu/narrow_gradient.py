@@ -113,6 +113,8 @@ def _images(threads, kernel, mr, nr, dy, f, dx, wide, volume, shape):
                             target,
                             0,
                             ACCUMULATE,
+                            0,
+                            0,
                         )
 
 
@@ -158,6 +160,8 @@ def _rows(threads, kernel, mr, nr, dy, f, dx, space, row, shape):
                             nr,
                             product,
                             nr,
+                            0,
+                            0,
                             0,
                             0,
                             0,

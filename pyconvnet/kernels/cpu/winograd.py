@@ -1,8 +1,9 @@
 """3 x 3 convolution of stride 1 by Winograd's F(4x4, 3x3) or F(2x2, 3x3), which winograd_generator.py explains.
 
-Each m x m tile of the output becomes (m + 2)^2 products summed over channels: that many matrix products of tiles x
-channels by channels x filters. `_fused` transforms a few tiles, multiplies and transforms back while they are in cache;
-`_two_phase` transforms all tiles first, so that small images still keep every thread busy, each with its own filters.
+Each m x m tile of the output becomes (m + 2)^2 products summed over channels: for each of as many points, a matrix
+product of tiles x channels by channels x filters. `_fused` transforms a few tiles, multiplies at all points and
+transforms back while they are in cache. `_by_points` transforms all tiles first and multiplies at one point after the
+other: so small images keep every thread busy, and filters that no cache holds are read once.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from pyconvnet.kernels.cpu import filter_cache, machine, winograd_f2, winograd_f
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import INPUTS_AT_ONCE, pack
 from pyconvnet.kernels.cpu.layout import address, aligned, channels_fastest, empty, scratch
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, FAR, call_tile
 from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import team
 
 # Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
 FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
-# Tiles that go through all filters together, in units of what the matrix kernel takes (6 or 14): fused, as many as the
-# second level of the cache holds; in two phases more, since filters may come from main memory.
-UNITS_AT_ONCE = {6: (4, 9), 14: (2, 2)}
+# And up to so many floats of transformed filters, which every round of tiles reads.
+FUSED_UP_TO = 1 << 22
+# Tiles of a round, in units of what the matrix kernel takes (6 or 14): their inputs and the sums of so many blocks of
+# filters lie in the second level of the cache.
+UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 2}
+# By points: floats of filters that stay in that cache while the tiles pass by, and tiles that are transformed first.
+FILTERS_AT_ONCE, TILES_AT_ONCE = 1 << 16, 1 << 10
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -62,27 +67,35 @@ def winograd(
         if b is not None:
             bias[:k] = b.ravel()
         y = empty((n, *out, k))
-        fused = tiles >= FUSED_FROM * threads // 2
+        fused = tiles >= FUSED_FROM * threads // 2 and filters.size <= FUSED_UP_TO
         units = -(-tiles // tile.rows)
-        rounds = -(-units // UNITS_AT_ONCE[tile.rows][0 if fused else 1])
         if fused:
+            rounds = -(-units // UNITS_AT_ONCE[tile.rows])
             rounds = -(-rounds // threads) * threads
-        at_once = -(-units // rounds) * tile.rows
-        step = (at_once if fused else tiles) * padded_c + 16  # the 16 keep the planes off the same cache sets
-        v = scratch("winograd input", (threads if fused else 1) * points * step)
-        sums = scratch("winograd output", threads * (points * (at_once * tile.columns + 16) + 16 * points))
+            at_once = -(-units // rounds) * tile.rows
+            group = min(BLOCKS_AT_ONCE[tile.rows], blocks)
+        else:
+            at_once = tiles // -(-tiles // TILES_AT_ONCE) + 1
+            group = blocks
+        # the 16 keep points off the same cache sets
+        step, sums_step = at_once * padded_c + 16, at_once * group * tile.columns + 16
+        parts = threads if fused else 1
+        v = scratch("winograd input", parts * points * step)
+        sums = scratch("winograd output", parts * points * sums_step + threads * 16 * points)
         least = np.float32(0 if relu else -np.inf)
-        shape = np.array([n, h, w, c, out[0], out[1], k, window.pad[0], window.pad[2], high, wide, padded_c, step, m])
-        run = _fused if fused else _two_phase
+        shape = [n, h, w, c, out[0], out[1], k, window.pad[0], window.pad[2], high, wide, padded_c, step, m, sums_step]
         memory = address(seen), address(filters), address(bias), least, address(y), address(v), address(sums)
-        run(threads, *tile, *memory, shape, rounds, at_once)
+        if fused:
+            _fused(threads, *tile, *memory, np.array(shape), rounds, group)
+        else:
+            _by_points(threads, *tile, *memory, np.array(shape), at_once)
     return y
 
 
 def transformed(
     f: np.ndarray, m: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None = None
 ) -> np.ndarray:
-    """G f G' of 3 x 3 filters, times `scale`, as [K / columns][point][C][columns]; `old`: memory to write into."""
+    """G f G' of 3 x 3 filters, times `scale`, as [point][K / columns][C][columns]; `old`: memory to write into."""
     packed = pack(f if scale is None else f * scale, 1, columns)
     out = aligned((m + 2) ** 2 * packed.size // 9) if old is None else old
     with team() as threads:
@@ -95,24 +108,23 @@ def transformed(
 @jit(parallel=True)
 def _filters(threads, f, plane, blocks, m, out):
     """`plane` floats for each of the 9 taps in each block, all of them multiples of 16."""
-    points = (m + 2) ** 2
     pieces = plane // 16
     total = blocks * pieces
     for t in numba.prange(threads):
         for q in range(total * t // threads, total * (t + 1) // threads):
             block = q // pieces
             i = q - block * pieces
-            source, target = f + 4 * (9 * block * plane + 16 * i), out + 4 * (points * block * plane + 16 * i)
+            source, target = f + 4 * (9 * block * plane + 16 * i), out + 4 * (block * plane + 16 * i)
             if m == 4:
-                winograd_f4.filter_transform(source, 4 * plane, target, 4 * plane)
+                winograd_f4.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
             else:
-                winograd_f2.filter_transform(source, 4 * plane, target, 4 * plane)
+                winograd_f2.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
 
 
 @jit()
 def _inputs(x, v, shape, first, last, origin, spare):
     """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds a tile."""
-    _, h, w, c, _, _, _, top, left, high, wide, padded_c, step, m = _unpacked(shape)
+    _, h, w, c, _, _, _, top, left, high, wide, padded_c, step, m, _ = _unpacked(shape)
     side = m + 2
     for t in range(first, last):
         n = t // (high * wide)
@@ -144,112 +156,152 @@ def _inputs(x, v, shape, first, last, origin, spare):
 
 
 @jit()
-def _products(kernel, mr, nr, v, f, block, sums, shape, count, taps):
-    """For each point: `count` tiles of v x the filters of a block, into sums[point][tile][nr]."""
-    _, _, _, c, _, _, _, _, _, _, _, padded_c, step, m = _unpacked(shape)
-    points = (m + 2) ** 2
+def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, taps, how):
+    """At one point: `tiles` tiles of v x `blocks` blocks of filters, into sums[tile][width]."""
+    c, padded_c = shape[3], shape[11]
     pieces = -(-c // INPUTS_AT_ONCE)
-    tiles = -(-count // mr)
-    for q in range(points * pieces):
-        p = q // pieces
-        first, last = c * (q - p * pieces) // pieces, c * (q - p * pieces + 1) // pieces
-        a, b = v + 4 * (p * step + first), f + 4 * ((block * points + p) * c + first) * nr
-        out = sums + 4 * p * (count * nr + 16)
-        for t in range(tiles):
-            i, end = count * t // tiles, count * (t + 1) // tiles
-            target = out + 4 * i * nr
-            call_tile(
-                kernel,
-                end - i,
-                nr,
-                a + 4 * i * padded_c,
-                padded_c,
-                1,
-                taps,
-                1,
-                last - first,
-                b,
-                nr,
-                target,
-                nr,
-                target,
-                0,
-                ACCUMULATE if first > 0 else 0,
-            )
+    units = -(-tiles // mr)
+    for piece in range(pieces):
+        first, last = c * piece // pieces, c * (piece + 1) // pieces
+        for block in range(blocks):
+            for u in range(units):
+                i, end = tiles * u // units, tiles * (u + 1) // units
+                target = sums + 4 * (i * width + block * nr)
+                call_tile(
+                    kernel,
+                    end - i,
+                    nr,
+                    v + 4 * (i * padded_c + first),
+                    padded_c,
+                    1,
+                    taps,
+                    1,
+                    last - first,
+                    f + 4 * (block * c + first) * nr,
+                    nr,
+                    target,
+                    width,
+                    target,
+                    0,
+                    how + (ACCUMULATE if first > 0 else 0),
+                    f + 4 * (((block + 1) * c + first) * nr + (last - first) * nr * u // units),
+                    4 * nr // units,
+                )
 
 
 @jit()
-def _outputs(y, sums, bias, least, nr, block, shape, first, last, spare):
-    """Transforms sums back and adds the bias, for tiles first .. last - 1."""
-    _, _, _, _, h, w, count, _, _, high, wide, _, _, m = _unpacked(shape)
-    step = 4 * ((last - first) * nr + 16)
+def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, spare):
+    """Transforms sums[point][tile][width] back and adds the bias, for tiles first .. last - 1; `origin` comes first.
+
+    y, bias  of the first of `columns` filters
+    """
+    _, _, _, _, h, w, count, _, _, high, wide, _, _, m, step = _unpacked(shape)
     for t in range(first, last):
         n = t // (high * wide)
         r = t - n * high * wide
         i0 = r // wide * m
         j0 = r % wide * m
-        for v in range(0, min(nr, count - block * nr), 16):
-            k = block * nr + v
-            source, target = sums + 4 * ((t - first) * nr + v), y + 4 * (((n * h + i0) * w + j0) * count + k)
-            whole = i0 + m <= h and j0 + m <= w and k + 16 <= count
+        for k in range(0, columns, 16):
+            source, target = sums + 4 * ((t - origin) * width + k), y + 4 * (((n * h + i0) * w + j0) * count + k)
+            whole = i0 + m <= h and j0 + m <= w and k + 16 <= columns
             out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
             if m == 4:
-                winograd_f4.output_transform(source, step, bias + 4 * k, least, out, row, column)
+                winograd_f4.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
             else:
-                winograd_f2.output_transform(source, step, bias + 4 * k, least, out, row, column)
+                winograd_f2.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
             if not whole:
                 for i in range(min(m, h - i0)):
                     for j in range(min(m, w - j0)):
                         here, pixel = spare + row * i + column * j, target + 4 * (i * w + j) * count
-                        if k + 16 <= count:
+                        if k + 16 <= columns:
                             vstore(pixel, vload(here))
                         else:
-                            for d in range(count - k):
+                            for d in range(columns - k):
                                 fstore(pixel + 4 * d, fload(here + 4 * d))
 
 
 @jit()
 def _unpacked(shape):
-    n, h, w, c, oh, ow, k = shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]
-    return n, h, w, c, oh, ow, k, shape[7], shape[8], shape[9], shape[10], shape[11], shape[12], shape[13]
+    n, h, w, c, oh, ow, k, top = shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7]
+    return n, h, w, c, oh, ow, k, top, shape[8], shape[9], shape[10], shape[11], shape[12], shape[13], shape[14]
 
 
 @jit(parallel=True)
-def _fused(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, rounds, at_once):
-    """Each thread takes rounds of at most `at_once` tiles, of all filters."""
-    points = (shape[13] + 2) ** 2
-    tiles = shape[0] * shape[9] * shape[10]
-    blocks, units = -(-shape[6] // nr), -(-tiles // mr)
+def _fused(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, rounds, group):
+    """Each thread takes rounds of tiles, of all filters, `group` blocks at a time."""
+    n, _, _, c, _, _, k, _, _, high, wide, _, step, m, sums_step = _unpacked(shape)
+    points, tiles = (m + 2) ** 2, n * high * wide
+    blocks, units = -(-k // nr), -(-tiles // mr)
     taps = np.zeros(2, np.int64)
     for t in numba.prange(threads):
-        mine = v + 4 * t * points * shape[12]
-        own = sums + 4 * t * (points * (at_once * nr + 16) + 16 * points)
-        spare = own + 4 * points * (at_once * nr + 16)
+        mine, own = v + 4 * t * points * step, sums + 4 * t * points * sums_step
+        spare = sums + 4 * points * (threads * sums_step + 16 * t)
         for q in range(rounds * t // threads, rounds * (t + 1) // threads):
             first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
             _inputs(x, mine, shape, first, last, first, spare)
-            for block in range(blocks):
-                _products(kernel, mr, nr, mine, f, block, own, shape, last - first, taps.ctypes.data)
-                _outputs(y, own, bias, least, nr, block, shape, first, last, spare)
+            for block in range(0, blocks, group):
+                now = min(group, blocks - block)
+                for p in range(points):
+                    _products(
+                        kernel,
+                        mr,
+                        nr,
+                        mine + 4 * p * step,
+                        f + 4 * (p * blocks + block) * c * nr,
+                        now,
+                        own + 4 * p * sums_step,
+                        group * nr,
+                        shape,
+                        last - first,
+                        taps.ctypes.data,
+                        0,
+                    )
+                column = block * nr
+                columns = min(now * nr, k - column)
+                _outputs(
+                    y + 4 * column, own, group * nr, columns, bias + 4 * column, least, shape, first, last, first, spare
+                )
 
 
 @jit(parallel=True)
-def _two_phase(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, rounds, at_once):
-    """All tiles are transformed first; then each thread takes pairs of a block of filters and a round of tiles."""
-    points = (shape[13] + 2) ** 2
-    tiles = shape[0] * shape[9] * shape[10]
-    pairs, units = -(-shape[6] // nr) * rounds, -(-tiles // mr)
-    size = points * (at_once * nr + 16) + 16 * points
+def _by_points(threads, kernel, mr, nr, x, f, bias, least, y, v, sums, shape, at_once):
+    """All tiles, `at_once` at most, are transformed; then threads take blocks of filters at a point; and back."""
+    n, _, _, c, _, _, k, _, _, high, wide, padded_c, step, m, sums_step = _unpacked(shape)
+    points, tiles = (m + 2) ** 2, n * high * wide
+    blocks = -(-k // nr)
+    width = blocks * nr
+    parts = -(-tiles // at_once)
+    groups = -(-blocks // max(1, FILTERS_AT_ONCE // (c * nr)))
     taps = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        spare = sums + 4 * (t * size + points * (at_once * nr + 16))
-        _inputs(x, v, shape, tiles * t // threads, tiles * (t + 1) // threads, 0, spare)
-    for t in numba.prange(threads):
-        own = sums + 4 * t * size
-        spare = own + 4 * points * (at_once * nr + 16)
-        for q in range(pairs * t // threads, pairs * (t + 1) // threads):
-            block = q // rounds
-            i = q - block * rounds
-            first, last = units * i // rounds * mr, min(tiles, units * (i + 1) // rounds * mr)
-            _products(kernel, mr, nr, v + 4 * first * shape[11], f, block, own, shape, last - first, taps.ctypes.data)
-            _outputs(y, own, bias, least, nr, block, shape, first, last, spare)
+    for part in range(parts):
+        start, end = tiles * part // parts, tiles * (part + 1) // parts
+        count = end - start
+        rounds = -(-count // (16 * mr))
+        for t in numba.prange(threads):
+            spare = sums + 4 * points * (sums_step + 16 * t)
+            _inputs(x, v, shape, start + count * t // threads, start + count * (t + 1) // threads, start, spare)
+        total = points * groups * rounds
+        for t in numba.prange(threads):
+            for q in range(total * t // threads, total * (t + 1) // threads):
+                p = q // (groups * rounds)
+                g = q // rounds - p * groups
+                r = q - (p * groups + g) * rounds
+                block, i = blocks * g // groups, count * r // rounds
+                _products(
+                    kernel,
+                    mr,
+                    nr,
+                    v + 4 * (p * step + i * padded_c),
+                    f + 4 * (p * blocks + block) * c * nr,
+                    blocks * (g + 1) // groups - block,
+                    sums + 4 * (p * sums_step + i * width + block * nr),
+                    width,
+                    shape,
+                    count * (r + 1) // rounds - i,
+                    taps.ctypes.data,
+                    FAR,
+                )
+        for t in numba.prange(threads):
+            spare = sums + 4 * points * (sums_step + 16 * t)
+            first, last = start + count * t // threads, start + count * (t + 1) // threads
+            _outputs(y, sums, width, k, bias, least, shape, first, last, start, spare)
