@@ -19,6 +19,9 @@ from pyconvnet.ops.vl_nnconv import check_biases, check_filters
 _ORDER: tuple[type, ...] = (Conv, BatchNorm, Sum, ReLU)
 # What a layer says about cuDNN changes nothing here; any other option goes to the operator, which checks it.
 _IDLE = ("cudnn", "nocudnn")
+# What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
+_known: dict[int, tuple[list, tuple[np.ndarray, np.ndarray]]] = {}
+_MOST_KNOWN = 4096
 
 
 def starts(layer: Layer) -> bool:
@@ -57,12 +60,10 @@ def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other:
     b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
     kinds = [type(layer) for layer in layers]
     if BatchNorm in kinds:
-        found = _line(params[kinds.index(BatchNorm)], f.shape[3])
+        found = _folded(b, params[kinds.index(BatchNorm)], f.shape[3])
         if found is None:
             return None
-        scale, shift = found
-        b = (shift if b is None else b * scale + shift).astype(np.float32)
-        scale = scale.astype(np.float32)
+        scale, b = found
     if Sum in kinds:
         shape = (*window.output_size(*x.shape[:2]), f.shape[3], x.shape[3])
         if type(other) is not np.ndarray or other.dtype != np.float32 or other.shape != shape:
@@ -73,16 +74,28 @@ def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other:
     return convolve(x, f, b, window, Epilogue(scale, other if Sum in kinds else None, ReLU in kinds))
 
 
-def _line(params: Sequence[Any], count: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """(scale, shift) of batch normalization with stored moments, None where vl_nnbnorm has something to say."""
+def _folded(b: np.ndarray | None, params: Sequence[Any], count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """(scale of the filters, biases) with batch normalization in them; None where vl_nnbnorm has something to say."""
     if len(params) != 3 or any(type(p) is not np.ndarray or p.dtype != np.float32 for p in params):
         return None
-    g, b, moments = params
-    if (g.size, b.size, moments.size) != (count, count, 2 * count) or not moments.any():
+    g, shift, moments = params
+    if (g.size, shift.size, moments.size) != (count, count, 2 * count):
+        return None
+    numbers = [a.tobytes(order="A") for a in (g, shift, moments)] + [None if b is None else b.tobytes()]
+    key = id(moments)
+    known = _known.get(key)
+    if known is not None and known[0] == numbers:
+        return known[1]
+    if not moments.any():
         return None
     mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
-    scale = g.ravel() / sigma
-    return scale, b.ravel() - mean * scale
+    scale = g.ravel(order="F") / sigma
+    biases = shift.ravel(order="F") - mean * scale + (0 if b is None else b * scale)
+    folded = scale.astype(np.float32), biases.astype(np.float32)
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = numbers, folded
+    return folded
 
 
 def _is_zero(leak: Any) -> bool:

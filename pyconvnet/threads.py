@@ -51,13 +51,21 @@ def num_threads(n: int) -> Iterator[None]:
         _limit_blas(before)
 
 
-@contextmanager
-def team() -> Iterator[int]:
-    """The right to run a parallel kernel, and the number of parts to split it into."""
-    with _team:
-        n = get_num_threads()
-        _limit_numba(n)
-        yield n
+class team:
+    """`with team() as n`: the right to run a parallel kernel, and the number of parts to split it into."""
+
+    def __enter__(self) -> int:
+        _team.acquire()
+        try:
+            n = get_num_threads()
+            _limit_numba(n)
+        except BaseException:
+            _team.release()
+            raise
+        return n
+
+    def __exit__(self, *_: object) -> None:
+        _team.release()
 
 
 def _limit_numba(n: int) -> None:

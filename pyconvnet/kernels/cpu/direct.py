@@ -129,28 +129,38 @@ def direct(
     groups: int | None = None,
 ) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x H x W x K array."""
-    depth, count = f.shape[2:]
-    groups = groups or x.shape[2] // depth
-    out = window.output_size(*x.shape[:2])
+    groups = groups or x.shape[2] // f.shape[2]
     tile = machine.tile()
     with team() as threads:
         xp = padded(x, window.pad)
-        lines, taps = lines_of(xp.shape, window, out, depth, tile)
+        out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
         filters = _filters(f, groups, tile.columns, after.scale)
         bias = None if b is None else np.ascontiguousarray(b).ravel()
         old = None if after.add is None else channels_fastest(after.add)
-        y = empty((x.shape[3], *out, count))
-        # a thread has at least a few tiles to do
-        at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
-        room = 0
-        if lines.step % PAGE == 0 and lines.offsets.size == 1:
-            room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)
-        copies = scratch("pixels", threads * room)
-        sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once, room
+        y = empty((x.shape[3], *out, f.shape[3]))
+        copies = address(scratch("pixels", threads * room)) if room else 0
         memory = address(xp), address(filters), 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
-        memory = *memory, address(y), address(copies)
-        _direct(threads, *tile, *memory, lines.starts, taps, np.array(sizes), mode)
+        _direct(threads, *tile, *memory, address(y), copies, starts, taps, sizes, mode)
+    return y
+
+
+@lru_cache(maxsize=256)
+def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, groups: int, tile: Tile, threads: int):
+    """(output size, line starts, taps, sizes, floats for each thread's copies of pixels) of a call of `direct`."""
+    h, w, c, n = shape
+    depth, count = filters[2:]
+    out = window.output_size(h, w)
+    top, bottom, left, right = window.pad
+    lines, taps = lines_of((n, h + top + bottom, w + left + right, c), window, out, depth, tile)
+    # a thread has at least a few tiles to do
+    at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
+    room = 0
+    if lines.step % PAGE == 0 and lines.offsets.size == 1:
+        room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)
+    sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once, room
+    return out, lines.starts, taps, np.array(sizes), room
+
     return y
 
 

@@ -80,8 +80,8 @@ def winograd(
         # the 16 keep points off the same cache sets
         step, sums_step = at_once * padded_c + 16, at_once * group * tile.columns + 16
         parts = threads if fused else 1
-        v = scratch("winograd input", parts * points * step)
-        sums = scratch("winograd output", parts * points * sums_step + threads * 16 * points)
+        v = scratch("padded", parts * points * step)  # memory that direct convolution needs at other times
+        sums = scratch("sums", parts * points * sums_step + threads * 16 * points)
         least = np.float32(0 if relu else -np.inf)
         shape = [n, h, w, c, out[0], out[1], k, window.pad[0], window.pad[2], high, wide, padded_c, step, m, sums_step]
         memory = address(seen), address(filters), address(bias), least, address(y), address(v), address(sums)
