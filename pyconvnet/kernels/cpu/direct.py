@@ -161,8 +161,6 @@ def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, grou
     sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once, room
     return out, lines.starts, taps, np.array(sizes), room
 
-    return y
-
 
 def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> np.ndarray:
     """What `pack` makes of f times `scale`, kept from call to call where it is worth it."""
