@@ -7,10 +7,11 @@ _precision = "fast"
 
 
 def set_precision(precision: str) -> None:
-    """Choose between speed and exactness of 3 x 3 convolution of float32 arrays.
+    """Choose between speed and exactness of 3 x 3 and 5 x 5 convolution of float32 arrays.
 
-    "fast"  Winograd's F(4x4, 3x3): errors up to 5e-6 of the largest output (a plain sum: up to 2e-6); the default
-    "high"  F(2x2, 3x3): errors under 1e-6, 1.4 times the time
+    "fast"  Winograd's F(4x4, 3x3) and F(2x2, 5x5): errors up to 5e-6 of the largest output (a plain sum: up to 2e-6);
+            the default
+    "high"  F(2x2, 3x3), errors under 1e-6, 1.4 times the time; plain sums for 5 x 5, twice the time
     """
     global _precision
     if precision not in PRECISIONS:

@@ -33,11 +33,12 @@ def precision(request):
 
 
 @st.composite
-def layers(draw, square_of_three=False):
+def layers(draw, for_winograd=False):
     """x, f, b, dzdy, window: a convolution that fits."""
-    if square_of_three:
-        window = Window((3, 3), (1, 1), draw(st.tuples(*[st.integers(0, 2)] * 4)))
-        groups, depth, each = 1, draw(st.integers(16, 40)), draw(st.integers(16, 70))
+    if for_winograd:
+        side = draw(st.sampled_from([3, 5]))
+        window = Window((side, side), (1, 1), draw(st.tuples(*[st.integers(0, side - 1)] * 4)))
+        groups, depth, each = draw(st.integers(1, 2)), draw(st.integers(16, 40)), draw(st.integers(16, 70))
         h, w, n = draw(st.integers(8, 24)), draw(st.integers(8, 24)), draw(ONE)
     else:
         pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -98,7 +99,7 @@ def test_the_derivatives_of_any_convolution_agree_with_float64(level, layer):
 
 
 @settings(deadline=None, max_examples=20)
-@given(layer=layers(square_of_three=True))
+@given(layer=layers(for_winograd=True))
 def test_winograds_algorithm_agrees_with_float64(level, precision, layer):
     x, f, b, dzdy, window = layer
     tolerance = 1.5e-5 if precision == "fast" else 3e-6
@@ -219,22 +220,22 @@ def test_the_committed_transforms_are_what_the_generator_writes():
 
     from pyconvnet.kernels.cpu import winograd_generator
 
-    for m in (2, 4):
-        path = Path(winograd_generator.__file__).with_name(f"winograd_f{m}.py")
-        assert path.read_text(encoding="utf-8") == winograd_generator.source(m)
+    for name, (m, r) in winograd_generator.MODULES.items():
+        path = Path(winograd_generator.__file__).with_name(f"{name}.py")
+        assert path.read_text(encoding="utf-8") == winograd_generator.source(m, r)
 
 
 def test_winograds_matrices_compute_a_correlation_exactly():
     from fractions import Fraction
 
-    from pyconvnet.kernels.cpu.winograd_generator import matrices
+    from pyconvnet.kernels.cpu.winograd_generator import MODULES, matrices
 
-    for m in (2, 4):
-        at, g, bt = (np.array(a, dtype=object) for a in matrices(m))
-        d = np.array([Fraction(i * i - 3 * i + 1) for i in range(m + 2)], dtype=object)
-        taps = np.array([Fraction(2), Fraction(-1, 3), Fraction(5)], dtype=object)
+    for m, r in MODULES.values():
+        at, g, bt = (np.array(a, dtype=object) for a in matrices(m, r))
+        d = np.array([Fraction(i * i - 3 * i + 1) for i in range(m + r - 1)], dtype=object)
+        taps = np.array([Fraction(2), Fraction(-1, 3), Fraction(5), Fraction(1, 7), Fraction(-4)][:r], dtype=object)
         y = at @ ((g @ taps) * (bt @ d))
-        assert y.tolist() == [sum(d[i + j] * taps[j] for j in range(3)) for i in range(m)]
+        assert y.tolist() == [sum(d[i + j] * taps[j] for j in range(r)) for i in range(m)]
 
 
 def test_an_unknown_cpu_level_is_refused(monkeypatch):

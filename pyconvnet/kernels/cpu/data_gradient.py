@@ -26,12 +26,14 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
     pixels = dzdy.shape[0] * dzdy.shape[1]
     direct_way = window.stride == (1, 1) and min(pad) >= 0 and size[0] * size[1] <= MOST_ZEROS * pixels
     back = Window(window.size, (1, 1), pad, window.dilate)
-    if direct_way and groups == 1 and suits(dzdy, flip(f, 1), back):
-        return winograd(dzdy, flip(f, 1), None, back)
+    if direct_way:
+        flipped = flip(f, groups)
+        if suits(dzdy, flipped, back):
+            return winograd(dzdy, flipped, None, back)
     if f.shape[2] <= MOST_CHANNELS and window.size[1] > 1 and pixels > 1:
         return narrow_gradient(dzdy, f, window, size, groups)
     if direct_way:
-        return direct(dzdy, flip(f, groups), None, back)
+        return direct(dzdy, flipped, None, back)
     return scatter(dzdy, f, window, size, groups)
 
 

@@ -15,7 +15,7 @@ from pyconvnet.kernels.cpu.machine import level
 
 MODULES = (
     "activations batch_normalization channel_normalization data_gradient direct filter_cache filter_gradient "
-    "fully_connected layout narrow_gradient pooling winograd"
+    "fully_connected layout narrow_gradient pooling winograd_kernels"
 ).split()
 WIDTH = 40  # of the bar, in characters
 

@@ -1,19 +1,20 @@
-"""Writes winograd_f2.py and winograd_f4.py: run `python -m pyconvnet.kernels.cpu.winograd_generator`.
+"""Writes winograd_f2.py, winograd_f4.py and winograd_f2x5.py: run `python -m pyconvnet.kernels.cpu.winograd_generator`.
 
-Winograd's (Cook's and Toom's) way to m outputs of a correlation with 3 filter taps takes n = m + 2 products instead
-of 3 m: the input and the filter are seen as polynomials, evaluated at n - 1 points and at infinity, multiplied there,
+Winograd's (Cook's and Toom's) way to m outputs of a correlation with r filter taps takes n = m + r - 1 products instead
+of r m: the input and the filter are seen as polynomials, evaluated at n - 1 points and at infinity, multiplied there,
 and the products interpolated (A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", 2016). In
 matrices,
 
-    y = A' [(G g) * (B' d)]         d: n inputs, g: 3 taps, y: m outputs, *: element by element
-    Y = A' [(G g G') * (B' d B)] A  in two dimensions, for n x n inputs, 3 x 3 taps, m x m outputs
+    y = A' [(G g) * (B' d)]         d: n inputs, g: r taps, y: m outputs, *: element by element
+    Y = A' [(G g G') * (B' d B)] A  in two dimensions, for n x n inputs, r x r taps, m x m outputs
 
 With points p_0 .. p_{n-2}, and f_i the product of all p_i - p_j:
-    row i of G   is (1, p_i, p_i^2) / f_i, the last is (0, 0, 1);
+    row i of G   is (1, p_i, .., p_i^{r-1}) / f_i, the last is (0, .., 0, 1);
     column j of A' is (1, p_j, .., p_j^{m-1}), the last is (0, .., 0, 1);
     row i of B'  holds the coefficients of the product of all x - p_j but x - p_i, the last of all of them.
-For m = 2 the points are 0, 1, -1. For m = 4 they are 0, 1, -1, 1/2, -2: half the rounding error of the usual 0, 1, -1,
-2, -2. m = 6 has four times that error and is no faster.
+For n = 4 the points are 0, 1, -1. For n = 6 they are 0, 1, -1, 1/2, -2: half the rounding error of the usual 0, 1, -1,
+2, -2. n = 8 has four times that error and is no faster. B' depends on the points only, so that F(2x2, 5x5) transforms
+its inputs as F(4x4, 3x3) does.
 
 The generated functions work on 16 channels at a time, whose values lie together in memory.
 """
@@ -23,9 +24,10 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-POINTS = {2: (0, 1, -1), 4: (0, 1, -1, Fraction(1, 2), -2)}
+POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
+MODULES = {"winograd_f2": (2, 3), "winograd_f4": (4, 3), "winograd_f2x5": (2, 5)}  # (m, r) of each
 Matrix = list[list[Fraction]]
-HEAD = '''"""Winograd's transforms for F({m}x{m}, 3x3) on 16 channels; winograd_generator.py writes, explains them."""
+HEAD = '''"""Winograd's transforms for {name} on 16 channels; winograd_generator.py writes, explains them."""
 
 import numpy as np
 
@@ -34,13 +36,13 @@ from pyconvnet.kernels.cpu.simd import vadd, vfma, vload, vmul, vset1, vstore, v
 '''
 
 
-def matrices(m: int) -> tuple[Matrix, Matrix, Matrix]:
-    """(A', G, B') of F(m, 3), exactly."""
-    points = [Fraction(p) for p in POINTS[m]]
-    n = m + 2
+def matrices(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
+    """(A', G, B') of F(m, r), exactly."""
+    n = m + r - 1
+    points = [Fraction(p) for p in POINTS[n]]
     at = [[p**i for p in points] + [Fraction(i == m - 1)] for i in range(m)]
-    g = [[p**j / _product(p - q for q in points if q != p) for j in range(3)] for p in points]
-    g.append([Fraction(0), Fraction(0), Fraction(1)])
+    g = [[p**j / _product(p - q for q in points if q != p) for j in range(r)] for p in points]
+    g.append([Fraction(j == r - 1) for j in range(r)])
     bt = [_polynomial([q for q in points if q != p], n) for p in points] + [_polynomial(points, n)]
     return at, g, bt
 
@@ -133,9 +135,9 @@ def _two_sided(f: _Function, matrix: Matrix, load: str, store: str) -> None:
             f.add(store.format(i=i, j=j, q=i * rows + j))
 
 
-def source(m: int) -> str:
-    """The text of the module for F(m x m, 3 x 3)."""
-    at, g, bt = matrices(m)
+def source(m: int, r: int) -> str:
+    """The text of the module for F(m x m, r x r)."""
+    at, g, bt = matrices(m, r)
     inputs = _Function("input_transform", "x, row, column, out, step", "B' x B; strides in bytes.")
     _two_sided(inputs, bt, "x + {i} * row + {j} * column", "vstore(out + {q} * step, o{i})")
     filters = _Function("filter_transform", "f, tap, out, step", "G f G'; strides in bytes.")
@@ -146,10 +148,10 @@ def source(m: int) -> str:
     outputs.add("b = vload(bias)")
     outputs.add("z = vset1(least)")
     _two_sided(outputs, at, "x + {q} * step", "vstore(out + {i} * row + {j} * column, vlargest(vadd(o{i}, b), z))")
-    head = HEAD.format(m=m).replace("vload, ", "vlargest, vload, ")
-    return head + inputs.text() + filters.text() + outputs.text()
+    head = HEAD.format(name=f"F({m}x{m}, {r}x{r})").replace("vload, ", "vlargest, vload, ")
+    return head + (inputs.text() if r == 3 else "") + filters.text() + outputs.text()
 
 
 if __name__ == "__main__":
-    for m in POINTS:
-        Path(__file__).with_name(f"winograd_f{m}.py").write_text(source(m), encoding="utf-8")
+    for name, (m, r) in MODULES.items():
+        Path(__file__).with_name(f"{name}.py").write_text(source(m, r), encoding="utf-8")
