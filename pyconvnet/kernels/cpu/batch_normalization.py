@@ -8,7 +8,7 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty
-from pyconvnet.kernels.cpu.simd import vadd, vfma, vload_part, vmul, vset1, vstore_part, vsub
+from pyconvnet.kernels.cpu.simd import vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
 from pyconvnet.threads import team
 
 SAMPLES, RUN = 256, 64
@@ -80,25 +80,22 @@ def _products(threads, a, x, pixels, c, mean, sums, centred):
     """Short sums in float32, sums of those in float64."""
     zero = np.float32(0)
     for t in numba.prange(threads):
-        parts = np.empty((2, 16), np.float32)
+        short = np.empty((2, -(-c // 16) * 16), np.float32)
+        totals, products = short.ctypes.data, short[1].ctypes.data
         first, last = pixels * t // threads, pixels * (t + 1) // threads
         for start in range(first, last, RUN):
-            stop = min(last, start + RUN)
-            for k in range(0, c, 16):
-                part = min(16, c - k)
-                m = vload_part(mean + 4 * k, part, zero)
-                total, product = vset1(zero), vset1(zero)
-                for q in range(start, stop):
+            short[:] = 0
+            for q in range(start, min(last, start + RUN)):
+                for k in range(0, c, 16):
+                    part = min(16, c - k)
                     here = 4 * (q * c + k)
-                    d = vsub(vload_part(x + here, part, zero), m)
+                    d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
                     v = d if centred else vload_part(a + here, part, zero)
-                    total = vadd(total, v)
-                    product = vfma(v, d, product)
-                vstore_part(parts.ctypes.data, total, 16)
-                vstore_part(parts.ctypes.data + 64, product, 16)
-                for i in range(part):
-                    sums[t, 0, k + i] += parts[0, i]
-                    sums[t, 1, k + i] += parts[1, i]
+                    vstore(totals + 4 * k, vadd(v, vload(totals + 4 * k)))
+                    vstore(products + 4 * k, vfma(v, d, vload(products + 4 * k)))
+            for k in range(c):
+                sums[t, 0, k] += short[0, k]
+                sums[t, 1, k] += short[1, k]
 
 
 @jit(parallel=True)
@@ -106,15 +103,12 @@ def _combine(threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
     """out = of_x (x - mean) + of_dy dy + constant, each per channel."""
     zero = np.float32(0)
     for t in numba.prange(threads):
-        first, last = pixels * t // threads, pixels * (t + 1) // threads
-        for start in range(first, last, RUN):
+        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
             for k in range(0, c, 16):
                 part = min(16, c - k)
-                m, p = vload_part(mean + 4 * k, part, zero), vload_part(of_x + 4 * k, part, zero)
-                s, b = vload_part(of_dy + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero)
-                for q in range(start, min(last, start + RUN)):
-                    here = 4 * (q * c + k)
-                    v = vfma(vsub(vload_part(x + here, part, zero), m), p, b)
-                    if dy != x:
-                        v = vadd(v, vmul(vload_part(dy + here, part, zero), s))
-                    vstore_part(out + here, v, part)
+                here = 4 * (q * c + k)
+                d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
+                v = vfma(d, vload_part(of_x + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero))
+                if dy != x:
+                    v = vfma(vload_part(dy + here, part, zero), vload_part(of_dy + 4 * k, part, zero), v)
+                vstore_part(out + here, v, part)

@@ -14,9 +14,9 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import PLAIN, Epilogue
-from pyconvnet.kernels.cpu.layout import address, channels_fastest
+from pyconvnet.kernels.cpu.layout import address, channels_fastest, zeros
 from pyconvnet.kernels.cpu.matrix_kernel import call_tile
-from pyconvnet.kernels.cpu.simd import fload, vfma, vload_part, vset1, vstore_part
+from pyconvnet.kernels.cpu.simd import fload, vfma, vload, vload_part, vset1, vstore
 from pyconvnet.threads import team
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
@@ -66,10 +66,11 @@ def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
 def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     """x f, of n x D by D x K, both contiguous."""
     (n, depth), count = x.shape, f.shape[1]
-    y = np.zeros((n, count), np.float32)
+    row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
+    y = zeros((n, row))
     with team() as threads:
-        _add_rows(threads, address(x), address(f), address(y), n, depth, count)
-    return y
+        _add_rows(threads, address(x), address(f), address(y), n, depth, count, row)
+    return np.ascontiguousarray(y[:, :count])
 
 
 def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -84,7 +85,7 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
 
 
 @jit(parallel=True)
-def _add_rows(threads, x, f, y, n, depth, count):
+def _add_rows(threads, x, f, y, n, depth, count, y_row):
     """y[i, k] += x[i, d] f[d, k]; a thread owns some k, and takes four d at a time."""
     vectors = -(-count // 16)
     zero = np.float32(0)
@@ -97,19 +98,18 @@ def _add_rows(threads, x, f, y, n, depth, count):
                 f0, f1 = vload_part(row, part, zero), vload_part(row + 4 * count, part, zero)
                 f2, f3 = vload_part(row + 8 * count, part, zero), vload_part(row + 12 * count, part, zero)
                 for i in range(n):
-                    here, target = x + 4 * (i * depth + d), y + 4 * (i * count + k)
-                    sums = vfma(f0, vset1(fload(here)), vload_part(target, part, zero))
+                    here, target = x + 4 * (i * depth + d), y + 4 * (i * y_row + k)
+                    sums = vfma(f0, vset1(fload(here)), vload(target))
                     sums = vfma(f1, vset1(fload(here + 4)), sums)
                     sums = vfma(f2, vset1(fload(here + 8)), sums)
-                    vstore_part(target, vfma(f3, vset1(fload(here + 12)), sums), part)
+                    vstore(target, vfma(f3, vset1(fload(here + 12)), sums))
         for d in range(depth // 4 * 4, depth):
             for k in range(first, last, 16):
                 part = min(16, last - k)
                 row = vload_part(f + 4 * (d * count + k), part, zero)
                 for i in range(n):
-                    target = y + 4 * (i * count + k)
-                    sums = vfma(row, vset1(fload(x + 4 * (i * depth + d))), vload_part(target, part, zero))
-                    vstore_part(target, sums, part)
+                    target = y + 4 * (i * y_row + k)
+                    vstore(target, vfma(row, vset1(fload(x + 4 * (i * depth + d))), vload(target)))
 
 
 @jit(parallel=True)
