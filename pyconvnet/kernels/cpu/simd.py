@@ -106,6 +106,17 @@ def vstore(context, address, value):
 
 
 @intrinsic
+def call_for(context, address):
+    """Asks for the cache line at a byte address, to write to it."""
+
+    def code(ctx, build, signature, args):
+        prefetch(build, args[0], True)
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64), code
+
+
+@intrinsic
 def fload(context, address):
     """One float from a byte address."""
     return types.float32(types.int64), lambda ctx, build, signature, args: build.load(at(build, args[0], F32))

@@ -16,7 +16,7 @@ from pyconvnet.kernels.cpu import winograd_f2, winograd_f2x5, winograd_f4
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import INPUTS_AT_ONCE
 from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, FAR, call_tile
-from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
+from pyconvnet.kernels.cpu.simd import call_for, fload, fstore, vload, vset1, vstore
 
 # By points: floats of filters that stay in the second level of the cache while the tiles pass by.
 FILTERS_AT_ONCE = 1 << 16
@@ -146,6 +146,10 @@ def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, s
         for k in range(0, columns, 16):
             source, target = sums + 4 * ((t - origin) * width + k), y + 4 * (((n * h + i0) * w + j0) * count + k)
             whole = i0 + m <= h and j0 + m <= w and k + 16 <= columns
+            if whole:  # the pixels of the next tile
+                for i in range(m):
+                    for j in range(m, 2 * m):
+                        call_for(target + 4 * (i * w + j) * count)
             out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
             if shape.r == 5:
                 winograd_f2x5.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
