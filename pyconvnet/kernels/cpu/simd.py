@@ -110,7 +110,7 @@ def call_for(context, address):
     """Asks for the cache line at a byte address, to write to it."""
 
     def code(ctx, build, signature, args):
-        prefetch(build, args[0], True)
+        prefetch(build, args[0], False)
         return ctx.get_dummy_value()
 
     return types.void(types.int64), code

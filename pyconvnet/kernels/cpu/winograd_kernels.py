@@ -78,6 +78,9 @@ def _inputs(x, v, shape, first, last, origin, spare):
             if inside and k + 16 <= c:
                 pixel = 4 * shape.channels
                 source, row, column = x + ((n * h + i0) * w + j0) * pixel + 4 * k, w * pixel, pixel
+                for i in range(side):
+                    for j in range(side, side + shape.m):
+                        call_for(source + i * row + j * pixel)
             else:  # zeros for what is outside the image or after the last channel
                 source, row, column = spare, 64 * side, 64
                 for i in range(side):
