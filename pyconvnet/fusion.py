@@ -56,7 +56,7 @@ def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other:
     x = as_tensor("vl_nnconv", "x", x)
     f = as_tensor("vl_nnconv", "f", f, like=x)
     window = Window.parse("vl_nnconv", f.shape[:2], conv.stride, conv.pad, conv.dilate, "f")
-    check_filters("vl_nnconv", x, f, window)
+    out = check_filters("vl_nnconv", x.shape, f.shape, window)
     b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
     kinds = [type(layer) for layer in layers]
     if BatchNorm in kinds:
@@ -65,7 +65,7 @@ def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other:
             return None
         scale, b = found
     if Sum in kinds:
-        shape = (*window.output_size(*x.shape[:2]), f.shape[3], x.shape[3])
+        shape = (*out, f.shape[3], x.shape[3])
         if type(other) is not np.ndarray or other.dtype != np.float32 or other.shape != shape:
             return None
     from pyconvnet.kernels.cpu.convolution import conv as convolve
@@ -103,4 +103,4 @@ def _is_zero(leak: Any) -> bool:
 
 
 def _idle(opts: Sequence[Any]) -> bool:
-    return all(isinstance(o, str) and o.lower() in _IDLE for o in opts)
+    return not len(opts) or all(isinstance(o, str) and o.lower() in _IDLE for o in opts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,11 @@ def vl_nnconv(
         return _subsample(x, b, dzdy, window, noDerData, noDerBiases)
     filters = as_tensor("vl_nnconv", "f", f, like=x)
     window = Window.parse("vl_nnconv", filters.shape[:2], stride, pad, dilate, "f")
-    check_filters("vl_nnconv", x, filters, window)
+    out = check_filters("vl_nnconv", x.shape, filters.shape, window)
     biases = check_biases("vl_nnconv", b, filters.shape[3], x)
     if is_empty(dzdy):
         return kernels.of(x).conv(x, filters, biases, window)
-    dzdy = check_derivative("vl_nnconv", dzdy, x, (*window.output_size(*x.shape[:2]), filters.shape[3], x.shape[3]))
+    dzdy = check_derivative("vl_nnconv", dzdy, x, (*out, filters.shape[3], x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = kernels.of(x).conv_backward(x, filters, dzdy, window, needs)
     return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
@@ -91,17 +92,20 @@ def _subsample(x: np.ndarray, b: Any, dzdy: Any, window: Window, noDerData: bool
     return dx, None, db
 
 
-def check_filters(fn: str, x: np.ndarray, f: np.ndarray, window: Window) -> None:
-    """Refuse filters whose channels or size do not fit x."""
-    channels, depth, count = x.shape[2], f.shape[2], f.shape[3]
+@lru_cache(maxsize=1024)  # layers ask the same again and again
+def check_filters(fn: str, shape: tuple[int, ...], filters: tuple[int, ...], window: Window) -> tuple[int, int]:
+    """Refuse filters whose channels or size do not fit x; the size of the output."""
+    channels, depth, count = shape[2], filters[2], filters[3]
     if channels % depth:
         raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}; {depth} must divide {channels} (groups)")
     if count % (channels // depth):
         groups = f"{channels // depth} groups, which must divide the {count} filters"
         raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}: {groups}")
-    if min(window.output_size(*x.shape[:2])) < 1:
-        padded = size_text((x.shape[0] + sum(window.pad[:2]), x.shape[1] + sum(window.pad[2:])))
+    out = window.output_size(*shape[:2])
+    if min(out) < 1:
+        padded = size_text((shape[0] + sum(window.pad[:2]), shape[1] + sum(window.pad[2:])))
         raise ValueError(f"{fn}: f spans {size_text(window.extent)} pixels, more than x with its pad, {padded}")
+    return out
 
 
 def check_biases(fn: str, b: Any, count: int, x: np.ndarray) -> np.ndarray | None:

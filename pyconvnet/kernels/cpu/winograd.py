@@ -6,6 +6,7 @@ matrix product of tiles x channels by channels x filters. See winograd_kernels.p
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -41,24 +42,27 @@ class Variant(NamedTuple):
         return self.m + self.r - 1
 
 
-def variant(window: Window) -> Variant | None:
-    """The one for filters of this size in the precision in force, if there is one."""
+def variant(window: Window, precision: str) -> Variant | None:
+    """The one for filters of this size, if there is one."""
     if window.size == (3, 3):
-        return Variant(4 if get_precision() == "fast" else 2, 3)
-    return Variant(2, 5) if window.size == (5, 5) and get_precision() == "fast" else None
+        return Variant(4 if precision == "fast" else 2, 3)
+    return Variant(2, 5) if window.size == (5, 5) and precision == "fast" else None
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
     """Whether this is a layer that Winograd's algorithm is faster for."""
-    if window.stride != (1, 1) or window.dilate != (1, 1):
+    return _suits(x.shape, f.shape, window, get_precision())
+
+
+@lru_cache(maxsize=1024)
+def _suits(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, precision: str) -> bool:
+    v = variant(window, precision)
+    if v is None or window.stride != (1, 1) or window.dilate != (1, 1) or max(window.pad) >= v.r:
         return False
-    v = variant(window)
-    if v is None or max(window.pad) >= v.r:
-        return False
-    h, w = window.output_size(*x.shape[:2])
-    tiles = x.shape[3] * -(-h // v.m) * -(-w // v.m)
-    each = f.shape[3] * f.shape[2] // x.shape[2]
-    return min(f.shape[2], each) >= LEAST_CHANNELS and tiles >= LEAST_TILES
+    h, w = window.output_size(*shape[:2])
+    tiles = shape[3] * -(-h // v.m) * -(-w // v.m)
+    each = filters[3] * filters[2] // shape[2]
+    return min(filters[2], each) >= LEAST_CHANNELS and tiles >= LEAST_TILES
 
 
 def winograd(
@@ -70,7 +74,7 @@ def winograd(
     relu: bool = False,
 ) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x H x W x K array; scale: K factors, multiplied into the filters."""
-    kind = variant(window)
+    kind = variant(window, get_precision())
     h, w, channels, n = x.shape
     c, count = f.shape[2:]
     groups = channels // c
