@@ -65,9 +65,11 @@ class _Tile:
         far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
         build.cbranch(self.asked(build, FAR), far, start)
         build.position_at_end(far)
+        old = build.select(self.asked(build, ACCUMULATE), arg["old"], arg["c"])
         for i in range(self.rows):
             for j in range(0, 4 * self.lanes * self.vectors, 64):
                 prefetch(build, build.add(self.row(build, "c", i), I64(j)), True)
+                prefetch(build, build.add(build.add(old, build.mul(self.c_row, I64(i))), I64(j)), False)
         build.branch(start)
         build.position_at_end(start)
         build.branch(tap)
