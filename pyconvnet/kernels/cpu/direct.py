@@ -39,6 +39,10 @@ KEPT_FROM = 1 << 13
 PAGE = 1024
 
 
+# Floats of filters that stay in the second-level cache.
+NEAR = 1 << 16
+
+
 class Epilogue(NamedTuple):
     """What becomes of a convolution before it is written: max(scale conv(x, f) + b + add, 0)."""
 
@@ -183,6 +187,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
     chunks = taps.shape[0] * pieces if pieces > 1 else -(-taps.shape[0] // some)
     rounds = -(-tiles // at_once)
     total = rounds * columns
+    contiguous, near = step == depth and pieces == 1, columns * panel <= NEAR
     for t in numba.prange(threads):
         for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
             first_column = max(0, total * t // threads - r * columns)
@@ -212,6 +217,13 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                                 for j in range(last - first):
                                     copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
                             a, a_row = copy, pitch
+                        if not near:  # called for meanwhile: the next filters,
+                            fetched = many * now * nr * (q - first_tile) // units
+                            ahead, ahead_k = f + 4 * ((column + 1) * panel + start * nr + fetched), 4 * nr // units
+                        elif contiguous and column == first_column:  # or the next pixels
+                            ahead, ahead_k = a + 4 * (last - first) * step, 4 * (last - first)
+                        else:
+                            ahead, ahead_k = 0, 0
                         c = 4 * ((starts[line, 1] + first * apart) * count + g * each + k)
                         call_tile(
                             kernel,
@@ -230,8 +242,8 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                             (y if chunk > 0 else old) + c,
                             b + 4 * (g * each + k),
                             how,
-                            f + 4 * ((column + 1) * panel + start * nr + many * now * nr * (q - first_tile) // units),
-                            4 * nr // units,
+                            ahead,
+                            ahead_k,
                         )
 
 
