@@ -16,7 +16,7 @@ from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import PLAIN, Epilogue
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, zeros
 from pyconvnet.kernels.cpu.matrix_kernel import call_tile
-from pyconvnet.kernels.cpu.simd import fload, vfma, vload, vload_part, vset1, vstore
+from pyconvnet.kernels.cpu.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.threads import team
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
@@ -80,6 +80,9 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     tile = machine.tile()
     memory = address(f), address(x), address(sums)
     with team() as threads:
+        if n == 1:
+            _dots(threads, *memory, depth, count)
+            return sums.reshape(1, count)
         _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
     return np.ascontiguousarray(sums.T)
 
@@ -122,4 +125,27 @@ def _rows_by_images(threads, kernel, rows, f, x, y, n, depth, count):
             k = q * rows
             many = min(rows, count - k)
             a, c = f + 4 * k * depth, y + 4 * k * n
-            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0, 0, 0, 0)
+            ahead = a + 4 * many * depth
+            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0, 0, ahead, 4 * many)
+
+
+@jit(parallel=True)
+def _dots(threads, f, x, y, depth, count):
+    """y[k] = sum over d of f[k, d] x[d]; four k at a time."""
+    fours = -(-count // 4)
+    zero = np.float32(0)
+    for t in numba.prange(threads):
+        for q in range(fours * t // threads, fours * (t + 1) // threads):
+            first = 4 * q
+            k1, k2, k3 = min(first + 1, count - 1), min(first + 2, count - 1), min(first + 3, count - 1)
+            f0, f1, f2, f3 = (f + 4 * first * depth, f + 4 * k1 * depth, f + 4 * k2 * depth, f + 4 * k3 * depth)
+            s0, s1, s2, s3 = vset1(zero), vset1(zero), vset1(zero), vset1(zero)
+            for d in range(0, 4 * depth, 64):
+                part = min(16, depth - d // 4)
+                v = vload_part(x + d, part, zero)
+                s0, s1 = vfma(vload_part(f0 + d, part, zero), v, s0), vfma(vload_part(f1 + d, part, zero), v, s1)
+                s2, s3 = vfma(vload_part(f2 + d, part, zero), v, s2), vfma(vload_part(f3 + d, part, zero), v, s3)
+            fstore(y + 4 * first, vsum_across(s0))
+            fstore(y + 4 * k1, vsum_across(s1))
+            fstore(y + 4 * k2, vsum_across(s2))
+            fstore(y + 4 * k3, vsum_across(s3))

@@ -78,7 +78,8 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(x, f, None, three)  # Winograd, few tiles
     yield lambda: cpu.conv(_array(64, 64, 16, 1), f, None, three)  # many
     yield lambda: cpu.conv(_array(8, 8, 16, 1), tall, None, Window((8, 8)))  # fully connected
-    yield lambda: cpu.conv(_array(8, 8, 16, 1), np.asfortranarray(tall), None, Window((8, 8)))
+    for n in (1, 2):
+        yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: cpu.conv_backward(x, f, y, three)
     yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
     yield lambda: cpu.conv_backward(_array(16, 16, 64, 2), _array(3, 3, 64, 32), y, strided)  # scattered
