@@ -7,6 +7,7 @@ them: the normalization is multiplied into the filters, and the rest done before
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,31 @@ def joins(layer: Layer, last: Layer) -> bool:
     return kind is Sum or (_is_zero(layer.leak) and _idle(layer.opts))
 
 
-def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other: Any = None) -> np.ndarray | None:
+def strides(conv: Conv, f: Any) -> tuple[int, int] | None:
+    """The strides of a 1 x 1 convolution, which never looks at the pixels between; None for any other."""
+    if not isinstance(f, np.ndarray) or f.shape[:2] != (1, 1):
+        return None
+    try:
+        window = Window.parse("vl_nnconv", 1, conv.stride, conv.pad, conv.dilate, "f")
+    except (TypeError, ValueError):  # the layer will say so
+        return None
+    return None if any(window.pad) else window.stride
+
+
+def run(
+    layers: Sequence[Layer],
+    params: Sequence[Sequence[Any]],
+    x: Any,
+    other: Any = None,
+    thin: bool = False,
+    every: tuple[int, int] = (1, 1),
+) -> np.ndarray | None:
     """The output of the last of `layers`, None where they must run one by one; `other` is the other input of a Sum.
 
     x       H x W x C x N, float32
     params  those of each layer
+    thin    whether x lacks the pixels that a 1 x 1 convolution leaves out, so that the result is of those wanted
+    every   which pixels of the result are wanted, vertically and horizontally: each of them for (1, 1)
     """
     from pyconvnet.kernels.cpu.machine import level
 
@@ -56,6 +77,10 @@ def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other:
     x = as_tensor("vl_nnconv", "x", x)
     f = as_tensor("vl_nnconv", "f", f, like=x)
     window = Window.parse("vl_nnconv", f.shape[:2], conv.stride, conv.pad, conv.dilate, "f")
+    if thin:
+        window = replace(window, stride=(1, 1))
+    elif every != (1, 1):
+        window = replace(window, stride=(window.stride[0] * every[0], window.stride[1] * every[1]))
     out = check_filters("vl_nnconv", x.shape, f.shape, window)
     b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
     kinds = [type(layer) for layer in layers]
@@ -65,8 +90,10 @@ def run(layers: Sequence[Layer], params: Sequence[Sequence[Any]], x: Any, other:
             return None
         scale, b = found
     if Sum in kinds:
-        shape = (*out, f.shape[3], x.shape[3])
-        if type(other) is not np.ndarray or other.dtype != np.float32 or other.shape != shape:
+        if type(other) is not np.ndarray or other.dtype != np.float32 or other.ndim != 4:
+            return None
+        other = other[:: every[0], :: every[1]]
+        if other.shape != (*out, f.shape[3], x.shape[3]):
             return None
     from pyconvnet.kernels.cpu.convolution import conv as convolve
     from pyconvnet.kernels.cpu.direct import Epilogue

@@ -5,54 +5,19 @@ Both loops are kept lean: what a layer reads and writes is looked up when the pl
 
 from __future__ import annotations
 
-from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvnet import fusion, kernels
+from pyconvnet import kernels
 from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.dagnn.fused import Fused, fused_steps, located
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
-from pyconvnet.layers import Sum
 from pyconvnet.layers.base import Layer
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
-
-
-class Fused:
-    """Some layers that run as one, see pyconvnet.fusion; what lies between them is never seen."""
-
-    def __init__(self, members: list[tuple]) -> None:
-        """members: the steps of these layers, of which each reads what the one before wrote."""
-        self.members = members
-        self.blocks = [step[1] for step in members]
-        self.inputs, self.outputs = list(members[0][2]), members[-1][3]
-        self.params = [p for step in members for p in step[4]]
-        self.counts = [len(step[4]) for step in members]
-        for before, step in pairwise(members):
-            self.inputs += [v for v in step[2] if v is not before[3][0]]
-
-    def forward(self, inputs: list, params: list) -> list:
-        """As a block's: [output]."""
-        own, at = [], 0
-        for count in self.counts:
-            own.append(params[at : at + count])
-            at += count
-        entry, _, ins, *_ = self.members[0]
-        try:
-            y = fusion.run(self.blocks, own, *inputs)
-            if y is None:  # one by one
-                y, *rest = inputs
-                for step, values in zip(self.members, own):
-                    entry, block, ins = step[:3]
-                    (y,) = block.forward([y, *rest] if len(ins) > 1 else [y], values)
-        except Exception as error:
-            raise _located(error, entry, ins) from error
-        for step in self.members:  # the time is that of the last
-            step[0].forwardTime = 0.0
-        return [y]
 
 
 class Plan:
@@ -106,7 +71,7 @@ class Plan:
     def in_one(self, mode: str, exposed: frozenset[Var]) -> list:
         """The steps of a network that forgets what nobody reads: layers run as one unless they write `exposed`."""
         if self.fused[0] != (mode, exposed):
-            self.fused = (mode, exposed), _with_ends(_chained(self.keeping, exposed))
+            self.fused = (mode, exposed), fused_steps(self.keeping, exposed)
         return self.fused[1]
 
     def fits(self, net: DagNN) -> bool:
@@ -115,44 +80,6 @@ class Plan:
         return blocks == self.blocks and (
             not net.computingDerivative or [block.backward_uses for block in blocks] == self.uses
         )
-
-
-def _chained(steps: list, exposed: frozenset[Var]) -> list:
-    """`steps` with Fused ones where layers can run as one, in place of the last of them."""
-    reader = {v: at for at, step in enumerate(steps) for v in step[2]}
-    chain_of: dict[int, list[int]] = {}
-    for start, (_, block, *_, drives, _) in enumerate(steps):
-        chain = [start]
-        while fusion.starts(block) and not any(drives):
-            v = steps[chain[-1]][3][0]
-            at = reader.get(v)
-            if v.fanout != 1 or v in exposed or at in chain_of:
-                break
-            _, following, ins, outs, *_, drives, _ = steps[at]
-            if any(drives) or not fusion.joins(following, steps[chain[-1]][1]) or len(outs) != 1:
-                break
-            if len(ins) != (2 if isinstance(following, Sum) else 1):
-                break
-            chain.append(at)
-        if len(chain) > 1:
-            chain_of.update(dict.fromkeys(chain, chain))
-    out = []
-    for at, step in enumerate(steps):
-        chain = chain_of.get(at, [at])
-        if at == chain[-1] and len(chain) > 1:
-            block = Fused([steps[i] for i in chain])
-            step = (step[0], block, block.inputs, block.outputs, block.params, [], (False, False), "inputs")
-        if at == chain[-1]:
-            out.append(step)
-    return out
-
-
-def _with_ends(steps: list) -> list:
-    """`steps` with the variables that no later one reads."""
-    last = {v: at for at, step in enumerate(steps) for v in step[2]}
-    return [
-        (*step[:5], [v for v in dict.fromkeys(step[2]) if last[v] == at], *step[6:]) for at, step in enumerate(steps)
-    ]
 
 
 def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
@@ -176,6 +103,9 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
     fixed = {var for var, _ in given if var.fanin}
     if steps is plan.testing and not fixed and all(v.fanin or v.value is not None for v in net.vars):
         steps = plan.in_one(net.mode, frozenset(v for v in net.vars if v.precious))
+        for step in reversed(steps):
+            if isinstance(step[1], Fused):
+                step[1].settle()
     if fixed:
         steps = [step for step in steps if fixed.isdisjoint(step[3])]
     if not forward(steps, {var for var, _ in wanted}) and steps:
@@ -238,7 +168,7 @@ def forward(steps: list, held: set[Var]) -> int:
                 if not v.precious and v not in held:
                     v.value = None
     except Exception as error:
-        raise _located(error, entry, ins) from error
+        raise located(error, entry, ins) from error
     return ran
 
 
@@ -271,7 +201,7 @@ def backward(steps: list, conserve: bool) -> None:
             entry.backwardTime = now - start
             start = now
     except Exception as error:
-        raise _located(error, entry, ins) from error
+        raise located(error, entry, ins) from error
 
 
 def forward_layer(net: DagNN, entry: LayerEntry) -> None:
@@ -374,17 +304,3 @@ def _variable(net: DagNN, what: str, name: str) -> Var:
     if name not in net.vars.index:
         raise UnknownName(f"DagNN.eval: {what}: {unknown('variable', name, net.vars.index)}")
     return net.vars[name]
-
-
-def _located(error: Exception, entry: Any, ins: list) -> Exception:
-    """The same error, with the layer in which it happened, unless it says so already."""
-    if getattr(error, "layer", None) is not None:
-        return error
-    sizes = ", ".join(f"{v.name} {size_text(np.shape(v.value))}" for v in ins if v.value is not None)
-    where = f"in layer {entry.name!r} ({type(entry.block).__name__})" + (f", inputs {sizes}" if sizes else "")
-    if type(error) in (ValueError, TypeError):
-        error = type(error)(f"{error} ... {where}")
-    elif hasattr(error, "add_note"):
-        error.add_note(where)
-    error.layer = entry.name
-    return error
