@@ -37,9 +37,7 @@ KEPT_FROM = 1 << 13
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache; so where a
 # filter is one tap, a group of them is copied first to lie a cache line further apart.
 PAGE = 1024
-
-
-# Floats of filters that stay in the second-level cache.
+# Floats of filters that stay in the second-level cache; larger ones are called for a block ahead.
 NEAR = 1 << 16
 
 
@@ -65,17 +63,8 @@ class Lines(NamedTuple):
     depth: int  # elements in a piece
 
 
-@lru_cache(maxsize=256)
-def lines_of(
-    shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: Tile
-) -> tuple[Lines, np.ndarray]:
-    """For a padded N x H x W x C image; `depth` is less than C in grouped convolution. And the taps."""
-    lines = _lines_of(shape, window, out, depth, tile.rows)
-    taps = lines.depth * tile.columns * np.arange(lines.offsets.size)
-    return lines, np.stack([lines.offsets, taps], axis=1)
-
-
-def _lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int) -> Lines:
+def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int) -> Lines:
+    """For a padded N x H x W x C image and a tile of so many pixels; `depth` is less than C in grouped convolution."""
     n, h, w, c = shape
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
     rows = dh * w * c * np.arange(fh)
@@ -156,7 +145,8 @@ def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, grou
     depth, count = filters[2:]
     out = window.output_size(h, w)
     top, bottom, left, right = window.pad
-    lines, taps = lines_of((n, h + top + bottom, w + left + right, c), window, out, depth, tile)
+    lines = lines_of((n, h + top + bottom, w + left + right, c), window, out, depth, tile.rows)
+    taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
     # a thread has at least a few tiles to do
     at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
     room = 0
