@@ -10,6 +10,7 @@ from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.elementary import vexp
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.kernels.cpu.simd import (
+    finish_streams,
     vabs,
     vadd,
     vdiv,
@@ -20,12 +21,15 @@ from pyconvnet.kernels.cpu.simd import (
     vmul,
     vset1,
     vstore_part,
+    vstream,
     vsub,
     vsum_across,
 )
 from pyconvnet.threads import team
 
 RELU, SIGMOID = 0, 1
+# Results of so many floats leave the caches anyway, so a rectifier writes past them (a sigmoid is slower that way).
+FAR = 1 << 22
 
 
 def relu(x: np.ndarray, leak: float) -> np.ndarray:
@@ -124,6 +128,7 @@ def _add_to(threads, y, x, count, relu):
 def _elements(threads, x, y, count, which, leak):
     zero, slope = vset1(np.float32(0)), vset1(leak)
     vectors = -(-count // 16)
+    far = which == RELU and count >= FAR and y % 64 == 0
     for t in numba.prange(threads):
         for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
             part = min(16, count - i)
@@ -134,13 +139,18 @@ def _elements(threads, x, y, count, which, leak):
                 v = vlargest(v, zero)
             else:
                 v = vif_greater(v, zero, v, vmul(v, slope))
-            vstore_part(y + 4 * i, v, part)
+            if far and part == 16:
+                vstream(y + 4 * i, v)
+            else:
+                vstore_part(y + 4 * i, v, part)
+        finish_streams()
 
 
 @jit(parallel=True)
 def _derivatives(threads, x, dy, dx, count, which, leak):
     zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
     vectors = -(-count // 16)
+    far = which == RELU and count >= FAR and dx % 64 == 0
     for t in numba.prange(threads):
         for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
             part = min(16, count - i)
@@ -150,7 +160,11 @@ def _derivatives(threads, x, dy, dx, count, which, leak):
                 v = vmul(d, vmul(v, vsub(one, v)))
             else:
                 v = vif_greater(v, zero, d, vmul(d, slope))
-            vstore_part(dx + 4 * i, v, part)
+            if far and part == 16:
+                vstream(dx + 4 * i, v)
+            else:
+                vstore_part(dx + 4 * i, v, part)
+        finish_streams()
 
 
 @jit(parallel=True)

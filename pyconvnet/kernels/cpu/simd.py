@@ -106,6 +106,29 @@ def vstore(context, address, value):
 
 
 @intrinsic
+def vstream(context, address, value):
+    """16 floats to the beginning of a cache line, past the caches: what is there need not be read first."""
+
+    def code(ctx, build, signature, args):
+        store = build.store(args[1], at(build, args[0], V16), align=64)
+        store.set_metadata("nontemporal", build.module.add_metadata([I32(1)]))
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64, f32x16), code
+
+
+@intrinsic
+def finish_streams(context):
+    """Other threads see what `vstream` wrote."""
+
+    def code(ctx, build, signature, args):
+        build.fence("seq_cst")
+        return ctx.get_dummy_value()
+
+    return types.void(), code
+
+
+@intrinsic
 def call_for(context, address):
     """Asks for the cache line at a byte address, to write to it."""
 
