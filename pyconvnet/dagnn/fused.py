@@ -44,7 +44,7 @@ class Fused:
 
     def strides(self) -> tuple[int, int]:
         """Which pixels of the input are read."""
-        own = fusion.strides(self.blocks[0], self.members[0][4][0].value)
+        own = fusion.strides(self.blocks[0], self.params[0].value if self.counts[0] else None)
         return (1, 1) if own is None else (own[0] * self.every[0], own[1] * self.every[1])
 
     def forward(self, inputs: list, params: list) -> list:

@@ -119,3 +119,16 @@ def test_float64_runs_one_by_one():
     for param in net.params:
         param.value = param.value.astype(np.float64)
     check(net, image(8, 8).astype(np.float64))
+
+
+def test_a_convolution_without_parameters_is_named():
+    net = dagnn.DagNN()
+    net.addLayer("first", dagnn.Conv(size=[1, 1, 3, 4]), "x", "y", ["f", "b"])
+    net.addLayer("r", dagnn.ReLU(), "y", "z")
+    net.addLayer("bare", dagnn.Conv(size=[1, 1, 4, 4], stride=2), "z", "w")
+    net.addLayer("s", dagnn.ReLU(), "w", "v")
+    for param, shape in zip(net.params, [(1, 1, 3, 4), (4, 1)]):
+        param.value = np.ones(shape, np.float32)
+    net.mode = "test"
+    with pytest.raises(ValueError, match="in layer 'bare'"):
+        net.eval({"x": np.ones((5, 5, 3, 1), np.float32)})
