@@ -8,6 +8,7 @@ jitter, augment, crossvalidation, imdb, images, compat.matlab (imresize and its 
 from importlib import import_module
 from typing import Any
 
+import pyconvnet._checkout  # noqa: F401
 from pyconvnet.compat.argparse import vl_argparse
 from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
 from pyconvnet.compat.tidy import vl_simplenn_tidy

@@ -1,8 +1,10 @@
 """What keeps the unusual layout safe: compat/ and models/ at the top of the tree, installed inside pyconvnet."""
 
 import ast
+import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,18 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="vl_nnconf"):
         _ = pyconvnet.vl_nnconf
+
+
+def test_a_checkout_without_an_installation_is_the_whole_package():
+    code = "import pyconvnet, pyconvnet.compat.matlab, pyconvnet.models as m; print(pyconvnet.__file__, m.__file__)"
+    sites = os.pathsep.join(sysconfig.get_paths()[key] for key in ("purelib", "platlib"))
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],  # -S: no editable installation either
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": sites},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(ROOT / "pyconvnet" / "__init__.py"), str(ROOT / "models" / "__init__.py")]

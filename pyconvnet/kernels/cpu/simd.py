@@ -130,7 +130,7 @@ def finish_streams(context):
 
 @intrinsic
 def call_for(context, address):
-    """Asks for the cache line at a byte address, to write to it."""
+    """Asks for the cache line at a byte address."""
 
     def code(ctx, build, signature, args):
         prefetch(build, args[0], False)
