@@ -8,8 +8,9 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.elementary import vexp
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, empty_like
+from pyconvnet.kernels.cpu.layout import AHEAD, address, channels_fastest, empty, empty_like
 from pyconvnet.kernels.cpu.simd import (
+    call_for,
     finish_streams,
     vabs,
     vadd,
@@ -134,6 +135,8 @@ def _elements(threads, x, y, count, which, leak):
             part = min(16, count - i)
             v = vload_part(x + 4 * i, part, np.float32(0))
             if which == SIGMOID:
+                call_for(x + 4 * (i + AHEAD))
+                call_for(y + 4 * (i + AHEAD))
                 v = _logistic(v)
             elif leak == 0:
                 v = vlargest(v, zero)
@@ -156,6 +159,9 @@ def _derivatives(threads, x, dy, dx, count, which, leak):
             part = min(16, count - i)
             v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
             if which == SIGMOID:
+                call_for(x + 4 * (i + AHEAD))
+                call_for(dy + 4 * (i + AHEAD))
+                call_for(dx + 4 * (i + AHEAD))
                 v = _logistic(v)
                 v = vmul(d, vmul(v, vsub(one, v)))
             else:

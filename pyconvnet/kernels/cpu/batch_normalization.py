@@ -7,8 +7,8 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty
-from pyconvnet.kernels.cpu.simd import vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
+from pyconvnet.kernels.cpu.layout import AHEAD, address, channels_fastest, empty
+from pyconvnet.kernels.cpu.simd import call_for, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
 from pyconvnet.threads import team
 
 SAMPLES, RUN = 256, 64
@@ -89,6 +89,9 @@ def _products(threads, a, x, pixels, c, mean, sums, centred):
                 for k in range(0, c, 16):
                     part = min(16, c - k)
                     here = 4 * (q * c + k)
+                    call_for(x + here + 4 * AHEAD)
+                    if not centred:
+                        call_for(a + here + 4 * AHEAD)
                     d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
                     v = d if centred else vload_part(a + here, part, zero)
                     vstore(totals + 4 * k, vadd(v, vload(totals + 4 * k)))
@@ -107,6 +110,10 @@ def _combine(threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
             for k in range(0, c, 16):
                 part = min(16, c - k)
                 here = 4 * (q * c + k)
+                call_for(x + here + 4 * AHEAD)
+                call_for(out + here + 4 * AHEAD)
+                if dy != x:
+                    call_for(dy + here + 4 * AHEAD)
                 d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
                 v = vfma(d, vload_part(of_x + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero))
                 if dy != x:

@@ -23,6 +23,7 @@ _free: dict[int, np.ndarray] = {}  # the longest unused first
 _free_guard = threading.RLock()  # a block may come back at any moment, also to the thread that holds this
 LEAST_KEPT = 1 << 16  # floats; smaller results are not worth keeping
 CACHE_LINE = 16  # floats in a cache line
+AHEAD = 256  # floats between what a loop works on and what it calls for, where it computes too long to wait for memory
 MOST_KEPT = 1 / 16  # of the machine's memory
 
 
