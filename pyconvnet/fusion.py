@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,15 @@ from pyconvnet.geometry import Window
 from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
 from pyconvnet.ops.vl_nnconv import check_biases, check_filters
 
-_ORDER: tuple[type, ...] = (Conv, BatchNorm, Sum, ReLU)
+# In the order in which they come, and what of each says how it runs.
+_OPTIONS: dict[type, tuple[str, ...]] = {
+    Conv: ("opts", "stride", "pad", "dilate"),
+    BatchNorm: ("opts", "mode"),
+    Sum: (),
+    ReLU: ("opts", "leak"),
+}
+_ORDER = list(_OPTIONS)
+_SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
 # What a layer says about cuDNN changes nothing here; any other option goes to the operator, which checks it.
 _IDLE = ("cudnn", "nocudnn")
 # What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
@@ -27,17 +36,13 @@ _MOST_KNOWN = 4096
 
 def starts(layer: Layer) -> bool:
     """Whether other layers may join this one; a class of the user's own runs as it is written."""
-    return type(layer) is Conv and _idle(layer.opts)
+    return type(layer) is Conv and _allowed(_options(layer))
 
 
 def joins(layer: Layer, last: Layer) -> bool:
     """Whether `layer` may run in one with the layers before it, of which `last` is the last."""
     kind = type(layer)
-    if kind not in _ORDER or _ORDER.index(kind) <= _ORDER.index(type(last)):
-        return False
-    if kind is BatchNorm:
-        return layer.mode == "test" and _idle(layer.opts)
-    return kind is Sum or (_is_zero(layer.leak) and _idle(layer.opts))
+    return kind in _ORDER and _ORDER.index(kind) > _ORDER.index(type(last)) and _allowed(_options(layer))
 
 
 def strides(conv: Conv, f: Any) -> tuple[int, int] | None:
@@ -45,10 +50,10 @@ def strides(conv: Conv, f: Any) -> tuple[int, int] | None:
     if not isinstance(f, np.ndarray) or f.shape[:2] != (1, 1):
         return None
     try:
-        window = Window.parse("vl_nnconv", 1, conv.stride, conv.pad, conv.dilate, "f")
+        found = _known_plan((_options(conv),), (1, 1, 1, 1), (1, 1, 1, 1), False, (1, 1))
     except (TypeError, ValueError):  # the layer will say so
         return None
-    return None if any(window.pad) else window.stride
+    return None if found is None or any(found[0].pad) else found[0].stride
 
 
 def run(
@@ -66,22 +71,20 @@ def run(
     thin    whether x lacks the pixels that a 1 x 1 convolution leaves out, so that the result is of those wanted
     every   which pixels of the result are wanted, vertically and horizontally: each of them for (1, 1)
     """
-    from pyconvnet.kernels.cpu.machine import level
-
+    level, convolve, epilogue = _kernels()
     f, b = (*params[0], None)[:2]
-    if type(x) is not np.ndarray or x.dtype != np.float32 or not x.size or is_empty(f) or level() == "plain":
+    if type(x) is not np.ndarray or x.dtype != _SINGLE or not x.size or is_empty(f) or level() == "plain":
         return None
-    if not starts(layers[0]) or not all(map(joins, layers[1:], layers)):  # options may have changed meanwhile
-        return None
-    conv = layers[0]
     x = as_tensor("vl_nnconv", "x", x)
     f = as_tensor("vl_nnconv", "f", f, like=x)
-    window = Window.parse("vl_nnconv", f.shape[:2], conv.stride, conv.pad, conv.dilate, "f")
-    if thin:
-        window = replace(window, stride=(1, 1))
-    elif every != (1, 1):
-        window = replace(window, stride=(window.stride[0] * every[0], window.stride[1] * every[1]))
-    out = check_filters("vl_nnconv", x.shape, f.shape, window)
+    facts = tuple(map(_options, layers)), x.shape, f.shape, thin, every
+    try:
+        found = _known_plan(*facts)
+    except TypeError:  # options that cannot be looked up, or wrong ones, which are refused again
+        found = _plan(*facts)
+    if found is None:
+        return None
+    window, out = found
     b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
     kinds = [type(layer) for layer in layers]
     if BatchNorm in kinds:
@@ -90,20 +93,60 @@ def run(
             return None
         scale, b = found
     if Sum in kinds:
-        if type(other) is not np.ndarray or other.dtype != np.float32 or other.ndim != 4:
+        if type(other) is not np.ndarray or other.dtype != _SINGLE or other.ndim != 4:
             return None
         other = other[:: every[0], :: every[1]]
         if other.shape != (*out, f.shape[3], x.shape[3]):
             return None
-    from pyconvnet.kernels.cpu.convolution import conv as convolve
-    from pyconvnet.kernels.cpu.direct import Epilogue
+    return convolve(x, f, b, window, epilogue(scale, other if Sum in kinds else None, ReLU in kinds))
 
-    return convolve(x, f, b, window, Epilogue(scale, other if Sum in kinds else None, ReLU in kinds))
+
+@lru_cache(maxsize=1)
+def _kernels() -> tuple:
+    """Imported at the first call, since they import numba."""
+    from pyconvnet.kernels.cpu.convolution import conv
+    from pyconvnet.kernels.cpu.direct import Epilogue
+    from pyconvnet.kernels.cpu.machine import level
+
+    return level, conv, Epilogue
+
+
+def _options(layer: Layer) -> tuple:
+    """Its class and its options, which can be looked up in a table unless they are arrays."""
+    kind = type(layer)
+    values = [getattr(layer, name) for name in _OPTIONS[kind]]
+    return kind, *[tuple(v) if type(v) is list else v for v in values]
+
+
+def _allowed(options: tuple) -> bool:
+    """Whether a layer may run in one with others."""
+    kind, *values = options
+    if (kind is BatchNorm and values[1] != "test") or (kind is ReLU and not _is_zero(values[1])):
+        return False
+    return kind is Sum or not len(values[0]) or all(isinstance(o, str) and o.lower() in _IDLE for o in values[0])
+
+
+def _plan(
+    options: tuple, shape: tuple[int, ...], filters: tuple[int, ...], thin: bool, every: tuple[int, int]
+) -> tuple[Window, tuple[int, int]] | None:
+    """(window, size of the output) of layers with such options; None where they must run one by one."""
+    if not all(map(_allowed, options)):  # they may have changed since the layers were found to go together
+        return None
+    _, _, stride, pad, dilate = options[0]
+    window = Window.parse("vl_nnconv", filters[:2], stride, pad, dilate, "f")
+    if thin:
+        window = replace(window, stride=(1, 1))
+    elif every != (1, 1):
+        window = replace(window, stride=(window.stride[0] * every[0], window.stride[1] * every[1]))
+    return window, check_filters("vl_nnconv", shape, filters, window)
+
+
+_known_plan = lru_cache(maxsize=1024)(_plan)  # the same is asked at each call
 
 
 def _folded(b: np.ndarray | None, params: Sequence[Any], count: int) -> tuple[np.ndarray, np.ndarray] | None:
     """(scale of the filters, biases) with batch normalization in them; None where vl_nnbnorm has something to say."""
-    if len(params) != 3 or any(type(p) is not np.ndarray or p.dtype != np.float32 for p in params):
+    if len(params) != 3 or any(type(p) is not np.ndarray or p.dtype != _SINGLE for p in params):
         return None
     g, shift, moments = params
     if (g.size, shift.size, moments.size) != (count, count, 2 * count):
@@ -127,7 +170,3 @@ def _folded(b: np.ndarray | None, params: Sequence[Any], count: int) -> tuple[np
 
 def _is_zero(leak: Any) -> bool:
     return leak == 0 if type(leak) is int or type(leak) is float else not np.any(leak)
-
-
-def _idle(opts: Sequence[Any]) -> bool:
-    return not len(opts) or all(isinstance(o, str) and o.lower() in _IDLE for o in opts)

@@ -37,5 +37,5 @@ def test_no_more_than_twice_the_two_largest_neighbours_beside_the_packed_filters
         vl_simplenn(net, x, mode="test", conserveMemory=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    packed = sum(made.nbytes for _, made in filter_cache._entries.values())
+    packed = sum(made.nbytes for _, made, _ in filter_cache._entries.values())
     assert peak <= 2 * max(map(sum, pairwise(sizes))) + packed

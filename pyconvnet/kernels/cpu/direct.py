@@ -17,7 +17,7 @@ from pyconvnet.kernels.cpu.layout import (
     aligned,
     channels_fastest,
     copy_floats,
-    empty,
+    empty_at,
     padded,
     scratch,
     strides,
@@ -127,14 +127,14 @@ def direct(
     with team() as threads:
         xp = padded(x, window.pad)
         out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
-        filters = _filters(f, groups, tile.columns, after.scale)
-        bias = None if b is None else np.ascontiguousarray(b).ravel()
+        _, first = _filters(f, groups, tile.columns, after.scale)
+        bias = None if b is None else np.ascontiguousarray(b)
         old = None if after.add is None else channels_fastest(after.add)
-        y = empty((x.shape[3], *out, f.shape[3]))
+        y, start = empty_at((x.shape[3], *out, f.shape[3]))
         copies = address(scratch("pixels", threads * room)) if room else 0
-        memory = address(xp), address(filters), 0 if bias is None else address(bias), 0 if old is None else address(old)
+        memory = address(xp), first, 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
-        _direct(threads, *tile, *memory, address(y), copies, starts, taps, sizes, mode)
+        _direct(threads, *tile, *memory, start, copies, starts, taps, sizes, mode)
     return y
 
 
@@ -156,10 +156,11 @@ def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, grou
     return out, lines.starts, taps, np.array(sizes), room
 
 
-def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> np.ndarray:
-    """What `pack` makes of f times `scale`, kept from call to call where it is worth it."""
+def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """What `pack` makes of f times `scale`, kept from call to call where it is worth it; and its address."""
     if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
-        return pack(f if scale is None else f * scale, groups, columns)
+        packed = pack(f if scale is None else f * scale, groups, columns)
+        return packed, address(packed)
     kind = "direct", groups, columns
     return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale), scale)
 

@@ -17,14 +17,14 @@ import numpy as np
 
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.layout import address
+from pyconvnet.kernels.cpu.layout import address, copy_floats
 from pyconvnet.kernels.cpu.simd import LANES, mix
 from pyconvnet.threads import team
 
-_entries: OrderedDict[tuple, tuple[tuple, np.ndarray]] = OrderedDict()
+_entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
 _guard = threading.Lock()
 _dead: deque[tuple] = deque()
-ROW, ROWS_AT_ONCE = 2 * LANES, 2048  # floats; rows
+ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
 
 
 def limit() -> int:
@@ -35,33 +35,38 @@ def limit() -> int:
 
 def get(
     kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None = None
-) -> np.ndarray:
+) -> tuple[np.ndarray, int]:
     """`make(None)` for the filters `f`, or what it returned before if `f` and `scale` still have the same elements.
+
+    And its address.
 
     kind   what `make` does, so that one array may have several forms
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """
-    memory = f.ravel(order="K")
-    if not np.may_share_memory(memory, f):  # neither C nor Fortran order: no memory to watch
-        return make(None)
-    key = (*kind, scale is None, address(f), f.shape, f.strides)
+    if not (f.flags.c_contiguous or f.flags.f_contiguous):  # no memory to watch
+        made = make(None)
+        return made, address(made)
+    start = address(f)
+    key = kind, scale is None, start, f.shape, f.strides
     with team() as threads:
-        sum_now = checksum(memory, threads), None if scale is None else scale.tobytes()
+        now = _checksum(start, f.size, threads), None if scale is None else scale.tobytes()
         with _guard:
             _bury()
-            found = _entries.pop(key, None)
-        known = found is not None and found[0] == sum_now
-        made = found[1] if known else make(None if found is None else found[1])
+            found = _entries.get(key)
+            if found is not None and found[0] == now:
+                _entries.move_to_end(key)
+                return found[1:]
+            _entries.pop(key, None)  # `make` is about to write into its memory
+        made = make(None if found is None else found[1])
         if found is None:
             _forget_with(f, key)
         with _guard:
-            _entries[key] = (sum_now, made)
-            if found is None:
-                kept = sum(value.nbytes for _, value in _entries.values())
-                while kept > limit():
-                    kept -= _entries.popitem(last=False)[1][1].nbytes
-    return made
+            _entries[key] = entry = now, made, address(made)
+            kept = sum(value.nbytes for _, value, _ in _entries.values())
+            while kept > limit():
+                kept -= _entries.popitem(last=False)[1][1].nbytes
+    return entry[1:]
 
 
 def clear() -> None:
@@ -92,18 +97,27 @@ def _bury() -> None:
         _entries.pop(_dead.popleft(), None)
 
 
-def checksum(memory: np.ndarray, threads: int) -> int:
-    """64 bits of all elements of a contiguous float32 array and their places."""
-    rows = memory.size // ROW
-    pieces = -(-rows // ROWS_AT_ONCE)
-    sums = np.zeros((pieces, LANES), np.uint64)
-    _checksums(threads, address(memory), rows, pieces, address(sums))
-    return hash((sums.tobytes(), memory[rows * ROW :].tobytes()))
+def checksum(f: np.ndarray, threads: int) -> bytes:
+    """A few bytes for all elements of a contiguous float32 array and their places."""
+    return _checksum(address(f), f.size, threads)
+
+
+def _checksum(start: int, size: int, threads: int) -> bytes:
+    sums = np.zeros((size // PIECE + 1, LANES), np.uint64)
+    _checksums(threads, start, size, sums)
+    return sums.tobytes()
 
 
 @jit(parallel=True)
-def _checksums(threads, memory, rows, pieces, sums):
+def _checksums(threads, memory, size, sums):
+    """Of each PIECE of an array and, in the last row, of what is left; a part of a ROW is filled up with zeros."""
+    pieces = len(sums)
     for t in numba.prange(threads):
         for p in range(pieces * t // threads, pieces * (t + 1) // threads):
-            first = p * ROWS_AT_ONCE
-            mix(sums + 8 * p * LANES, memory + 4 * first * ROW, min(ROWS_AT_ONCE, rows - first))
+            out, here = sums.ctypes.data + 8 * p * LANES, memory + 4 * p * PIECE
+            left = min(PIECE, size - p * PIECE)
+            mix(out, here, left // ROW)
+            if left % ROW > 0:
+                last = np.zeros(ROW, np.float32)
+                copy_floats(last.ctypes.data, here + 4 * (left - left % ROW), left % ROW)
+                mix(out, last.ctypes.data, 1)

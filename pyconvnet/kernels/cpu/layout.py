@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -19,12 +21,20 @@ from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import team
 
 _kept: dict[str, np.ndarray] = {}
-_free: dict[int, np.ndarray] = {}  # the longest unused first
-_free_guard = threading.RLock()  # a block may come back at any moment, also to the thread that holds this
-LEAST_KEPT = 1 << 16  # floats; smaller results are not worth keeping
+_returned: deque[_Memory] = deque()  # by blocks that are gone
+_free: dict[int, list[_Memory]] = {}  # of those, what is to be used again: by size, the longest unused first
+_free_floats = 0
+_free_guard = threading.Lock()
+LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
+MOST_KEPT, MOST_SIZES = 1 / 16, 64  # of the machine's memory; and so many different ones
 CACHE_LINE = 16  # floats in a cache line
 AHEAD = 256  # floats between what a loop works on and what it calls for, where it computes too long to wait for memory
-MOST_KEPT = 1 / 16  # of the machine's memory
+
+
+class _Memory(NamedTuple):
+    array: np.ndarray
+    start: int
+    size: int  # floats
 
 
 class _Block:
@@ -32,29 +42,64 @@ class _Block:
 
     __slots__ = ("__array_interface__", "memory")
 
-    def __init__(self, memory: np.ndarray, count: int) -> None:
+    def __init__(self, memory: _Memory, count: int) -> None:
         self.memory = memory
-        self.__array_interface__ = memory.__array_interface__ | {"shape": (count,)}
+        self.__array_interface__ = {"shape": (count,), "typestr": "<f4", "data": (memory.start, False), "version": 3}
 
     def __del__(self) -> None:
-        with _free_guard:
-            _free[id(self.memory)] = self.memory
-            kept = sum(m.nbytes for m in _free.values())
-            while kept > MOST_KEPT * machine.memory():
-                kept -= _free.pop(next(iter(_free))).nbytes
+        """May run at any moment, also while this thread holds the guard: then the next call does the rest."""
+        _returned.append(self.memory)
+        if _free_guard.acquire(blocking=False):
+            try:
+                _keep_returned()
+            finally:
+                _free_guard.release()
+
+
+def _keep_returned() -> None:
+    global _free_floats
+    while _returned:
+        memory = _returned.popleft()
+        same = _free.pop(memory.size, [])
+        same.append(memory)
+        _free[memory.size] = same  # as the last
+        _free_floats += memory.size
+    while 4 * _free_floats > MOST_KEPT * machine.memory() or len(_free) > MOST_SIZES:
+        _take(next(iter(_free)), 0)
+
+
+def _take(size: int, which: int) -> _Memory:
+    """One of the pieces of this size out of `_free`."""
+    global _free_floats
+    memory = _free[size].pop(which)
+    if not _free[size]:
+        del _free[size]
+    _free_floats -= size
+    return memory
+
+
+def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """(np.empty(shape, np.float32), its address), in memory of an earlier result where one of about that size is free.
+
+    The memory that was used last is taken, since it may still be in the caches.
+    """
+    count = math.prod(shape)
+    if count < LEAST_KEPT:
+        y = aligned(count).reshape(shape)
+        return y, address(y)
+    with _free_guard:
+        _keep_returned()
+        size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
+        memory = None if size is None else _take(size, -1)
+    if memory is None:
+        array = aligned(count)
+        memory = _Memory(array, address(array), count)
+    return np.asarray(_Block(memory, count)).reshape(shape), memory.start
 
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
-    """np.empty(shape, np.float32), in memory of an earlier result where one of about that size is free."""
-    count = math.prod(shape)
-    if count < LEAST_KEPT:
-        return aligned(count).reshape(shape)
-    with _free_guard:
-        fitting = [m for m in list(_free.values()) if count <= m.size <= 4 * count]
-        memory = _free.pop(id(min(fitting, key=len)), None) if fitting else None
-    if memory is None:
-        memory = aligned(count)
-    return np.asarray(_Block(memory, count)).reshape(shape)
+    """Such an array alone."""
+    return empty_at(shape)[0]
 
 
 def zeros(shape: tuple[int, ...]) -> np.ndarray:
@@ -102,9 +147,12 @@ def scratch(name: str, count: int) -> np.ndarray:
 
 def release_scratch() -> None:
     """Gives the buffers of `scratch`, and the memory of results that are gone, back to the system."""
+    global _free_floats
     with team(), _free_guard:
         _kept.clear()
+        _returned.clear()
         _free.clear()
+        _free_floats = 0
 
 
 def channels_fastest(x: np.ndarray) -> np.ndarray:

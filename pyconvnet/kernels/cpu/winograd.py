@@ -14,7 +14,7 @@ import numpy as np
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import filter_cache, machine
 from pyconvnet.kernels.cpu.direct import pack
-from pyconvnet.kernels.cpu.layout import address, aligned, channels_fastest, empty, scratch
+from pyconvnet.kernels.cpu.layout import address, aligned, channels_fastest, empty_at, scratch
 from pyconvnet.kernels.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import team
@@ -87,11 +87,13 @@ def winograd(
     with team() as threads:
         seen = channels_fastest(x)
         key = "winograd", kind, groups, tile.columns
-        filters = filter_cache.get(key, f, lambda old: transformed(f, kind, groups, tile.columns, old, scale), scale)
+        filters, first = filter_cache.get(
+            key, f, lambda old: transformed(f, kind, groups, tile.columns, old, scale), scale
+        )
         bias = np.zeros(count + tile.columns, np.float32)
         if b is not None:
             bias[:count] = b.ravel()
-        y = empty((n, *out, count))
+        y, start = empty_at((n, *out, count))
         in_rounds = tiles >= FUSED_FROM * threads // 2 and filters.size <= FUSED_UP_TO
         units = -(-tiles // tile.rows)
         if in_rounds:
@@ -113,11 +115,11 @@ def winograd(
         for g in range(groups):
             memory = (
                 address(seen) + 4 * g * c,
-                address(filters) + 4 * g * blocks * c * tile.columns,
+                first + 4 * g * blocks * c * tile.columns,
                 groups * blocks * c * tile.columns,
                 address(bias) + 4 * g * k,
                 least,
-                address(y) + 4 * g * k,
+                start + 4 * g * k,
                 address(v),
                 address(sums),
             )
