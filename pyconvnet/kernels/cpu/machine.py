@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LEVELS = ("avx512", "avx2", "plain")
 
 
+_in_use: list[Any] = []  # what addresses point to
+
+
 class Tile(NamedTuple):
-    """The matrix kernel of matrix_kernel.py: its address, and the rows and columns of C that it holds in registers."""
+    """The kernels of matrix_kernel.py: a table's address, and the rows and columns of C that they hold in registers."""
 
     kernel: int
     rows: int
@@ -59,5 +63,8 @@ def _tile(which: str) -> Tile:
     from pyconvnet.kernels.cpu import matrix_kernel
     from pyconvnet.kernels.cpu.compiled import cfunc
 
-    compiled = matrix_kernel.compile_tile(which, cfunc)
-    return Tile(compiled.address, *((14, 32) if which == "avx512" else (6, 16)))
+    compiled = matrix_kernel.compile_kernels(which, cfunc)
+    table = (ctypes.c_int64 * matrix_kernel.SLOTS)()
+    compiled.ctypes(ctypes.addressof(table))
+    _in_use.append((compiled, table))
+    return Tile(ctypes.addressof(table), *((14, 32) if which == "avx512" else (6, 16)))

@@ -11,13 +11,32 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, masked_store, prefetch, splat
 
 # What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
-ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
+_ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
+
+
+# A table of kernels holds the lanes of a vector, and at each of these places those for 1, 2 .. rows: of as many columns
+# as two vectors have, of fewer, and of one vector or less.
+WHOLE, WIDE, NARROW, SLOTS = 0, 16, 32, 48
+# Seventeen are more than go into registers: so they are passed by the address of a list.
+_KIND = ir.FunctionType(ir.VoidType(), [I64])
+
+
+def _loaded(build, table):
+    """The arguments in a table, by their names."""
+    places = [build.add(table, I64(8 * i)) for i in range(len(_ARGUMENTS))]
+    return {name: build.load(at(build, place, I64)) for name, place in zip(_ARGUMENTS, places)}
+
+
+def opaque(build, number):
+    """The same number, of which LLVM does not know where it comes from."""
+    return build.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], side_effect=False)
 
 
 class _Tile:
@@ -26,12 +45,10 @@ class _Tile:
     def __init__(self, module, rows, vectors, lanes, masked):
         self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
         self.v = ir.VectorType(F32, lanes)
-        kind = ir.FunctionType(ir.VoidType(), [I64] * len(ARGUMENTS))
         name = f"tile_{rows}x{vectors}x{lanes}" + ("_masked" if masked else "")
-        self.fn = ir.Function(module, kind, name)
+        self.fn = ir.Function(module, _KIND, name)
         self.fn.linkage = "internal"
         self.fn.attributes.add("noinline")
-        self.arg = dict(zip(ARGUMENTS, self.fn.args))
         self.write()
 
     def mask(self, build):
@@ -55,11 +72,13 @@ class _Tile:
         return [[make(i, j) for j in range(self.vectors)] for i in range(self.rows)]
 
     def write(self):
-        arg, fn = self.arg, self.fn
+        fn = self.fn
         entry, tap, k_loop, tap_end, done = (fn.append_basic_block(n) for n in ("entry", "tap", "k", "tap_end", "done"))
         build = ir.IRBuilder(entry)
+        arg = self.arg = _loaded(build, fn.args[0])
         self.lanes_in_use = self.mask(build) if self.masked else None
         a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
+        apart = [None, a_row, opaque(build, build.mul(a_row, I64(2)))]
         zero = ir.Constant(self.v, [0.0] * self.lanes)
         first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
         far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
@@ -83,13 +102,16 @@ class _Tile:
         self.each(outer, lambda p, i, j: p.add_incoming(zero, start))
         row = build.add(arg["taps"], build.mul(t, I64(16)))
         a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(4)))
+        a_starts = [build.add(a_start, build.mul(a_row, I64(i))) for i in range(0, self.rows, 3)]
         b_start = build.add(arg["b"], build.mul(build.load(at(build, build.add(row, I64(8)), I64)), I64(4)))
         build.branch(k_loop)
 
         build.position_at_end(k_loop)  # C += (column k of A) (row k of B)
-        k, a_now, b_now, ahead_now = build.phi(I64), build.phi(I64), build.phi(I64), build.phi(I64)
+        k, b_now, ahead_now = build.phi(I64), build.phi(I64), build.phi(I64)
         k.add_incoming(I64(0), tap)
-        a_now.add_incoming(a_start, tap)
+        a_now = [build.phi(I64) for _ in a_starts]
+        for phi, first in zip(a_now, a_starts):
+            phi.add_incoming(first, tap)
         b_now.add_incoming(b_start, tap)
         ahead_now.add_incoming(ahead, tap)
         inner = self.grid(lambda i, j: build.phi(self.v))
@@ -97,15 +119,18 @@ class _Tile:
         prefetch(build, ahead_now, False)
         right = [self.load(build, b_now, j) for j in range(self.vectors)]
         sums = []
+        held = [opaque(build, phi) for phi in a_now]
         for i in range(self.rows):
-            left = build.load(at(build, build.add(a_now, build.mul(a_row, I64(i))), F32))
+            here, between = held[i // 3], i % 3
+            left = build.load(at(build, build.add(here, apart[between]) if between else here, F32))
             left = splat(build, left, self.lanes)
             sums.append([fma(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
-        k_next, a_next, b_next = build.add(k, I64(1)), build.add(a_now, a_k), build.add(b_now, b_k)
+        k_next, b_next = build.add(k, I64(1)), build.add(b_now, b_k)
         ahead_next = build.add(ahead_now, arg["ahead_k"])
         k.add_incoming(k_next, k_loop)
         ahead_now.add_incoming(ahead_next, k_loop)
-        a_now.add_incoming(a_next, k_loop)
+        for phi, there in zip(a_now, held):
+            phi.add_incoming(build.add(there, a_k), k_loop)
         b_now.add_incoming(b_next, k_loop)
         self.each(inner, lambda p, i, j: p.add_incoming(sums[i][j], k_loop))
         build.cbranch(build.icmp_signed("<", k_next, arg["depth"]), k_loop, tap_end)
@@ -168,52 +193,30 @@ class _Tile:
         return out
 
 
-def _dispatching_tile(most_rows, lanes):
-    """Calls the kernel of the asked number of rows, 1 .. most_rows, and columns, 1 .. 2 lanes."""
-
-    def body(ctx, build, signature, args):
-        rows, columns = args[:2]
-        fn, module = build.function, build.module
-        whole = build.icmp_signed("==", columns, I64(2 * lanes))
-        narrow = build.icmp_signed("<=", columns, I64(lanes))
-        blocks = {n: fn.append_basic_block(n) for n in ("whole", "partial", "wide", "narrow")}
-        after = fn.append_basic_block("after")
-        build.cbranch(whole, blocks["whole"], blocks["partial"])
-        build.position_at_end(blocks["partial"])
-        build.cbranch(narrow, blocks["narrow"], blocks["wide"])
-        for name, vectors, masked in (("whole", 2, False), ("wide", 2, True), ("narrow", 1, True)):
-            build.position_at_end(blocks[name])
-            switch = build.switch(rows, after)
-            for r in range(1, most_rows + 1):
-                case = fn.append_basic_block()
-                switch.add_case(I64(r), case)
-                build.position_at_end(case)
-                build.call(_Tile(module, r, vectors, lanes, masked).fn, args)
-                build.branch(after)
-        build.position_at_end(after)
-        return ctx.get_dummy_value()
-
-    return body
-
-
 def _intrinsic_of(most_rows, lanes):
     @intrinsic
-    def tile(
-        context, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
-    ):
-        return types.void(*([types.int64] * len(ARGUMENTS))), _dispatching_tile(most_rows, lanes)
+    def fill(context, table):
+        """Writes the table of SLOTS numbers at an address: the lanes, and the addresses of the kernels."""
 
-    return tile
+        def code(ctx, build, signature, args):
+            build.store(I64(lanes), at(build, args[0], I64))
+            for kind, vectors, masked in ((WHOLE, 2, False), (WIDE, 2, True), (NARROW, 1, True)):
+                for rows in range(1, most_rows + 1):
+                    fn = _Tile(build.module, rows, vectors, lanes, masked).fn
+                    slot = build.add(args[0], I64(8 * (kind + rows)))
+                    build.store(build.ptrtoint(fn, I64), at(build, slot, I64))
+            return ctx.get_dummy_value()
 
+        return types.void(types.int64), code
 
-_TILE_SIGNATURE = types.void(*([types.int64] * len(ARGUMENTS)))
+    return fill
 
 
 @intrinsic
 def call_tile(
     context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
 ):
-    """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns], by the matrix kernel at the address `kernel`.
+    """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns]; kernel is the address of a table of kernels.
 
     a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
     a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
@@ -222,25 +225,33 @@ def call_tile(
     """
 
     def code(ctx, build, signature, args):
-        kind = ir.FunctionType(ir.VoidType(), [I64] * len(ARGUMENTS))
-        build.call(build.inttoptr(args[0], kind.as_pointer()), args[1:])
+        table = cgutils.alloca_once(build, ir.ArrayType(I64, len(_ARGUMENTS)))
+        for i, value in enumerate(args[1:]):
+            build.store(value, build.gep(table, [I64(0), I64(i)]))
+        rows, columns = args[1:3]
+        lanes = build.load(at(build, args[0], I64))
+        partial = build.select(build.icmp_signed("<=", columns, lanes), I64(NARROW), I64(WIDE))
+        kind = build.select(build.icmp_signed("==", columns, build.shl(lanes, I64(1))), I64(WHOLE), partial)
+        slot = build.add(args[0], build.shl(build.add(kind, rows), I64(3)))
+        fn = build.load(at(build, slot, _KIND.as_pointer()))
+        build.call(fn, [build.ptrtoint(table, I64)])
         return ctx.get_dummy_value()
 
-    return types.void(*([types.int64] * (len(ARGUMENTS) + 1))), code
+    return types.void(*([types.int64] * (len(_ARGUMENTS) + 1))), code
 
 
-_tile_14x32 = _intrinsic_of(14, 16)
-_tile_6x16 = _intrinsic_of(6, 8)
+_fill_14x32 = _intrinsic_of(14, 16)
+_fill_6x16 = _intrinsic_of(6, 8)
 
 
-def compile_tile(level, cfunc):
-    """The matrix kernel for "avx512" or "avx2"; `cfunc` is numba's decorator, with whatever cache there is."""
-    return cfunc(_TILE_SIGNATURE)(_avx512 if level == "avx512" else _avx2)
+def compile_kernels(level, cfunc):
+    """A C function that fills a table with kernels for "avx512" or "avx2"; `cfunc` is numba's decorator."""
+    return cfunc(types.void(types.int64))(_avx512 if level == "avx512" else _avx2)
 
 
-def _avx512(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k):
-    _tile_14x32(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k)
+def _avx512(table):
+    _fill_14x32(table)
 
 
-def _avx2(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k):
-    _tile_6x16(rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k)
+def _avx2(table):
+    _fill_6x16(table)
