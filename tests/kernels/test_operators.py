@@ -68,6 +68,21 @@ def test_pooling_agrees_with_float64(method, arrays, data):
     assert_near(cpu.pool_backward(x, window, method, dzdy), plain_pool.pool_backward(*wide(x), window, method, dzdy))
 
 
+@pytest.mark.parametrize("method", ["max", "avg"])
+@pytest.mark.parametrize("size", [(4, 6), (5, 7), (6, 4)])
+@pytest.mark.parametrize("channels", [3, 16, 20, 37])
+@pytest.mark.parametrize("pad", [(0, 0, 0, 0), (1, 0, 0, 1), (1, 1, 1, 1)])
+def test_windows_that_lie_side_by_side(method, size, channels, pad):
+    random = np.random.default_rng(0)
+    x = random.integers(0, 3, (*size, channels, 2)).astype(np.float32)
+    window = Window((2, 2), (2, 2), pad)
+    y = plain_pool.pool(x.astype(np.float64), window, method)
+    dzdy = random.standard_normal(y.shape, dtype=np.float32)
+    assert_near(cpu.pool(x, window, method), y)
+    dx = plain_pool.pool_backward(x.astype(np.float64), window, method, dzdy.astype(np.float64))
+    assert_near(cpu.pool_backward(x, window, method, dzdy), dx)
+
+
 @settings(deadline=None, max_examples=40)
 @given(arrays=tensors(), leak=st.sampled_from([0.0, 0.1]))
 def test_activations_agree_with_float64(arrays, leak):

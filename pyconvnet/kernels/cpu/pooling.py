@@ -41,11 +41,13 @@ def pool_backward(x: np.ndarray, window: Window, method: str, dzdy: np.ndarray) 
         n, h, w, c = seen.shape
         out = dy.shape[1:3]
         apart = all(s >= k for s, k in zip(window.stride, window.size))
-        dx = zeros(seen.shape)
         # Windows that overlap add to the same pixels: then a thread owns some channels of an image, else some rows.
         parts = out[0] if apart else min(-(-c // 16), -(-threads // n))
+        ends = (o * s - p for o, s, p in zip(out, window.stride, window.pad[::2]))
+        once = window.stride == window.size and all(e >= length for e, length in zip(ends, (h, w)))
+        dx = empty(seen.shape) if once else zeros(seen.shape)
         memory = address(seen), address(dy), address(dx)
-        _pool_backward(threads, *memory, n, h, w, c, *out, _numbers(window), method == "avg", apart, parts)
+        _pool_backward(threads, *memory, n, h, w, c, *out, _numbers(window), method == "avg", apart, once, parts)
     return from_nhwc(dx)
 
 
@@ -73,7 +75,8 @@ def _pool(threads, x, y, n, h, w, c, oh, ow, numbers, average):
                 w0, w1 = _span(j, sw, left, fw, w)
                 scale = np.float32(1) / np.float32(max(1, (h1 - h0) * (w1 - w0)))
                 out = y + 4 * (q * ow + j) * c
-                for k in range(0, c, 16):
+                for first in range(0, c, 16):
+                    k = _overlapping(first, c)
                     part = min(16, c - k)
                     value = vset1(lowest)
                     for u in range(h0, h1):
@@ -91,7 +94,7 @@ def _pool(threads, x, y, n, h, w, c, oh, ow, numbers, average):
 
 
 @jit(parallel=True)
-def _pool_backward(threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apart, parts):
+def _pool_backward(threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apart, once, parts):
     units = n * parts
     chunks = -(-c // 16)
     for t in numba.prange(threads):
@@ -99,15 +102,15 @@ def _pool_backward(threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apa
             image = q // parts
             i = q - image * parts
             if apart:
-                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, i, i + 1, 0, c)
+                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
             else:
                 first, last = 16 * (chunks * i // parts), min(c, 16 * (chunks * (i + 1) // parts))
-                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, 0, oh, first, last)
+                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
 
 
 @jit()
-def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, first_row, last_row, first, last):
-    """The derivatives of some rows and channels of an image, added to dx."""
+def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
+    """The derivatives of some rows and channels of an image, added to dx; written to it if each pixel gets one."""
     fh, fw, sh, sw, top, left = numbers
     zero = vset1(np.float32(0))
     for i in range(first_row, last_row):
@@ -115,7 +118,8 @@ def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, first_row, last
         for j in range(ow):
             w0, w1 = _span(j, sw, left, fw, w)
             scale = vset1(np.float32(1) / np.float32(max(1, (h1 - h0) * (w1 - w0))))
-            for k in range(first, last, 16):
+            for start in range(first, last, 16):
+                k = _overlapping(start, last) if once else start
                 part = min(16, last - k)
                 pending = _load(dy + 4 * (((image * oh + i) * ow + j) * c + k), part)
                 origin = 4 * (image * h * w * c + k)
@@ -124,7 +128,7 @@ def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, first_row, last
                     for u in range(h0, h1):
                         for v in range(w0, w1):
                             here = dx + origin + 4 * (u * w + v) * c
-                            _store(here, vadd(_load(here, part), pending), part)
+                            _store(here, pending if once else vadd(_load(here, part), pending), part)
                     continue
                 largest = vset1(np.float32(-np.inf))
                 for u in range(h0, h1):
@@ -136,7 +140,13 @@ def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, first_row, last
                         seen = _load(x + place, part)
                         mine = vif_equal(seen, largest, pending, zero)
                         pending = vif_equal(seen, largest, zero, pending)
-                        _store(dx + place, vadd(_load(dx + place, part), mine), part)
+                        _store(dx + place, mine if once else vadd(_load(dx + place, part), mine), part)
+
+
+@jit()
+def _overlapping(first, count):
+    """Where to begin instead of `first`: a whole vector that repeats some is faster than a part of one."""
+    return first if first + 16 <= count or count < 16 else count - 16
 
 
 @jit()
