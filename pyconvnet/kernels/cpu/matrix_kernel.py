@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, masked_store, prefetch, splat
+from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, prefetch, splat, store_first
 
 # What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
@@ -51,9 +51,9 @@ class _Tile:
         self.fn.attributes.add("noinline")
         self.write()
 
-    def mask(self, build):
-        """Lanes of the last vector that hold columns."""
-        return first_lanes(build, build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes)), self.lanes)
+    def columns_of_last(self, build):
+        """In the last vector."""
+        return build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes))
 
     def load(self, build, address, j):
         where = build.add(address, I64(4 * self.lanes * j))
@@ -61,12 +61,18 @@ class _Tile:
             return masked_load(build, where, self.lanes_in_use, ir.Constant(self.v, [0.0] * self.lanes))
         return build.load(at(build, where, self.v), align=4)
 
-    def store(self, build, value, address, j):
-        where = build.add(address, I64(4 * self.lanes * j))
-        if self.masked and j == self.vectors - 1:
-            masked_store(build, value, where, self.lanes_in_use)
-        else:
-            build.store(value, at(build, where, self.v), align=4)
+    def store(self, build, sums):
+        last = [[], []]
+        for i, row in enumerate(sums):
+            for j, value in enumerate(row):
+                where = build.add(self.row(build, "c", i), I64(4 * self.lanes * j))
+                if self.masked and j == self.vectors - 1:
+                    last[0].append(value)
+                    last[1].append(where)
+                else:
+                    build.store(value, at(build, where, self.v), align=4)
+        if self.masked:
+            store_first(build, *last, self.columns_of_last(build))
 
     def grid(self, make):
         return [[make(i, j) for j in range(self.vectors)] for i in range(self.rows)]
@@ -76,7 +82,7 @@ class _Tile:
         entry, tap, k_loop, tap_end, done = (fn.append_basic_block(n) for n in ("entry", "tap", "k", "tap_end", "done"))
         build = ir.IRBuilder(entry)
         arg = self.arg = _loaded(build, fn.args[0])
-        self.lanes_in_use = self.mask(build) if self.masked else None
+        self.lanes_in_use = first_lanes(build, self.columns_of_last(build), self.lanes) if self.masked else None
         a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
         apart = [None, a_row, opaque(build, build.mul(a_row, I64(2)))]
         zero = ir.Constant(self.v, [0.0] * self.lanes)
@@ -146,9 +152,7 @@ class _Tile:
         sums = self.when(build, ACCUMULATE, sums, self.add_old)
         sums = self.when(build, BIAS, sums, self.add_bias)
         sums = self.when(build, RELU, sums, self.rectify)
-        for i in range(self.rows):
-            for j in range(self.vectors):
-                self.store(build, sums[i][j], self.row(build, "c", i), j)
+        self.store(build, sums)
         build.ret_void()
 
     @staticmethod

@@ -59,12 +59,29 @@ def masked_load(build, address, mask, other):
     return build.call(read, [pointer, I32(4), mask, other])
 
 
-def masked_store(build, value, address, mask):
-    """Writes the elements where the mask is set."""
-    v, pointer = value.type, at(build, address, value.type)
-    name = f"llvm.masked.store.v{v.count}f32." + ("p0" if _UNTYPED_POINTERS else f"p0v{v.count}f32")
-    write = declare(build.module, name, ir.VoidType(), [v, pointer.type, I32, mask.type])
-    build.call(write, [value, pointer, I32(4), mask])
+def store_first(build, values, addresses, count):
+    """The first `count` lanes of each vector, in pieces of 2^n: a masked store takes AVX2 some 20 cycles (AMD)."""
+    fn, lanes = build.function, values[0].type.count
+    for size in [lanes >> i for i in range(lanes.bit_length())]:
+        before, part, after = build.block, fn.append_basic_block("part"), fn.append_basic_block("after")
+        build.cbranch(build.icmp_signed("!=", build.and_(count, I64(size)), I64(0)), part, after)
+        build.position_at_end(part)
+        rest = []
+        for value, address in zip(values, addresses):
+            nothing = ir.Constant(value.type, ir.Undefined)
+            order = [[i % lanes for i in range(first, end)] for first, end in ((0, size), (size, size + lanes))]
+            order = [ir.Constant(ir.VectorType(I32, len(o)), o) for o in order]
+            head, tail = (build.shuffle_vector(value, nothing, o) for o in order)
+            build.store(head, at(build, address, head.type), align=4)
+            rest.append((tail, build.add(address, I64(4 * size))))
+        build.branch(after)
+        build.position_at_end(after)
+        for i, (old, new) in enumerate(zip(zip(values, addresses), rest)):
+            phis = [build.phi(v.type) for v in old]
+            for phi, was, now in zip(phis, old, new):
+                phi.add_incoming(was, before)
+                phi.add_incoming(now, part)
+            values[i], addresses[i] = phis
 
 
 # ---- a vector of 16 floats -------------------------------------------------------------------------------------------
@@ -217,14 +234,13 @@ def vstore_part(context, address, value, count):
             with whole:
                 build.store(args[1], at(build, args[0], V16), align=4)
             with part:
-                masked_store(build, args[1], args[0], first_lanes(build, args[2], 16))
+                store_first(build, [args[1]], [args[0]], args[2])
         return ctx.get_dummy_value()
 
     return types.void(types.int64, f32x16, types.int64), code
 
 
 def _is_whole(build, count):
-    """Masked stores cost AVX2 a dozen cycles (AMD), so whole vectors go without."""
     return build.icmp_signed(">=", count, I64(16), name="whole")
 
 
