@@ -6,54 +6,90 @@ jitter, augment, crossvalidation, imdb, images, compat.matlab (imresize and its 
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyconvnet._checkout  # noqa: F401
-from pyconvnet.compat.argparse import vl_argparse
-from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
-from pyconvnet.compat.tidy import vl_simplenn_tidy
-from pyconvnet.crossvalidation import cross_validate
-from pyconvnet.dagnn import DagNN
-from pyconvnet.display import vl_simplenn_display
-from pyconvnet.files import load, load_checkpoint, save
-from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
-from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
-from pyconvnet.ops.vl_nnconcat import vl_nnconcat
-from pyconvnet.ops.vl_nnconv import vl_nnconv
-from pyconvnet.ops.vl_nnconvt import vl_nnconvt
-from pyconvnet.ops.vl_nncrop import vl_nncrop
-from pyconvnet.ops.vl_nndropout import vl_nndropout
-from pyconvnet.ops.vl_nnloss import vl_nnloss
-from pyconvnet.ops.vl_nnnoffset import vl_nnnoffset
-from pyconvnet.ops.vl_nnnormalize import vl_nnnormalize
-from pyconvnet.ops.vl_nnnormalizelp import vl_nnnormalizelp
-from pyconvnet.ops.vl_nnpdist import vl_nnpdist
-from pyconvnet.ops.vl_nnpool import vl_nnpool
-from pyconvnet.ops.vl_nnrelu import vl_nnrelu
-from pyconvnet.ops.vl_nnroipool import vl_nnroipool
-from pyconvnet.ops.vl_nnsigmoid import vl_nnsigmoid
-from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
-from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
-from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
-from pyconvnet.precision import set_precision
-from pyconvnet.predict import best_classes, predict
-from pyconvnet.records import Opaque, Struct
-from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
-from pyconvnet.threads import num_threads, set_num_threads
-from pyconvnet.training import cnn_train, cnn_train_dag
-from pyconvnet.view import vl_imarray, vl_imarraysc
+
+if TYPE_CHECKING:
+    from pyconvnet.compat.argparse import vl_argparse
+    from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
+    from pyconvnet.compat.tidy import vl_simplenn_tidy
+    from pyconvnet.crossvalidation import cross_validate
+    from pyconvnet.dagnn import DagNN
+    from pyconvnet.display import vl_simplenn_display
+    from pyconvnet.files import load, load_checkpoint, save
+    from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
+    from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
+    from pyconvnet.ops.vl_nnconcat import vl_nnconcat
+    from pyconvnet.ops.vl_nnconv import vl_nnconv
+    from pyconvnet.ops.vl_nnconvt import vl_nnconvt
+    from pyconvnet.ops.vl_nncrop import vl_nncrop
+    from pyconvnet.ops.vl_nndropout import vl_nndropout
+    from pyconvnet.ops.vl_nnloss import vl_nnloss
+    from pyconvnet.ops.vl_nnnoffset import vl_nnnoffset
+    from pyconvnet.ops.vl_nnnormalize import vl_nnnormalize
+    from pyconvnet.ops.vl_nnnormalizelp import vl_nnnormalizelp
+    from pyconvnet.ops.vl_nnpdist import vl_nnpdist
+    from pyconvnet.ops.vl_nnpool import vl_nnpool
+    from pyconvnet.ops.vl_nnrelu import vl_nnrelu
+    from pyconvnet.ops.vl_nnroipool import vl_nnroipool
+    from pyconvnet.ops.vl_nnsigmoid import vl_nnsigmoid
+    from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
+    from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
+    from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
+    from pyconvnet.precision import set_precision
+    from pyconvnet.prediction import best_classes, predict
+    from pyconvnet.records import Opaque, Struct
+    from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
+    from pyconvnet.threads import num_threads, set_num_threads
+    from pyconvnet.training import cnn_train, cnn_train_dag
+    from pyconvnet.view import vl_imarray, vl_imarraysc
 
 __version__ = "0.1.0"
 
 
+_OPERATORS = (
+    "vl_nnbilinearsampler vl_nnbnorm vl_nnconcat vl_nnconv vl_nnconvt vl_nncrop vl_nndropout vl_nnloss "
+    "vl_nnnoffset vl_nnnormalize vl_nnnormalizelp vl_nnpdist vl_nnpool vl_nnrelu vl_nnroipool "
+    "vl_nnsigmoid vl_nnsoftmax vl_nnsoftmaxloss vl_nnspnorm"
+).split()
+# Where the names of this package are defined: each module is imported when one of its names is first used.
+_HOMES = {
+    "compat.argparse": "vl_argparse",
+    "compat.imreadjpeg": "vl_imreadjpeg",
+    "compat.tidy": "vl_simplenn_tidy",
+    "crossvalidation": "cross_validate",
+    "dagnn": "DagNN",
+    "display": "vl_simplenn_display",
+    "files": "load load_checkpoint save",
+    "precision": "set_precision",
+    "prediction": "best_classes predict",
+    "records": "Opaque Struct",
+    "simplenn": "SimpleNN vl_simplenn vl_simplenn_diagnose vl_simplenn_move",
+    "threads": "num_threads set_num_threads",
+    "training": "cnn_train cnn_train_dag",
+    "view": "vl_imarray vl_imarraysc",
+    **{f"ops.{name}": name for name in _OPERATORS},
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
 def __getattr__(name: str) -> Any:
-    """Further modules are imported when they are first used: pyconvnet.view, pyconvnet.models ..."""
+    """Names of this package, and its further modules: pyconvnet.view, pyconvnet.models ..."""
+    if name in _HOME_OF:
+        value = getattr(import_module("." + _HOME_OF[name], __name__), name)
+        globals()[name] = value
+        return value
     try:
         return import_module("." + name, __name__)
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{name}":
             raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.predict import predict
+from pyconvnet.prediction import predict
 from pyconvnet.records import Struct
 from pyconvnet.view import measures
 

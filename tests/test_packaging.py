@@ -36,9 +36,9 @@ def test_a_top_level_folder_refuses_to_be_imported_under_its_bare_name(name):
     assert f"pyconvnet.{name}" in done.stderr.splitlines()[-1]
 
 
-def test_importing_pyconvnet_imports_numpy_and_no_other_library():
-    done = python("import pyconvnet; print(*sorted({m.partition('.')[0] for m in sys.modules}))", check=True)
-    loaded = set(done.stdout.split())
+def test_importing_pyconvnet_and_all_of_its_names_imports_numpy_and_no_other_library():
+    code = "import pyconvnet; from pyconvnet import *; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    loaded = set(python(f"import sys; {code}", check=True).stdout.split())
     assert "numpy" in loaded
     assert not loaded & {"scipy", "numba", "h5py", "matplotlib", "PIL", "tqdm", "torch", "onnx", "llvmlite"}
 
@@ -48,6 +48,17 @@ def test_every_public_name_is_there():
 
     for name in pyconvnet.__all__:
         assert getattr(pyconvnet, name) is not None
+        assert name in dir(pyconvnet)
+    assert sorted(pyconvnet._HOME_OF) == sorted(pyconvnet.__all__)
+
+
+def test_editors_see_the_names_that_are_imported_late():
+    import pyconvnet
+
+    tree = ast.parse(Path(pyconvnet.__file__).read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    seen = {a.name: n.module.partition(".")[2] for n in block.body for a in n.names}
+    assert seen == pyconvnet._HOME_OF
 
 
 def test_an_unknown_name_is_an_attribute_error():

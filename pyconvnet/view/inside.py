@@ -15,7 +15,7 @@ import numpy as np
 
 from pyconvnet.arrays import as_tensor
 from pyconvnet.diagnose import of_results, spread, text
-from pyconvnet.predict import graph_without_loss, without_loss
+from pyconvnet.prediction import graph_without_loss, without_loss
 from pyconvnet.records import Struct
 from pyconvnet.view.imarray import vl_imarraysc
 
