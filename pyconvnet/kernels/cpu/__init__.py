@@ -12,9 +12,9 @@ from pyconvnet.kernels.plain.bilinear import bilinear, bilinear_backward
 from pyconvnet.kernels.plain.roipool import roipool, roipool_backward
 
 conv = compiled("convolution", _conv.conv)
-conv_backward = compiled("convolution", _conv.conv_backward)
-convt = compiled("convolution", _conv.convt)
-convt_backward = compiled("convolution", _conv.convt_backward)
+conv_backward = compiled("convolution_gradients", _conv.conv_backward)
+convt = compiled("convolution_gradients", _conv.convt)
+convt_backward = compiled("convolution_gradients", _conv.convt_backward)
 pool = compiled("pooling", _pool.pool)
 pool_backward = compiled("pooling", _pool.pool_backward)
 total = compiled("activations", _elementwise.total)

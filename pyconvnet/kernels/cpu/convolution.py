@@ -1,4 +1,4 @@
-"""Convolution of float32 arrays and its transpose: which algorithm for which layer."""
+"""Convolution of float32 arrays: which algorithm for which layer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import fully_connected
 from pyconvnet.kernels.cpu.activations import add_to
-from pyconvnet.kernels.cpu.data_gradient import data_gradient
 from pyconvnet.kernels.cpu.direct import PLAIN, Epilogue, direct
-from pyconvnet.kernels.cpu.filter_gradient import bias_gradient, filter_gradient
 from pyconvnet.kernels.cpu.layout import channels_fastest
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 
@@ -25,42 +23,3 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, aft
     if after.add is not None:
         add_to(y, channels_fastest(after.add), after.relu)
     return from_nhwc(y)
-
-
-def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
-    """(dx, df, db), None where not needed."""
-    depth = f.shape[2]
-    dx = df = db = None
-    if needs[0] and fully_connected.suits(x, f, window):
-        dx = from_nhwc(fully_connected.fully_connected_gradient(dzdy, f))
-    elif needs[0]:
-        dx = from_nhwc(data_gradient(dzdy, f, window, x.shape[:2], x.shape[2] // depth))
-    if needs[1]:
-        df = filter_gradient(x, dzdy, window, f)
-    if needs[2]:
-        db = bias_gradient(dzdy)
-    return dx, df, db
-
-
-def convt(x, f, b, upsample, crop, groups):
-    """The data derivative of a convolution that strides by `upsample` and pads by `crop`, plus b."""
-    window = Window(f.shape[:2], upsample, crop)
-    size = tuple(u * (s - 1) + e for u, s, e in zip(upsample, x.shape, f.shape))
-    size = size[0] - crop[0] - crop[1], size[1] - crop[2] - crop[3]
-    y = data_gradient(x, f, window, size, groups)
-    if b is not None:
-        y += b.ravel()
-    return from_nhwc(y)
-
-
-def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True)):
-    """(dx, df, db), None where not needed."""
-    window = Window(f.shape[:2], upsample, crop)
-    dx = df = db = None
-    if needs[0]:
-        dx = from_nhwc(direct(dzdy, f, None, window))
-    if needs[1]:
-        df = filter_gradient(dzdy, x, window, f)
-    if needs[2]:
-        db = bias_gradient(dzdy)
-    return dx, df, db
