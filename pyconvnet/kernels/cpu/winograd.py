@@ -23,6 +23,8 @@ from pyconvnet.threads import team
 FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
 # And up to so many floats of transformed filters, which every round of tiles reads.
 FUSED_UP_TO = 1 << 22
+# Up to so many tiles, F(4 x 4) takes more time to read its filters, the larger ones, than it saves.
+FEW_TILES = 8
 # Tiles of a round, in units of what the matrix kernel takes (6 or 14): their inputs and the sums of so many blocks of
 # filters lie in the second level of the cache.
 UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 2}
@@ -41,28 +43,30 @@ class Variant(NamedTuple):
         """Of the inputs that a tile sees, and of the points."""
         return self.m + self.r - 1
 
-
-def variant(window: Window, precision: str) -> Variant | None:
-    """The one for filters of this size, if there is one."""
-    if window.size == (3, 3):
-        return Variant(4 if precision == "fast" else 2, 3)
-    return Variant(2, 5) if window.size == (5, 5) and precision == "fast" else None
+    def tiles(self, n: int, out: tuple[int, int]) -> int:
+        """Of n images with outputs of that size."""
+        return n * -(-out[0] // self.m) * -(-out[1] // self.m)
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
     """Whether this is a layer that Winograd's algorithm is faster for."""
-    return _suits(x.shape, f.shape, window, get_precision())
+    return variant(x.shape, f.shape, window, get_precision()) is not None
 
 
 @lru_cache(maxsize=1024)
-def _suits(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, precision: str) -> bool:
-    v = variant(window, precision)
-    if v is None or window.stride != (1, 1) or window.dilate != (1, 1) or max(window.pad) >= v.r:
-        return False
-    h, w = window.output_size(*shape[:2])
-    tiles = shape[3] * -(-h // v.m) * -(-w // v.m)
-    each = filters[3] * filters[2] // shape[2]
-    return min(filters[2], each) >= LEAST_CHANNELS and tiles >= LEAST_TILES
+def variant(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, precision: str) -> Variant | None:
+    """The fastest one for such a layer; None where that is direct convolution."""
+    (r, _), each = window.size, filters[3] * filters[2] // shape[2]
+    if window.stride != (1, 1) or window.dilate != (1, 1) or max(window.pad) >= r or window.size != (r, r):
+        return None
+    if min(filters[2], each) < LEAST_CHANNELS:
+        return None
+    out = window.output_size(*shape[:2])
+    known = {(4, 3): FEW_TILES + 1, (2, 3): LEAST_TILES, (2, 5): LEAST_TILES}
+    for v, least in known.items() if precision == "fast" else [((2, 3), LEAST_TILES)]:
+        if v[1] == r and Variant(*v).tiles(shape[3], out) >= least:
+            return Variant(*v)
+    return None
 
 
 def winograd(
@@ -74,7 +78,7 @@ def winograd(
     relu: bool = False,
 ) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x H x W x K array; scale: K factors, multiplied into the filters."""
-    kind = variant(window, get_precision())
+    kind = variant(x.shape, f.shape, window, get_precision())
     h, w, channels, n = x.shape
     c, count = f.shape[2:]
     groups = channels // c
@@ -83,7 +87,7 @@ def winograd(
     tile = machine.tile()
     blocks = -(-k // tile.columns)
     high, wide = -(-out[0] // kind.m), -(-out[1] // kind.m)
-    tiles, points, padded_c = n * high * wide, kind.side**2, -(-c // 16) * 16
+    tiles, points, padded_c = kind.tiles(n, out), kind.side**2, -(-c // 16) * 16
     with team() as threads:
         seen = channels_fastest(x)
         key = "winograd", kind, groups, tile.columns
