@@ -7,6 +7,7 @@ setup(
         "pyconvnet",
         "pyconvnet.kernels",
         "pyconvnet.kernels.cpu",
+        "pyconvnet.kernels.cpu.llvm",
         "pyconvnet.kernels.plain",
         "pyconvnet.dagnn",
         "pyconvnet.display",

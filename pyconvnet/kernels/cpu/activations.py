@@ -9,7 +9,7 @@ from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.elementary import vexp
 from pyconvnet.kernels.cpu.layout import AHEAD, address, channels_fastest, empty, empty_like
-from pyconvnet.kernels.cpu.simd import (
+from pyconvnet.kernels.cpu.llvm.simd import (
     call_for,
     finish_streams,
     vabs,

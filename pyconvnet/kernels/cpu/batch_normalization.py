@@ -8,7 +8,7 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import AHEAD, address, channels_fastest, empty
-from pyconvnet.kernels.cpu.simd import call_for, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
+from pyconvnet.kernels.cpu.llvm.simd import call_for, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
 from pyconvnet.threads import team
 
 SAMPLES, RUN = 256, 64

@@ -10,8 +10,8 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.elementary import vexp, vfast_power, vlog
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, empty_like
+from pyconvnet.kernels.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.kernels.cpu.pooling import pool, pool_backward
-from pyconvnet.kernels.cpu.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.threads import team
 
 

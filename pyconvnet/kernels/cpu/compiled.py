@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -12,7 +15,7 @@ def jit(**options) -> Callable:
 
     def decorate(fn):
         try:
-            return numba.njit(cache=True, nogil=True, **options)(fn)
+            return _stamped(numba.njit(cache=True, nogil=True, **options)(fn))
         except RuntimeError:  # neither the package's folder nor the user's can hold a cache
             return numba.njit(nogil=True, **options)(fn)
 
@@ -29,3 +32,18 @@ def cfunc(signature) -> Callable:
             return numba.cfunc(signature)(fn)
 
     return decorate
+
+
+def _stamped(dispatcher: Any) -> Any:
+    """numba takes a kernel on disk for new if the file that defines it has not changed; here, if none here has either."""
+    kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if kept is not None:
+        kept._source_stamp = kept._source_stamp, stamp(Path(__file__).parent)
+    return dispatcher
+
+
+@lru_cache(maxsize=1)
+def stamp(folder: Path) -> tuple[float, int]:
+    """When a source file below a folder was changed last, and how large all are."""
+    found = [path.stat() for path in folder.rglob("*.py")]
+    return max((f.st_mtime for f in found), default=0.0), sum(f.st_size for f in found)

@@ -10,9 +10,9 @@ from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import direct
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, strides, zeros
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.llvm.simd import fload, fstore
 from pyconvnet.kernels.cpu.narrow_gradient import MOST_CHANNELS, narrow_gradient
-from pyconvnet.kernels.cpu.simd import fload, fstore
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 from pyconvnet.threads import team
 

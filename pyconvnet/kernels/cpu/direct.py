@@ -22,9 +22,9 @@ from pyconvnet.kernels.cpu.layout import (
     scratch,
     strides,
 )
+from pyconvnet.kernels.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
+from pyconvnet.kernels.cpu.llvm.simd import fload, fstore, vload, vstore
 from pyconvnet.kernels.cpu.machine import Tile
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
-from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vstore
 from pyconvnet.threads import team
 
 # A product of a tile is summed over this many inputs at a time, whose filters then stay in the nearest caches while

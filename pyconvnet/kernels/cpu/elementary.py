@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.simd import (
+from pyconvnet.kernels.cpu.llvm.simd import (
     vadd,
     vexponent,
     vfloat_of_bits,

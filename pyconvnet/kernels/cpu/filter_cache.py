@@ -18,7 +18,7 @@ import numpy as np
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, copy_floats
-from pyconvnet.kernels.cpu.simd import LANES, mix
+from pyconvnet.kernels.cpu.llvm.checksum import LANES, mix
 from pyconvnet.threads import team
 
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()

@@ -15,8 +15,8 @@ from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, padded, scratch
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
-from pyconvnet.kernels.cpu.simd import fload, fstore, vload_part, vstore
+from pyconvnet.kernels.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.llvm.simd import fload, fstore, vload_part, vstore
 from pyconvnet.threads import team
 
 PANEL = 1 << 14  # bytes of dzdy for a tile: half the first-level cache

@@ -15,8 +15,8 @@ from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import PLAIN, Epilogue
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, zeros
-from pyconvnet.kernels.cpu.matrix_kernel import call_tile
-from pyconvnet.kernels.cpu.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
+from pyconvnet.kernels.cpu.llvm.matrix_kernel import call_tile
+from pyconvnet.kernels.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.threads import team
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.

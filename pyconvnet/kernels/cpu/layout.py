@@ -17,7 +17,7 @@ import numpy as np
 
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.simd import fload, fstore, vload, vset1, vstore
+from pyconvnet.kernels.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import team
 
 _kept: dict[str, np.ndarray] = {}

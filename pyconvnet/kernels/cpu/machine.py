@@ -14,7 +14,7 @@ _in_use: list[Any] = []  # what addresses point to
 
 
 class Tile(NamedTuple):
-    """The kernels of matrix_kernel.py: a table's address, and the rows and columns of C that they hold in registers."""
+    """The kernels of llvm/matrix_kernel.py: the address of a table, and how much of C they hold in registers."""
 
     kernel: int
     rows: int
@@ -60,8 +60,8 @@ def tile() -> Tile:
 
 @lru_cache(maxsize=2)
 def _tile(which: str) -> Tile:
-    from pyconvnet.kernels.cpu import matrix_kernel
     from pyconvnet.kernels.cpu.compiled import cfunc
+    from pyconvnet.kernels.cpu.llvm import matrix_kernel
 
     compiled = matrix_kernel.compile_kernels(which, cfunc)
     table = (ctypes.c_int64 * matrix_kernel.SLOTS)()

@@ -17,8 +17,8 @@ from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import full
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, scratch, strides
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, call_tile
-from pyconvnet.kernels.cpu.simd import fload, fstore, vadd, vload_part, vset1, vstore_part
+from pyconvnet.kernels.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.kernels.cpu.llvm.simd import fload, fstore, vadd, vload_part, vset1, vstore_part
 from pyconvnet.threads import team
 
 MOST_CHANNELS = 24

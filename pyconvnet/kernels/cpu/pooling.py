@@ -9,7 +9,7 @@ from pyconvnet.arrays import from_nhwc
 from pyconvnet.geometry import Window
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, zeros
-from pyconvnet.kernels.cpu.simd import (
+from pyconvnet.kernels.cpu.llvm.simd import (
     vadd,
     vif_equal,
     vload,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.simd import vadd, vfma, vlargest, vload, vmul, vset1, vstore, vsub
+from pyconvnet.kernels.cpu.llvm.simd import vadd, vfma, vlargest, vload, vmul, vset1, vstore, vsub
 
 
 @jit()

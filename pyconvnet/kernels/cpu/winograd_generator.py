@@ -32,7 +32,7 @@ HEAD = '''"""Winograd's transforms for {name} on 16 channels; winograd_generator
 import numpy as np
 
 from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.simd import vadd, vfma, vload, vmul, vset1, vstore, vsub
+from pyconvnet.kernels.cpu.llvm.simd import vadd, vfma, vload, vmul, vset1, vstore, vsub
 '''
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from pyconvnet.kernels.cpu import winograd_f2, winograd_f2x5, winograd_f4
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.direct import INPUTS_AT_ONCE
-from pyconvnet.kernels.cpu.matrix_kernel import ACCUMULATE, FAR, call_tile
-from pyconvnet.kernels.cpu.simd import call_for, fload, fstore, vload, vset1, vstore
+from pyconvnet.kernels.cpu.llvm.matrix_kernel import ACCUMULATE, FAR, call_tile
+from pyconvnet.kernels.cpu.llvm.simd import call_for, fload, fstore, vload, vset1, vstore
 
 # By points: floats of filters that stay in the second level of the cache while the tiles pass by.
 FILTERS_AT_ONCE = 1 << 16

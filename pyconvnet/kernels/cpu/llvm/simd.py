@@ -1,90 +1,29 @@
-"""A vector of 16 floats for numba code, and the pieces of LLVM IR that this and the matrix kernel share."""
+"""A vector of 16 floats for numba code."""
 
 from __future__ import annotations
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-F32, I1, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(32), ir.IntType(64)
+from pyconvnet.kernels.cpu.llvm.pieces import (
+    F32,
+    I32,
+    I64,
+    at,
+    declare,
+    first_lanes,
+    fma,
+    masked_load,
+    prefetch,
+    splat,
+    store_first,
+)
+
 V16, I16 = ir.VectorType(F32, 16), ir.VectorType(I32, 16)
-_UNTYPED_POINTERS = llvmlite.binding.llvm_version_info[0] >= 15
 
 
-# ---- pieces of IR ----------------------------------------------------------------------------------------------------
-def at(build, address, kind):
-    """The integer `address` as a pointer."""
-    return build.inttoptr(address, kind.as_pointer())
-
-
-def declare(module, name, result, arguments):
-    """A function of LLVM's."""
-    return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
-
-
-def splat(build, scalar, lanes):
-    """The scalar in all lanes."""
-    nothing = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    first = build.insert_element(nothing, scalar, I32(0))
-    return build.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
-
-
-def fma(build, x, y, z):
-    """x y + z, rounded once."""
-    name = f"llvm.fma.v{x.type.count}f32"
-    return build.call(declare(build.module, name, x.type, [x.type] * 3), [x, y, z])
-
-
-def prefetch(build, address, write):
-    """Asks for the cache line at an address, to read it or to write to it."""
-    pointer = at(build, address, ir.IntType(8))
-    name = "llvm.prefetch." + ("p0" if _UNTYPED_POINTERS else "p0i8")
-    fetch = declare(build.module, name, ir.VoidType(), [pointer.type, I32, I32, I32])
-    build.call(fetch, [pointer, I32(int(write)), I32(3), I32(1)])
-
-
-def first_lanes(build, count, lanes):
-    """A mask with the first `count` (64 bits) lanes set."""
-    lane = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
-    return build.icmp_signed("<", lane, splat(build, build.trunc(count, I32), lanes))
-
-
-def masked_load(build, address, mask, other):
-    """Elements where the mask is set, `other` where not; those are not read."""
-    v, pointer = other.type, at(build, address, other.type)
-    name = f"llvm.masked.load.v{v.count}f32." + ("p0" if _UNTYPED_POINTERS else f"p0v{v.count}f32")
-    read = declare(build.module, name, v, [pointer.type, I32, mask.type, v])
-    return build.call(read, [pointer, I32(4), mask, other])
-
-
-def store_first(build, values, addresses, count):
-    """The first `count` lanes of each vector, in pieces of 2^n: a masked store takes AVX2 some 20 cycles (AMD)."""
-    fn, lanes = build.function, values[0].type.count
-    for size in [lanes >> i for i in range(lanes.bit_length())]:
-        before, part, after = build.block, fn.append_basic_block("part"), fn.append_basic_block("after")
-        build.cbranch(build.icmp_signed("!=", build.and_(count, I64(size)), I64(0)), part, after)
-        build.position_at_end(part)
-        rest = []
-        for value, address in zip(values, addresses):
-            nothing = ir.Constant(value.type, ir.Undefined)
-            order = [[i % lanes for i in range(first, end)] for first, end in ((0, size), (size, size + lanes))]
-            order = [ir.Constant(ir.VectorType(I32, len(o)), o) for o in order]
-            head, tail = (build.shuffle_vector(value, nothing, o) for o in order)
-            build.store(head, at(build, address, head.type), align=4)
-            rest.append((tail, build.add(address, I64(4 * size))))
-        build.branch(after)
-        build.position_at_end(after)
-        for i, (old, new) in enumerate(zip(zip(values, addresses), rest)):
-            phis = [build.phi(v.type) for v in old]
-            for phi, was, now in zip(phis, old, new):
-                phi.add_incoming(was, before)
-                phi.add_incoming(now, part)
-            values[i], addresses[i] = phis
-
-
-# ---- a vector of 16 floats -------------------------------------------------------------------------------------------
 class F32x16Type(types.Type):
     """16 floats in registers: one of AVX-512, two of AVX2."""
 
@@ -344,57 +283,3 @@ def _across(combine):
 
 vsum_across = _across(lambda build, x, y: build.fadd(x, y))
 vlargest_across = _across(lambda build, x, y: build.select(build.fcmp_unordered(">=", x, y), x, y))
-
-
-# ---- a checksum ------------------------------------------------------------------------------------------------------
-LANES = 16  # 64-bit words that are mixed side by side: 128 bytes
-
-
-@intrinsic
-def mix(context, sums, memory, count):
-    """Mixes `count` rows of LANES 64-bit words into as many sums; sums and memory are addresses.
-
-    sums[i] becomes (sums[i] turned left by 29 bits) + low(words[i] ^ key[i]) high(words[i] ^ key[i]) + words[i ^ 1],
-    low and high being halves of a word: products of keyed halves and the neighbour's word as in the hash XXH3, turned
-    so that the order counts. The last term makes sure that no change of a single word goes unseen.
-    """
-
-    def code(ctx, build, signature, args):
-        v = ir.VectorType(I64, 8)
-        places = [I64(64 * i) for i in range(LANES // 8)]
-        keys = [(0x9E3779B97F4A7C15 * (i + 1)) % (1 << 64) for i in range(LANES)]  # the golden ratio's multiples
-        keys = [ir.Constant(v, keys[8 * i : 8 * i + 8]) for i in range(LANES // 8)]
-        half, low, left, right = (ir.Constant(v, [c] * 8) for c in (32, 0xFFFFFFFF, 29, 64 - 29))
-        neighbours = ir.Constant(ir.VectorType(I32, 8), [i ^ 1 for i in range(8)])
-
-        def mixed(total, word, key):
-            total = build.or_(build.shl(total, left), build.lshr(total, right))
-            keyed = build.xor(word, key)
-            product = build.mul(build.and_(keyed, low), build.lshr(keyed, half))
-            swapped = build.shuffle_vector(word, ir.Constant(v, ir.Undefined), neighbours)
-            return build.add(build.add(total, product), swapped)
-
-        fn, entry = build.function, build.block
-        loop, after = fn.append_basic_block("mix"), fn.append_basic_block("mixed")
-        start = [build.load(at(build, build.add(args[0], p), v), align=8) for p in places]
-        build.cbranch(build.icmp_signed(">", args[2], I64(0)), loop, after)
-        build.position_at_end(loop)
-        i, now = build.phi(I64), build.phi(I64)
-        old = [build.phi(v) for _ in places]
-        words = [build.load(at(build, build.add(now, p), v), align=4) for p in places]
-        new = [mixed(*each) for each in zip(old, words, keys)]
-        i_next, now_next = build.add(i, I64(1)), build.add(now, I64(8 * LANES))
-        for phi, first, following in [(i, I64(0), i_next), (now, args[1], now_next), *zip(old, start, new)]:
-            phi.add_incoming(first, entry)
-            phi.add_incoming(following, loop)
-        build.cbranch(build.icmp_signed("<", i_next, args[2]), loop, after)
-        build.position_at_end(after)
-        last = [build.phi(v) for _ in places]
-        for phi, s, n in zip(last, start, new):
-            phi.add_incoming(s, entry)
-            phi.add_incoming(n, loop)
-        for p, phi in zip(places, last):
-            build.store(phi, at(build, build.add(args[0], p), v), align=8)
-        return ctx.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), code

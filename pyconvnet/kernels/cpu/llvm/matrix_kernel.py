@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pyconvnet.kernels.cpu.simd import F32, I64, at, first_lanes, fma, masked_load, prefetch, splat, store_first
+from pyconvnet.kernels.cpu.llvm.pieces import F32, I64, at, first_lanes, fma, masked_load, prefetch, splat, store_first
 
 # What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8

@@ -1,0 +1,79 @@
+"""Pieces of LLVM IR that the vector type, the matrix kernel and the checksum share."""
+
+from __future__ import annotations
+
+import llvmlite.binding
+from llvmlite import ir
+
+F32, I1, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(32), ir.IntType(64)
+_UNTYPED_POINTERS = llvmlite.binding.llvm_version_info[0] >= 15
+
+
+def at(build, address, kind):
+    """The integer `address` as a pointer."""
+    return build.inttoptr(address, kind.as_pointer())
+
+
+def declare(module, name, result, arguments):
+    """A function of LLVM's."""
+    return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
+
+
+def splat(build, scalar, lanes):
+    """The scalar in all lanes."""
+    nothing = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = build.insert_element(nothing, scalar, I32(0))
+    return build.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def fma(build, x, y, z):
+    """x y + z, rounded once."""
+    name = f"llvm.fma.v{x.type.count}f32"
+    return build.call(declare(build.module, name, x.type, [x.type] * 3), [x, y, z])
+
+
+def prefetch(build, address, write):
+    """Asks for the cache line at an address, to read it or to write to it."""
+    pointer = at(build, address, ir.IntType(8))
+    name = "llvm.prefetch." + ("p0" if _UNTYPED_POINTERS else "p0i8")
+    fetch = declare(build.module, name, ir.VoidType(), [pointer.type, I32, I32, I32])
+    build.call(fetch, [pointer, I32(int(write)), I32(3), I32(1)])
+
+
+def first_lanes(build, count, lanes):
+    """A mask with the first `count` (64 bits) lanes set."""
+    lane = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    return build.icmp_signed("<", lane, splat(build, build.trunc(count, I32), lanes))
+
+
+def masked_load(build, address, mask, other):
+    """Elements where the mask is set, `other` where not; those are not read."""
+    v, pointer = other.type, at(build, address, other.type)
+    name = f"llvm.masked.load.v{v.count}f32." + ("p0" if _UNTYPED_POINTERS else f"p0v{v.count}f32")
+    read = declare(build.module, name, v, [pointer.type, I32, mask.type, v])
+    return build.call(read, [pointer, I32(4), mask, other])
+
+
+def store_first(build, values, addresses, count):
+    """The first `count` lanes of each vector, in pieces of 2^n: a masked store takes AVX2 some 20 cycles (AMD)."""
+    fn, lanes = build.function, values[0].type.count
+    for size in [lanes >> i for i in range(lanes.bit_length())]:
+        before, part, after = build.block, fn.append_basic_block("part"), fn.append_basic_block("after")
+        build.cbranch(build.icmp_signed("!=", build.and_(count, I64(size)), I64(0)), part, after)
+        build.position_at_end(part)
+        rest = []
+        for value, address in zip(values, addresses):
+            nothing = ir.Constant(value.type, ir.Undefined)
+            order = [[i % lanes for i in range(first, end)] for first, end in ((0, size), (size, size + lanes))]
+            order = [ir.Constant(ir.VectorType(I32, len(o)), o) for o in order]
+            head, tail = (build.shuffle_vector(value, nothing, o) for o in order)
+            build.store(head, at(build, address, head.type), align=4)
+            rest.append((tail, build.add(address, I64(4 * size))))
+        build.branch(after)
+        build.position_at_end(after)
+        for i, (old, new) in enumerate(zip(zip(values, addresses), rest)):
+            phis = [build.phi(v.type) for v in old]
+            for phi, was, now in zip(phis, old, new):
+                phi.add_incoming(was, before)
+                phi.add_incoming(now, part)
+            values[i], addresses[i] = phis
