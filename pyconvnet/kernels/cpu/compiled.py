@@ -35,7 +35,7 @@ def cfunc(signature) -> Callable:
 
 
 def _stamped(dispatcher: Any) -> Any:
-    """numba takes a kernel on disk for new if the file that defines it has not changed; here, if none here has either."""
+    """numba sees whether the file that defines a kernel is older than the kernel on disk: here, all files are seen."""
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if kept is not None:
         kept._source_stamp = kept._source_stamp, stamp(Path(__file__).parent)

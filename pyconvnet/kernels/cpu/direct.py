@@ -178,6 +178,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
     chunks = taps.shape[0] * pieces if pieces > 1 else -(-taps.shape[0] // some)
     rounds = -(-tiles // at_once)
     total = rounds * columns
+    least, more = length // per_line, length % per_line  # pixels of a tile, and how many tiles of a line have one more
     contiguous, near = step == depth and pieces == 1, columns * panel <= NEAR
     for t in numba.prange(threads):
         for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
@@ -185,6 +186,7 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
             last_column = min(columns, total * (t + 1) // threads - r * columns)
             first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
             units = max(1, last_tile - first_tile)
+            first_line, first_i = first_tile // per_line, first_tile % per_line
             for chunk in range(chunks):
                 first_tap = chunk // pieces if pieces > 1 else chunk * some
                 many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
@@ -194,13 +196,14 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                 if chunk > 0 or old != 0:
                     how += ACCUMULATE
                 pitch = now + CACHE_LINE
+                fetched, fetched_k = 4 * (many * now * nr // units), 4 * nr // units
                 for column in range(first_column, last_column):
                     g = column // blocks
                     k = (column - g * blocks) * nr
+                    line, i = first_line, first_i
+                    first = i * least + min(i, more)
                     for q in range(first_tile, last_tile):
-                        line = q // per_line
-                        i = q - line * per_line
-                        first, last = length * i // per_line, length * (i + 1) // per_line
+                        last = first + least + (1 if i < more else 0)
                         a, a_row = x + 4 * (starts[line, 0] + first * step + g * slab + start), step
                         if room > 0:
                             copy = copies + 4 * (t * room + (q - first_tile) * mr * pitch)
@@ -209,8 +212,8 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                                     copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
                             a, a_row = copy, pitch
                         if not near:  # called for meanwhile: the next filters,
-                            fetched = many * now * nr * (q - first_tile) // units
-                            ahead, ahead_k = f + 4 * ((column + 1) * panel + start * nr + fetched), 4 * nr // units
+                            ahead = f + 4 * ((column + 1) * panel + start * nr) + fetched * (q - first_tile)
+                            ahead_k = fetched_k
                         elif contiguous and column == first_column:  # or the next pixels
                             ahead, ahead_k = a + 4 * (last - first) * step, 4 * (last - first)
                         else:
@@ -236,6 +239,9 @@ def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, size
                             ahead,
                             ahead_k,
                         )
+                        first, i = last, i + 1
+                        if i == per_line:
+                            first, i, line = 0, 0, line + 1
 
 
 @jit(parallel=True)
