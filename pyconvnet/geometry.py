@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ class Window:
             return _window(fn, size, stride, pad, dilate, size_name)
         return _known_window(fn, *given, size_name)
 
-    @property
+    @cached_property
     def extent(self) -> tuple[int, int]:
         """Pixels that the dilated window spans."""
         return tuple(d * (s - 1) + 1 for s, d in zip(self.size, self.dilate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -12,8 +13,14 @@ KERNELS: dict[str, str] = {"numpy.ndarray": "pyconvnet.kernels.cpu"}
 
 def of(x: Any) -> ModuleType:
     """The kernels for arrays of the type of `x`."""
-    for base in type(x).__mro__:
-        home = KERNELS.get(f"{base.__module__}.{base.__qualname__}")
+    return _of(type(x), tuple(KERNELS.items()))
+
+
+@lru_cache(maxsize=64)
+def _of(kind: type, known: tuple[tuple[str, str], ...]) -> ModuleType:
+    for base in kind.__mro__:
+        home = dict(known).get(f"{base.__module__}.{base.__qualname__}")
         if home is not None:
             return import_module(home)
-    raise TypeError(f"no kernels for {type(x).__module__}.{type(x).__qualname__}; known: {', '.join(KERNELS)}")
+    names = ", ".join(name for name, _ in known)
+    raise TypeError(f"no kernels for {kind.__module__}.{kind.__qualname__}; known: {names}")

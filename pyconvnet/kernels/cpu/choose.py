@@ -10,15 +10,20 @@ import numpy as np
 
 from pyconvnet.kernels.cpu.machine import level
 
+_SINGLE = np.dtype(np.float32)
+
 
 def compiled(module: str, plain: Callable) -> Callable:
     """The function of the same name in pyconvnet.kernels.cpu.`module`, imported at its first use (numba is slow to)."""
-    name = plain.__name__
+    name, home = plain.__name__, None
 
     @wraps(plain)
     def kernel(x, *args, **options):
-        if x.dtype == np.float32 and x.size and level() != "plain":
-            return getattr(import_module(f"pyconvnet.kernels.cpu.{module}"), name)(x, *args, **options)
-        return plain(x, *args, **options)
+        nonlocal home
+        if x.dtype != _SINGLE or not x.size or level() == "plain":
+            return plain(x, *args, **options)
+        if home is None:
+            home = import_module(f"pyconvnet.kernels.cpu.{module}")
+        return getattr(home, name)(x, *args, **options)
 
     return kernel
