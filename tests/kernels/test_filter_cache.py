@@ -121,3 +121,12 @@ def test_the_checksum_sees_turned_signs_wherever_they_are(step):
 def test_the_checksum_does_not_depend_on_the_number_of_threads():
     a = np.random.default_rng(0).standard_normal(300_001, dtype=np.float32)
     assert len({filter_cache.checksum(a, n) for n in (1, 2, 3, 8)}) == 1
+
+
+def test_filters_whose_axes_are_exchanged_are_kept_too():
+    x, f = layer()
+    turned = np.ascontiguousarray(f.transpose(3, 2, 0, 1)).transpose(2, 3, 1, 0)  # as PyTorch keeps them
+    for _ in range(2):
+        assert np.abs(pyconvnet.vl_nnconv(x, turned, None) - exact(x, turned)).max() < 1e-3
+        assert len(filter_cache._entries) == 1
+        turned[..., 3] *= -1

@@ -38,13 +38,14 @@ def get(
 ) -> tuple[np.ndarray, int]:
     """`make(None)` for the filters `f`, or what it returned before if `f` and `scale` still have the same elements.
 
-    And its address.
+    With its address.
 
     kind   what `make` does, so that one array may have several forms
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """
-    if not (f.flags.c_contiguous or f.flags.f_contiguous):  # no memory to watch
+    dense = f.flags.c_contiguous or f.flags.f_contiguous or np.may_share_memory(f.ravel(order="K"), f)
+    if not dense:  # no memory to watch
         made = make(None)
         return made, address(made)
     start = address(f)

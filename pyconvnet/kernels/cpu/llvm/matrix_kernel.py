@@ -3,8 +3,8 @@
 It is the one building block of convolution here, forward and backward, direct and Winograd, and of fully connected
 layers: a sum of small matrix products, C = sum over t of A_t B_t (Georganas et al., "Harnessing deep learning via a
 single building block", 2020). C stays in registers: 14 x 32 floats with AVX-512's 32 registers, 6 x 16 with AVX2's 16.
-It is compiled once for each machine as a C function; other kernels call it through its address, so that none of them
-depends on the instruction set and none compiles it again.
+There is one for each number of rows. A C function, compiled once for each machine, writes their addresses into a table;
+other kernels call them through that, so that none of these depends on the instruction set and none compiles them again.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def _loaded(build, table):
     return {name: build.load(at(build, place, I64)) for name, place in zip(_ARGUMENTS, places)}
 
 
-def opaque(build, number):
-    """The same number, of which LLVM does not know where it comes from."""
+def _hidden(build, number):
+    """The same number. LLVM would find it by a chain of sums, or keep all of its values, if it saw where it is from."""
     return build.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], side_effect=False)
 
 
@@ -84,7 +84,7 @@ class _Tile:
         arg = self.arg = _loaded(build, fn.args[0])
         self.lanes_in_use = first_lanes(build, self.columns_of_last(build), self.lanes) if self.masked else None
         a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
-        apart = [None, a_row, opaque(build, build.mul(a_row, I64(2)))]
+        apart = [None, a_row, _hidden(build, build.mul(a_row, I64(2)))]
         zero = ir.Constant(self.v, [0.0] * self.lanes)
         first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
         far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
@@ -125,7 +125,7 @@ class _Tile:
         prefetch(build, ahead_now, False)
         right = [self.load(build, b_now, j) for j in range(self.vectors)]
         sums = []
-        held = [opaque(build, phi) for phi in a_now]
+        held = [_hidden(build, phi) for phi in a_now]
         for i in range(self.rows):
             here, between = held[i // 3], i % 3
             left = build.load(at(build, build.add(here, apart[between]) if between else here, F32))
