@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 
 
 def jit(**options) -> Callable:
@@ -26,10 +28,13 @@ def cfunc(signature) -> Callable:
     """numba.cfunc: a C function, whose address other kernels call."""
 
     def decorate(fn):
+        made = CFunc(fn, normalize_signature(signature), {}, {})  # numba.cfunc would compile it at once
         try:
-            return numba.cfunc(signature, cache=True)(fn)
+            made.enable_caching()
         except RuntimeError:
-            return numba.cfunc(signature)(fn)
+            pass
+        _stamped(made).compile()
+        return made
 
     return decorate
 
