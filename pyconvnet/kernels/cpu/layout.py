@@ -33,8 +33,7 @@ AHEAD = 256  # floats between what a loop works on and what it calls for, where 
 
 class _Memory(NamedTuple):
     array: np.ndarray
-    start: int
-    size: int  # floats
+    start: int  # its address
 
 
 class _Block:
@@ -60,10 +59,11 @@ def _keep_returned() -> None:
     global _free_floats
     while _returned:
         memory = _returned.popleft()
-        same = _free.pop(memory.size, [])
+        size = memory.array.size
+        same = _free.pop(size, [])
         same.append(memory)
-        _free[memory.size] = same  # as the last
-        _free_floats += memory.size
+        _free[size] = same  # as the last
+        _free_floats += size
     while 4 * _free_floats > MOST_KEPT * machine.memory() or len(_free) > MOST_SIZES:
         _take(next(iter(_free)), 0)
 
@@ -85,15 +85,14 @@ def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     """
     count = math.prod(shape)
     if count < LEAST_KEPT:
-        y = aligned(count).reshape(shape)
-        return y, address(y)
+        memory = _aligned(count)
+        return memory.array.reshape(shape), memory.start
     with _free_guard:
         _keep_returned()
         size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
         memory = None if size is None else _take(size, -1)
     if memory is None:
-        array = aligned(count)
-        memory = _Memory(array, address(array), count)
+        memory = _aligned(count)
     return np.asarray(_Block(memory, count)).reshape(shape), memory.start
 
 
@@ -119,9 +118,14 @@ def empty_like(x: np.ndarray) -> np.ndarray:
 
 def aligned(count: int) -> np.ndarray:
     """np.empty(count, np.float32) that begins at a cache line."""
+    return _aligned(count).array
+
+
+def _aligned(count: int) -> _Memory:
     memory = np.empty(count + CACHE_LINE, np.float32)
-    first = -(address(memory) // memory.itemsize) % CACHE_LINE
-    return memory[first : first + count]
+    start = address(memory)
+    first = -(start // memory.itemsize) % CACHE_LINE
+    return _Memory(memory[first : first + count], start + first * memory.itemsize)
 
 
 def address(a: np.ndarray) -> int:

@@ -19,8 +19,6 @@ from pyconvnet.kernels.cpu.llvm.pieces import F32, I64, at, first_lanes, fma, ma
 # What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
 _ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
-
-
 # A table of kernels holds the lanes of a vector, and at each of these places those for 1, 2 .. rows: of as many columns
 # as two vectors have, of fewer, and of one vector or less.
 WHOLE, WIDE, NARROW, SLOTS = 0, 16, 32, 48
