@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
@@ -13,6 +15,7 @@ from pyconvnet.kernels.cpu.layout import address, channels_fastest, scratch, str
 from pyconvnet.kernels.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.kernels.cpu.llvm.simd import fload, fstore
 from pyconvnet.kernels.cpu.narrow_gradient import MOST_CHANNELS, narrow_gradient
+from pyconvnet.kernels.cpu.strided_gradient import flip, strided_gradient
 from pyconvnet.kernels.cpu.winograd import suits, winograd
 from pyconvnet.threads import team
 
@@ -34,16 +37,9 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
         return narrow_gradient(dzdy, f, window, size, groups)
     if direct_way:
         return direct(dzdy, flipped, None, back)
+    if max(window.stride) > 1 and size[0] * size[1] <= MOST_ZEROS * pixels * math.prod(window.stride):
+        return strided_gradient(dzdy, f, window, size, groups)
     return scatter(dzdy, f, window, size, groups)
-
-
-def flip(f: np.ndarray, groups: int) -> np.ndarray:
-    """The filters that take dzdy to dx: upside down, mirrored, inputs and outputs exchanged within each group."""
-    h, w, c, k = f.shape
-    if groups == 1:
-        return f[::-1, ::-1].transpose(0, 1, 3, 2)
-    parts = f[::-1, ::-1].reshape(h, w, c, groups, k // groups)
-    return parts.transpose(0, 1, 4, 3, 2).reshape(h, w, k // groups, groups * c)
 
 
 def scatter(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, int], groups: int) -> np.ndarray:

@@ -52,6 +52,20 @@ class Epilogue(NamedTuple):
 PLAIN = Epilogue()
 
 
+class Place(NamedTuple):
+    """Where output pixels go, where these are not all of an image: height and width of that, (first, step) of each."""
+
+    height: int
+    width: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    def number(self, image: np.ndarray | int, i: np.ndarray | int, j: np.ndarray | int) -> np.ndarray:
+        """Of an output pixel, among those of all images."""
+        (i0, di), (j0, dj) = self.rows, self.columns
+        return np.asarray((image * self.height + i0 + di * i) * self.width + j0 + dj * j)
+
+
 class Lines(NamedTuple):
     """How output pixels find their input: lines of pixels a fixed step apart, and the pieces that a filter meets."""
 
@@ -63,7 +77,9 @@ class Lines(NamedTuple):
     depth: int  # elements in a piece
 
 
-def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int) -> Lines:
+def lines_of(
+    shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int, place: Place | None = None
+) -> Lines:
     """For a padded N x H x W x C image and a tile of so many pixels; `depth` is less than C in grouped convolution."""
     n, h, w, c = shape
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
@@ -75,18 +91,17 @@ def lines_of(shape: tuple[int, ...], window: Window, out: tuple[int, int], depth
     else:
         offsets = (rows[:, None] + dw * c * np.arange(fw)).ravel()
     oh, ow = out
-    if out == (h, w) and (sh, sw) == (1, 1):  # 1 x 1
+    if out == (h, w) and (sh, sw) == (1, 1) and place is None:  # 1 x 1
         return Lines(np.zeros((1, 2), np.int64), n * h * w, c, 1, offsets, depth)
+    place = place or Place(oh, ow, (0, 1), (0, 1))
     # many small images: those are the line
     if full(n, tile) > full(ow, tile) and (out == (1, 1) or n * offsets.size * depth <= LINE):
-        starts = w * c * sh * np.arange(oh)[:, None] + c * sw * np.arange(ow)
-        return Lines(_starts(starts, 1), n, h * w * c, oh * ow, offsets, depth)
-    starts = h * w * c * np.arange(n)[:, None] + w * c * sh * np.arange(oh)
-    return Lines(_starts(starts, ow), ow, sw * c, 1, offsets, depth)
-
-
-def _starts(offsets: np.ndarray, pixels: int) -> np.ndarray:
-    return np.stack([offsets.ravel(), pixels * np.arange(offsets.size)], axis=1)
+        i, j = np.arange(oh)[:, None], np.arange(ow)
+        starts = np.stack([w * c * sh * i + c * sw * j, place.number(0, i, j)], axis=2)
+        return Lines(starts.reshape(-1, 2), n, h * w * c, place.height * place.width, offsets, depth)
+    image, i = np.arange(n)[:, None], np.arange(oh)
+    starts = np.stack([h * w * c * image + w * c * sh * i, place.number(image, i, 0)], axis=2)
+    return Lines(starts.reshape(-1, 2), ow, sw * c, place.columns[1], offsets, depth)
 
 
 def full(length: int, rows: int) -> float:
@@ -134,18 +149,23 @@ def direct(
         copies = address(scratch("pixels", threads * room)) if room else 0
         memory = address(xp), first, 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
-        _direct(threads, *tile, *memory, start, copies, starts, taps, sizes, mode)
+        correlate(threads, *tile, *memory, start, copies, starts, taps, sizes, mode)
     return y
 
 
 @lru_cache(maxsize=256)
 def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, groups: int, tile: Tile, threads: int):
-    """(output size, line starts, taps, sizes, floats for each thread's copies of pixels) of a call of `direct`."""
+    """(output size, and what `schedule` says) of a call of `direct`."""
     h, w, c, n = shape
-    depth, count = filters[2:]
     out = window.output_size(h, w)
     top, bottom, left, right = window.pad
-    lines = lines_of((n, h + top + bottom, w + left + right, c), window, out, depth, tile.rows)
+    lines = lines_of((n, h + top + bottom, w + left + right, c), window, out, filters[2], tile.rows)
+    return out, *schedule(lines, filters, groups, tile, threads)
+
+
+def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, threads: int):
+    """(line starts, taps, sizes, floats for each thread's copies of pixels) for `correlate`."""
+    depth, count = filters[2:]
     taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
     # a thread has at least a few tiles to do
     at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
@@ -153,7 +173,7 @@ def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, grou
     if lines.step % PAGE == 0 and lines.offsets.size == 1:
         room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)
     sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once, room
-    return out, lines.starts, taps, np.array(sizes), room
+    return lines.starts, taps, np.array(sizes), room
 
 
 def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> tuple[np.ndarray, int]:
@@ -166,7 +186,8 @@ def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None)
 
 
 @jit(parallel=True)
-def _direct(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
+def correlate(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
+    """The convolution itself, of what `schedule` found; x, f, b, old, y, copies are addresses, 0 for none."""
     length, step, apart, depth, groups, slab, each, at_once, room = sizes
     blocks = -(-each // nr)
     per_line = -(-length // mr)
