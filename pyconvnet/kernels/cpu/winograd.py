@@ -112,7 +112,7 @@ def winograd(
         step, sums_step = at_once * padded_c + 16, at_once * together * tile.columns + 16
         parts = threads if in_rounds else 1
         v = scratch("padded", parts * points * step)  # memory that direct convolution needs at other times
-        sums = scratch("sums", parts * points * sums_step + threads * 16 * points)
+        sums = scratch("sums", parts * points * sums_step + threads * 32 * points)
         least = np.float32(0 if relu else -np.inf)
         sizes = n, h, w, channels, *out, count, c, k, window.pad[0], window.pad[2]
         shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step)

@@ -16,6 +16,8 @@ For n = 4 the points are 0, 1, -1. For n = 6 they are 0, 1, -1, 1/2, -2: half th
 2, -2. n = 8 has four times that error and is no faster. B' depends on the points only, so that F(2x2, 5x5) transforms
 its inputs as F(4x4, 3x3) does.
 
+Rows of B' for n = 6 have factors in common, which are applied first (`_shared`): 14 operations instead of 20.
+
 The generated functions work on 16 channels at a time, whose values lie together in memory.
 """
 
@@ -63,6 +65,27 @@ def _polynomial(roots: list[Fraction], length: int) -> list[Fraction]:
     return out + [Fraction(0)] * (length - len(out))
 
 
+def _shared(values: list[str]) -> tuple[list[tuple[str, dict[str, Fraction]]], list[dict[str, Fraction]]]:
+    """B' of six values: sums that are computed first, in order, and then the rows, both as {name: factor}.
+
+    a(x) = x^2 - 1 has the roots 1 and -1, b(x) = x^2 + 3/2 x - 1 = a(x) + 3/2 x the roots 1/2 and -2. The rows are, for
+    the points 0, 1, -1, 1/2, -2 and infinity, a b, x b (x + 1), x b (x - 1), x a (x + 2), x a (x - 1/2), x a b. Here
+    a<i> is x^i a, and so b<i>, applied to the values.
+    """
+    one, half, two, more = Fraction(1), Fraction(1, 2), Fraction(2), Fraction(3, 2)
+    sums = [(f"a{i}", {values[i + 2]: one, values[i]: -one}) for i in range(4)]
+    sums += [(f"b{i}", {f"a{i}": one, values[i + 1]: more}) for i in (1, 2)]
+    rows = [
+        {"a2": one, "a0": -one, "a1": more},
+        {"b2": one, "b1": one},
+        {"b2": one, "b1": -one},
+        {"a2": one, "a1": two},
+        {"a2": one, "a1": -half},
+        {"a3": one, "a1": -one, "a2": more},
+    ]
+    return sums, rows
+
+
 class _Function:
     """Lines of a function, and the constants it needs."""
 
@@ -94,6 +117,11 @@ class _Function:
 
     def product(self, matrix: Matrix, values: list[str], names: list[str]) -> None:
         """names = matrix values; columns that belong to points p and -p share sums and differences of their values."""
+        if len(matrix) == 6 == len(values):  # B'; no other matrix is so large
+            sums, rows = _shared(values)
+            for name, terms in [*sums, *zip(names, rows)]:
+                self.set_sum(name, list(terms.values()), list(terms))
+            return
         columns = [list(c) for c in zip(*matrix)]
         kept_columns, kept_values, done = [], [], set()
         for i, column in enumerate(columns):
@@ -135,11 +163,33 @@ def _two_sided(f: _Function, matrix: Matrix, load: str, store: str) -> None:
             f.add(store.format(i=i, j=j, q=i * rows + j))
 
 
+def _in_two_steps(f: _Function, matrix: Matrix, load: str, store: str) -> None:
+    """The same for a square matrix and an X that does not fit into registers: its rows, transformed, go to `spare`."""
+    n = len(matrix)
+    kept = f"spare + 64 * ({n} * {{i}} + {{j}})"
+    ins, outs = [f"d{k}" for k in range(n)], [f"o{k}" for k in range(n)]
+    for loop, source, target in (("i", load, kept), ("j", kept, store)):
+        places = [(loop, k) if loop == "i" else (k, loop) for k in range(n)]
+        f.add(f"for {loop} in range({n}):")
+        start = len(f.lines)
+        for (i, j), name in zip(places, ins):
+            f.add(f"{name} = vload({source.format(i=i, j=j)})")
+        f.product(matrix, ins, outs)
+        for (i, j), name in zip(places, outs):
+            f.add(f"vstore({target.format(i=i, j=j)}, {name})")
+        f.lines[start:] = ["    " + line for line in f.lines[start:]]
+
+
 def source(m: int, r: int) -> str:
     """The text of the module for F(m x m, r x r)."""
     at, g, bt = matrices(m, r)
-    inputs = _Function("input_transform", "x, row, column, out, step", "B' x B; strides in bytes.")
-    _two_sided(inputs, bt, "x + {i} * row + {j} * column", "vstore(out + {q} * step, o{i})")
+    if m + r - 1 == 4:
+        inputs = _Function("input_transform", "x, row, column, out, step", "B' x B; strides in bytes.")
+        _two_sided(inputs, bt, "x + {i} * row + {j} * column", "vstore(out + {q} * step, o{i})")
+    else:
+        help = "B' x B; strides in bytes; `spare`: memory for as much as the input."
+        inputs = _Function("input_transform", "x, row, column, out, step, spare", help)
+        _in_two_steps(inputs, bt, "x + {i} * row + {j} * column", "out + (6 * {i} + {j}) * step")
     filters = _Function("filter_transform", "f, tap, out, step", "G f G'; strides in bytes.")
     _two_sided(filters, g, "f + {q} * tap", "vstore(out + {q} * step, o{i})")
     outputs = _Function(

@@ -65,7 +65,7 @@ def transform_filters(threads, f, plane, blocks, m, r, out):
 
 @jit()
 def _inputs(x, v, shape, first, last, origin, spare):
-    """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds a tile."""
+    """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds two tiles."""
     h, w, c, high, wide, side = shape.h, shape.w, shape.c, shape.high, shape.wide, shape.m + shape.r - 1
     for t in range(first, last):
         n = t // (high * wide)
@@ -95,7 +95,7 @@ def _inputs(x, v, shape, first, last, origin, spare):
                                 for d in range(c - k):
                                     fstore(here + 4 * d, fload(pixel + 4 * d))
             if side == 6:
-                winograd_f4.input_transform(source, row, column, target, 4 * shape.step)
+                winograd_f4.input_transform(source, row, column, target, 4 * shape.step, spare + 64 * 36)
             else:
                 winograd_f2.input_transform(source, row, column, target, 4 * shape.step)
 
@@ -180,7 +180,7 @@ def fused(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, 
     taps = np.zeros(2, np.int64)
     for t in numba.prange(threads):
         mine, own = v + 4 * t * points * step, sums + 4 * t * points * sums_step
-        spare = sums + 4 * points * (threads * sums_step + 16 * t)
+        spare = sums + 4 * points * (threads * sums_step + 32 * t)
         for q in range(rounds * t // threads, rounds * (t + 1) // threads):
             first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
             _inputs(x, mine, shape, first, last, first, spare)
@@ -237,7 +237,7 @@ def by_points(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, sha
 def _all_inputs(threads, x, v, shape, start, end, spare):
     for t in numba.prange(threads):
         first, last = _share(start, end, t, threads)
-        _inputs(x, v, shape, first, last, start, spare + 64 * (shape.m + shape.r - 1) ** 2 * t)
+        _inputs(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
 
 
 @jit(parallel=True)
@@ -250,7 +250,7 @@ def _all_products(threads, kernel, mr, nr, f, plane, v, sums, shape, count):
 def _all_outputs(threads, y, sums, width, bias, least, shape, start, end, spare):
     for t in numba.prange(threads):
         first, last = _share(start, end, t, threads)
-        mine = spare + 64 * (shape.m + shape.r - 1) ** 2 * t
+        mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t
         _outputs(y, sums, width, shape.k, bias, least, shape, first, last, start, mine)
 
 
