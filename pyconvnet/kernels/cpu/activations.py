@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numba
 import numpy as np
 
@@ -30,28 +28,29 @@ from pyconvnet.kernels.cpu.llvm.simd import (
 )
 from pyconvnet.threads import team
 
+RELU, SIGMOID = 0, 1
 # Results of so many floats leave the caches anyway, so a rectifier writes past them (a sigmoid is slower that way).
 FAR = 1 << 22
 
 
 def relu(x: np.ndarray, leak: float) -> np.ndarray:
     """max(x, 0) + leak min(x, 0)."""
-    return _forward(x, _rectify, np.float32(leak))
+    return _forward(x, RELU, leak)
 
 
 def relu_backward(x: np.ndarray, dzdy: np.ndarray, leak: float) -> np.ndarray:
     """dzdy where x > 0, leak dzdy elsewhere."""
-    return _backward(x, dzdy, _rectify, np.float32(leak))
+    return _backward(x, dzdy, RELU, leak)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x))."""
-    return _forward(x, _sigmoid)
+    return _forward(x, SIGMOID, 0.0)
 
 
 def sigmoid_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     """dzdy y (1 - y)."""
-    return _backward(x, dzdy, _sigmoid)
+    return _backward(x, dzdy, SIGMOID, 0.0)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -79,20 +78,20 @@ def _dense(x: np.ndarray) -> bool:
     return x.transpose(np.argsort(x.strides)[::-1]).flags.c_contiguous
 
 
-def _forward(x: np.ndarray, kernel: Callable, *options: np.float32) -> np.ndarray:
+def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
     with team() as threads:
         seen = x if _dense(x) else from_nhwc(channels_fastest(x))
         y = empty_like(seen)
-        kernel(threads, address(seen), 0, address(y), x.size, *options)
+        _elements(threads, address(seen), address(y), x.size, which, np.float32(leak))
     return y
 
 
-def _backward(x: np.ndarray, dzdy: np.ndarray, kernel: Callable, *options: np.float32) -> np.ndarray:
+def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.ndarray:
     with team() as threads:
         same = x.strides == dzdy.strides and _dense(x)
         seen, dy = (x, dzdy) if same else (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
         dx = empty_like(seen)
-        kernel(threads, address(seen), address(dy), address(dx), x.size, *options)
+        _derivatives(threads, address(seen), address(dy), address(dx), x.size, which, np.float32(leak))
     return dx
 
 
@@ -109,16 +108,11 @@ def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
 
 
 @jit()
-def _logistic(x, other):
-    """(of x, of the other), by exp of negative numbers only, with one division for both, which take long."""
-    one, zero = vset1(np.float32(1)), vset1(np.float32(0))
-    e, f = vexp(vsub(zero, vabs(x))), vexp(vsub(zero, vabs(other)))
-    below, under = vadd(one, e), vadd(one, f)
-    # not a number stays what it is, and where it is
-    below, under = vif_greater(below, zero, below, one), vif_greater(under, zero, under, one)
-    both = vdiv(one, vmul(below, under))
-    e, f = vif_greater(x, zero, one, e), vif_greater(other, zero, one, f)
-    return vmul(e, vmul(both, under)), vmul(f, vmul(both, below))
+def _logistic(x):
+    """By exp of negative numbers only."""
+    one = vset1(np.float32(1))
+    e = vexp(vsub(vset1(np.float32(0)), vabs(x)))
+    return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
 
 
 @jit(parallel=True)
@@ -132,18 +126,18 @@ def _add_to(threads, y, x, count, relu):
 
 
 @jit(parallel=True)
-def _rectify(threads, x, dy, y, count, leak):
-    """y, of x; or, where dy is not 0, the derivatives."""
+def _elements(threads, x, y, count, which, leak):
     zero, slope = vset1(np.float32(0)), vset1(leak)
     vectors = -(-count // 16)
-    far = count >= FAR and y % 64 == 0
+    far = which == RELU and count >= FAR and y % 64 == 0
     for t in numba.prange(threads):
         for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
             part = min(16, count - i)
             v = vload_part(x + 4 * i, part, np.float32(0))
-            if dy != 0:
-                d = vload_part(dy + 4 * i, part, np.float32(0))
-                v = vif_greater(v, zero, d, vmul(d, slope))
+            if which == SIGMOID:
+                call_for(x + 4 * (i + AHEAD))
+                call_for(y + 4 * (i + AHEAD))
+                v = _logistic(v)
             elif leak == 0:
                 v = vlargest(v, zero)
             else:
@@ -156,31 +150,27 @@ def _rectify(threads, x, dy, y, count, leak):
 
 
 @jit(parallel=True)
-def _sigmoid(threads, x, dy, y, count):
-    """Like `_rectify`."""
-    pairs = -(-count // 32)
+def _derivatives(threads, x, dy, dx, count, which, leak):
+    zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
+    vectors = -(-count // 16)
+    far = which == RELU and count >= FAR and dx % 64 == 0
     for t in numba.prange(threads):
-        for i in range(32 * (pairs * t // threads), min(count, 32 * (pairs * (t + 1) // threads)), 32):
-            for line in range(2):
-                ahead = 4 * (i + AHEAD + 16 * line)
-                call_for(x + ahead)
-                call_for(y + ahead)
-                if dy != 0:
-                    call_for(dy + ahead)
-            part, rest = min(16, count - i), max(0, min(16, count - i - 16))
-            u = vload_part(x + 4 * i, part, np.float32(0))
-            v = vload_part(x + 4 * i + 64, rest, np.float32(0))
-            u, v = _logistic(u, v)
-            if dy != 0:
-                u = _times_slope(vload_part(dy + 4 * i, part, np.float32(0)), u)
-                v = _times_slope(vload_part(dy + 4 * i + 64, rest, np.float32(0)), v)
-            vstore_part(y + 4 * i, u, part)
-            vstore_part(y + 4 * i + 64, v, rest)
-
-
-@jit()
-def _times_slope(d, y):
-    return vmul(d, vmul(y, vsub(vset1(np.float32(1)), y)))
+        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+            part = min(16, count - i)
+            v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
+            if which == SIGMOID:
+                call_for(x + 4 * (i + AHEAD))
+                call_for(dy + 4 * (i + AHEAD))
+                call_for(dx + 4 * (i + AHEAD))
+                v = _logistic(v)
+                v = vmul(d, vmul(v, vsub(one, v)))
+            else:
+                v = vif_greater(v, zero, d, vmul(d, slope))
+            if far and part == 16:
+                vstream(dx + 4 * i, v)
+            else:
+                vstore_part(dx + 4 * i, v, part)
+        finish_streams()
 
 
 @jit(parallel=True)
