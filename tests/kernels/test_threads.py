@@ -96,8 +96,8 @@ caching.CompileResultCacheImpl._locator_classes = []
 import numpy as np, pyconvnet
 x = np.ones((4, 4, 3, 1), np.float32)
 print(pyconvnet.vl_nnrelu(x).sum())
-from pyconvnet.kernels.cpu.activations import _rectify
-assert type(_rectify._cache).__name__ == 'NullCache', _rectify._cache
+from pyconvnet.kernels.cpu.activations import _elements
+assert type(_elements._cache).__name__ == 'NullCache', _elements._cache
 """
     done = python(code)
     assert done.returncode == 0, done.stderr
