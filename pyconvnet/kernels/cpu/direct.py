@@ -28,8 +28,8 @@ from pyconvnet.kernels.cpu.machine import Tile
 from pyconvnet.threads import team
 
 # A product of a tile is summed over this many inputs at a time, whose filters then stay in the nearest caches while
-# the tiles of a group of pixels pass by; so do the inputs of such a group.
-INPUTS_AT_ONCE, TILES_AT_ONCE = 512, 16
+# the tiles of a group of pixels pass by; so do the inputs of such a group: tiles of 6 or 14 pixels.
+INPUTS_AT_ONCE, TILES_AT_ONCE = 512, {6: 16, 14: 8}
 # Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
 LINE = 1 << 17
 # Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
@@ -168,7 +168,7 @@ def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, th
     depth, count = filters[2:]
     taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
     # a thread has at least a few tiles to do
-    at_once = min(TILES_AT_ONCE, -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
+    at_once = min(TILES_AT_ONCE[tile.rows], -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
     room = 0
     if lines.step % PAGE == 0 and lines.offsets.size == 1:
         room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)

@@ -27,7 +27,7 @@ FUSED_UP_TO = 1 << 22
 FEW_TILES = 8
 # Tiles of a round, in units of what the matrix kernel takes (6 or 14): their inputs and the sums of so many blocks of
 # filters lie in the second level of the cache.
-UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 2}
+UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 4}
 # By points: so many tiles are transformed first.
 TILES_AT_ONCE = 1 << 10
 
