@@ -127,6 +127,20 @@ def test_any_transposed_convolution_agrees_with_float64(level, layer):
         assert_sums_near(a, e, terms)
 
 
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("stride, groups", [(1, 1), (2, 1), (1, 2)])
+def test_the_derivatives_of_filters_that_threads_share_agree_with_float64(level, stride, groups, order):
+    random = np.random.default_rng(stride)
+    window = Window((3, 3), (stride, stride), (1, 1, 1, 1))
+    f = np.asarray(random.standard_normal((3, 3, 100, 250), dtype=np.float32), order=order)  # more than SUMMED
+    x = random.standard_normal((13, 11, 100 * groups, 3), dtype=np.float32)
+    dzdy = from_nhwc(random.standard_normal((3, *window.output_size(13, 11), 250), dtype=np.float32))
+    ours, exact = cpu.conv_backward(x, f, dzdy, window), plain.conv_backward(*wide(x, f, dzdy), window)
+    assert level == "plain" or ours[1].strides == f.strides
+    for a, e in zip(ours, exact):
+        assert_near(a, e, 1e-5)
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_many_channels_whose_pixels_lie_pages_apart_agree_with_float64(level, groups):
     random = np.random.default_rng(0)
