@@ -71,6 +71,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
 
     x, y = _array(8, 8, 16, 2), _array(8, 8, 32, 2)
     three, one, strided = Window((3, 3), pad=(1, 1, 1, 1)), Window((1, 1)), Window((3, 3), (2, 2), (1, 1, 1, 1))
+    five = Window((5, 5))
     f, tall = _array(3, 3, 16, 32), _array(8, 8, 16, 128)
     g, b = _array(16), _array(16)
     window = Window((2, 2), (2, 2))
@@ -82,8 +83,8 @@ def _calls() -> Iterator[Callable[[], Any]]:
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: cpu.conv_backward(x, f, y, three)
     yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
-    yield lambda: cpu.conv_backward(_array(6, 6, 64, 2), _array(5, 5, 64, 32), _array(2, 2, 32, 2), Window((5, 5)))
-    yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), Window((5, 5)))
+    yield lambda: cpu.conv_backward(_array(6, 6, 64, 2), _array(5, 5, 64, 32), _array(2, 2, 32, 2), five)  # scattered
+    yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), five)
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 1), tall, _array(1, 1, 128, 1), Window((8, 8)))
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), tall, _array(1, 1, 128, 20), Window((8, 8)))
     yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))

@@ -16,7 +16,7 @@ For n = 4 the points are 0, 1, -1. For n = 6 they are 0, 1, -1, 1/2, -2: half th
 2, -2. n = 8 has four times that error and is no faster. B' depends on the points only, so that F(2x2, 5x5) transforms
 its inputs as F(4x4, 3x3) does.
 
-Rows of B' for n = 6 have factors in common, which are applied first (`_shared`): 14 operations instead of 20.
+Rows of B' for n = 6 have factors in common, which are applied first (`shared`): 14 operations instead of 20.
 
 The generated functions work on 16 channels at a time, whose values lie together in memory.
 """
@@ -65,7 +65,7 @@ def _polynomial(roots: list[Fraction], length: int) -> list[Fraction]:
     return out + [Fraction(0)] * (length - len(out))
 
 
-def _shared(values: list[str]) -> tuple[list[tuple[str, dict[str, Fraction]]], list[dict[str, Fraction]]]:
+def shared(values: list[str]) -> tuple[list[tuple[str, dict[str, Fraction]]], list[dict[str, Fraction]]]:
     """B' of six values: sums that are computed first, in order, and then the rows, both as {name: factor}.
 
     a(x) = x^2 - 1 has the roots 1 and -1, b(x) = x^2 + 3/2 x - 1 = a(x) + 3/2 x the roots 1/2 and -2. The rows are, for
@@ -117,11 +117,6 @@ class _Function:
 
     def product(self, matrix: Matrix, values: list[str], names: list[str]) -> None:
         """names = matrix values; columns that belong to points p and -p share sums and differences of their values."""
-        if len(matrix) == 6 == len(values):  # B'; no other matrix is so large
-            sums, rows = _shared(values)
-            for name, terms in [*sums, *zip(names, rows)]:
-                self.set_sum(name, list(terms.values()), list(terms))
-            return
         columns = [list(c) for c in zip(*matrix)]
         kept_columns, kept_values, done = [], [], set()
         for i, column in enumerate(columns):
@@ -163,18 +158,20 @@ def _two_sided(f: _Function, matrix: Matrix, load: str, store: str) -> None:
             f.add(store.format(i=i, j=j, q=i * rows + j))
 
 
-def _in_two_steps(f: _Function, matrix: Matrix, load: str, store: str) -> None:
-    """The same for a square matrix and an X that does not fit into registers: its rows, transformed, go to `spare`."""
-    n = len(matrix)
+def _six_by_six(f: _Function, load: str, store: str) -> None:
+    """The same for B' of six values: X does not fit into registers, so its rows, transformed, go to `spare`."""
+    n = 6
     kept = f"spare + 64 * ({n} * {{i}} + {{j}})"
     ins, outs = [f"d{k}" for k in range(n)], [f"o{k}" for k in range(n)]
+    sums, rows = shared(ins)
     for loop, source, target in (("i", load, kept), ("j", kept, store)):
         places = [(loop, k) if loop == "i" else (k, loop) for k in range(n)]
         f.add(f"for {loop} in range({n}):")
         start = len(f.lines)
         for (i, j), name in zip(places, ins):
             f.add(f"{name} = vload({source.format(i=i, j=j)})")
-        f.product(matrix, ins, outs)
+        for name, terms in [*sums, *zip(outs, rows)]:
+            f.set_sum(name, list(terms.values()), list(terms))
         for (i, j), name in zip(places, outs):
             f.add(f"vstore({target.format(i=i, j=j)}, {name})")
         f.lines[start:] = ["    " + line for line in f.lines[start:]]
@@ -189,7 +186,7 @@ def source(m: int, r: int) -> str:
     else:
         help = "B' x B; strides in bytes; `spare`: memory for as much as the input."
         inputs = _Function("input_transform", "x, row, column, out, step, spare", help)
-        _in_two_steps(inputs, bt, "x + {i} * row + {j} * column", "out + (6 * {i} + {j}) * step")
+        _six_by_six(inputs, "x + {i} * row + {j} * column", "out + (6 * {i} + {j}) * step")
     filters = _Function("filter_transform", "f, tap, out, step", "G f G'; strides in bytes.")
     _two_sided(filters, g, "f + {q} * tap", "vstore(out + {q} * step, o{i})")
     outputs = _Function(

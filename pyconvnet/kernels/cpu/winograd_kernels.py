@@ -95,7 +95,7 @@ def _inputs(x, v, shape, first, last, origin, spare):
                                 for d in range(c - k):
                                     fstore(here + 4 * d, fload(pixel + 4 * d))
             if side == 6:
-                winograd_f4.input_transform(source, row, column, target, 4 * shape.step, spare + 64 * 36)
+                winograd_f4.input_transform(source, row, column, target, 4 * shape.step, spare + 64 * side**2)
             else:
                 winograd_f2.input_transform(source, row, column, target, 4 * shape.step)
 
