@@ -65,7 +65,7 @@ def _loading():
     from pyconvnet import load
 
     path = _file()
-    return lambda: np.asarray(load(path).layers[-3].weights[0])
+    return lambda: np.asarray(load(path).layers[-2].weights[0])
 
 
 def _scipy_loading():
