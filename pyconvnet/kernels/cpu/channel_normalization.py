@@ -12,6 +12,7 @@ from pyconvnet.kernels.cpu.elementary import vexp, vfast_power, vlog
 from pyconvnet.kernels.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.kernels.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.kernels.cpu.pooling import pool, pool_backward
+from pyconvnet.precision import get_precision
 from pyconvnet.threads import team
 
 
@@ -22,7 +23,7 @@ def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.nd
         y = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
         sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
-        _lrn(threads, address(seen), address(seen), address(y), *sizes, *reals, False)
+        _lrn(threads, address(seen), address(seen), address(y), *sizes, *reals, False, get_precision() == "high")
     return from_nhwc(y)
 
 
@@ -33,7 +34,7 @@ def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: f
         dx = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
         sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
-        _lrn(threads, address(seen), address(dy), address(dx), *sizes, *reals, True)
+        _lrn(threads, address(seen), address(dy), address(dx), *sizes, *reals, True, get_precision() == "high")
     return from_nhwc(dx)
 
 
@@ -87,7 +88,7 @@ def _window_sums(squares, k, before, after):
 
 
 @jit(parallel=True)
-def _lrn(threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, backward):
+def _lrn(threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, backward, exact):
     zero = np.float32(0)
     around = before + after + 16
     offset, rate = vset1(kappa), vset1(alpha)
@@ -102,7 +103,7 @@ def _lrn(threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, back
             for k in range(0, c, 16):
                 part = min(16, c - k)
                 mass = vfma(_window_sums(squares, k, before, after), rate, offset)
-                power = vfast_power(mass, -beta)
+                power = vexp(vmul(vset1(-beta), vlog(mass))) if exact else vfast_power(mass, -beta)
                 v = vload_part(dy + here + 4 * k, part, zero)
                 direct = vmul(v, power)
                 vstore_part(out + here + 4 * k, direct, part)

@@ -66,7 +66,7 @@ def vlog(x):
 
 @jit()
 def vfast_power(x, y):
-    """See `kernels.plain.normalization.fast_power`: MatConvNet's x^y, up to 1e-3 off."""
+    """See `kernels.plain.normalization.fast_power`: MatConvNet's x^y, up to 4e-3 off."""
     one = vset1(np.float32(1))
     m = vsub(vmul(vset1(np.float32(2)), vmantissa(x)), one)
     p = vset1(np.float32(0.164042561333445))
