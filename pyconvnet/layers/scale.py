@@ -50,8 +50,11 @@ class Scale(ElementWise):
         size = tuple(int(s) for s in np.ravel(self.size))
         size += (1,) * (4 - len(size))
         scale = np.sqrt(2 / np.prod(size[:3]))
+        # g comes first, h second; those that are further inputs are made by other layers
+        count = len(self.net.layers[self.layerIndex].params) if self.layerIndex is not None else 1 + bool(self.hasBias)
         g = (np.random.standard_normal(size) * scale).astype(np.float32)
-        return [g, np.zeros(size, np.float32)] if self.hasBias else [g]
+        values = [g, np.zeros(size, np.float32)] if self.hasBias else [g]
+        return values[len(values) - count :] if count else []
 
 
 def _fold(d: np.ndarray, like: np.ndarray) -> np.ndarray:
