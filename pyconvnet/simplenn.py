@@ -11,7 +11,8 @@ import numpy as np
 
 from pyconvnet import fusion
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.layers import Layer, layer_class
+from pyconvnet.layers import Layer, Loss, layer_class
+from pyconvnet.layers.base import backward_reads
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 
@@ -80,7 +81,7 @@ def vl_simplenn(
     """Run a SimpleNN, forward and, with dzdy, backward.
 
     vl_simplenn(net, x) -> res              x: H x W x C x N     res: one entry more than layers
-    vl_simplenn(net, x, dzdy) -> res        dzdy like the last output; one number for a loss
+    vl_simplenn(net, x, dzdy) -> res        dzdy like the last output; one number for a loss, of each output it has
     vl_simplenn(net, x, dzdy, res) -> res   reusing what an earlier call left
 
     res[0].x is the input, res[i + 1].x the output of layer i, res[i].dzdx the derivative of what dzdy weighs with
@@ -129,7 +130,7 @@ def vl_simplenn(
         res[0].x = as_tensor(FN, "x", x)
         _forward(layers, records, res, first, bool(conserveMemory))
     if backward:
-        res[depth].dzdx = _seed(dzdy, res[depth].x)
+        res[depth].dzdx = _seed(dzdy, res[depth].x, bool(layers) and isinstance(layers[-1], Loss))
         if layers:
             layers[first].input_der = bool(inputDer)
         _backward(layers, records, res, first, bool(conserveMemory), bool(accumulate))
@@ -180,8 +181,8 @@ def _done_with_input(layers: list[Layer], i: int, first: int) -> bool:
     if i < first:
         # the input of the first layer that backward passes through is the output of one that it does not
         return True
-    reads_input = layers[i].backward_uses in ("inputs", "both")
-    read_before = i > first and layers[i - 1].backward_uses in ("outputs", "both")
+    reads_input = bool(backward_reads(layers[i], 1)[0])
+    read_before = i > first and backward_reads(layers[i - 1], 1)[1]
     return i > 0 and not reads_input and not read_before
 
 
@@ -235,12 +236,12 @@ def _precious(record: Any) -> bool:
     return bool(np.any(record.get("precious", False))) or bool(np.any(record.get("rememberOutput", False)))
 
 
-def _seed(dzdy: Any, y: Any) -> np.ndarray:
-    """dzdy as an array like the output; a number stands for an output of one element."""
+def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
+    """dzdy as an array like the output; a number stands for an output of one element, or weighs all of a loss."""
     if y is None:
         raise ValueError(f"{FN}: res holds no output of the last layer")
     given = np.asarray(dzdy)
-    if given.size == 1 and y.size == 1:
+    if given.size == 1 and (y.size == 1 or of_loss):
         return np.full(y.shape, given.item(), y.dtype)
     dzdy = as_tensor(FN, "dzdy", dzdy, like=y)
     if dzdy.shape != y.shape:

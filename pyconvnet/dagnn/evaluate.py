@@ -14,61 +14,66 @@ from pyconvnet import kernels
 from pyconvnet.arrays import is_empty, size_text
 from pyconvnet.dagnn.fused import Fused, fused_steps, located
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
-from pyconvnet.layers.base import Layer
+from pyconvnet.dagnn.step import Step
+from pyconvnet.layers.base import Layer, backward_reads
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
 
 
 class Plan:
-    """The layers in the order they run, each with its variables and parameters, and what may be forgotten after it.
-
-    A step is (entry, block, inputs, outputs, parameters, ends, drives itself, backward_uses), where `ends` are the
-    variables that no later step reads.
-    """
+    """The layers in the order they run, as steps: all values kept, forgotten in testing, forgotten in training."""
 
     def __init__(self, net: DagNN) -> None:
         self.blocks = [entry.block for entry in net.layers]
         self.uses = [block.backward_uses for block in self.blocks]
         last: dict[int, int] = {}
         read: set[int] = set()
+        reads = [backward_reads(block, len(entry.inputs)) for block, entry in zip(self.blocks, net.layers)]
         for at in net.executionOrder:
-            for v in net.layers[at].inputIndexes:
-                last[v] = at
-                if self.uses[at] == "inputs":
-                    read.add(v)
-        for at, entry in enumerate(net.layers):
-            if self.uses[at] == "outputs" or len(entry.outputIndexes) > 1:  # several: zeros like those without der
+            entry, (positions, outputs) = net.layers[at], reads[at]
+            last.update(dict.fromkeys(entry.inputIndexes, at))
+            read.update(entry.inputIndexes[i] for i in positions)
+            if outputs or len(entry.outputIndexes) > 1:  # several: zeros like those without der
                 read.update(entry.outputIndexes)
-        self.keeping, self.testing, self.training = [], [], []
+        self.keeping: list[Step] = []
+        self.testing: list[Step] = []
+        self.training: list[Step] = []
         for at in net.executionOrder:
             entry, block = net.layers[at], self.blocks[at]
             if block.net is not net or block.layerIndex != at:
                 block.net, block.layerIndex = net, at
             over = [v for v in dict.fromkeys(entry.inputIndexes) if last[v] == at]
             kind = type(block)
-            drives = (
+            ins, outs = ([net.vars[v] for v in places] for places in (entry.inputIndexes, entry.outputIndexes))
+            positions, outputs = reads[at]
+            step = Step(
+                entry,
+                block,
+                ins,
+                outs,
+                [net.params[p] for p in entry.paramIndexes],
+                [],
                 kind.forwardAdvanced is not Layer.forwardAdvanced,
                 kind.backwardAdvanced is not Layer.backwardAdvanced,
+                handed(positions, outputs, ins, outs),
+                outputs and bool(positions),
             )
-            variables = [[net.vars[v] for v in places] for places in (entry.inputIndexes, entry.outputIndexes)]
-            params = [net.params[p] for p in entry.paramIndexes]
-            for steps, ends, uses in (
-                (self.keeping, [], "inputs"),
-                (self.testing, over, "inputs"),
-                (self.training, [v for v in over if v not in read], self.uses[at]),
+            for steps, ends in (
+                (self.keeping, []),
+                (self.testing, over),
+                (self.training, [v for v in over if v not in read]),
             ):
-                ends = [net.vars[v] for v in ends]
-                steps.append((entry, block, *variables, params, ends, drives, uses))
+                steps.append(step._replace(ends=[net.vars[v] for v in ends]))
 
         self.firsts = []  # blocks that read inputs of the network only
-        for block, ins in ((step[1], step[2]) for step in self.keeping):
-            block.input_der = True
-            if not any(v.fanin for v in ins):
-                self.firsts.append((block, ins))
+        for step in self.keeping:
+            step.block.input_der = True
+            if not any(v.fanin for v in step.inputs):
+                self.firsts.append((step.block, step.inputs))
         self.fused: tuple[Any, list] = (None, [])
 
-    def in_one(self, mode: str, exposed: frozenset[Var]) -> list:
+    def in_one(self, mode: str, exposed: frozenset[Var]) -> list[Step]:
         """The steps of a network that forgets what nobody reads: layers run as one unless they write `exposed`."""
         if self.fused[0] != (mode, exposed):
             self.fused = (mode, exposed), fused_steps(self.keeping, exposed)
@@ -82,8 +87,8 @@ class Plan:
         )
 
 
-def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
-    """The work of DagNN.eval."""
+def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None) -> None:
+    """The work of DagNN.eval; factors: see backward."""
     given = [(_variable(net, "inputs", name), value) for name, value in pairs("DagNN.eval", "inputs", inputs)]
     wanted = [
         (_variable(net, "derOutputs", name), d)
@@ -104,10 +109,10 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
     if steps is plan.testing and not fixed and all(v.fanin or v.value is not None for v in net.vars):
         steps = plan.in_one(net.mode, frozenset(v for v in net.vars if v.precious))
         for step in reversed(steps):
-            if isinstance(step[1], Fused):
-                step[1].settle()
+            if isinstance(step.block, Fused):
+                step.block.settle()
     if fixed:
-        steps = [step for step in steps if fixed.isdisjoint(step[3])]
+        steps = [step for step in steps if fixed.isdisjoint(step.outputs)]
     if not forward(steps, {var for var, _ in wanted}) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
         raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {', '.join(missing)}")
@@ -124,18 +129,18 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None) -> None:
         var.der = d if var.der is None else var.der + d
     for block, ins in plan.firsts:
         block.input_der = net.inputDers or any(v.precious for v in ins)
-    backward(steps, net.conserveMemory)
+    backward(steps, net.conserveMemory, factors)
 
 
-def forward(steps: list, held: set[Var]) -> int:
+def forward(steps: list[Step], held: set[Var]) -> int:
     """Run the steps whose inputs are all there; returns how many ran. Variables in `held` are never forgotten."""
     entry: Any = None
     ran = 0
     clock = perf_counter
     start = clock()
     try:
-        for entry, block, ins, outs, params, ends, drives, _ in steps:
-            if drives[0]:
+        for entry, block, ins, outs, params, ends, drives_itself, *_ in steps:
+            if drives_itself:
                 block.forwardAdvanced(entry)
             else:
                 inputs = [v.value for v in ins]
@@ -172,14 +177,17 @@ def forward(steps: list, held: set[Var]) -> int:
     return ran
 
 
-def backward(steps: list, conserve: bool) -> None:
-    """Pass the derivatives back through the steps that have any; they add up where a variable has several readers."""
+def backward(steps: list[Step], conserve: bool, factors: dict[Var, float] | None = None) -> None:
+    """Pass the derivatives back through the steps that have any; they add up where a variable has several readers.
+
+    factors  multiply the derivatives of some variables before the layer that wrote them passes these back
+    """
     entry: Any = None
     clock = perf_counter
     start = clock()
     try:
-        for entry, block, ins, outs, params, _, drives, uses in reversed(steps):
-            if drives[1]:
+        for entry, block, ins, outs, params, _, _, drives_itself, given, reads_both in reversed(steps):
+            if drives_itself:
                 block.backwardAdvanced(entry)
             else:
                 ders = [v.der for v in outs]
@@ -189,14 +197,14 @@ def backward(steps: list, conserve: bool) -> None:
                         break
                 if not ders:
                     continue
-                inputs = [v.value for v in (outs if uses == "outputs" else ins)]
-                if conserve:
-                    for v in outs:
-                        if not v.precious:
-                            v.der = None
-                            if v.fanout:
-                                v.value = None
+                if factors:
+                    ders = [d * factors[v] if v in factors else d for v, d in zip(outs, ders)]
+                inputs = [None if v is None else v.value for v in given]
+                if conserve and not reads_both:
+                    _forget(outs)
                 _add(block, inputs, ins, params, ders)
+                if conserve and reads_both:
+                    _forget(outs)
             now = clock()
             entry.backwardTime = now - start
             start = now
@@ -220,13 +228,25 @@ def backward_layer(net: DagNN, entry: LayerEntry) -> None:
     ders = _complete(outs, [v.der for v in outs])
     if not ders:
         return
-    outputs_used = net.conserveMemory and entry.block.backward_uses == "outputs"
-    inputs = [v.value for v in (outs if outputs_used else ins)]
+    given = handed(*backward_reads(entry.block, len(ins)), ins, outs)
+    _add(entry.block, [None if v is None else v.value for v in given], ins, net.params[entry.paramIndexes], ders)
+    if net.conserveMemory:
+        _forget(outs)
+
+
+def handed(positions: tuple[int, ...], outputs: bool, ins: list[Var], outs: list[Var]) -> list[Var | None]:
+    """The variables whose values backward gets as `inputs`, None in place of those that it does not read."""
+    if outputs and not positions:
+        return list(outs)
+    return [v if i in positions else None for i, v in enumerate(ins)]
+
+
+def _forget(outs: list[Var]) -> None:
     for v in outs:
-        if net.conserveMemory and not v.precious:
+        if not v.precious:
             v.der = None
-            v.value = None if v.fanout else v.value
-    _add(entry.block, inputs, ins, net.params[entry.paramIndexes], ders)
+            if v.fanout:
+                v.value = None
 
 
 def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 from pyconvnet import fusion
 from pyconvnet.arrays import size_text
 from pyconvnet.dagnn.parts import Var
+from pyconvnet.dagnn.step import Step
 from pyconvnet.layers import Sum
 
 
-def fused_steps(steps: list, exposed: frozenset[Var]) -> list:
+def fused_steps(steps: list[Step], exposed: frozenset[Var]) -> list[Step]:
     """The steps of a plan (see evaluate.Plan) for a network that forgets all variables but `exposed`."""
     steps = _chained(steps, exposed)
     _let_leave_out(steps, exposed)
@@ -24,15 +25,15 @@ def fused_steps(steps: list, exposed: frozenset[Var]) -> list:
 class Fused:
     """Some layers that run as one, see pyconvnet.fusion; what lies between them is never seen."""
 
-    def __init__(self, members: list[tuple]) -> None:
+    def __init__(self, members: list[Step]) -> None:
         """members: the steps of these layers, of which each reads what the one before wrote."""
         self.members = members
-        self.blocks = [step[1] for step in members]
-        self.inputs, self.outputs = list(members[0][2]), members[-1][3]
-        self.params = [p for step in members for p in step[4]]
-        self.counts = [len(step[4]) for step in members]
+        self.blocks = [step.block for step in members]
+        self.inputs, self.outputs = list(members[0].inputs), members[-1].outputs
+        self.params = [p for step in members for p in step.params]
+        self.counts = [len(step.params) for step in members]
         for before, step in pairwise(members):
-            self.inputs += [v for v in step[2] if v is not before[3][0]]
+            self.inputs += [v for v in step.inputs if v is not before.outputs[0]]
         self.readers: list[Fused] = []  # all that read the output, where they may leave pixels out
         self.every = (1, 1)  # which pixels of the output they want, vertically and horizontally
         self.thin = False  # whether the input lacks the pixels that they do not want
@@ -70,25 +71,25 @@ class Fused:
         except Exception as error:
             raise located(error, entry, ins) from error
         for step in self.members:  # the time is that of the last
-            step[0].forwardTime = 0.0
+            step.entry.forwardTime = 0.0
         return [y]
 
 
-def _chained(steps: list, exposed: frozenset[Var]) -> list:
+def _chained(steps: list[Step], exposed: frozenset[Var]) -> list[Step]:
     """`steps` with Fused ones where layers can run as one, in place of the last of them."""
-    reader = {v: at for at, step in enumerate(steps) for v in step[2]}
+    reader = {v: at for at, step in enumerate(steps) for v in step.inputs}
     chain_of: dict[int, list[int]] = {}
-    for start, (_, block, *_, drives, _) in enumerate(steps):
+    for start, first in enumerate(steps):
         chain = [start]
-        while fusion.starts(block) and not any(drives):
-            v = steps[chain[-1]][3][0]
+        while fusion.starts(first.block):
+            v = steps[chain[-1]].outputs[0]
             at = reader.get(v)
             if v.fanout != 1 or v in exposed or at in chain_of:
                 break
-            _, following, ins, outs, *_, drives, _ = steps[at]
-            if any(drives) or not fusion.joins(following, steps[chain[-1]][1]) or len(outs) != 1:
+            following = steps[at]
+            if not fusion.joins(following.block, steps[chain[-1]].block) or len(following.outputs) != 1:
                 break
-            if len(ins) != (2 if isinstance(following, Sum) else 1):
+            if len(following.inputs) != (2 if isinstance(following.block, Sum) else 1):
                 break
             chain.append(at)
         if len(chain) > 1:
@@ -98,30 +99,31 @@ def _chained(steps: list, exposed: frozenset[Var]) -> list:
         chain = chain_of.get(at, [at])
         if at == chain[-1] and len(chain) > 1:
             block = Fused([steps[i] for i in chain])
-            step = (step[0], block, block.inputs, block.outputs, block.params, [], (False, False), "inputs")
+            step = Step(step.entry, block, block.inputs, block.outputs, block.params, [])
         if at == chain[-1]:
             out.append(step)
     return out
 
 
-def _let_leave_out(steps: list, exposed: frozenset[Var]) -> None:
+def _let_leave_out(steps: list[Step], exposed: frozenset[Var]) -> None:
     """Tells Fused steps which others read their result, where nobody else sees it and some may leave pixels out."""
     readers: dict[Var, list] = {}
     for step in steps:
-        for v in step[2]:
+        for v in step.inputs:
             readers.setdefault(v, []).append(step)
-    for _, block, _, outs, *_ in steps:
-        reading = readers.get(outs[0], ())
-        if isinstance(block, Fused) and outs[0] not in exposed and len(reading) == outs[0].fanout:
-            if all(isinstance(step[1], Fused) and step[1].inputs[0] is outs[0] for step in reading):
-                block.readers = [step[1] for step in reading]
+    for step in steps:
+        out = step.outputs[0]
+        reading = readers.get(out, ())
+        if isinstance(step.block, Fused) and out not in exposed and len(reading) == out.fanout:
+            if all(isinstance(r.block, Fused) and r.block.inputs[0] is out for r in reading):
+                step.block.readers = [r.block for r in reading]
 
 
-def _with_ends(steps: list) -> list:
+def _with_ends(steps: list[Step]) -> list[Step]:
     """`steps` with the variables that no later one reads."""
-    last = {v: at for at, step in enumerate(steps) for v in step[2]}
+    last = {v: at for at, step in enumerate(steps) for v in step.inputs}
     return [
-        (*step[:5], [v for v in dict.fromkeys(step[2]) if last[v] == at], *step[6:]) for at, step in enumerate(steps)
+        step._replace(ends=[v for v in dict.fromkeys(step.inputs) if last[v] == at]) for at, step in enumerate(steps)
     ]
 
 

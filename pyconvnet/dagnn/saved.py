@@ -47,9 +47,6 @@ class MissingBlock(Layer):
     def initParams(self):
         raise self._missing()
 
-    def getOutputSizes(self, inputSizes):
-        return [(math.nan,) * 4] * len(self.net.layers[self.layerIndex].outputs)
-
     def save(self):
         return self._data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -14,6 +15,9 @@ _BY_TYPE: dict[str, type[Layer]] = {}
 _BY_BLOCK: dict[str, type[Layer]] = {}
 
 Size = tuple[int, int, int, int]
+UNKNOWN_SIZE = (math.nan,) * 4
+# What computes: a class that overrides one of these no longer has the needs that its base declared for its own.
+_COMPUTING = ("forward", "backward", "forwardAdvanced", "backwardAdvanced", "runForward", "runBackward")
 
 
 class Layer:
@@ -22,7 +26,7 @@ class Layer:
     Subclass it to bring your own; defining the class registers it, in SimpleNN under its `simplenn` type and
     in DagNN under its name:
 
-        class Swish(Layer):
+        class Swish(ElementWise):   # pixel by pixel: the output has the size of the input
             simplenn = "swish"      # {'type': 'swish'} in a SimpleNN; leave out for DagNN only
             beta = 1.0              # a property with its default, saved and loaded with the network
 
@@ -46,9 +50,11 @@ class Layer:
     averaged         positions of parameters that training sets to a running average of what backward returns for them
                      (the moments of batch normalization), instead of descending along it
     param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
-    backward_uses    what backward reads of the forward pass: "inputs"; "outputs", which it is then given as `inputs`
-                     (a rectifier: only their signs count); "both"; "nothing" (then `inputs` holds None). DagNN keeps
-                     no more than inputs or outputs
+    backward_uses    what backward reads of the forward pass: "inputs" (default); "outputs", which it is given in place
+                     of `inputs` (a rectifier: only their signs count); "both" (`inputs` are the inputs; the outputs
+                     are still in the network); "nothing"; or a tuple of positions, such as (0,), of the inputs that it
+                     reads. The other items of `inputs` are None: where sizes are enough, forward keeps them in `aux`.
+                     A class that overrides forward or backward must declare it again; it does not inherit it
     averages         whether the output is a mean over the images of the batch (a loss), rather than a sum
     test_differs     whether the layer does something else in test mode
     matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one
@@ -62,7 +68,7 @@ class Layer:
     transient: ClassVar[tuple[str, ...]] = ()
     averaged: ClassVar[tuple[int, ...]] = ()
     param_suffixes: ClassVar[tuple[str, ...]] = ()
-    backward_uses: str = "inputs"
+    backward_uses: str | tuple[int, ...] = "inputs"
     averages: bool = False
     test_differs: ClassVar[bool] = False
     matlab_class: str = ""
@@ -92,6 +98,8 @@ class Layer:
         }
         inherited = (name for owner in reversed(cls.__mro__) for name in vars(owner).get("transient", ()))
         cls.transient = tuple(dict.fromkeys(inherited))
+        if "backward_uses" not in vars(cls) and any(name in vars(cls) for name in _COMPUTING):
+            cls.backward_uses = "inputs"
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
         if "simplenn" in vars(cls):
             if "simplenn_fields" not in vars(cls):
@@ -133,8 +141,11 @@ class Layer:
     # --- sizes ------------------------------------------------------------------------------------------------
 
     def getOutputSizes(self, inputSizes: list[Size]) -> list[Size]:
-        """(H, W, C, N) of each output. Unless overridden: that of the first input."""
-        return [tuple(inputSizes[0])]
+        """(H, W, C, N) of each output, NaN where it is not known. Unless overridden: nothing is known.
+
+        Layers that keep the size of their first input subclass ElementWise, which says so.
+        """
+        return [UNKNOWN_SIZE] * (1 if self.layerIndex is None else len(self.net.layers[self.layerIndex].outputs))
 
     def getReceptiveFields(self) -> Any:
         """Struct(size, stride, offset), each (vertical, horizontal); [] where nothing is known.
@@ -156,9 +167,10 @@ class Layer:
     def table_size(self, size: tuple[float, ...], record: dict[str, Any]) -> tuple[float, ...] | None:
         """H x W x C x N of the output for that input, NaN where unknown, as vl_simplenn_display counts it.
 
-        Unless overridden: getOutputSizes. None: as wide as the record's own stride and pad leave it.
+        Unless overridden: getOutputSizes. None: as wide as the record's own stride and pad leave it, which is what
+        MATLAB's table says of a type that is not known.
         """
-        if type(self).getOutputSizes is Layer.getOutputSizes:
+        if type(self) is Layer:
             return None
         return self.getOutputSizes([size])[0]
 
@@ -223,7 +235,8 @@ class Layer:
     def runBackward(self, record: Any, before: Any, after: Any) -> Any:
         """The same for the backward pass: `before` with dzdx, the derivatives of the weights in dzdw."""
         self.aux = after.aux
-        x = after.x if before.x is None and self.backward_uses == "outputs" else before.x
+        reads, outputs = backward_reads(self, 1)
+        x = before.x if reads else after.x if outputs else None
         inputs = [x, *(record.get(f) for f in self.simplenn_inputs)]
         ders, before.dzdw = self.backward(inputs, self._weights(record), [after.dzdx])
         before.dzdx = ders[0]
@@ -271,6 +284,21 @@ def _scalar(value: Any, default: Any) -> Any:
     if isinstance(default, (bool, int, float)) and isinstance(value, np.ndarray) and value.size == 1:
         return value.item()
     return value
+
+
+def backward_reads(layer: Layer, count: int) -> tuple[tuple[int, ...], bool]:
+    """What layer.backward_uses means for `count` inputs: positions of the inputs read, and whether outputs are."""
+    uses = layer.backward_uses
+    if uses in ("inputs", "both"):
+        return tuple(range(count)), uses == "both"
+    if uses in ("outputs", "nothing"):
+        return (), uses == "outputs"
+    if isinstance(uses, (tuple, list)) and all(isinstance(i, int) and i >= 0 for i in uses):
+        return tuple(i for i in uses if i < count), False
+    raise ValueError(
+        f"{type(layer).__name__}.backward_uses must be 'inputs', 'outputs', 'both', 'nothing' or a tuple of positions "
+        f"of inputs, got {uses!r}"
+    )
 
 
 def take(layer: Layer, inputs: list[Any], *names: str) -> list[Any]:

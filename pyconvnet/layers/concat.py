@@ -23,7 +23,7 @@ class Concat(ElementWise):
         return [vl_nnconcat(inputs, self.dim)]
 
     def backward(self, inputs, params, derOutputs):
-        return list(vl_nnconcat(inputs, self.dim, derOutputs[0], inputSizes=self.aux)), []
+        return list(vl_nnconcat([], self.dim, derOutputs[0], inputSizes=self.aux)), []
 
     def getOutputSizes(self, inputSizes):
         at = self.dim - 1

@@ -9,5 +9,8 @@ from pyconvnet.records import Struct
 class ElementWise(Layer):
     """Base of layers whose output has the size of the (first) input, and whose pixels see only themselves."""
 
+    def getOutputSizes(self, inputSizes):
+        return [tuple(inputSizes[0])]
+
     def getReceptiveFields(self):
         return Struct(size=(1, 1), stride=(1, 1), offset=(1, 1))

@@ -18,6 +18,7 @@ class _GridGenerator(Layer):
     Ho = 0
     Wo = 0
 
+    backward_uses = "nothing"
     _coefficients = 0
 
     def _matrix(self, theta: np.ndarray) -> np.ndarray:

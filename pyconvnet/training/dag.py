@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
-from pyconvnet.layers import Loss
+from pyconvnet.layers import Loss, Sum
 from pyconvnet.ops.vl_nnloss import CATEGORICAL
 from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
@@ -54,6 +55,22 @@ def _named(batch: Any) -> dict[str, Any]:
     return dict(pairs("cnn_train_dag", "the batch", batch))
 
 
+def _losses(net: Any) -> dict[str, list[Any]]:
+    """For each variable, the layers whose outputs add up in it over the batch: losses, and what a Sum adds to them."""
+    found: dict[str, list[Any]] = {}
+    writer = {name: layer for layer in net.layers for name in layer.outputs}
+    for at in net.executionOrder:
+        layer = net.layers[at]
+        if layer.block.averages or isinstance(layer.block, Loss):
+            mine = [layer]
+        else:
+            mine = list({x.name: x for name in layer.inputs for x in found.get(name, ())}.values())
+            if mine and isinstance(layer.block, Sum):
+                mine += [writer[name] for name in layer.inputs if name in writer and not found[name]]
+        found.update(dict.fromkeys(layer.outputs, mine))
+    return found
+
+
 class DagTrainee:
     """A DagNN under training."""
 
@@ -72,12 +89,9 @@ class DagTrainee:
             net.mode = "normal"
             net.accumulateParamDers = not first
             net.holdOn = not last
-            # Sums over images add up where there are sub-batches; a loss gives the mean.
-            means = {name for layer in net.layers if layer.block.averages for name in layer.outputs}
-            wanted = self.opts["derOutputs"].items()
             before, net.inputDers = net.inputDers, False
             try:
-                net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted})
+                self._descend(batch, count)
             finally:
                 net.inputDers = before
         else:
@@ -93,6 +107,29 @@ class DagTrainee:
             counts = class_labels.confusion(labels, var.value)
             if counts is not None:
                 self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def _descend(self, batch: Any, count: int) -> None:
+        """Evaluate with derivatives that are sums over the images: those add up where there are sub-batches.
+
+        A loss that gives the mean over its images counts `count` times, also where it reaches an output by way of other
+        layers (a Sum of losses).
+        """
+        net, wanted = self.net, self.opts["derOutputs"]
+        losses_of = _losses(net)
+        of = {name: losses_of.get(name, []) for name in wanted}
+        if all(len({bool(layer.block.averages) for layer in losses}) <= 1 for losses in of.values()):
+            means = {name for name, losses in of.items() if losses and losses[0].block.averages}
+            net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted.items()})
+            return
+        # means and sums meet on the way to one output
+        factors = {
+            net.vars[name]: count
+            for losses in of.values()
+            for layer in losses
+            if layer.block.averages
+            for name in layer.outputs
+        }
+        evaluate.run(net, batch, wanted, factors)
 
     def _judged(self, batch: Any) -> tuple[str | None, Any]:
         """The variable of the scores and the labels that the graph's losses of classes compare, if they agree on it."""
@@ -145,9 +182,8 @@ class DagTrainee:
                 continue
             scores, target = layer.inputs[:2]
             if target in given:
-                found = sizes[self.net.getVarIndex(scores)]
-                if len(found) > 2:
-                    class_labels.check_values("cnn_train_dag", given[target], int(found[2]), self.known)
+                classes = class_labels.classes_of(sizes[self.net.getVarIndex(scores)])
+                class_labels.check_values("cnn_train_dag", given[target], classes, self.known)
 
     def diagnose(self, path: Path) -> None:
         from pyconvnet import view

@@ -70,14 +70,19 @@ def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels[:, :, :1], weight
 
 
-def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = None) -> None:
+def classes_of(size: Any) -> int | None:
+    """The number of classes that scores of that size, H x W x C x N, tell apart; None where it is not known."""
+    return int(size[2]) if np.isfinite(size[2]) else None
+
+
+def check(fn: str, labels: Any, images: np.ndarray, classes: int | None, known: Any = None) -> None:
     """Refuse class labels of a batch that cannot be right, saying what to do.
 
-    classes  number of classes the network tells apart
+    classes  number of classes the network tells apart, None where that is not known before it runs
     known    labels of the whole data set, if the imdb has them: more to judge by than one batch
     """
     if labels is None:
-        raise ValueError(f"{fn}: getBatch gave images without labels; each image takes one, from 1 to {classes}")
+        raise ValueError(f"{fn}: getBatch gave images without labels; each image takes one, from 1 to {_top(classes)}")
     a = np.asarray(labels)
     count = as_tensor(fn, "images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
@@ -88,7 +93,11 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = N
     check_values(fn, a, classes, known)
 
 
-def check_values(fn: str, labels: Any, classes: int, known: Any = None) -> None:
+def _top(classes: int | None) -> str:
+    return "the number of classes" if classes is None else str(classes)
+
+
+def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -> None:
     """Refuse class labels of a batch, or `known` ones of the data set, that are no numbers from 0 to `classes`."""
     a = np.asarray(labels)
     for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
@@ -98,9 +107,11 @@ def check_values(fn: str, labels: Any, classes: int, known: Any = None) -> None:
         low, high = values.min(), values.max()
         if not np.isfinite(low) or not np.isfinite(high) or np.any(values != np.floor(values)) or low < 0:
             raise ValueError(
-                f"{fn}: labels of {where} must be whole numbers from 1 to {classes} (0: ignore), got {low:g}; "
+                f"{fn}: labels of {where} must be whole numbers from 1 to {_top(classes)} (0: ignore), got {low:g}; "
                 "where the targets are no classes, errorFunction='none'"
             )
+        if classes is None:
+            continue
         if high > classes:
             raise ValueError(
                 f"{fn}: labels of {where} go up to {high:g}, but the network has {classes} classes: give the last "

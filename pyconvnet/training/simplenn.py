@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.display import vl_simplenn_display
-from pyconvnet.layers import Loss, PDist, layer_class
+from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
@@ -110,7 +110,7 @@ class SimpleTrainee:
         self.res = vl_simplenn(
             self.net,
             images,
-            self._seed(last_layer, images, weight) if train else None,
+            weight if train else None,
             self.res if train and not first else None,
             mode="normal" if train else "test",
             accumulate=not first,
@@ -171,20 +171,13 @@ class SimpleTrainee:
             return
         if not isinstance(batch[0], np.ndarray):
             return
-        class_labels.check("cnn_train", batch[1], batch[0], int(self._size_of_scores(batch[0])[2]), self.known)
+        class_labels.check("cnn_train", batch[1], batch[0], self._classes(batch[0]), self.known)
 
-    def _size_of_scores(self, images: np.ndarray) -> tuple[int, ...]:
+    def _classes(self, images: np.ndarray) -> int | None:
         size = tuple(images.shape) + (1,) * (4 - images.ndim)
         for layer in self.net.layers[:-1]:
             size = layer_class(layer.type).from_record(layer).getOutputSizes([size])[0]
-        return size
-
-    def _seed(self, last: Any, images: np.ndarray, weight: float) -> Any:
-        """The derivative of the objective with respect to the network's output: of each distance, if it is those."""
-        if issubclass(layer_class(last.type), PDist) and not np.all(last.get("aggregate", False)):
-            h, w, _, n = self._size_of_scores(images)
-            return np.ones((h, w, 1, n), images.dtype)
-        return weight
+        return class_labels.classes_of(size)
 
     def diagnose(self, path: Path) -> None:
         from pyconvnet import view

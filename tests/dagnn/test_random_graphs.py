@@ -1,0 +1,29 @@
+"""Random graphs of all blocks; `python -m tests.dagnn.random_graphs` runs as many as are asked for."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+spec = importlib.util.spec_from_file_location("random_graphs", Path(__file__).with_name("random_graphs.py"))
+random_graphs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(random_graphs)
+
+
+@pytest.mark.parametrize("check", random_graphs.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("first", range(0, 300, 50))
+def test_random_graphs(first, check):
+    for seed in range(first, first + 50):
+        try:
+            check(seed)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def test_every_block_is_among_them():
+    from pyconvnet import dagnn
+
+    seen = {type(e.block).__name__ for seed in range(300) for e in random_graphs.Graph(seed).net.layers}
+    bases = {"Layer", "Filter", "ElementWise", "Custom"}  # Custom is of a SimpleNN
+    blocks = {n for n, v in vars(dagnn).items() if isinstance(v, type) and issubclass(v, dagnn.Layer)}
+    assert blocks - bases <= seen
