@@ -34,13 +34,14 @@ def graph(second):
 
 
 def trained(net, derOutputs, **options):
+    usual = {"batchSize": 20, "numEpochs": 2, "learningRate": 0.1, "verbose": False, "shuffle": False}
     net, _ = pcn.cnn_train_dag(
         net,
         {"images": {"set": np.ones(40)}},
         lambda imdb, batch: {"input": X[..., batch], "label": LABELS[batch], "target": TARGETS[..., batch]},
         derOutputs=derOutputs,
-        **{"expDir": None, "batchSize": 20, "numEpochs": 2, "learningRate": 0.1, "verbose": False, "shuffle": False},
-        **options,
+        expDir=None,
+        **{**usual, **options},
     )
     return {p.name: p.value for p in net.params}
 
