@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from pyconvnet import fusion
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.layers import Layer, Loss, layer_class
-from pyconvnet.layers.base import backward_reads
+from pyconvnet.engine import run
+from pyconvnet.layers import Loss
+from pyconvnet.networks.chain import FN, ChainPlan
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
-
-FN = "vl_simplenn"
 
 
 class SimpleNN(Struct):
@@ -25,12 +21,20 @@ class SimpleNN(Struct):
     Records are plain fields that may be edited: `net.layers[-1].type = "softmax"`.
     """
 
-    __slots__ = ()
+    __slots__ = ("_plan",)  # [how it runs], kept while its records say the same; [] while it runs
+
+    def __new__(cls, *args: Any, **fields: Any) -> SimpleNN:
+        self = super().__new__(cls)
+        object.__setattr__(self, "_plan", [])
+        return self
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.setdefault("layers", [])
         self.setdefault("meta", Struct())
+
+    def __getstate__(self) -> None:
+        return None  # a copy makes a plan of its own
 
     def __repr__(self) -> str:
         from pyconvnet.display import short_repr
@@ -117,90 +121,67 @@ def vl_simplenn(
         raise ValueError(f"{FN}: backPropDepth takes a number from 1 up, got {backPropDepth!r}")
     first = max(depth - int(min(reach.item(), depth)), 0) if backward else depth
 
-    layers = [_layer(i, record) for i, record in enumerate(records)]
+    plan = _take_plan(net, records)
+    layers = plan.layers
     if mode is None and not backward:
-        _warn_of_mode(layers, records)
-    context = _Mode("test" if mode is not None and mode.lower() == "test" else "normal")
-    for layer in layers:
-        layer.net = context
+        _warn_of_mode(plan)
     if not res:
         res = [Result() for _ in range(depth + 1)]
-
     if not skipForward:
         res[0].x = as_tensor(FN, "x", x)
-        _forward(layers, records, res, first, bool(conserveMemory))
-    if backward:
-        res[depth].dzdx = _seed(dzdy, res[depth].x, bool(layers) and isinstance(layers[-1], Loss))
-        if layers:
-            layers[first].input_der = bool(inputDer)
-        _backward(layers, records, res, first, bool(conserveMemory), bool(accumulate))
+    plan.bind(res, _Mode("test" if mode is not None and mode.lower() == "test" else "normal"), first, bool(accumulate))
+    try:
+        if not skipForward:
+            _forward(plan, first, bool(conserveMemory))
+        if backward:
+            last = plan.slots[-1]
+            last.der = _seed(dzdy, last.value, bool(layers) and isinstance(layers[-1], Loss))
+            if layers:
+                layers[first].input_der = bool(inputDer)
+            _backward(plan, first, bool(conserveMemory), bool(accumulate))
+    finally:
+        for layer in layers[first : first + 1]:
+            layer.input_der = True
+        res[:] = plan.release()
+    if isinstance(net, SimpleNN):
+        net._plan[:] = [plan]
     return res
 
 
-def _forward(layers: list[Layer], records: Sequence[Any], res: list[Any], first: int, conserve: bool) -> None:
+def _take_plan(net: Any, records: list[Any]) -> ChainPlan:
+    """The network's plan, if it still fits; no other thread has it meanwhile."""
+    if isinstance(net, SimpleNN):
+        try:
+            plan = net._plan.pop()
+        except IndexError:
+            return ChainPlan(records)
+        if plan.fits(records):
+            return plan
+    return ChainPlan(records)
+
+
+def _forward(plan: ChainPlan, first: int, conserve: bool) -> None:
     """Run all layers; `first` is the first one that backward passes through."""
-    done = -1  # the last layer that ran as a part of one before
-    for i, (layer, record) in enumerate(zip(layers, records)):
-        start = perf_counter()
-        try:
-            y, last = None, i
-            if conserve and i > done:
-                last = _last_of_fused(layers, records, i, first)
-            if last > i:
-                weights = [r.get("weights") or () for r in records[i : last + 1]]
-                y = fusion.run(layers[i : last + 1], weights, res[i].x)
-            if y is not None:
-                res[last + 1].x, done = y, last
-                for hidden in res[i + 1 : last + 1]:
-                    hidden.x = None
-            elif i > done:
-                res[i + 1] = layer.runForward(record, res[i], res[i + 1])
-        except Exception as error:
-            raise _located(error, i, record, res[i].x) from error
-        if conserve and (i == 0 or not _precious(records[i - 1])) and _done_with_input(layers, i, first):
-            res[i].x = None
-        res[i].time = res[i].forwardTime = perf_counter() - start
+    steps = plan.steps
+    if conserve:
+        mode = plan.layers[0].mode if plan.layers else ""
+        steps = plan.in_one(first, frozenset(s for s in plan.slots if s.precious), mode)
+    run.forward(steps, set())
+    for step, after in zip(plan.steps, plan.slots[1:]):
+        if step.forward_itself is None:
+            after.result["aux"] = step.block.aux
 
 
-def _last_of_fused(layers: list[Layer], records: Sequence[Any], i: int, first: int) -> int:
-    """The last layer that may run in one with layer i: what lies between is read by the next only, then forgotten."""
-    if not fusion.starts(layers[i]):
-        return i
-    while (
-        i + 1 < len(layers)
-        and fusion.joins(layers[i + 1], layers[i])
-        and not _precious(records[i])
-        and _done_with_input(layers, i + 1, first)
-    ):
-        i += 1
-    return i
-
-
-def _done_with_input(layers: list[Layer], i: int, first: int) -> bool:
-    """Whether nothing after layer i reads its input."""
-    if i < first:
-        # the input of the first layer that backward passes through is the output of one that it does not
-        return True
-    reads_input = bool(backward_reads(layers[i], 1)[0])
-    read_before = i > first and backward_reads(layers[i - 1], 1)[1]
-    return i > 0 and not reads_input and not read_before
-
-
-def _backward(
-    layers: list[Layer], records: Sequence[Any], res: list[Any], first: int, conserve: bool, accumulate: bool
-) -> None:
-    for i in range(len(layers) - 1, first - 1, -1):
-        start = perf_counter()
-        before = list(res[i].dzdw or ()) if accumulate else []
-        try:
-            res[i] = layers[i].runBackward(records[i], res[i], res[i + 1])
-        except Exception as error:
-            raise _located(error, i, records[i], res[i].x) from error
-        if before:
-            res[i].dzdw = [a if b is None else b if a is None else a + b for a, b in zip(res[i].dzdw, before)]
-        if conserve and not _precious(records[i]) and i + 1 < len(layers):
-            res[i + 1].dzdx = res[i + 1].x = None
-        res[i].backwardTime = perf_counter() - start
+def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool) -> None:
+    for entry in plan.entries[first:]:
+        entry.before.der = None
+        earlier = entry.before.result["dzdw"] or () if accumulate else ()
+        for weight, der in zip(entry.weights, earlier):
+            weight.der = der
+    run.backward(plan.steps[first:], conserve)
+    for step in plan.steps[first:]:
+        if step.backward_itself is None:
+            step.entry.before.result["dzdw"] = [weight.der for weight in step.entry.weights]
 
 
 def _records(net: Any) -> list[Any]:
@@ -213,27 +194,14 @@ def _records(net: Any) -> list[Any]:
     return records
 
 
-def _layer(i: int, record: Any) -> Layer:
-    try:
-        return layer_class(record["type"]).from_record(record)
-    except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, KeyError):
-            error = ValueError(f"field {error.args[0]!r} is missing (vl_simplenn_tidy fills in what has a default)")
-        raise type(error)(f"{FN}: {error} ... in layer {i + 1} {record.get('name', '')!r} ({record['type']})") from None
-
-
-def _warn_of_mode(layers: list[Layer], records: Sequence[Any]) -> None:
-    names = [str(r.get("name") or i) for i, (a, r) in enumerate(zip(layers, records), 1) if a.test_differs]
+def _warn_of_mode(plan: ChainPlan) -> None:
+    names = [str(e.record.get("name") or e.at + 1) for e in plan.entries if e.layer.test_differs]
     if names:
         warnings.warn(
             f"{FN}: mode is not given, so {', '.join(names)} ({'these differ' if len(names) > 1 else 'it differs'} in "
             'test mode) run as in training; mode="test" gives predictions, mode="normal" says that this is meant',
             stacklevel=4,
         )
-
-
-def _precious(record: Any) -> bool:
-    return bool(np.any(record.get("precious", False))) or bool(np.any(record.get("rememberOutput", False)))
 
 
 def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
@@ -247,17 +215,6 @@ def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
     if dzdy.shape != y.shape:
         raise ValueError(f"{FN}: dzdy is {size_text(dzdy.shape)}, the network's output is {size_text(y.shape)}")
     return dzdy
-
-
-def _located(error: Exception, i: int, record: Any, x: Any) -> Exception:
-    """The same error with the layer in which it happened."""
-    size = f", input {size_text(np.shape(x))}" if isinstance(x, np.ndarray) else ""
-    where = f"... in layer {i + 1} {record.get('name', '')!r} ({record['type']}){size}"
-    if type(error) in (ValueError, TypeError):
-        return type(error)(f"{error} {where}")
-    if hasattr(error, "add_note"):
-        error.add_note(where)
-    return error
 
 
 def vl_simplenn_move(net: Any, destination: str) -> Any:

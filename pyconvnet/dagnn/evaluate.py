@@ -1,83 +1,34 @@
-"""Running a graph: a plan made once, a forward loop, a backward loop.
-
-Both loops are kept lean: what a layer reads and writes is looked up when the plan is made, not while it runs.
-"""
+"""Running a graph: its plan, what is given to it and what is asked of it; pyconvnet.engine plays the plan."""
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvnet import kernels
 from pyconvnet.arrays import is_empty, size_text
-from pyconvnet.dagnn.fused import Fused, fused_steps, located
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
-from pyconvnet.dagnn.step import Step
+from pyconvnet.engine.plan import Plan
+from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
+from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers.base import Layer, backward_reads
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
 
 
-class Plan:
-    """The layers in the order they run, as steps: all values kept, forgotten in testing, forgotten in training."""
+class GraphPlan(Plan):
+    """The plan of a graph, its slots being variables; it holds while the blocks are the same."""
 
     def __init__(self, net: DagNN) -> None:
         self.blocks = [entry.block for entry in net.layers]
         self.uses = [block.backward_uses for block in self.blocks]
-        last: dict[int, int] = {}
-        read: set[int] = set()
-        reads = [backward_reads(block, len(entry.inputs)) for block, entry in zip(self.blocks, net.layers)]
-        for at in net.executionOrder:
-            entry, (positions, outputs) = net.layers[at], reads[at]
-            last.update(dict.fromkeys(entry.inputIndexes, at))
-            read.update(entry.inputIndexes[i] for i in positions)
-            if outputs or len(entry.outputIndexes) > 1:  # several: zeros like those without der
-                read.update(entry.outputIndexes)
-        self.keeping: list[Step] = []
-        self.testing: list[Step] = []
-        self.training: list[Step] = []
-        for at in net.executionOrder:
-            entry, block = net.layers[at], self.blocks[at]
-            if block.net is not net or block.layerIndex != at:
-                block.net, block.layerIndex = net, at
-            over = [v for v in dict.fromkeys(entry.inputIndexes) if last[v] == at]
-            kind = type(block)
-            ins, outs = ([net.vars[v] for v in places] for places in (entry.inputIndexes, entry.outputIndexes))
-            positions, outputs = reads[at]
-            step = Step(
-                entry,
-                block,
-                ins,
-                outs,
-                [net.params[p] for p in entry.paramIndexes],
-                [],
-                kind.forwardAdvanced is not Layer.forwardAdvanced,
-                kind.backwardAdvanced is not Layer.backwardAdvanced,
-                handed(positions, outputs, ins, outs),
-                outputs and bool(positions),
-            )
-            for steps, ends in (
-                (self.keeping, []),
-                (self.testing, over),
-                (self.training, [v for v in over if v not in read]),
-            ):
-                steps.append(step._replace(ends=[net.vars[v] for v in ends]))
-
+        super().__init__([_step(net, at) for at in net.executionOrder])
         self.firsts = []  # blocks that read inputs of the network only
-        for step in self.keeping:
+        for step in self.steps:
             step.block.input_der = True
             if not any(v.fanin for v in step.inputs):
                 self.firsts.append((step.block, step.inputs))
-        self.fused: tuple[Any, list] = (None, [])
-
-    def in_one(self, mode: str, exposed: frozenset[Var]) -> list[Step]:
-        """The steps of a network that forgets what nobody reads: layers run as one unless they write `exposed`."""
-        if self.fused[0] != (mode, exposed):
-            self.fused = (mode, exposed), fused_steps(self.keeping, exposed)
-        return self.fused[1]
 
     def fits(self, net: DagNN) -> bool:
         """Whether the blocks are still those the plan was made for."""
@@ -85,6 +36,26 @@ class Plan:
         return blocks == self.blocks and (
             not net.computingDerivative or [block.backward_uses for block in blocks] == self.uses
         )
+
+
+def _step(net: DagNN, at: int) -> Step:
+    entry, block = net.layers[at], net.layers[at].block
+    if block.net is not net or block.layerIndex != at:
+        block.net, block.layerIndex = net, at
+    ins, outs = net.vars[entry.inputIndexes], net.vars[entry.outputIndexes]
+    positions, outputs = backward_reads(block, len(ins))
+    kind = type(block)
+    return Step(
+        entry,
+        block,
+        ins,
+        outs,
+        net.params[entry.paramIndexes],
+        handed(positions, outputs, ins, outs),
+        outputs and bool(positions),
+        None if kind.forwardAdvanced is Layer.forwardAdvanced else block.forwardAdvanced,
+        None if kind.backwardAdvanced is Layer.backwardAdvanced else block.backwardAdvanced,
+    )
 
 
 def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None) -> None:
@@ -97,23 +68,24 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, floa
     ]
     net.computingDerivative = bool(wanted)
     if net._plan is None or not net._plan.fits(net):
-        net._plan = Plan(net)
+        net._plan = GraphPlan(net)
     plan = net._plan
     unset = [param.name for param in net.params if param.value is None]
     if unset:  # an operator would take None as "no filters", which has a meaning
         raise ValueError(f"DagNN.eval: parameters without a value: {', '.join(unset)}; initParams gives first ones")
-    steps = plan.training if wanted and net.conserveMemory else plan.testing if net.conserveMemory else plan.keeping
+    first = 0 if wanted else len(plan.steps)
+    whole = plan.steps
+    steps = plan.forgetting(first) if net.conserveMemory else whole
 
     _place(net, given)
+    held = {var for var, _ in wanted}
     fixed = {var for var, _ in given if var.fanin}
-    if steps is plan.testing and not fixed and all(v.fanin or v.value is not None for v in net.vars):
-        steps = plan.in_one(net.mode, frozenset(v for v in net.vars if v.precious))
-        for step in reversed(steps):
-            if isinstance(step.block, Fused):
-                step.block.settle()
     if fixed:
+        whole = [step for step in whole if fixed.isdisjoint(step.outputs)]
         steps = [step for step in steps if fixed.isdisjoint(step.outputs)]
-    if not forward(steps, {var for var, _ in wanted}) and steps:
+    elif net.conserveMemory and all(v.fanin or v.value is not None for v in net.vars):
+        steps = plan.in_one(first, frozenset(held.union(v for v in net.vars if v.precious)), net.mode)
+    if not forward(steps, held) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
         raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {', '.join(missing)}")
     if not wanted:
@@ -129,87 +101,7 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, floa
         var.der = d if var.der is None else var.der + d
     for block, ins in plan.firsts:
         block.input_der = net.inputDers or any(v.precious for v in ins)
-    backward(steps, net.conserveMemory, factors)
-
-
-def forward(steps: list[Step], held: set[Var]) -> int:
-    """Run the steps whose inputs are all there; returns how many ran. Variables in `held` are never forgotten."""
-    entry: Any = None
-    ran = 0
-    clock = perf_counter
-    start = clock()
-    try:
-        for entry, block, ins, outs, params, ends, drives_itself, *_ in steps:
-            if drives_itself:
-                block.forwardAdvanced(entry)
-            else:
-                inputs = [v.value for v in ins]
-                for x in inputs:
-                    if x is None:
-                        break
-                else:
-                    outputs = block.forward(inputs, [p.value for p in params])
-                    if not isinstance(outputs, (list, tuple)):
-                        raise TypeError(f"forward returns a list of outputs, got {type(outputs).__name__}")
-                    if len(outputs) != len(outs):
-                        raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
-                    for v, y in zip(outs, outputs):
-                        v.value = y
-                    for v in ends:
-                        if not v.precious and v not in held:
-                            v.value = None
-                    now = clock()
-                    entry.forwardTime = now - start
-                    start = now
-                    ran += 1
-                    continue
-                held.update(ins)
-                continue
-            now = clock()
-            entry.forwardTime = now - start
-            start = now
-            ran += 1
-            for v in ends:
-                if not v.precious and v not in held:
-                    v.value = None
-    except Exception as error:
-        raise located(error, entry, ins) from error
-    return ran
-
-
-def backward(steps: list[Step], conserve: bool, factors: dict[Var, float] | None = None) -> None:
-    """Pass the derivatives back through the steps that have any; they add up where a variable has several readers.
-
-    factors  multiply the derivatives of some variables before the layer that wrote them passes these back
-    """
-    entry: Any = None
-    clock = perf_counter
-    start = clock()
-    try:
-        for entry, block, ins, outs, params, _, _, drives_itself, given, reads_both in reversed(steps):
-            if drives_itself:
-                block.backwardAdvanced(entry)
-            else:
-                ders = [v.der for v in outs]
-                for d in ders:
-                    if d is None:
-                        ders = _complete(outs, ders)
-                        break
-                if not ders:
-                    continue
-                if factors:
-                    ders = [d * factors[v] if v in factors else d for v, d in zip(outs, ders)]
-                inputs = [None if v is None else v.value for v in given]
-                if conserve and not reads_both:
-                    _forget(outs)
-                _add(block, inputs, ins, params, ders)
-                if conserve and reads_both:
-                    _forget(outs)
-            now = clock()
-            entry.backwardTime = now - start
-            start = now
-    except Exception as error:
-        raise located(error, entry, ins) from error
+    backward(whole, net.conserveMemory, factors)
 
 
 def forward_layer(net: DagNN, entry: LayerEntry) -> None:
@@ -225,59 +117,14 @@ def forward_layer(net: DagNN, entry: LayerEntry) -> None:
 def backward_layer(net: DagNN, entry: LayerEntry) -> None:
     """One layer as `backward` runs it, for blocks that drive themselves."""
     ins, outs = net.vars[entry.inputIndexes], net.vars[entry.outputIndexes]
-    ders = _complete(outs, [v.der for v in outs])
+    ders = completed(outs)
     if not ders:
         return
     given = handed(*backward_reads(entry.block, len(ins)), ins, outs)
-    _add(entry.block, [None if v is None else v.value for v in given], ins, net.params[entry.paramIndexes], ders)
+    params = net.params[entry.paramIndexes]
+    add_derivatives(entry.block, [None if v is None else v.value for v in given], ins, params, ders)
     if net.conserveMemory:
-        _forget(outs)
-
-
-def handed(positions: tuple[int, ...], outputs: bool, ins: list[Var], outs: list[Var]) -> list[Var | None]:
-    """The variables whose values backward gets as `inputs`, None in place of those that it does not read."""
-    if outputs and not positions:
-        return list(outs)
-    return [v if i in positions else None for i, v in enumerate(ins)]
-
-
-def _forget(outs: list[Var]) -> None:
-    for v in outs:
-        if not v.precious:
-            v.der = None
-            if v.fanout:
-                v.value = None
-
-
-def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> None:
-    returned = block.backward(inputs, [p.value for p in params], ders)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"backward returns (derInputs, derParams), two lists, got {type(returned).__name__}")
-    d_inputs, d_params = returned
-    if len(d_inputs) != len(ins) or len(d_params) != len(params):
-        raise ValueError(
-            f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "
-            f"the layer has {len(ins)} inputs and {len(params)} parameters"
-        )
-    for part, d in zip(ins, d_inputs):
-        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
-            part.der = d if part.der is None else _total(part.der, d)
-    for part, d in zip(params, d_params):
-        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
-            part.der = d if part.der is None else part.der + d
-
-
-def _total(a: Any, b: Any) -> Any:
-    """a + b; of two tensors, where kernels keep their results."""
-    tensors = type(a) is type(b) is np.ndarray and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
-    return kernels.of(a).total(a, b) if tensors else a + b
-
-
-def _complete(outs: list[Var], ders: list) -> list:
-    """Derivatives of all outputs where some have one (zeros for the others); [] where none has."""
-    if all(d is None for d in ders):
-        return []
-    return [np.zeros_like(v.value) if d is None else d for v, d in zip(outs, ders)]
+        forget(outs)
 
 
 def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:

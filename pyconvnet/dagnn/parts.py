@@ -82,6 +82,12 @@ class LayerEntry(_Part):
         self.forwardTime: float | None = None
         self.backwardTime: float | None = None
 
+    def where(self) -> str:
+        """The layer and the sizes of its inputs, for messages."""
+        read = [self.block.net.vars[i] for i in self.inputIndexes] if self.block.net is not None else []
+        sizes = ", ".join(f"{v.name} {size_text(np.shape(v.value))}" for v in read if v.value is not None)
+        return f"in layer {self.name!r} ({type(self.block).__name__})" + (f", inputs {sizes}" if sizes else "")
+
 
 T = TypeVar("T", Var, Param, LayerEntry)
 

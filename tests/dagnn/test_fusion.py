@@ -63,7 +63,7 @@ def near(a, b):
 
 def together(net):
     """How many layers each step runs."""
-    return [len(getattr(step[1], "blocks", [0])) for step in net._plan.fused[1]]
+    return [len(getattr(step.block, "blocks", [0])) for step in net._plan.fused]
 
 
 @pytest.mark.parametrize(("mode", "steps"), [("test", [3, 2, 4, 3, 4, 1]), ("normal", None)])

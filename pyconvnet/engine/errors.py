@@ -1,0 +1,12 @@
+"""Where in a network an error happened."""
+
+from __future__ import annotations
+
+
+def located(error: Exception, where: str) -> Exception:
+    """The same error, which says `where` it happened."""
+    if type(error) in (ValueError, TypeError):
+        return type(error)(f"{error} ... {where}")
+    if hasattr(error, "add_note"):
+        error.add_note(where)
+    return error

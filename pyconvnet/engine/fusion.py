@@ -1,0 +1,318 @@
+"""Operator fusion: layers that run as one kernel when no intermediate result is needed.
+
+ConvEpilogue     a convolution, and after it batch normalization in test mode, a sum with another array, a rectifier,
+                 each or none of them: the normalization is multiplied into the filters, the rest done before the
+                 result leaves the registers
+StrideThrough1x1 a 1 x 1 convolution with strides skips pixels: the fused layers before it need not compute those
+
+Each pattern is a class over steps (pyconvnet.engine.step), which serves chains and graphs alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.arrays import as_tensor, is_empty
+from pyconvnet.engine.step import Step
+from pyconvnet.geometry import Window
+from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
+from pyconvnet.ops.vl_nnconv import check_biases, check_filters
+
+# In the order in which they come, and what of each says how it runs.
+_OPTIONS: dict[type, tuple[str, ...]] = {
+    Conv: ("opts", "stride", "pad", "dilate"),
+    BatchNorm: ("opts", "mode"),
+    Sum: (),
+    ReLU: ("opts", "leak"),
+}
+_ORDER = list(_OPTIONS)
+_SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
+# What a layer says about cuDNN changes nothing here; any other option goes to the operator, which checks it.
+_IDLE = ("cudnn", "nocudnn")
+# What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
+_known: dict[int, tuple[list, tuple[np.ndarray, np.ndarray]]] = {}
+_MOST_KNOWN = 4096
+
+
+def fused_steps(steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
+    """The steps of a network that forgets all slots but `exposed`, with those that run as one put together."""
+    fused = ConvEpilogue.find(steps, exposed)
+    StrideThrough1x1.link(fused, exposed)
+    last = {v: at for at, step in enumerate(fused) for v in step.inputs}
+    return [
+        step._replace(ends=[v for v in dict.fromkeys(step.inputs) if last[v] == at and v not in exposed])
+        for at, step in enumerate(fused)
+    ]
+
+
+class ConvEpilogue:
+    """A convolution and the layers after it that run as one; slots between them are never written."""
+
+    def __init__(self, members: list[Step]) -> None:
+        """members: the steps of these layers, of which each reads what the one before wrote."""
+        self.members, self.running = members, members[0]
+        self.blocks = [step.block for step in members]
+        self.inputs, self.outputs = list(members[0].inputs), members[-1].outputs
+        self.params = [p for step in members for p in step.params]
+        self.counts = [len(step.params) for step in members]
+        for before, step in pairwise(members):
+            self.inputs += [v for v in step.inputs if v is not before.outputs[0]]
+        self.readers: list[ConvEpilogue] = []  # all that read the output, where they may leave pixels out
+        self.output_stride = (1, 1)  # the stride that all readers agree on, vertically and horizontally
+        self.input_subsampled = False  # whether the input holds only the pixels that this 1 x 1 convolution reads
+
+    @classmethod
+    def find(cls, steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
+        """`steps` with fused ones in place of the last of their layers; only slots not in `exposed` are hidden."""
+        reader = {v: at for at, step in enumerate(steps) for v in step.inputs}
+        chain_of: dict[int, list[int]] = {}
+        for start, first in enumerate(steps):
+            if not _starts(first.block):
+                continue
+            chain = [start]
+            while (at := cls._next(steps, chain[-1], reader, exposed)) is not None and at not in chain_of:
+                chain.append(at)
+            if len(chain) > 1:
+                chain_of.update(dict.fromkeys(chain, chain))
+        out = []
+        for at, step in enumerate(steps):
+            chain = chain_of.get(at, [at])
+            if at != chain[-1]:
+                continue
+            if len(chain) > 1:
+                block = cls([steps[i] for i in chain])
+                step = Step(block, block, block.inputs, block.outputs, block.params, [])
+            out.append(step)
+        return out
+
+    @staticmethod
+    def _next(steps: Sequence[Step], at: int, reader: dict[Any, int], exposed: Collection[Any]) -> int | None:
+        """The step that may run in one with step `at`, being alone in reading its output."""
+        slot = steps[at].outputs[0]
+        following = reader.get(slot)
+        if following is None or slot.fanout != 1 or slot in exposed:
+            return None
+        step = steps[following]
+        if not _joins(step.block, steps[at].block) or len(step.outputs) != 1:
+            return None
+        return following if len(step.inputs) == (2 if isinstance(step.block, Sum) else 1) else None
+
+    def input_stride(self) -> tuple[int, int]:
+        """The stride with which the input is read, as far as pixels may be left out."""
+        own = strides(self.blocks[0], self.params[0].value if self.counts[0] else None)
+        return (1, 1) if own is None else (own[0] * self.output_stride[0], own[1] * self.output_stride[1])
+
+    # It is its step's entry as well: the place where an error happened is that of the layer that was running.
+
+    def where(self) -> str:
+        return self.running.entry.where()
+
+    @property
+    def forwardTime(self) -> float | None:
+        return self.members[-1].entry.forwardTime
+
+    @forwardTime.setter
+    def forwardTime(self, seconds: float) -> None:
+        for member in self.members:
+            member.entry.forwardTime = 0.0
+        self.members[-1].entry.forwardTime = seconds
+
+    def forward(self, inputs: list[Any], params: list[Any]) -> list[Any]:
+        """As a layer's: [output]."""
+        own, at = [], 0
+        for count in self.counts:
+            own.append(params[at : at + count])
+            at += count
+        self.running = self.members[0]
+        y = run(self.blocks, own, *inputs, input_subsampled=self.input_subsampled, output_stride=self.output_stride)
+        for reader in self.readers:
+            reader.input_subsampled = self.output_stride != (1, 1) and (y is not None or self.input_subsampled)
+        if y is None:  # one by one
+            y, *rest = inputs
+            vertically, horizontally = self.output_stride
+            rest = [v[::vertically, ::horizontally] for v in rest] if self.input_subsampled else rest
+            for member, values in zip(self.members, own):
+                self.running, block = member, member.block
+                if self.input_subsampled and member is self.members[0]:
+                    block = copy(block)
+                    block.stride = 1
+                (y,) = block.forward([y, *rest] if len(member.inputs) > 1 else [y], values)
+        return [y]
+
+
+class StrideThrough1x1:
+    """Fused layers leave out the pixels that the strided 1 x 1 convolutions after them never read."""
+
+    @staticmethod
+    def link(steps: Sequence[Step], exposed: Collection[Any]) -> None:
+        """Tell fused layers which others read their result, where nobody else does."""
+        readers: dict[Any, list[Step]] = {}
+        for step in steps:
+            for v in step.inputs:
+                readers.setdefault(v, []).append(step)
+        for step in steps:
+            if not isinstance(step.block, ConvEpilogue) or step.outputs[0] in exposed:
+                continue
+            reading = [r.block for r in readers.get(step.outputs[0], ())]
+            if len(reading) == step.outputs[0].fanout and all(
+                isinstance(r, ConvEpilogue) and r.inputs[0] is step.outputs[0] for r in reading
+            ):
+                step.block.readers = reading
+
+    @staticmethod
+    def propagate(steps: Sequence[Step]) -> None:
+        """Set the output stride of fused layers to the stride that all readers agree on, from the last to the first."""
+        for step in reversed(steps):
+            if isinstance(step.block, ConvEpilogue):
+                found = {reader.input_stride() for reader in step.block.readers}
+                step.block.output_stride = found.pop() if len(found) == 1 else (1, 1)
+
+
+def _starts(layer: Layer) -> bool:
+    """Whether other layers may join this one; a class of the user's own runs as it is written."""
+    return type(layer) is Conv and _allowed(_options(layer))
+
+
+def _joins(layer: Layer, last: Layer) -> bool:
+    """Whether `layer` may run in one with the layers before it, of which `last` is the last."""
+    kind = type(layer)
+    return kind in _ORDER and _ORDER.index(kind) > _ORDER.index(type(last)) and _allowed(_options(layer))
+
+
+def strides(conv: Conv, f: Any) -> tuple[int, int] | None:
+    """The strides of a 1 x 1 convolution, which never looks at the pixels between; None for any other."""
+    if not isinstance(f, np.ndarray) or f.shape[:2] != (1, 1):
+        return None
+    try:
+        found = _known_plan((_options(conv),), (1, 1, 1, 1), (1, 1, 1, 1), False, (1, 1))
+    except (TypeError, ValueError):  # the layer will say so
+        return None
+    return None if found is None or any(found[0].pad) else found[0].stride
+
+
+def run(
+    layers: Sequence[Layer],
+    params: Sequence[Sequence[Any]],
+    x: Any,
+    other: Any = None,
+    *,
+    input_subsampled: bool = False,
+    output_stride: tuple[int, int] = (1, 1),
+) -> np.ndarray | None:
+    """The output of the last of `layers`, None where they must run one by one; `other` is the other input of a Sum.
+
+    x                 H x W x C x N, float32
+    params            those of each layer
+    input_subsampled  x already holds only the pixels that this strided 1 x 1 convolution reads
+    output_stride     which pixels of the result are wanted, vertically and horizontally: each of them for (1, 1)
+    """
+    level, convolve, epilogue = _kernels()
+    f, b = (*params[0], None)[:2]
+    if type(x) is not np.ndarray or x.dtype != _SINGLE or not x.size or is_empty(f) or level() == "plain":
+        return None
+    x = as_tensor("vl_nnconv", "x", x)
+    f = as_tensor("vl_nnconv", "f", f, like=x)
+    facts = tuple(map(_options, layers)), x.shape, f.shape, input_subsampled, output_stride
+    try:
+        found = _known_plan(*facts)
+    except TypeError:  # options that cannot be looked up, or wrong ones, which are refused again
+        found = _plan(*facts)
+    if found is None:
+        return None
+    window, out = found
+    b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
+    kinds = [type(layer) for layer in layers]
+    if BatchNorm in kinds:
+        found = _folded(b, params[kinds.index(BatchNorm)], f.shape[3])
+        if found is None:
+            return None
+        scale, b = found
+    if Sum in kinds:
+        if type(other) is not np.ndarray or other.dtype != _SINGLE or other.ndim != 4:
+            return None
+        other = other[:: output_stride[0], :: output_stride[1]]
+        if other.shape != (*out, f.shape[3], x.shape[3]):
+            return None
+    return convolve(x, f, b, window, epilogue(scale, other if Sum in kinds else None, ReLU in kinds))
+
+
+@lru_cache(maxsize=1)
+def _kernels() -> tuple:
+    """Imported at the first call, since they import numba."""
+    from pyconvnet.kernels.cpu.convolution import conv
+    from pyconvnet.kernels.cpu.direct import Epilogue
+    from pyconvnet.kernels.cpu.machine import level
+
+    return level, conv, Epilogue
+
+
+def _options(layer: Layer) -> tuple:
+    """Its class and its options, which can be looked up in a table unless they are arrays."""
+    kind = type(layer)
+    values = [getattr(layer, name) for name in _OPTIONS[kind]]
+    return kind, *[tuple(v) if type(v) is list else v for v in values]
+
+
+def _allowed(options: tuple) -> bool:
+    """Whether a layer may run in one with others."""
+    kind, *values = options
+    if (kind is BatchNorm and values[1] != "test") or (kind is ReLU and not _is_zero(values[1])):
+        return False
+    return kind is Sum or not len(values[0]) or all(isinstance(o, str) and o.lower() in _IDLE for o in values[0])
+
+
+def _plan(
+    options: tuple,
+    shape: tuple[int, ...],
+    filters: tuple[int, ...],
+    input_subsampled: bool,
+    output_stride: tuple[int, int],
+) -> tuple[Window, tuple[int, int]] | None:
+    """(window, size of the output) of layers with such options; None where they must run one by one."""
+    if not all(map(_allowed, options)):  # they may have changed since the layers were found to go together
+        return None
+    _, _, stride, pad, dilate = options[0]
+    window = Window.parse("vl_nnconv", filters[:2], stride, pad, dilate, "f")
+    if input_subsampled:
+        window = replace(window, stride=(1, 1))
+    elif output_stride != (1, 1):
+        window = replace(window, stride=(window.stride[0] * output_stride[0], window.stride[1] * output_stride[1]))
+    return window, check_filters("vl_nnconv", shape, filters, window)
+
+
+_known_plan = lru_cache(maxsize=1024)(_plan)  # the same is asked at each call
+
+
+def _folded(b: np.ndarray | None, params: Sequence[Any], count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """(scale of the filters, biases) with batch normalization in them; None where vl_nnbnorm has something to say."""
+    if len(params) != 3 or any(type(p) is not np.ndarray or p.dtype != _SINGLE for p in params):
+        return None
+    g, shift, moments = params
+    if (g.size, shift.size, moments.size) != (count, count, 2 * count):
+        return None
+    numbers = [a.tobytes(order="A") for a in (g, shift, moments)] + [None if b is None else b.tobytes()]
+    key = id(moments)
+    known = _known.get(key)
+    if known is not None and known[0] == numbers:
+        return known[1]
+    if not moments.any():
+        return None
+    mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
+    scale = g.ravel(order="F") / sigma
+    biases = shift.ravel(order="F") - mean * scale + (0 if b is None else b * scale)
+    folded = scale.astype(np.float32), biases.astype(np.float32)
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = numbers, folded
+    return folded
+
+
+def _is_zero(leak: Any) -> bool:
+    return leak == 0 if type(leak) is int or type(leak) is float else not np.any(leak)

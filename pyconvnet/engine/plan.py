@@ -1,0 +1,59 @@
+"""Plan: the steps of a network in the order they run, and what follows from that order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyconvnet.engine import fusion
+from pyconvnet.engine.step import Step
+
+_MOST_VARIANTS = 16  # of one network: training and evaluating, with other slots exposed
+
+
+class Plan:
+    """The steps of a network; made anew when the network changes.
+
+    steps  in the order they run; each slot is written by one of them at most
+    """
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+        self._forgetting: dict[int, list[Step]] = {}
+        self._in_one: dict[Any, list[Step]] = {}
+        self.fused: list[Step] = []  # what in_one gave last
+
+    def forgetting(self, first: int) -> list[Step]:
+        """The steps, each with the slots that may be forgotten after it, where backward passes from the end to `first`.
+
+        Those are read by no later step, and not by backward.
+        """
+        if first not in self._forgetting:
+            read = self._read_by_backward(first)
+            last = {v: at for at, step in enumerate(self.steps) for v in step.inputs}
+            self._forgetting[first] = [
+                step._replace(ends=[v for v in dict.fromkeys(step.inputs) if last[v] == at and v not in read])
+                for at, step in enumerate(self.steps)
+            ]
+        return self._forgetting[first]
+
+    def in_one(self, first: int, exposed: frozenset[Any], mode: str) -> list[Step]:
+        """As `forgetting`, with layers that run as one where nobody sees what lies between them.
+
+        exposed  slots that somebody wants to see; mode: that of the network, which layers look at
+        """
+        key = first, exposed, mode
+        if key not in self._in_one:
+            if len(self._in_one) >= _MOST_VARIANTS:
+                self._in_one.clear()
+            self._in_one[key] = fusion.fused_steps(self.steps, exposed | self._read_by_backward(first))
+        self.fused = self._in_one[key]
+        fusion.StrideThrough1x1.propagate(self.fused)
+        return self.fused
+
+    def _read_by_backward(self, first: int) -> set[Any]:
+        read: set[Any] = set()
+        for step in self.steps[first:]:
+            read.update(v for v in step.given if v is not None)
+            if step.reads_both or len(step.outputs) > 1:  # several: zeros like those without a derivative
+                read.update(step.outputs)
+        return read

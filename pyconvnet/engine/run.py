@@ -1,0 +1,130 @@
+"""The two loops that run a network, whichever its kind. They are kept lean: what can be looked up before, is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import kernels
+from pyconvnet.engine.errors import located
+from pyconvnet.engine.step import Step
+
+
+def forward(steps: list[Step], held: set[Any]) -> int:
+    """Run the steps whose inputs are all there; returns how many ran. Slots in `held` are never forgotten."""
+    step: Any = None
+    ran = 0
+    clock = perf_counter
+    start = clock()
+    try:
+        for step in steps:
+            entry, block, ins, outs, params, _, _, itself, _, lenient, ends = step
+            if itself is not None:
+                itself(entry)
+            else:
+                inputs = [v.value for v in ins]
+                if not lenient and any([x is None for x in inputs]):
+                    held.update(ins)
+                    continue
+                outputs = block.forward(inputs, [p.value for p in params])
+                if not isinstance(outputs, (list, tuple)):
+                    raise TypeError(f"forward returns a list of outputs, got {type(outputs).__name__}")
+                if len(outputs) != len(outs):
+                    raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
+                for v, y in zip(outs, outputs):
+                    v.value = y
+            for v in ends:
+                if not v.precious and v not in held:
+                    v.value = None
+            now = clock()
+            entry.forwardTime = now - start
+            start = now
+            ran += 1
+    except Exception as error:
+        raise located(error, step.entry.where()) from error
+    return ran
+
+
+def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None = None) -> None:
+    """Pass the derivatives back through the steps that have any; they add up where a slot has several readers.
+
+    conserve  forget derivatives and values that are not needed any more
+    factors   multiply the derivatives of some slots before the layer that wrote them passes these back
+    """
+    step: Any = None
+    clock = perf_counter
+    start = clock()
+    try:
+        for step in reversed(steps):
+            if step.backward_itself is not None:
+                step.backward_itself(step.entry)
+            elif not _step_back(step, conserve, factors):
+                continue
+            now = clock()
+            step.entry.backwardTime = now - start
+            start = now
+    except Exception as error:
+        raise located(error, step.entry.where()) from error
+
+
+def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> bool:
+    outs = step.outputs
+    ders = completed(outs)
+    if not ders:
+        return False
+    if factors:
+        ders = [d * factors[v] if v in factors else d for v, d in zip(outs, ders)]
+    inputs = [None if v is None else v.value for v in step.given]
+    if conserve and not step.reads_both:
+        forget(outs)
+    add_derivatives(step.block, inputs, step.inputs, step.params, ders, step.lenient)
+    if conserve and step.reads_both:
+        forget(outs)
+    return True
+
+
+def completed(outs: Collection[Any]) -> list[Any]:
+    """Derivatives of all outputs where some have one, zeros for the others; [] where none has."""
+    ders = [v.der for v in outs]
+    if all([d is None for d in ders]):
+        return []
+    return [np.zeros_like(v.value) if d is None else d for v, d in zip(outs, ders)]
+
+
+def forget(outs: Collection[Any]) -> None:
+    """Forget outputs whose layer has passed its derivative back."""
+    for v in outs:
+        if not v.precious:
+            v.der = None
+            if v.fanout:
+                v.value = None
+
+
+def add_derivatives(
+    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], lenient: bool = False
+) -> None:
+    """Run a layer's backward and add what it returns to the derivatives of its inputs and parameters."""
+    returned = block.backward(inputs, [p.value for p in params], ders)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(f"backward returns (derInputs, derParams), two lists, got {type(returned).__name__}")
+    d_inputs, d_params = returned
+    if not lenient and (len(d_inputs) != len(ins) or len(d_params) != len(params)):
+        raise ValueError(
+            f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "
+            f"the layer has {len(ins)} inputs and {len(params)} parameters"
+        )
+    for slot, d in zip(ins, d_inputs):
+        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
+            slot.der = d if slot.der is None else _total(slot.der, d)
+    for slot, d in zip(params, d_params):
+        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):
+            slot.der = d if slot.der is None else slot.der + d
+
+
+def _total(a: Any, b: Any) -> Any:
+    """a + b; of two tensors, where kernels keep their results."""
+    tensors = type(a) is type(b) is np.ndarray and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
+    return kernels.of(a).total(a, b) if tensors else a + b

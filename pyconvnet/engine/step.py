@@ -1,0 +1,55 @@
+"""Step: one layer of a network, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+
+class Slot(Protocol):
+    """What layers exchange: the variable of a graph, or what vl_simplenn leaves between two layers."""
+
+    value: Any
+    der: Any
+    precious: bool
+    """whether value and der are kept where others are forgotten"""
+    fanout: int
+    """how many inputs of layers read it"""
+
+
+class Entry(Protocol):
+    """A layer's place in its network, which has its times and can say where it is."""
+
+    forwardTime: float | None
+    backwardTime: float | None
+
+    def where(self) -> str:
+        """'in layer 3 ...' for messages."""
+
+
+class Step(NamedTuple):
+    """A layer with the slots and parameters that it reads and writes, looked up once."""
+
+    entry: Any
+    block: Any
+    inputs: list[Any]
+    outputs: list[Any]
+    params: list[Any]
+    given: list[Any]
+    """slots whose values backward gets as `inputs`, None for what it does not read"""
+    reads_both: bool = False
+    """whether backward reads its outputs beside its inputs"""
+    forward_itself: Callable[[Any], None] | None = None
+    """called with the entry in place of forward, of a layer that reads and writes the network itself"""
+    backward_itself: Callable[[Any], None] | None = None
+    lenient: bool = False
+    """whether inputs may be missing and derivatives left out, as those of fields in the records of a SimpleNN"""
+    ends: list[Any] = []
+    """slots that no later step reads, and that may be forgotten"""
+
+
+def handed(positions: tuple[int, ...], outputs: bool, ins: list[Any], outs: list[Any]) -> list[Any]:
+    """The slots whose values backward gets as `inputs`; see layers.base.backward_reads for the first two."""
+    if outputs and not positions:
+        return list(outs)
+    return [v if i in positions else None for i, v in enumerate(ins)]

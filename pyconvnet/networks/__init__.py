@@ -1,0 +1,1 @@
+"""The two kinds of network, as the engine sees them."""
