@@ -1,0 +1,465 @@
+"""Backend: what computes for one type of array.
+
+The operators (pyconvnet.ops) check arguments and call one method of the backend that the arrays bring. Three kinds of
+methods make up a backend:
+
+primitives   what every array library has; a new backend provides them all (the first part of the class)
+composites   written over the primitives here; a backend overrides those that it does better
+kernels      convolution, pooling, LRN and their like, which have no composite: a backend without one says
+             "no NAME kernel for TYPE yet" when it is called
+
+Arrays are H x W x C x N. They know shape, ndim and dtype, the operators of Python, slices, and reshape; for all else a
+backend is asked. Derivatives are called NAME_backward and take the arguments of NAME, then the derivative of its output.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+Array = Any
+Shape = tuple[int, ...]
+
+
+class Backend:
+    """Kernels for one type of array; see the module."""
+
+    name = ""
+    floats: tuple[Any, ...] = ()
+    """the element types of single and double precision"""
+
+    # --- primitives ------------------------------------------------------------------------------------------------
+
+    def asarray(self, value: Any, like: Array) -> Array:
+        """Numbers in main memory as an array of the type, precision and place of `like`; arrays of that kind as is."""
+        raise self._missing("asarray")
+
+    def to_host(self, x: Array) -> Any:
+        """The same values as a numpy array."""
+        raise self._missing("to_host")
+
+    def zeros(self, shape: Shape, like: Array) -> Array:
+        """Zeros of the precision of `like`."""
+        raise self._missing("zeros")
+
+    def copy(self, x: Array) -> Array:
+        """An array of its own with the same values."""
+        raise self._missing("copy")
+
+    def exp(self, x: Array) -> Array:
+        """e^x"""
+        raise self._missing("exp")
+
+    def log(self, x: Array) -> Array:
+        """Natural logarithm: -inf for 0, NaN below, without a warning."""
+        raise self._missing("log")
+
+    def sign(self, x: Array) -> Array:
+        """-1, 0 or 1."""
+        raise self._missing("sign")
+
+    def maximum(self, x: Array, y: Any) -> Array:
+        """The larger of two values, NaN where one is; y may be a number."""
+        raise self._missing("maximum")
+
+    def where(self, condition: Array, x: Any, y: Any) -> Array:
+        """x where the condition holds, y elsewhere; either may be a number."""
+        raise self._missing("where")
+
+    def sum(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """Sums along axes, which stay with size 1."""
+        raise self._missing("sum")
+
+    def max(self, x: Array, axis: int) -> Array:
+        """The largest values along an axis, which stays with size 1."""
+        raise self._missing("max")
+
+    def argmax(self, x: Array, axis: int) -> Array:
+        """Where the first of the largest values along an axis is; the axis stays with size 1."""
+        raise self._missing("argmax")
+
+    def take(self, x: Array, at: Array, axis: int) -> Array:
+        """x at the indexes `at` along an axis, one for each place of the others."""
+        raise self._missing("take")
+
+    def put(self, x: Array, at: Array, values: Array, axis: int) -> Array:
+        """x with other values at the indexes `at` along an axis; x itself may be changed."""
+        raise self._missing("put")
+
+    def concat(self, xs: Sequence[Array], axis: int) -> Array:
+        """Arrays one after another along an axis."""
+        raise self._missing("concat")
+
+    def isfinite(self, x: Array) -> bool:
+        """Whether all values are finite."""
+        raise self._missing("isfinite")
+
+    # --- composites: numbers and memory ---------------------------------------------------------------------------
+
+    def scalar(self, x: Array, value: float) -> Any:
+        """A number that meets x in the precision of x."""
+        return float(value)
+
+    def cast(self, x: Array, like: Array) -> Array:
+        """x, whose elements may be whole numbers or booleans, in the precision of `like`."""
+        return x + self.zeros((1,) * x.ndim, like)
+
+    def full(self, shape: Shape, value: float, like: Array) -> Array:
+        """An array of one value."""
+        return self.zeros(shape, like) + self.scalar(like, value)
+
+    def abs(self, x: Array) -> Array:
+        """|x|"""
+        return self.maximum(x, -x)
+
+    def power(self, x: Array, y: float) -> Array:
+        """x^y; NaN for what has no power, without a warning."""
+        return x if y == 1 else x * x if y == 2 else x ** self.scalar(x, y)
+
+    def random(self, shape: Shape, like: Array, generator: Any) -> Array:
+        """Numbers from 0 to below 1 of a numpy Generator: the same for every backend."""
+        return self.asarray(generator.random(shape, dtype="float32"), like)
+
+    def total(self, x: Array, y: Array) -> Array:
+        """x + y."""
+        return x + y
+
+    def subsampled(self, x: Array, stride: tuple[int, int], pad: tuple[int, int, int, int], out: Shape) -> Array:
+        """Every stride-th pixel of x with zeros around it: what a convolution without filters gives."""
+        y = self.zeros((*out, *x.shape[2:]), x)
+        pixels, seen = _overlap(stride, pad, out, x.shape)
+        y[pixels] = x[seen]
+        return y
+
+    def subsampled_backward(self, x: Array, stride: Any, pad: Any, out: Shape, dzdy: Array) -> Array:
+        """The pixels go back to where they were."""
+        dx = self.zeros(x.shape, x)
+        pixels, seen = _overlap(stride, pad, out, x.shape)
+        dx[seen] = dzdy[pixels]
+        return dx
+
+    def bias_gradient(self, dzdy: Array) -> Array:
+        """Sums over pixels and images, K values."""
+        return self.sum(dzdy, (0, 1, 3)).reshape(-1)
+
+    def crop_backward(self, shape: Shape, top: int, left: int, dzdy: Array) -> Array:
+        """dzdy in the middle of zeros."""
+        dx = self.zeros(shape, dzdy)
+        dx[top : top + dzdy.shape[0], left : left + dzdy.shape[1]] = dzdy
+        return dx
+
+    # --- composites: element by element ---------------------------------------------------------------------------
+
+    def relu(self, x: Array, leak: float) -> Array:
+        """max(x, 0) + leak min(x, 0)."""
+        return self.maximum(x, self.scalar(x, 0)) if leak == 0 else self.where(x > 0, x, x * self.scalar(x, leak))
+
+    def relu_backward(self, x: Array, dzdy: Array, leak: float) -> Array:
+        """dzdy where x > 0, leak dzdy elsewhere."""
+        return dzdy * self.where(x > 0, self.scalar(x, 1), self.scalar(x, leak))
+
+    def sigmoid(self, x: Array) -> Array:
+        """1 / (1 + exp(-x)), without overflow: exp is taken of negative numbers only."""
+        e = self.exp(-self.abs(x))
+        return self.where(x >= 0, self.scalar(x, 1), e) / (1 + e)
+
+    def sigmoid_backward(self, x: Array, dzdy: Array) -> Array:
+        """dzdy y (1 - y)."""
+        y = self.sigmoid(x)
+        return dzdy * (y * (1 - y))
+
+    def softplus(self, x: Array) -> Array:
+        """ln(1 + e^x)"""
+        return self.maximum(x, self.scalar(x, 0)) + self.log(1 + self.exp(-self.abs(x)))
+
+    def tanh(self, x: Array) -> Array:
+        """tanh x = 2 sigmoid(2 x) - 1."""
+        return 2 * self.sigmoid(2 * x) - 1
+
+    def elu(self, x: Array, alpha: float) -> Array:
+        """x above 0, alpha (e^x - 1) below."""
+        return self.where(x > 0, x, self.scalar(x, alpha) * (self.exp(-self.maximum(-x, self.scalar(x, 0))) - 1))
+
+    def elu_slope(self, x: Array, alpha: float) -> Array:
+        """Its derivative."""
+        below = self.scalar(x, alpha) * self.exp(-self.maximum(-x, self.scalar(x, 0)))
+        return self.where(x > 0, self.scalar(x, 1), below)
+
+    def swish(self, x: Array, beta: float) -> Array:
+        """x / (1 + e^(-beta x))."""
+        return x * self.sigmoid(self.scalar(x, beta) * x)
+
+    def swish_slope(self, x: Array, beta: float) -> Array:
+        """Its derivative."""
+        z = self.scalar(x, beta) * x
+        s = self.sigmoid(z)
+        return s + z * s * (1 - s)
+
+    def softmax(self, x: Array) -> Array:
+        """exp(x) over its sum across channels; the largest value of each pixel is taken off, against overflow."""
+        e = self.exp(x - self.max(x, 2))
+        return e / self.sum(e, (2,))
+
+    def softmax_backward(self, x: Array, dzdy: Array) -> Array:
+        """y (dzdy - sum of dzdy y across channels)."""
+        y = self.softmax(x)
+        return y * (dzdy - self.sum(dzdy * y, (2,)))
+
+    # --- composites: normalization --------------------------------------------------------------------------------
+
+    def moments_of(self, x: Array, epsilon: float) -> Array:
+        """K x 2: the mean of each channel, and sqrt(variance + epsilon)."""
+        count = math.prod(x.shape) // x.shape[2]
+        mean = self.sum(x, (0, 1, 3)) / count
+        variance = self.sum((x - mean) ** 2, (0, 1, 3)) / count
+        sigma = self.power(variance + self.scalar(x, epsilon), 0.5)
+        return self.concat([mean.reshape(-1, 1), sigma.reshape(-1, 1)], 1)
+
+    def bnorm(self, x: Array, g: Array, b: Array, epsilon: float, moments: Array | None = None) -> tuple[Array, Array]:
+        """(g (x - mean) / sigma + b, moments)."""
+        if moments is None:
+            moments = self.moments_of(x, epsilon)
+        slope = g / moments[:, 1]
+        return x * _per_channel(slope) + _per_channel(b - slope * moments[:, 0]), moments
+
+    def bnorm_backward(
+        self, x: Array, g: Array, b: Array, dzdy: Array, epsilon: float, moments: Array | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """(dx, dg, db, moments); given moments are taken for those of the batch, as MatConvNet does."""
+        if moments is None:
+            moments = self.moments_of(x, epsilon)
+        mean, sigma = moments[:, 0], moments[:, 1]
+        normal = (x - _per_channel(mean)) / _per_channel(sigma)
+        db = self.sum(dzdy, (0, 1, 3)).reshape(-1)
+        dg = self.sum(dzdy * normal, (0, 1, 3)).reshape(-1)
+        mass = self.scalar(x, math.prod(x.shape) // x.shape[2])
+        dx = _per_channel(g / sigma) * (dzdy - _per_channel(db / mass) - normal * _per_channel(dg / mass))
+        return dx, dg, db, moments
+
+    def noffset(self, x: Array, alpha: float, beta: float) -> Array:
+        """x - alpha L^beta, with L the sum of x^2 over the channels, not less than 1e-8."""
+        return x - self.scalar(x, alpha) * self._energy(x) ** self.scalar(x, beta)
+
+    def noffset_backward(self, x: Array, alpha: float, beta: float, dzdy: Array) -> Array:
+        """dzdy - 2 alpha beta x L^(beta - 1) times the sum of dzdy over the channels."""
+        total = self.sum(dzdy, (2,))
+        power = self._energy(x) ** self.scalar(x, beta - 1)
+        return dzdy - self.scalar(x, 2 * alpha * beta) * x * (total * power)
+
+    def _energy(self, x: Array) -> Array:
+        return self.maximum(self.sum(x * x, (2,)), self.scalar(x, 1e-8))
+
+    def normalizelp(self, x: Array, p: float, epsilon: float, axes: tuple[int, ...]) -> Array:
+        """x / (sum of x^p + epsilon)^(1/p)."""
+        return x / self.power(self.sum(self.power(x, p), axes) + self.scalar(x, epsilon), 1 / p)
+
+    def normalizelp_backward(self, x: Array, p: float, epsilon: float, axes: tuple[int, ...], dzdy: Array) -> Array:
+        """With s = sum of x^p + epsilon: (dzdy - x^(p-1) / s times the sum of dzdy x) / s^(1/p)."""
+        inside = self.sum(self.power(x, p), axes) + self.scalar(x, epsilon)
+        dzdy = dzdy / self.power(inside, 1 / p)
+        return dzdy - self.sum(dzdy * x, axes) * (self.power(x, p - 1) / inside)
+
+    # --- composites: losses ---------------------------------------------------------------------------------------
+
+    def categorical_loss(self, x: Array, labels: Array, loss: str, k: int) -> Array:
+        """The loss of vl_nnloss at each pixel, H x W x 1 x N; labels, whole numbers of that size, count from 1."""
+        at = self._places(labels)
+        if loss == "classerror":
+            return self.cast(self.argmax(x, 2) != at, x)
+        if loss == "topkerror":
+            return 1 - self.cast(self._within(x, at, k), x)
+        if loss == "log":
+            return -self.log(self._picked(x, labels, at))
+        if loss == "softmaxlog":
+            shifted = x - self.max(x, 2)
+            return self.log(self.sum(self.exp(shifted), (2,))) - self.take(shifted, at, 2)
+        if loss == "mhinge":
+            return self.maximum(1 - self.take(x, at, 2), 0)
+        margin, _ = self._margin(x, at)
+        return self.maximum(margin, 0)
+
+    def categorical_loss_backward(self, x: Array, labels: Array, loss: str, k: int) -> Array | None:
+        """Its derivative for each channel; None where that is zero everywhere."""
+        at = self._places(labels)
+        if loss in ("classerror", "topkerror"):
+            return None
+        if loss == "log":
+            return self._spread(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
+        if loss == "softmaxlog":
+            y = self.softmax(x)
+            return self.put(y, at, self.take(y, at, 2) - 1, 2)
+        if loss == "mhinge":
+            return self._spread(x, at, -self.cast(self.take(x, at, 2) < 1, x))
+        margin, rival = self._margin(x, at)
+        inside = self.cast(margin > 0, x)
+        d = self._spread(x, at, -inside)
+        return self.put(d, rival, self.take(d, rival, 2) + inside, 2)
+
+    def _places(self, labels: Array) -> Array:
+        """Indexes of channels; those of label 0 are any."""
+        return self.indexes(self.maximum(labels, 1)) - 1
+
+    def indexes(self, x: Array) -> Array:
+        """Whole numbers in the element type that take and put want."""
+        raise self._missing("indexes")
+
+    def _picked(self, x: Array, labels: Array, at: Array) -> Array:
+        return self.where(labels > 0, self.take(x, at, 2), self.scalar(x, 1))
+
+    def _spread(self, x: Array, at: Array, values: Array) -> Array:
+        return self.put(self.zeros(x.shape, x), at, values, 2)
+
+    def _within(self, x: Array, at: Array, k: int) -> Array:
+        """Whether the channel at `at` is among the k largest; of equal ones the first counts as larger."""
+        own = self.take(x, at, 2)
+        channel = self.asarray(list(range(x.shape[2])), x).reshape(1, 1, -1, 1)
+        ahead = (x > own) | ((x == own) & (channel < at))
+        return self.sum(self.cast(ahead, x), (2,)) < k
+
+    def _margin(self, x: Array, at: Array) -> tuple[Array, Array]:
+        """(1 - x of the label + the largest other, where that is)."""
+        others = self.put(self.copy(x), at, self.full((*x.shape[:2], 1, x.shape[3]), -math.inf, x), 2)
+        rival = self.argmax(others, 2)
+        return 1 - self.take(x, at, 2) + self.take(others, rival, 2), rival
+
+    def binary_loss(self, x: Array, c: Array, loss: str, threshold: float) -> Array:
+        """The loss of vl_nnloss for labels +1, -1 (0: left out), for each value of x."""
+        if loss == "binaryerror":
+            return self.cast(self.sign(x - self.scalar(x, threshold)) != c, x)
+        if loss == "binarylog":
+            return -self.log(c * (x - self.scalar(x, 0.5)) + self.scalar(x, 0.5))
+        if loss == "logistic":
+            a = -c * x
+            b = self.maximum(a, 0)
+            return b + self.log(self.exp(-b) + self.exp(a - b))
+        return self.maximum(1 - c * x, 0)
+
+    def binary_loss_backward(self, x: Array, c: Array, loss: str, threshold: float) -> Array | None:
+        """Its derivative; None where that is zero everywhere."""
+        if loss == "binaryerror":
+            return None
+        if loss == "binarylog":
+            return -c / (c * (x - self.scalar(x, 0.5)) + self.scalar(x, 0.5))
+        if loss == "logistic":
+            a = -c * x
+            b = self.maximum(a, 0)
+            return -c * self.exp(a - b) / (self.exp(-b) + self.exp(a - b))
+        return -c * self.cast(1 - c * x > 0, x)
+
+    # --- composites: grids of the spatial transformer --------------------------------------------------------------
+
+    def affine_grid(self, coefficients: Array, v: Sequence[float], u: Sequence[float]) -> Array:
+        """2 x len(v) x len(u) x N: a v + b u + c of every point, for coefficients 2 x 3 x N."""
+        rows = self.asarray(v, coefficients).reshape(1, -1, 1, 1)
+        columns = self.asarray(u, coefficients).reshape(1, 1, -1, 1)
+        a, b, c = (coefficients[:, i].reshape(2, 1, 1, -1) for i in range(3))
+        return a * rows + b * columns + c
+
+    def affine_grid_backward(self, dzdy: Array, v: Sequence[float], u: Sequence[float]) -> Array:
+        """The derivative of the coefficients, 2 x 3 x N."""
+        rows = self.asarray(v, dzdy).reshape(1, -1, 1, 1)
+        columns = self.asarray(u, dzdy).reshape(1, 1, -1, 1)
+        sums = [self.sum(d, (1, 2)).reshape(2, 1, -1) for d in (dzdy * rows, dzdy * columns, dzdy)]
+        return self.concat(sums, 1)
+
+    # --- composites: training ---------------------------------------------------------------------------------------
+
+    def sgd_step(
+        self, w: Array, m: Array, der: Array, scale: float, decay: float, momentum: float, rate: float, nesterov: bool
+    ) -> tuple[Array, Array]:
+        """(w, m) after a step of pyconvnet.solver.sgd along scale der + decay w; w and m may be changed in place."""
+        g = self.scalar(w, scale) * der + self.scalar(w, decay) * w
+        m = self.scalar(w, momentum) * m - g
+        step = self.scalar(w, momentum) * m - g if nesterov else m
+        return w + self.scalar(w, rate) * step, m
+
+    # --- kernels ----------------------------------------------------------------------------------------------------
+
+    def conv(self, x: Array, f: Array, b: Array | None, window: Any) -> Array:
+        """y[h, w, k, n] = b[k] + sum over i, j, c of f[i, j, c, k] x[s h + d i - top, s w + d j - left, c, n]."""
+        raise self._missing("conv")
+
+    def conv_backward(self, x: Array, f: Array, dzdy: Array, window: Any, needs: Any = (True, True, True)) -> Any:
+        """(dx, df, db), None where not needed."""
+        raise self._missing("conv_backward")
+
+    def convt(self, x: Array, f: Array, b: Array | None, up: Any, crop: Any, groups: int) -> Array:
+        """The derivative of a convolution by its data, as a layer."""
+        raise self._missing("convt")
+
+    def convt_backward(self, x: Array, f: Array, dzdy: Array, up: Any, crop: Any, groups: int, needs: Any) -> Any:
+        """(dx, df, db), None where not needed."""
+        raise self._missing("convt_backward")
+
+    def fused_conv(self, x: Array, f: Array, b: Array | None, window: Any, scale: Any, add: Any, relu: bool) -> Any:
+        """max(scale conv(x, f) + b + add, 0), each part if given; None where a backend has no such kernel for these."""
+        return None
+
+    def fuses(self, x: Array) -> bool:
+        """Whether fused_conv is worth asking for x."""
+        return False
+
+    def pool(self, x: Array, window: Any, method: str) -> Array:
+        """The maximum ("max") or mean ("avg") of the pixels of x in each window."""
+        raise self._missing("pool")
+
+    def pool_backward(self, x: Array, window: Any, method: str, dzdy: Array) -> Array:
+        """To the first maximum, column by column, or in equal parts."""
+        raise self._missing("pool_backward")
+
+    def lrn(self, x: Array, n: int, kappa: float, alpha: float, beta: float) -> Array:
+        """x (kappa + alpha sum of x^2 over n neighbouring channels)^-beta."""
+        raise self._missing("lrn")
+
+    def lrn_backward(self, x: Array, dzdy: Array, n: int, kappa: float, alpha: float, beta: float) -> Array:
+        """dzdy L^-beta - 2 alpha beta x sum of dzdy x L^(-beta-1) over the channels whose window holds this one."""
+        raise self._missing("lrn_backward")
+
+    def spnorm(self, x: Array, window: Any, alpha: float, beta: float) -> Array:
+        """x (1 + alpha mean of x^2 over the window)^-beta."""
+        f = 1 + self.scalar(x, alpha) * self.pool(x * x, window, "avg")
+        return x * f ** self.scalar(x, -beta)
+
+    def spnorm_backward(self, x: Array, dzdy: Array, window: Any, alpha: float, beta: float) -> Array:
+        """dzdy f^-beta - 2 alpha beta x avgpool'(dzdy x f^(-beta-1))."""
+        squares = x * x
+        f = 1 + self.scalar(x, alpha) * self.pool(squares, window, "avg")
+        power = f ** self.scalar(x, -beta)
+        inner = self.pool_backward(squares, window, "avg", dzdy * x * power / f)
+        return dzdy * power - self.scalar(x, 2 * alpha * beta) * x * inner
+
+    def bilinear(self, x: Array, grid: Array) -> Array:
+        """x at the points of a grid, between four pixels."""
+        raise self._missing("bilinear")
+
+    def bilinear_backward(self, x: Array, grid: Array, dzdy: Array) -> tuple[Array, Array]:
+        """(dx, dgrid)."""
+        raise self._missing("bilinear_backward")
+
+    def roipool(self, x: Array, spans: Any, cells: Any, method: str) -> Array:
+        """Maximum or mean of each cell of each region; 0 for an empty one."""
+        raise self._missing("roipool")
+
+    def roipool_backward(self, x: Array, spans: Any, method: str, dzdy: Array) -> Array:
+        """To the first maximum, column by column, or in equal parts to the cell."""
+        raise self._missing("roipool_backward")
+
+    def _missing(self, kernel: str) -> TypeError:
+        return TypeError(f"no {kernel} kernel for {self.name} yet")
+
+
+def _per_channel(v: Array) -> Array:
+    return v.reshape(1, 1, -1, 1)
+
+
+def _overlap(stride: Any, pad: Any, out: Shape, shape: Shape) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """The pixels of the output that lie in the image, and where in the image they are."""
+    pixels, seen = [], []
+    for step, count, before, size in zip(stride, out, pad[::2], shape):
+        first = -(-before // step)
+        last = min(count - 1, (size - 1 + before) // step)
+        pixels.append(slice(first, max(last + 1, first)))
+        start = first * step - before
+        seen.append(slice(start, start + step * max(last - first, 0) + (1 if last >= first else 0), step))
+    return tuple(pixels), tuple(seen)
