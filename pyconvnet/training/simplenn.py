@@ -171,6 +171,12 @@ class SimpleTrainee:
             return
         if not isinstance(batch[0], np.ndarray):
             return
+        loss = layer_class(self.net.layers[-1].type).from_record(self.net.layers[-1]).effective_options().get("loss")
+        if class_labels.is_binary(loss):
+            raise ValueError(
+                f"cnn_train: the loss {loss!r} takes labels +1 and -1, of which errorFunction 'multiclass' can count "
+                "no errors: errorFunction='binary' does, 'none' counts nothing"
+            )
         class_labels.check("cnn_train", batch[1], batch[0], int(self._size_of_scores(batch[0])[2]), self.known)
 
     def _size_of_scores(self, images: np.ndarray) -> tuple[int, ...]:
