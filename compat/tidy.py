@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconvnet.arrays import is_empty
 from pyconvnet.layers import layer_class
+from pyconvnet.options import option_list
 from pyconvnet.records import Struct
 
 FN = "vl_simplenn_tidy"
@@ -31,6 +32,8 @@ def vl_simplenn_tidy(net: Any) -> Any:
 
     if not isinstance(net, dict) or "layers" not in net:
         raise TypeError(f"{FN}: net takes a SimpleNN (a record with 'layers'), got {type(net).__name__}")
+    if "vars" in net and "params" in net:
+        raise TypeError(f"{FN}: net takes a SimpleNN, got what a DagNN was saved as: DagNN.loadobj takes that")
     meta = Struct({k: v for k, v in net.items() if k not in ("layers", "meta")})
     if isinstance(net.get("meta"), dict):
         meta.update(net["meta"])
@@ -61,8 +64,8 @@ def _tidied(record: Struct, i: int, channels: int | None) -> Struct:
     for field, value in _defaults(record["type"]).items():
         if field not in record or (_is_nothing(record[field]) and not _is_nothing(value)):
             record[field] = _matlab(value)
-    if "opts" in record and not isinstance(record.opts, list):
-        record.opts = [] if is_empty(record.opts) else [record.opts]
+    if "opts" in record:
+        record.opts = list(option_list(record.opts))
     return record
 
 

@@ -37,6 +37,34 @@ def as_tensor(fn: str, name: str, x: Any, like: np.ndarray | None = None) -> np.
     return x[(...,) + (None,) * (4 - x.ndim)]
 
 
+def derivative_like(fn: str, name: str, d: Any, y: Any, output: str = "the output") -> np.ndarray:
+    """The derivative that a caller gives for an output `y` of a network, in its size and precision.
+
+    A number stands for an output of one element; trailing dimensions of 1 may be missing.
+    Raises TypeError for what holds no numbers and for a number in place of an array, ValueError for another size.
+    """
+    y = np.asarray(y)
+    try:
+        given = np.asarray(d)
+    except ValueError:  # a list of lists of different lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"{fn}: {name} takes numbers, got {type(d).__name__} ({given.dtype})")
+    given = given.astype(y.dtype if y.dtype.kind == "f" else float, copy=False)
+    if given.size == y.size == 1:
+        return given.reshape(y.shape)
+    if not given.ndim:
+        raise TypeError(
+            f"{fn}: {name} takes an array of its size {size_text(y.shape)}, got {type(d).__name__}; a number weighs an "
+            "output of one element only"
+        )
+    if given.shape + (1,) * (y.ndim - given.ndim) != y.shape + (1,) * (given.ndim - y.ndim):
+        raise ValueError(
+            f"{fn}: {name} is {size_text(given.shape)} where {output} is {size_text(y.shape)}; both must be the same"
+        )
+    return given.reshape(y.shape)
+
+
 def nhwc(x: np.ndarray) -> np.ndarray:
     """The same values as a C-contiguous N x H x W x C array (channels fastest); copies only if they lie otherwise."""
     return np.ascontiguousarray(x.transpose(3, 0, 1, 2))

@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+import numpy as np
+
+from pyconvnet.arrays import is_empty
+
 F = TypeVar("F", bound=Callable)
 
 # Switches of the CUDA and MEX code that saved networks carry in `layer.opts`: name -> how many values follow it.
@@ -44,6 +48,9 @@ def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED)
                 kwargs = _recase(fn.__name__, kwargs, keywords, arguments, ignored)
             return fn(*args, **kwargs)
 
+        call.read_opts = functools.lru_cache(maxsize=1024)(  # type: ignore[attr-defined]
+            lambda *opts: read_pairs(fn.__name__, opts, keywords, alone, ignored, strict=False)
+        )
         return call  # type: ignore[return-value]
 
     return decorate
@@ -55,8 +62,12 @@ def read_pairs(
     keywords: dict[str, str],
     flags: Iterable[str] = (),
     ignored: dict[str, int] = IGNORED,
+    strict: bool = True,
 ) -> dict[str, Any]:
-    """['Stride', 2, 'cuDNN'] -> {'stride': 2}. `keywords` maps lower-case names to the real ones."""
+    """['Stride', 2, 'cuDNN'] -> {'stride': 2}. `keywords` maps lower-case names to the real ones.
+
+    strict  False keeps a name that is not known, with its value, for the function that is called with it to refuse
+    """
     out: dict[str, Any] = {}
     items = list(items)
     i = 0
@@ -69,7 +80,11 @@ def read_pairs(
             i += 1 + ignored[low]
             continue
         if low not in keywords:
-            raise unknown_option(fn, name, keywords.values())
+            if strict:
+                raise unknown_option(fn, name, keywords.values())
+            out[name] = items[i + 1] if i + 1 < len(items) else None
+            i += 2
+            continue
         if low in flags:
             out[keywords[low]] = True
             i += 1
@@ -79,6 +94,35 @@ def read_pairs(
         out[keywords[low]] = items[i + 1]
         i += 2
     return out
+
+
+def effective(operator: Callable, layer: Any, *names: str) -> dict[str, Any]:
+    """The options a layer runs `operator` with: its properties of these names, and over them what its `opts` say.
+
+    MATLAB's blocks hand opts{:} over last, and the last of equal names counts.
+    """
+    out = {name: getattr(layer, name) for name in names}
+    opts = option_list(layer.opts)
+    if opts:
+        try:
+            out.update(operator.read_opts(*opts))  # type: ignore[attr-defined]
+        except TypeError:  # arrays, which cannot be looked up; or what is no name, which is refused again
+            out.update(operator.read_opts.__wrapped__(*opts))  # type: ignore[attr-defined]
+    return out
+
+
+def option_list(opts: Any) -> tuple[Any, ...]:
+    """The `opts` of a block or of a record as a tuple: they come as a cell, as one name, or as nothing ([] or {}).
+
+    A cell that holds one cell is that one: pyconvnet 0.1.0 wrote such.
+    """
+    if isinstance(opts, str):
+        return (opts,) if opts else ()
+    if is_empty(opts) or (isinstance(opts, dict) and not opts):
+        return ()
+    opts = tuple(opts.ravel().tolist()) if isinstance(opts, np.ndarray) else tuple(opts)
+    nested = len(opts) == 1 and (isinstance(opts[0], (list, tuple)) or is_empty(opts[0]))
+    return option_list(opts[0]) if nested else opts
 
 
 def _recase(

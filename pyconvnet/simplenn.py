@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.arrays import as_tensor, derivative_like, is_empty
 from pyconvnet.engine import run
 from pyconvnet.layers import Loss
 from pyconvnet.networks.chain import FN, ChainPlan
@@ -85,7 +85,7 @@ def vl_simplenn(
     """Run a SimpleNN, forward and, with dzdy, backward.
 
     vl_simplenn(net, x) -> res              x: H x W x C x N     res: one entry more than layers
-    vl_simplenn(net, x, dzdy) -> res        dzdy like the last output; one number for a loss, of each output it has
+    vl_simplenn(net, x, dzdy) -> res        dzdy of the last output's size, in any precision; one number for a loss
     vl_simplenn(net, x, dzdy, res) -> res   reusing what an earlier call left
 
     res[0].x is the input, res[i + 1].x the output of layer i, res[i].dzdx the derivative of what dzdy weighs with
@@ -205,16 +205,12 @@ def _warn_of_mode(plan: ChainPlan) -> None:
 
 
 def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
-    """dzdy as an array like the output; a number stands for an output of one element, or weighs all of a loss."""
+    """dzdy as an array like the output; a number weighs all outputs of a loss."""
     if y is None:
         raise ValueError(f"{FN}: res holds no output of the last layer")
-    given = np.asarray(dzdy)
-    if given.size == 1 and (y.size == 1 or of_loss):
-        return np.full(y.shape, given.item(), y.dtype)
-    dzdy = as_tensor(FN, "dzdy", dzdy, like=y)
-    if dzdy.shape != y.shape:
-        raise ValueError(f"{FN}: dzdy is {size_text(dzdy.shape)}, the network's output is {size_text(y.shape)}")
-    return dzdy
+    if of_loss and np.size(dzdy) == 1:
+        dzdy = np.full(y.shape, np.ravel(dzdy)[0])
+    return derivative_like(FN, "dzdy", dzdy, y)
 
 
 def vl_simplenn_move(net: Any, destination: str) -> Any:

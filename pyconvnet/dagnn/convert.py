@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,7 +94,10 @@ def _free(dag: DagNN, prefix: str) -> str:
 def to_simplenn(dag: DagNN, inputVar: str | None = None) -> Any:
     """The SimpleNN of a graph that is a chain from `inputVar`, with copies of its parameters.
 
-    Further inputs of a layer that SimpleNN keeps in a field of the record (the labels of a loss) are dropped.
+    Further inputs of a layer that SimpleNN keeps in a field of the record (the labels of a loss) are dropped. A Loss
+    becomes 'softmaxloss', or 'loss' with the fields that say which loss it is, and a warning that MATLAB reads none.
+
+    Raises ValueError for other graphs, and for layers that have no counterpart, with their name.
     """
     from pyconvnet.simplenn import SimpleNN
 
@@ -134,7 +138,16 @@ def _record(fn: str, dag: DagNN, entry: Any) -> Struct:
     block: Layer = entry.block
     if not block.simplenn:
         raise ValueError(f"{fn}: layer {entry.name!r}: {type(block).__name__} has no SimpleNN type")
-    record = block.to_record()
+    try:
+        record = block.to_record()
+    except ValueError as error:
+        raise ValueError(f"{fn}: layer {entry.name!r}: {error}") from None
+    if beyond := [field for field in record if field in block._record_options]:
+        warnings.warn(
+            f"{fn}: layer {entry.name!r}: the record's {', '.join(beyond)}, which this SimpleNN runs by, MatConvNet "
+            "does not read: in MATLAB the layer is the loss 'softmaxlog'",
+            stacklevel=4,
+        )
     record.name = entry.name
     record.precious = dag.vars[entry.outputs[0]].precious
     params = dag.params[entry.params]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.arrays import derivative_like, is_empty
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
@@ -148,23 +146,7 @@ def _seed(net: DagNN, var: Var, d: Any) -> Any:
         missing = [v.name for v in net.vars if not v.fanin and v.value is None]
         hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
         raise ValueError(f"DagNN.eval: derOutputs names {var.name!r}, which was not computed{hint}")
-    value = np.asarray(value)  # a block of the user's may give a float
-    if np.size(d) == 1 and value.size == 1:
-        return np.full(value.shape, np.ravel(d)[0], value.dtype)
-    if not isinstance(d, np.ndarray):
-        raise TypeError(
-            f"DagNN.eval: the derivative of {var.name!r} takes an array of its size {size_text(value.shape)}, "
-            f"got {type(d).__name__}; a number weighs scalar outputs only"
-        )
-    if d.dtype != value.dtype:
-        raise TypeError(f"DagNN.eval: the derivative of {var.name!r} is {d.dtype} where its value is {value.dtype}")
-    shape = d.shape + (1,) * (value.ndim - d.ndim)
-    if shape != value.shape:
-        raise ValueError(
-            f"DagNN.eval: the derivative of {var.name!r} is {size_text(d.shape)} where its value is "
-            f"{size_text(value.shape)}; both must be the same"
-        )
-    return d.reshape(shape)
+    return derivative_like("DagNN.eval", f"the derivative of {var.name!r}", d, value, "its value")
 
 
 def _variable(net: DagNN, what: str, name: str) -> Var:

@@ -241,13 +241,14 @@ class DagNN(Editing):
 
     @classmethod
     def loadobj(cls, s: Any) -> DagNN:
-        """The network that saveobj, or MATLAB, stored as plain values; or in a file, for the path of one."""
+        """The network that saveobj, or MATLAB, stored as plain values; or in a file, for the path of one.
+
+        A SimpleNN, of which there is a warning, becomes the graph that fromSimpleNN makes.
+        """
         if isinstance(s, (str, os.PathLike)):
             from pyconvnet.files import load
 
             s = load(s)
-            if not isinstance(s, DagNN):
-                raise TypeError("DagNN.loadobj: the file holds a SimpleNN; DagNN.fromSimpleNN makes a graph of it")
         return s if isinstance(s, DagNN) else saved.load(cls, s)
 
     @classmethod

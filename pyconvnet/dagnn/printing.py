@@ -132,7 +132,7 @@ def _dims(values: Any) -> str:
 def _property(block: Any, name: str) -> str:
     if not hasattr(block, name):
         return "n/a"
-    values = np.ravel(getattr(block, name)).tolist()
+    values = np.ravel(block.effective_options().get(name, getattr(block, name))).tolist()
     if name == "pad" and len(values) == 2:
         values = [values[0], values[0], values[1], values[1]]
     return dims_text(values) if values else "n/a"

@@ -102,9 +102,15 @@ def _block_values(values: Any) -> Any:
 
 
 def load(cls: type[DagNN], s: Any) -> DagNN:
-    """The graph from vars, params, layers and meta. Blocks of unknown classes become MissingBlock."""
+    """The graph from vars, params, layers and meta. Blocks of unknown classes become MissingBlock.
+
+    A SimpleNN is converted, with a warning.
+    """
     if not isinstance(s, dict) or "layers" not in s:
         raise TypeError(f"DagNN.loadobj takes what saveobj returns (vars, params, layers, meta), got {_kind(s)}")
+    if is_simplenn(s):
+        warnings.warn("DagNN.loadobj: this is a SimpleNN, which DagNN.fromSimpleNN makes a graph of", stacklevel=3)
+        return cls.fromSimpleNN(s)
     net = cls()
     left_out: dict[str, list[str]] = {}
     for i, record in enumerate(_structs(s["layers"]), 1):
@@ -135,6 +141,15 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
     if not isinstance(net.meta, dict):
         net.meta = Struct()
     return net
+
+
+def is_simplenn(s: Any) -> bool:
+    """Whether the values are those of a chain: layers of which none names a block, or what it reads and writes."""
+    layers = s["layers"]
+    records = [layers] if isinstance(layers, dict) else layers if isinstance(layers, (list, tuple)) else []
+    of_graphs = {"block", "inputs", "outputs", "params"}
+    chain = all(isinstance(r, dict) and "type" in r and of_graphs.isdisjoint(r) for r in records)
+    return bool(len(records)) and chain and not {"vars", "params"} & set(s)
 
 
 def _shape_params(net: DagNN) -> None:

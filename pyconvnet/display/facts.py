@@ -101,7 +101,7 @@ def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFac
                 classic_label=layer.table_label(record["type"], classic=True),
                 support=support,
                 stride=stride,
-                pad=window(record).pad,
+                pad=window(layer, record).pad,
                 filters=layer.table_filters(),
                 field_size=field_size,
                 field_offset=field_offset,
@@ -122,9 +122,10 @@ def layer_of(record: dict[str, Any]) -> Layer:
         return Layer()
 
 
-def window(record: dict[str, Any]) -> Window:
+def window(layer: Layer, record: dict[str, Any]) -> Window:
     """The stride and pad that a record has, of any type, with a window of one pixel."""
-    stride, pad = record.get("stride"), record.get("pad")
+    options = layer.effective_options()
+    stride, pad = (options.get(name, record.get(name)) for name in ("stride", "pad"))
     try:
         return Window(
             (1, 1),
@@ -142,7 +143,7 @@ def receptive_field(layer: Layer, record: dict[str, Any]) -> tuple[Pair, Pair, P
         field = field[0]
     if not is_empty(field):
         return tuple(tuple(float(v) for v in np.ravel(field[k])) for k in ("size", "stride", "offset"))
-    point = window(record)
+    point = window(layer, record)
     return (1.0, 1.0), point.stride, (1.0 - point.pad[0], 1.0 - point.pad[2])
 
 
@@ -150,7 +151,7 @@ def output_size(layer: Layer, record: dict[str, Any], size: tuple[float, ...]) -
     """H x W x C x N that the layer makes of `size`."""
     known = layer.table_size(size, record)
     if known is None:
-        known = (*window(record).output_size(*size[:2]), *size[2:])
+        known = (*window(layer, record).output_size(*size[:2]), *size[2:])
     return tuple(float(v) for v in known)
 
 

@@ -24,6 +24,7 @@ from pyconvnet.engine.step import Step
 from pyconvnet.geometry import Window
 from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
 from pyconvnet.ops.vl_nnconv import check_biases, check_filters
+from pyconvnet.options import option_list
 
 # In the order in which they come, and what of each says how it runs.
 _OPTIONS: dict[type, tuple[str, ...]] = {
@@ -34,7 +35,7 @@ _OPTIONS: dict[type, tuple[str, ...]] = {
 }
 _ORDER = list(_OPTIONS)
 _SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
-# What a layer says about cuDNN changes nothing here; any other option goes to the operator, which checks it.
+# What a layer's opts say about cuDNN changes nothing here; with any other option it runs alone, by what they say.
 _IDLE = ("cudnn", "nocudnn")
 # What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
 _known: dict[int, tuple[list, tuple[np.ndarray, np.ndarray]]] = {}
@@ -265,7 +266,7 @@ def _allowed(options: tuple) -> bool:
     kind, *values = options
     if (kind is BatchNorm and values[1] != "test") or (kind is ReLU and not _is_zero(values[1])):
         return False
-    return kind is Sum or not len(values[0]) or all(isinstance(o, str) and o.lower() in _IDLE for o in values[0])
+    return kind is Sum or all(isinstance(o, str) and o.lower() in _IDLE for o in option_list(values[0]))
 
 
 def _plan(

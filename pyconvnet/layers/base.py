@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pyconvnet.options import option_list
 from pyconvnet.records import Struct
 
 _BY_TYPE: dict[str, type[Layer]] = {}
@@ -59,6 +60,8 @@ class Layer:
     test_differs     whether the layer does something else in test mode
     matlab_class     the MATLAB class that DagNN.saveobj writes, where it is not "dagnn." and the name of this one
     table_labels     SimpleNN type -> what tables call it (today, in v1.0-beta7), where it is not the type itself
+
+    A class with a property `opts` says in effective_options which properties are options of its operator.
     """
 
     simplenn: ClassVar[str | tuple[str, ...]] = ()
@@ -79,6 +82,7 @@ class Layer:
         "averages test_differs matlab_class table_labels aux net layerIndex input_der".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
+    _record_options: ClassVar[tuple[str, ...]] = ()  # options that a SimpleNN record may have and tidy does not add
 
     aux: Any = None
     input_der: bool = True  # whether derivatives of the inputs are asked for; a layer may return them all the same
@@ -137,6 +141,13 @@ class Layer:
     def backwardAdvanced(self, layer: Any) -> None:
         """The same for the backward pass: read derivatives of the outputs, add those of inputs and parameters."""
         self.net.backwardLayer(layer)
+
+    def effective_options(self) -> dict[str, Any]:
+        """What forward, sizes, tables and conversions go by: options that are properties, and over them `opts`.
+
+        `return effective(vl_nnrelu, self, "leak")`, see pyconvnet.options. Unless overridden: none.
+        """
+        return {}
 
     # --- sizes ------------------------------------------------------------------------------------------------
 
@@ -271,11 +282,22 @@ class Layer:
         types = (self.simplenn,) if isinstance(self.simplenn, str) else self.simplenn
         if not types:
             raise ValueError(f"{type(self).__name__} has no SimpleNN type: it runs in a DagNN only")
+        owner = next(cls for cls in type(self).__mro__ if "simplenn" in vars(cls))
+        if owner is not type(self):
+            raise ValueError(
+                f"{type(self).__name__} has no SimpleNN type of its own (`simplenn`), and {types[0]!r} is "
+                f"{owner.__name__}"
+            )
+        options = self.effective_options()
         out = Struct(type=types[0])
         for field in self.simplenn_fields:
             name = self.simplenn_names.get(field, field)
-            if name in self._fields:
-                out[field] = getattr(self, name)
+            if name in options or name in self._fields:
+                out[field] = options.pop(name, getattr(self, name, None))
+        if "opts" in out:
+            out.opts = list(option_list(out.opts))
+        elif lost := [name for name in options if name not in self._record_options]:
+            raise ValueError(f"a SimpleNN record {types[0]!r} has no field for {', '.join(lost)}, which opts sets")
         return out
 
 

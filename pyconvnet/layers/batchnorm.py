@@ -10,6 +10,7 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
+from pyconvnet.options import effective
 
 
 class BatchNorm(ElementWise):
@@ -29,6 +30,9 @@ class BatchNorm(ElementWise):
     test_differs = True
     param_suffixes = ("m", "b", "x")
 
+    def effective_options(self):
+        return effective(vl_nnbnorm, self, "epsilon")
+
     def forward(self, inputs, params):
         if len(params) < 2:
             raise ValueError(f"bnorm takes multipliers and biases, got {len(params)} weights")
@@ -40,10 +44,10 @@ class BatchNorm(ElementWise):
                 stacklevel=2,
             )
             moments = None
-        return [vl_nnbnorm(inputs[0], *params[:2], None, *self.opts, epsilon=self.epsilon, moments=moments)[0]]
+        return [vl_nnbnorm(inputs[0], *params[:2], None, **{"moments": moments, **self.effective_options()})[0]]
 
     def backward(self, inputs, params, derOutputs):
-        dx, *ders = vl_nnbnorm(inputs[0], *params[:2], derOutputs[0], *self.opts, epsilon=self.epsilon)
+        dx, *ders = vl_nnbnorm(inputs[0], *params[:2], derOutputs[0], **self.effective_options())
         return [dx], ders[: len(params)]
 
     def attach(self, net, index):

@@ -10,6 +10,7 @@ from pyconvnet.arrays import is_empty
 from pyconvnet.geometry import Window, spread, whole_numbers
 from pyconvnet.layers.base import Layer
 from pyconvnet.ops.vl_nnconv import vl_nnconv
+from pyconvnet.options import effective
 from pyconvnet.records import Struct
 
 
@@ -29,8 +30,10 @@ class Filter(Layer):
         return (1, 1)
 
     def window(self) -> Window:
-        """The window these properties describe."""
-        return Window.parse(type(self).__name__, self.getKernelSize(), self.stride, self.pad, self.dilate, "size")
+        """The window these properties, and `opts`, describe."""
+        options = self.effective_options()
+        stride, pad, dilate = (options.get(name, getattr(self, name)) for name in ("stride", "pad", "dilate"))
+        return Window.parse(type(self).__name__, self.getKernelSize(), stride, pad, dilate, "size")
 
     def getOutputSizes(self, inputSizes):
         h, w, c, n = inputSizes[0]
@@ -62,18 +65,21 @@ class Conv(Filter):
         return self.size[:2]
 
     def table_filters(self):
-        return (self.size[2], self.dilate, self.size[3]) if self.size[3] else None
+        return (self.size[2], self.effective_options()["dilate"], self.size[3]) if self.size[3] else None
+
+    def effective_options(self):
+        return effective(vl_nnconv, self, "stride", "pad", "dilate")
 
     def forward(self, inputs, params):
         f, b = filters_and_biases(self, params)
-        return [vl_nnconv(inputs[0], f, b, *self.opts, stride=self.stride, pad=self.pad, dilate=self.dilate)]
+        return [vl_nnconv(inputs[0], f, b, **self.effective_options())]
 
     def backward(self, inputs, params, derOutputs):
         f, b = filters_and_biases(self, params)
-        options = {"stride": self.stride, "pad": self.pad, "dilate": self.dilate}
+        options = self.effective_options()
         if not self.input_der:
             options["noDerData"] = True
-        dx, df, db = vl_nnconv(inputs[0], f, b, derOutputs[0], *self.opts, **options)
+        dx, df, db = vl_nnconv(inputs[0], f, b, derOutputs[0], **options)
         return [dx], [df, db][: len(params)]
 
     def getOutputSizes(self, inputSizes):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import is_empty
-from pyconvnet.geometry import borders, pair, spread
+from pyconvnet.geometry import borders, pair, spread, whole_numbers
 from pyconvnet.layers.base import Layer
 from pyconvnet.layers.conv import filter_size, filters_and_biases
 from pyconvnet.ops.vl_nnconvt import vl_nnconvt
+from pyconvnet.options import effective
 from pyconvnet.records import Struct
 
 
@@ -35,25 +36,24 @@ class ConvTranspose(Layer):
 
     def forward(self, inputs, params):
         f, b = filters_and_biases(self, params)
-        return [vl_nnconvt(inputs[0], f, b, None, *self.opts, **self._options())]
+        return [vl_nnconvt(inputs[0], f, b, None, **self.effective_options())]
 
     def backward(self, inputs, params, derOutputs):
         f, b = filters_and_biases(self, params)
-        dx, df, db = vl_nnconvt(inputs[0], f, b, derOutputs[0], *self.opts, **self._options())
+        dx, df, db = vl_nnconvt(inputs[0], f, b, derOutputs[0], **self.effective_options())
         return [dx], [df, db][: len(params)]
 
-    def _options(self):
-        return {"upsample": self.upsample, "crop": self.crop, "numGroups": self.numGroups}
+    def effective_options(self):
+        return effective(vl_nnconvt, self, "upsample", "crop", "numGroups")
 
     def getOutputSizes(self, inputSizes):
         h, w, _, n = inputSizes[0]
         fh, fw, depth, _ = self.size
-        (uv, uh), (top, bottom, left, right) = self._geometry()
-        k = depth * int(np.ravel(self.numGroups)[0])
-        return [(uv * (h - 1) + fh - top - bottom, uh * (w - 1) + fw - left - right, k, n)]
+        (uv, uh), (top, bottom, left, right), groups = self._geometry()
+        return [(uv * (h - 1) + fh - top - bottom, uh * (w - 1) + fw - left - right, depth * groups, n)]
 
     def getReceptiveFields(self):
-        (uv, uh), (top, _, left, _) = self._geometry()
+        (uv, uh), (top, _, left, _), _ = self._geometry()
         fh, fw = self.size[:2]
         return Struct(
             size=(1 + (fh - 1) / uv, 1 + (fw - 1) / uh),
@@ -62,13 +62,14 @@ class ConvTranspose(Layer):
         )
 
     def _geometry(self):
-        return pair("ConvTranspose", "upsample", self.upsample), borders("ConvTranspose", "crop", self.crop)
+        fn, options = "ConvTranspose", self.effective_options()
+        (groups,) = whole_numbers(fn, "numGroups", options["numGroups"], (1,), least=1)
+        return pair(fn, "upsample", options["upsample"]), borders(fn, "crop", options["crop"]), groups
 
     def initParams(self):
         h, w, k, c = self.size
         filters = (np.random.standard_normal((h, w, k, c)) * np.sqrt(2 / (h * w * c))).astype(np.float32)
-        groups = int(np.ravel(self.numGroups)[0])
-        return [filters, np.zeros((k * groups, 1), np.float32)] if self.hasBias else [filters]
+        return [filters, np.zeros((k * self._geometry()[2], 1), np.float32)] if self.hasBias else [filters]
 
     @classmethod
     def shapedWeights(cls, weights, channels):

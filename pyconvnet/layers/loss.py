@@ -9,9 +9,10 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.layers.base import take
 from pyconvnet.layers.elementwise import ElementWise
-from pyconvnet.ops.vl_nnloss import vl_nnloss
+from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
 from pyconvnet.ops.vl_nnpdist import vl_nnpdist
 from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
+from pyconvnet.options import effective, option_list
 
 
 class SoftMax(ElementWise):
@@ -30,6 +31,10 @@ class SoftMax(ElementWise):
 class Loss(ElementWise):
     """A loss or error of input 1 (predictions) for input 2 (labels); see vl_nnloss.
 
+    Labels of classes may have a second channel, H x W x 2 x N: factors of the summands, as vl_nnsoftmaxloss takes them.
+    In a SimpleNN the record's fields loss, instanceWeights, topK, threshold, normalise and opts, where there are any,
+    say the same; MatConvNet itself reads none of them there, and takes the log loss.
+
     average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage, and of how
                           many; subclasses may set them to statistics of their own, also to several numbers
     normalise             divide the output by the number of images
@@ -45,7 +50,8 @@ class Loss(ElementWise):
 
     transient = ("average", "numAveraged")
     simplenn = ("softmaxloss", "loss")
-    simplenn_fields = {}  # vl_simplenn knows the log loss only
+    simplenn_fields = {}
+    _record_options = ("loss", "instanceWeights", "topK", "threshold", "normalise")
     simplenn_inputs = ("class",)
     table_labels = {"softmaxloss": ("softmxl", "sftml"), "loss": ("loss", "lloss")}
 
@@ -55,7 +61,8 @@ class Loss(ElementWise):
 
     def forward(self, inputs, params):
         self._check_labels(inputs)
-        y = vl_nnloss(inputs[0], inputs[1], None, *self.opts, **self._options())
+        labels, options = self._arguments(inputs)
+        y = vl_nnloss(inputs[0], labels, None, **options)
         self.accumulateAverage(inputs, [y])
         return [y]
 
@@ -69,20 +76,33 @@ class Loss(ElementWise):
             )
 
     def backward(self, inputs, params, derOutputs):
-        dx = vl_nnloss(inputs[0], inputs[1], derOutputs[0], *self.opts, **self._options())
+        labels, options = self._arguments(inputs)
+        dx = vl_nnloss(inputs[0], labels, derOutputs[0], **options)
         return [dx, *[None] * (len(inputs) - 1)], []
 
-    def _options(self):
-        return {"loss": self.loss, "normalise": self.normalise}
+    def effective_options(self):
+        return effective(vl_nnloss, self, "loss", "normalise")
+
+    def _arguments(self, inputs):
+        """Labels, and the options of vl_nnloss, with the factors that came as a channel of the labels among them."""
+        options = self.effective_options()
+        if not is_categorical(options["loss"]):
+            return inputs[1], options
+        labels, factors = label_weights(inputs[0], inputs[1])
+        if factors is not None:
+            given = options.get("instanceWeights")
+            options["instanceWeights"] = factors if is_empty(given) else factors * weights_like(given, factors.shape)
+        return labels, options
 
     @property
     def prediction(self) -> str | None:
         """The layer type that makes probabilities of what this is the loss of; None if its input is good as it is."""
-        return {"softmaxlog": "softmax", "logistic": "sigmoid"}.get(self.loss)
+        loss = self.effective_options().get("loss", self.loss)
+        return {"softmaxlog": "softmax", "logistic": "sigmoid"}.get(loss.lower() if isinstance(loss, str) else "")
 
     @property
     def averages(self):
-        return bool(np.all(self.normalise))
+        return bool(np.all(self.effective_options().get("normalise", self.normalise)))
 
     def accumulateAverage(self, inputs: list[Any], outputs: list[Any]) -> None:
         """Take the output for one batch into `average`."""
@@ -104,6 +124,28 @@ class Loss(ElementWise):
     def table_size(self, size, record):
         return (*size[:2], 1, 1)
 
+    @classmethod
+    def from_record(cls, record):
+        layer = super().from_record(record)
+        given = {name: record[name] for name in cls._record_options if not _is_nothing(record.get(name))}
+        layer.loss = given.pop("loss", layer.loss)
+        layer.opts = (*option_list(record.get("opts")), *(item for pair in given.items() for item in pair))
+        return layer
+
+    def to_record(self):
+        record = super().to_record()
+        usual = {"loss": Loss.loss, "normalise": True}
+        for name, value in self.effective_options().items():
+            if name in self._record_options and not _is_nothing(value) and not np.array_equal(value, usual.get(name)):
+                record[name] = value
+        if record.type == "softmaxloss" and len(record) > 1:
+            record.type = "loss"
+        return record
+
+
+def _is_nothing(value: Any) -> bool:
+    return value == "" if isinstance(value, str) else is_empty(value)
+
 
 class PDist(Loss):
     """p-distance of input 1 to input 2, summed unless aggregate is false; see vl_nnpdist.
@@ -121,22 +163,24 @@ class PDist(Loss):
     _given: Any = None
     simplenn = "pdist"
     simplenn_fields = {"noRoot": False, "aggregate": False, "p": 2, "epsilon": 1e-3, "instanceWeights": ()}
+    _record_options = ()
     table_labels = {}
 
     def forward(self, inputs, params):
         self._check_labels(inputs)
-        y = vl_nnpdist(inputs[0], inputs[1], self.p, None, *self.opts, **self._options(inputs))
+        y = vl_nnpdist(inputs[0], inputs[1], self.p, None, **self._options(inputs))
         self.accumulateAverage(inputs, [y])
         return [y]
 
     def backward(self, inputs, params, derOutputs):
-        dx, dx0 = vl_nnpdist(inputs[0], inputs[1], self.p, derOutputs[0], *self.opts, **self._options(inputs))
+        dx, dx0 = vl_nnpdist(inputs[0], inputs[1], self.p, derOutputs[0], **self._options(inputs))
         return [dx, dx0, *[None] * (len(inputs) - 2)], []
 
+    def effective_options(self):
+        return effective(vl_nnpdist, self, "noRoot", "aggregate", "epsilon")
+
     def _options(self, inputs):
-        options = {"noRoot": self.noRoot, "aggregate": self.aggregate, "epsilon": self.epsilon}
-        weights = inputs[2] if len(inputs) > 2 else self._given
-        return options if is_empty(weights) else {**options, "instanceWeights": weights}
+        return {"instanceWeights": inputs[2] if len(inputs) > 2 else self._given, **self.effective_options()}
 
     @classmethod
     def from_record(cls, record):

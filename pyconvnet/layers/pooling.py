@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyconvnet.geometry import pair, spread
 from pyconvnet.layers.conv import Filter
 from pyconvnet.ops.vl_nnpool import vl_nnpool
+from pyconvnet.options import effective
 
 
 class Pooling(Filter):
@@ -25,13 +26,13 @@ class Pooling(Filter):
         return pair("Pooling", "poolSize", self.poolSize)
 
     def table_label(self, type, classic=False):
-        return "apool" if str(self.method).lower() == "avg" else "mpool"
+        return "apool" if str(self.effective_options()["method"]).lower() == "avg" else "mpool"
 
     def forward(self, inputs, params):
-        return [vl_nnpool(inputs[0], self.poolSize, None, *self.opts, **self._options())]
+        return [vl_nnpool(inputs[0], self.poolSize, None, **self.effective_options())]
 
     def backward(self, inputs, params, derOutputs):
-        return [vl_nnpool(inputs[0], self.poolSize, derOutputs[0], *self.opts, **self._options())], []
+        return [vl_nnpool(inputs[0], self.poolSize, derOutputs[0], **self.effective_options())], []
 
-    def _options(self):
-        return {"stride": self.stride, "pad": self.pad, "method": self.method}
+    def effective_options(self):
+        return effective(vl_nnpool, self, "stride", "pad", "method")

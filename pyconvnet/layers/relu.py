@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnrelu import vl_nnrelu
 from pyconvnet.ops.vl_nnsigmoid import vl_nnsigmoid
+from pyconvnet.options import effective
 
 
 class ReLU(ElementWise):
@@ -20,13 +21,16 @@ class ReLU(ElementWise):
     @property
     def backward_uses(self):
         # the output has the sign of the input, which is all that backward needs, unless leak is negative
-        return "outputs" if self.useShortCircuit and self.leak >= 0 else "inputs"
+        return "outputs" if self.useShortCircuit and self.effective_options()["leak"] >= 0 else "inputs"
+
+    def effective_options(self):
+        return effective(vl_nnrelu, self, "leak")
 
     def forward(self, inputs, params):
-        return [vl_nnrelu(inputs[0], None, *self.opts, leak=self.leak)]
+        return [vl_nnrelu(inputs[0], None, **self.effective_options())]
 
     def backward(self, inputs, params, derOutputs):
-        return [vl_nnrelu(inputs[0], derOutputs[0], *self.opts, leak=self.leak)], []
+        return [vl_nnrelu(inputs[0], derOutputs[0], **self.effective_options())], []
 
 
 class Sigmoid(ElementWise):

@@ -23,14 +23,14 @@ class ROIPooling(Layer):
 
     def forward(self, inputs, params):
         y = vl_nnroipool(*take(self, inputs, "image", "regions"), **self._options())
-        return [y.reshape(1, 1, -1, y.shape[3], order="F") if self.flatten else y]
+        return [y.reshape(1, 1, math.prod(y.shape[:3]), y.shape[3], order="F") if self.flatten else y]
 
     def backward(self, inputs, params, derOutputs):
         x, rois = inputs
         dy = derOutputs[0]
         if self.flatten:
             h, w = (int(s) for s in np.ravel(self.subdivisions))
-            dy = dy.reshape(h, w, -1, dy.shape[3], order="F")
+            dy = dy.reshape(h, w, inputs[0].shape[2], dy.shape[3], order="F")
         return [vl_nnroipool(x, rois, dy, **self._options()), None], []
 
     def _options(self):

@@ -205,7 +205,7 @@ def _stamp(record: Any) -> Any:
         return None  # it may read anything
     weights = record.get("weights")
     shapes = tuple(map(np.shape, weights)) if isinstance(weights, (list, tuple)) else weights is None
-    fields = [_frozen(record.get(field, _MISSING)) for field in kind.simplenn_fields]
+    fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]
     return None if _UNKNOWN in fields else (kind, shapes, fields)
 
 

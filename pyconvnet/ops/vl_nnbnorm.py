@@ -8,7 +8,7 @@ import numpy as np
 
 from pyconvnet import kernels
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.vl_nnconv import check_derivative, check_like
 from pyconvnet.options import matlab_options
 
 
@@ -48,9 +48,7 @@ def vl_nnbnorm(
     if is_empty(moments):
         moments = None
     else:
-        if not isinstance(moments, np.ndarray) or moments.dtype != x.dtype:
-            got = moments.dtype if isinstance(moments, np.ndarray) else type(moments).__name__
-            raise TypeError(f"vl_nnbnorm: moments is {got} where x is {x.dtype}; all must be the same")
+        check_like("vl_nnbnorm", "moments", moments, x)
         if moments.size != 2 * channels or (channels > 1 and moments.ndim <= 2 and moments.shape[0] != channels):
             raise ValueError(
                 f"vl_nnbnorm: moments has {moments.size} elements ({size_text(moments.shape)}), "
@@ -66,9 +64,7 @@ def vl_nnbnorm(
 
 
 def _vector(name: str, v: Any, channels: int, x: np.ndarray) -> np.ndarray:
-    if not isinstance(v, np.ndarray) or v.dtype != x.dtype:
-        got = v.dtype if isinstance(v, np.ndarray) else type(v).__name__
-        raise TypeError(f"vl_nnbnorm: {name} is {got} where x is {x.dtype}; all must be the same")
+    check_like("vl_nnbnorm", name, v, x)
     if v.size != channels:
         raise ValueError(f"vl_nnbnorm: {name} has {v.size} elements, x has {channels} channels")
-    return v.ravel(order="F")
+    return np.ravel(v, order="F")

@@ -112,12 +112,17 @@ def check_biases(fn: str, b: Any, count: int, x: np.ndarray) -> np.ndarray | Non
     """The biases as a vector, None where there are none; any shape of `count` elements is taken."""
     if is_empty(b):
         return None
-    if not isinstance(b, np.ndarray) or b.dtype != x.dtype:
-        got = b.dtype if isinstance(b, np.ndarray) else type(b).__name__
-        raise TypeError(f"{fn}: b is {got} where x is {x.dtype}; all must be the same")
+    check_like(fn, "b", b, x)
     if b.size != count:
-        raise ValueError(f"{fn}: b has {b.size} elements ({size_text(b.shape)}), f has {count} filters")
-    return b.ravel(order="F")
+        raise ValueError(f"{fn}: b has {b.size} elements ({size_text(b.shape) or 'a number'}), f has {count} filters")
+    return np.ravel(b, order="F")
+
+
+def check_like(fn: str, name: str, a: Any, x: np.ndarray) -> None:
+    """Refuse what is no array, or number of numpy's, of the type of x."""
+    if not isinstance(a, (np.ndarray, np.generic)) or a.dtype != x.dtype:
+        got = a.dtype if isinstance(a, (np.ndarray, np.generic)) else type(a).__name__
+        raise TypeError(f"{fn}: {name} is {got} where x is {x.dtype}; all must be the same")
 
 
 def check_derivative(fn: str, dzdy: Any, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

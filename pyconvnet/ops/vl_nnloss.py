@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def vl_nnloss(
         "softmaxlog"  -log(exp(x_c) / sum of exp(x_k)) (default)   "log"        -log(x_c), x are probabilities
         "mhinge"      max(0, 1 - x_c)                              "mshinge"    max(0, 1 - x_c + largest other x_k)
         "classerror"  1 if x_c is not the largest                  "topkerror"  1 if x_c is not among the topK largest
-    and for labels +1 and -1, one for each value of x
+    and for labels +1 and -1, one for each value of x (of 0 and 1, of which 0 is left out, there is a warning)
         "logistic"    log(1 + exp(-c x))                           "hinge"      max(0, 1 - c x)
         "binarylog"   -log(c (x - 0.5) + 0.5)                      "binaryerror"  1 if sign(x - threshold) is not c
     Errors have no derivative: dzdx is zero.
@@ -78,7 +79,7 @@ def compute(
     labels = _labels(fn, c, x, loss)
     weights = (labels != 0).astype(x.dtype)
     if not is_empty(instanceWeights):
-        factors = _weights(fn, instanceWeights, labels.shape)
+        factors = weights_like(instanceWeights, labels.shape, fn)
         weights = weights * factors.astype(x.dtype, copy=False)
     if np.all(normalise):
         weights = weights / x.dtype.type(x.shape[3])
@@ -122,10 +123,31 @@ def _labels(fn: str, c: Any, x: np.ndarray, loss: str) -> np.ndarray:
         return labels
     if not np.isin(labels, (-1, 0, 1)).all():
         raise ValueError(f"{fn}: c takes +1, -1, or 0 to leave out, got {labels.min():g} to {labels.max():g}")
+    if labels.size and labels.min() == 0 and labels.max() == 1:
+        warnings.warn(
+            f"{fn}: c holds 0 and 1 and no -1, and 0 stands for 'leave out': with the loss {loss!r} the two classes "
+            "are +1 and -1 (2 * c - 1 where 0 and 1 were meant)",
+            stacklevel=4,
+        )
     return labels
 
 
-def _weights(fn: str, weights: Any, shape: tuple[int, ...]) -> np.ndarray:
+def is_categorical(loss: Any) -> bool:
+    """Whether a loss takes classes as labels, rather than +1 and -1."""
+    return isinstance(loss, str) and loss.lower() in CATEGORICAL
+
+
+def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """(labels, factors of the summands) from labels of classes with a second channel of factors; or (labels, None)."""
+    labels = np.asarray(c)
+    images = np.shape(x)[3] if np.ndim(x) > 3 else 1
+    if labels.size == images or labels.ndim < 3 or labels.shape[2] != 2:
+        return labels, None
+    return labels[:, :, :1], labels[:, :, 1:]
+
+
+def weights_like(weights: Any, shape: tuple[int, ...], fn: str = "vl_nnloss") -> np.ndarray:
+    """instanceWeights as an array that multiplies one of `shape`, the labels'."""
     factors = np.asarray(weights)
     if factors.dtype.kind not in "iufb":
         raise TypeError(f"{fn}: instanceWeights takes numbers, got {type(weights).__name__}")

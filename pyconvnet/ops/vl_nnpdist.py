@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,16 @@ def vl_nnpdist(
 
     y = (sum over channels of |x - x0|^p)^(1/p)
 
+    x0 may be a vector: N numbers, one for each image, where C is 1, or C numbers where N is 1. x0 and instanceWeights
+    are taken in the precision of x.
+
     noRoot           leave the power 1/p out
     aggregate        sum over all pixels and images: y and dzdy are 1 x 1 x 1 x 1
     instanceWeights  factors of y, of its size or 1 in a dimension
     epsilon          1e-6; what the derivative divides by is not less
     A target that is NaN does not count (no distance, no derivative).
 
-    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
+    Raises TypeError for x or dzdy that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
     Source: MatConvNet, vl_nnpdist.
 
     >>> x = np.array([3.0, 4.0]).reshape(1, 1, 2, 1)
@@ -44,8 +48,8 @@ def vl_nnpdist(
     5.0
     """
     x = as_tensor("vl_nnpdist", "x", x)
-    x0 = as_tensor("vl_nnpdist", "x0", x0, like=x)
-    _check_broadcast("x0", x0.shape, x.shape)
+    given = _numbers("x0", x0, x.dtype)
+    x0 = _fitting("x0", given, x.shape)
     power, eps = _number("p", p), _number("epsilon", epsilon)
     if power <= 0:
         raise ValueError(f"vl_nnpdist: p takes a number above 0, got {power:g}")
@@ -58,8 +62,7 @@ def vl_nnpdist(
     if is_empty(instanceWeights):
         weights = None
     else:
-        weights = as_tensor("vl_nnpdist", "instanceWeights", instanceWeights, like=x)
-        _check_broadcast("instanceWeights", weights.shape, shape)
+        weights = _fitting("instanceWeights", _numbers("instanceWeights", instanceWeights, x.dtype), shape)
     mass = (size if power == 1 else size * size if power == 2 else size ** real(power)).sum(axis=2, keepdims=True)
     if is_empty(dzdy):
         y = mass ** real(1 / power) if root and power != 1 else mass
@@ -85,12 +88,25 @@ def vl_nnpdist(
         else:
             dx = real(power) * dzdy * slope
     axes = tuple(i for i in range(4) if x0.shape[i] == 1 < x.shape[i])
-    return dx, -(dx.sum(axis=axes, keepdims=True) if axes else dx)
+    return dx, -(dx.sum(axis=axes, keepdims=True) if axes else dx).reshape(given.shape)
 
 
-def _check_broadcast(name: str, shape: tuple[int, ...], full: tuple[int, ...]) -> None:
-    if any(s not in (1, t) for s, t in zip(shape, full)):
-        raise ValueError(f"vl_nnpdist: {name} is {size_text(shape)}; it takes {size_text(full)}, or 1 in a dimension")
+def _numbers(name: str, a: Any, dtype: np.dtype) -> np.ndarray:
+    """Any numbers as a tensor in the precision of x, which is what MATLAB's arithmetic gives."""
+    found = np.asarray(a)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"vl_nnpdist: {name} takes numbers, got {type(a).__name__} of {found.dtype}")
+    return as_tensor("vl_nnpdist", name, found.astype(dtype, copy=False))
+
+
+def _fitting(name: str, a: np.ndarray, full: tuple[int, ...]) -> np.ndarray:
+    """`a`, which has the size `full` or 1 in a dimension, or is a vector that can stand for one such array only."""
+    if all(s in (1, t) for s, t in zip(a.shape, full)):
+        return a
+    for shape in (full, (1, 1, *full[2:])):
+        if max(a.shape) == a.size == math.prod(shape) == max(shape):
+            return a.reshape(shape)
+    raise ValueError(f"vl_nnpdist: {name} is {size_text(a.shape)}; it takes {size_text(full)}, or 1 in a dimension")
 
 
 def _number(name: str, value: Any) -> float:

@@ -28,7 +28,8 @@ def vl_nnroipool(
     vl_nnroipool(x, rois) -> y               x: H x W x C x N     rois: 5 x R     y: SH x SW x C x R
     vl_nnroipool(x, rois, dzdy) -> dzdx      dzdy like y, dzdx like x
 
-    A column of rois is [image, u0, v0, u1, v1]: image, columns and rows counted from 1, both corners included.
+    A column of rois is [image, u0, v0, u1, v1]: image, columns and rows counted from 1, both corners included. There
+    may be none (R = 0); numbers of any type are taken in the precision of x.
     method        "max" or "avg"; a cell that lies outside the image is zero
     subdivisions  1, or (SH, SW)
     transform     1; maps the regions to pixels of x before they are rounded: a factor t or a pair of factors (u, v),
@@ -37,7 +38,7 @@ def vl_nnroipool(
     A cell spans rows floor(i h / SH) to ceil((i + 1) h / SH) of the region of height h: cells may overlap.
     The derivative of a maximum goes to the first of equal pixels, column by column.
 
-    Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
+    Raises TypeError for x that is not float32 or float64; ValueError for shapes that do not fit.
     Source: Girshick 2015 (Fast R-CNN); MatConvNet, vl_nnroipool.
 
     >>> x = np.arange(16.0).reshape(4, 4, 1, 1)
@@ -46,19 +47,29 @@ def vl_nnroipool(
            [13., 15.]])
     """
     x = as_tensor("vl_nnroipool", "x", x)
-    rois = as_tensor("vl_nnroipool", "rois", rois, like=x)
-    if rois.size % 5 or (rois.shape[0] != 5 and rois.shape[:3] != (1, 1, 5)):
-        raise ValueError(f"vl_nnroipool: rois takes 5 x R, got {size_text(rois.shape)}")
-    rois = rois.reshape(5, -1, order="F")
+    rois = _regions(rois, x.dtype)
     if not isinstance(method, str) or method.lower() not in ("max", "avg"):
         raise ValueError(f"vl_nnroipool: method takes 'max' or 'avg', got {method!r}")
     cells = pair("vl_nnroipool", "subdivisions", subdivisions)
     spans = _spans(rois, _affine(transform), cells, x.shape)
     method = method.lower()
-    if is_empty(dzdy):
-        return kernels.of(x).roipool(x, spans, method)
-    dzdy = check_derivative("vl_nnroipool", dzdy, x, (*cells, x.shape[2], rois.shape[1]))
+    shape = (*cells, x.shape[2], rois.shape[1])
+    # of no regions, the derivative has no elements
+    if is_empty(dzdy) and (rois.size or np.shape(dzdy) != shape):
+        return kernels.of(x).roipool(x, spans, cells, method)
+    dzdy = check_derivative("vl_nnroipool", dzdy, x, shape)
     return kernels.of(x).roipool_backward(x, spans, method, dzdy)
+
+
+def _regions(rois: Any, dtype: np.dtype) -> np.ndarray:
+    """5 x R, in the precision of x, which is that of MATLAB's arithmetic; any numbers are taken."""
+    a = np.asarray(rois)
+    if a.dtype.kind not in "iuf":
+        raise TypeError(f"vl_nnroipool: rois takes numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
+    if a.shape[:1] != (5,) and (a.ndim < 3 or a.shape[:3] != (1, 1, 5)):
+        hint = "; its columns are the regions: transpose it" if a.ndim > 1 and a.shape[1] == 5 else ""
+        raise ValueError(f"vl_nnroipool: rois takes 5 x R, got {size_text(a.shape) or 'a number'}{hint}")
+    return a.astype(dtype).reshape(5, a.size // 5, order="F")
 
 
 def _affine(transform: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.ops.vl_nnloss import compute
+from pyconvnet.ops.vl_nnloss import compute, label_weights
 from pyconvnet.options import matlab_options
 
 
@@ -26,9 +26,5 @@ def vl_nnsoftmaxloss(x: np.ndarray, c: Any, dzdy: Any = None) -> np.ndarray:
     >>> vl_nnsoftmaxloss(np.zeros((1, 1, 4, 1)), np.array([3.0])).item()
     1.3862943611198906
     """
-    labels = np.asarray(c)
-    weights = None
-    images = np.shape(x)[3] if np.ndim(x) > 3 else 1
-    if labels.size != images and labels.ndim > 2 and labels.shape[2] == 2:
-        labels, weights = labels[:, :, :1], labels[:, :, 1:]
+    labels, weights = label_weights(x, c)
     return compute("vl_nnsoftmaxloss", x, labels, dzdy, "softmaxlog", weights)

@@ -11,7 +11,7 @@ import numpy as np
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
 from pyconvnet.layers import Loss, Sum
-from pyconvnet.ops.vl_nnloss import CATEGORICAL
+from pyconvnet.ops.vl_nnloss import is_categorical
 from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training.loop import Parameter, train
@@ -135,8 +135,9 @@ class DagTrainee:
         """The variable of the scores and the labels that the graph's losses of classes compare, if they agree on it."""
         given = batch if isinstance(batch, dict) else dict(zip(batch[::2], batch[1::2]))
         losses = [layer for layer in self.net.layers if isinstance(layer.block, Loss)]
-        pairs = {tuple(x.inputs[:2]) for x in losses if x.block.loss == "classerror"}
-        pairs = pairs or {tuple(x.inputs[:2]) for x in losses if x.block.loss in ("softmaxlog", "log")}
+        named = [(x.block.effective_options().get("loss"), tuple(x.inputs[:2])) for x in losses]
+        pairs = {inputs for loss, inputs in named if loss == "classerror"}
+        pairs = pairs or {inputs for loss, inputs in named if loss in ("softmaxlog", "log")}
         scores, labels = pairs.pop() if len(pairs) == 1 else (None, None)
         return (scores, given[labels]) if labels in given else (None, None)
 
@@ -178,7 +179,7 @@ class DagTrainee:
         except (ValueError, TypeError, NotImplementedError):
             return  # what is wrong, or cannot be told ahead, shows when the graph runs
         for layer in self.net.layers:
-            if type(layer.block) is not Loss or layer.block.loss.lower() not in CATEGORICAL:
+            if type(layer.block) is not Loss or not is_categorical(layer.block.effective_options()["loss"]):
                 continue
             scores, target = layer.inputs[:2]
             if target in given:

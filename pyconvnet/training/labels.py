@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import as_tensor, size_text
+from pyconvnet.ops.vl_nnloss import BINARY
 from pyconvnet.records import Struct
 
 
@@ -70,6 +71,11 @@ def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels[:, :, :1], weight
 
 
+def is_binary(loss: Any) -> bool:
+    """Whether a loss takes +1 and -1 as labels, rather than classes."""
+    return isinstance(loss, str) and loss.lower() in BINARY
+
+
 def classes_of(size: Any) -> int | None:
     """The number of classes that scores of that size, H x W x C x N, tell apart; None where it is not known."""
     return int(size[2]) if np.isfinite(size[2]) else None
@@ -103,7 +109,8 @@ def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -
     for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
             continue
-        values = values[:, :, :1] if values.ndim == 4 else values
+        if values.ndim == 4 or (values.ndim == 3 and where == "the batch"):
+            values = values[:, :, :1]  # the second channel holds weights
         low, high = values.min(), values.max()
         if not np.isfinite(low) or not np.isfinite(high) or np.any(values != np.floor(values)) or low < 0:
             raise ValueError(

@@ -22,9 +22,11 @@ from pyconvnet.training.options import SIMPLENN, read_options
 def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[SimpleNN, Struct]:
     """Train a SimpleNN by gradient descent: cnn_train(net, imdb, getBatch, batchSize=100, ...) -> (net, stats).
 
-    net       ends in a loss layer; it is not changed, the trained copy is returned
+    net       ends in a loss layer ('softmaxloss', or 'loss' with the field loss='logistic' and so on: see dagnn.Loss);
+              it is not changed, the trained copy is returned
     imdb      a dict: images.set marks each image 1 (train) or 2 (validate); anything else is for getBatch
-    getBatch  getBatch(imdb, batch) -> (images H x W x C x N, labels); `batch` holds 0-based image indexes
+    getBatch  getBatch(imdb, batch) -> (images H x W x C x N, labels); `batch` holds 0-based image indexes. Labels of
+              classes, N or H x W x 1 x N, may have a second channel of weights: 1 x 1 x 2 x N, H x W x 2 x N
     stats     stats["train"][epoch]["objective"], ["top1err"], ["top5err"], ["num"], ["time"], likewise stats["val"]
 
     Options, as keywords or MATLAB's 'name', value pairs, with MatConvNet's defaults:
@@ -171,6 +173,12 @@ class SimpleTrainee:
             return
         if not isinstance(batch[0], np.ndarray):
             return
+        loss = layer_class(self.net.layers[-1].type).from_record(self.net.layers[-1]).effective_options().get("loss")
+        if class_labels.is_binary(loss):
+            raise ValueError(
+                f"cnn_train: the loss {loss!r} takes labels +1 and -1, of which errorFunction 'multiclass' can count "
+                "no errors: errorFunction='binary' does, 'none' counts nothing"
+            )
         class_labels.check("cnn_train", batch[1], batch[0], self._classes(batch[0]), self.known)
 
     def _classes(self, images: np.ndarray) -> int | None:

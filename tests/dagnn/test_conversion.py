@@ -1,7 +1,9 @@
+import warnings
+
 import numpy as np
 import pytest
 
-from pyconvnet import dagnn, vl_simplenn
+from pyconvnet import cnn_train, cnn_train_dag, dagnn, load, save, vl_simplenn, vl_simplenn_tidy
 from pyconvnet.dagnn import DagNN
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN
@@ -121,3 +123,124 @@ def test_a_graph_that_is_no_chain_is_refused_with_the_place():
     dag.setLayerInputs("sum", ["b"])
     with pytest.raises(ValueError, match="Sum has no SimpleNN type"):
         dag.toSimpleNN()
+
+
+@pytest.mark.parametrize("through_file", [False, True])
+def test_a_graph_built_here_goes_to_a_chain_and_back_and_trains(through_file, tmp_path):
+    dag = DagNN()
+    dag.addLayer("c1", dagnn.Conv(size=[3, 3, 2, 4], pad=1), "x", "a", ["f1", "b1"])
+    dag.addLayer("p1", dagnn.Pooling(poolSize=[2, 2], stride=2, opts=["cuDNN", "method", "avg"]), "a", "b")
+    dag.addLayer("r1", dagnn.ReLU(opts=["leak", 0.2]), "b", "c")
+    dag.addLayer("t1", dagnn.ConvTranspose(size=[2, 2, 3, 4], upsample=2), "c", "d", ["f2", "b2"])
+    dag.addLayer("n1", dagnn.BatchNorm(numChannels=3, opts=["NoCuDNN", "epsilon", 0.1]), "d", "e", ["m", "n", "mo"])
+    dag.addLayer("loss", dagnn.Loss(), ["e", "label"], "objective")
+    dag.initParams()
+    x, labels = array(4, 4, 2, 6), RNG.integers(1, 4, (4, 4, 1, 6))
+    dag.eval({"x": x, "label": labels}, {"objective": 1})
+    objective, der = dag.vars["objective"].value, dag.params["f1"].der
+
+    net = dag.toSimpleNN()
+    opts = [record.opts for record in net.layers if "opts" in record]
+    assert opts == [["cuDNN"], ["cuDNN", "method", "avg"], ["cuDNN"]]
+    assert net.layers[1].method == "avg" and net.layers[2].leak == 0.2 and net.layers[4].epsilon == 0.1
+    for _ in range(2):  # tidying is done again and again
+        net = vl_simplenn_tidy(net)
+    if through_file:
+        save(tmp_path / "net.mat", net)
+        net = load(tmp_path / "net.mat")
+    net.layers[-1]["class"] = labels
+    res = vl_simplenn(net, x, 1)
+    np.testing.assert_allclose(res[-1].x, objective, rtol=1e-5)
+    np.testing.assert_allclose(res[0].dzdw[0], der, rtol=1e-4, atol=1e-6)
+
+    again = DagNN.fromSimpleNN(net)
+    again.eval({"x0": x, "label": labels}, {"x6": 1})
+    np.testing.assert_allclose(again.vars["x6"].value, objective, rtol=1e-5)
+    assert again.layers["p1"].block.effective_options()["method"] == "avg"
+
+    options = {"expDir": None, "batchSize": 3, "numEpochs": 1, "verbose": False, "learningRate": 0.1}
+    imdb = {"images": {"set": np.ones(6)}}
+    trained, _ = cnn_train(net, imdb, lambda imdb, i: (x[..., i], labels[..., i]), **options)
+    wanted, _ = cnn_train_dag(dag, imdb, lambda imdb, i: {"x": x[..., i], "label": labels[..., i]}, **options)
+    np.testing.assert_allclose(trained.layers[0].weights[0], wanted.params["f1"].value, rtol=1e-4, atol=1e-6)
+
+
+class LeakyOfMine(dagnn.ReLU):
+    def forward(self, inputs, params):
+        return [np.abs(inputs[0])]
+
+
+class Absolute(dagnn.ReLU):
+    simplenn = "absolute"
+
+    def forward(self, inputs, params):
+        return [np.abs(inputs[0])]
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (LeakyOfMine(), "layer 'k': LeakyOfMine has no SimpleNN type of its own .*, and 'relu' is ReLU"),
+        (dagnn.BatchNorm(opts=["moments", np.ones((2, 2))]), "layer 'k': .*'bnorm'.* no field for moments"),
+        (dagnn.Loss(opts=["topKK", 3]), "layer 'k': .*'softmaxloss'.* no field for topKK"),
+        (dagnn.Sum(), "layer 'k': Sum has no SimpleNN type"),
+    ],
+)
+def test_what_a_chain_cannot_say_is_refused_with_the_layer(block, message):
+    dag = DagNN()
+    dag.addLayer("k", block, "x", "y", ["m", "n", "o"] if isinstance(block, dagnn.BatchNorm) else [])
+    with pytest.raises(ValueError, match=f"DagNN.toSimpleNN: {message}"):
+        dag.toSimpleNN()
+
+
+def test_a_class_of_ones_own_with_a_type_of_its_own_goes_to_a_chain():
+    dag = DagNN()
+    dag.addLayer("k", Absolute(), "x", "y")
+    x = array(2, 2, 1, 1)
+    assert np.array_equal(vl_simplenn(dag.toSimpleNN(), x)[1].x, np.abs(x))
+
+
+def test_distances_keep_what_opts_say_of_them():
+    dag = DagNN()
+    dag.addLayer("d", dagnn.PDist(opts=["noRoot", True, "instanceWeights", np.array([1.0, 3])]), ["x", "t"], "y")
+    x, target = array(2, 2, 3, 2), array(2, 2, 3, 2)
+    dag.eval({"x": x, "t": target})
+    net = dag.toSimpleNN()
+    net.layers[0]["class"] = target
+    np.testing.assert_allclose(vl_simplenn(net, x)[1].x, dag.vars["y"].value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["SimpleNN", "dict", "file", "path"])
+def test_loadobj_converts_a_chain_with_a_warning(form, tmp_path):
+    net = simple("softmax")
+    save(tmp_path / "net.mat", net)
+    given = {
+        "SimpleNN": net,
+        "dict": {"layers": [dict(r) for r in net.layers], "meta": net.meta},
+        "file": load(tmp_path / "net.mat", tidy=False),
+        "path": tmp_path / "net.mat",
+    }[form]
+    with pytest.warns(UserWarning, match="DagNN.loadobj: this is a SimpleNN"):
+        dag = DagNN.loadobj(given)
+    x = array(6, 6, 2, 3)
+    dag.mode = "test"
+    dag.eval({"x0": x})
+    np.testing.assert_allclose(dag.vars["x6"].value, vl_simplenn(net, x, mode="test")[-1].x, rtol=1e-5, atol=1e-7)
+
+
+def test_loadobj_of_a_graph_warns_of_nothing():
+    dag = DagNN.fromSimpleNN(simple())
+    empty = DagNN().saveobj()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(DagNN.loadobj(dag.saveobj()).layers) == 5
+        assert len(DagNN.loadobj(empty).layers) == 0
+        layers = dag.saveobj().layers
+        assert len(DagNN.loadobj({"layers": layers}).layers) == 5
+
+
+def test_tidy_refuses_the_values_of_a_graph():
+    for values in (DagNN.fromSimpleNN(simple()).saveobj(), dict(DagNN.fromSimpleNN(simple()).saveobj())):
+        for fn in (vl_simplenn_tidy, DagNN.fromSimpleNN):
+            with pytest.raises(TypeError, match=r"vl_simplenn_tidy: net takes a SimpleNN.*DagNN.loadobj takes that"):
+                fn(values)

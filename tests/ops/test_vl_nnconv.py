@@ -39,3 +39,28 @@ def test_without_filters_derivatives_may_be_left_out():
     x = np.ones((4, 4, 2, 1), np.float32)
     options = {"noDerData": True, "noDerBiases": True}
     assert pcn.vl_nnconv(x, None, x[0, 0], x, **options) == (None, None, None)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_a_number_of_numpys_is_a_bias_or_a_gain(real):
+    x, f = RNG.standard_normal((4, 4, 1, 2)).astype(real), RNG.standard_normal((2, 2, 1, 1)).astype(real)
+    one, row = real(0.5), np.full((1, 1), 0.5, real)
+    for operator, filters in ((pcn.vl_nnconv, f), (pcn.vl_nnconv, None), (pcn.vl_nnconvt, f)):
+        y = operator(x, filters, row)
+        assert np.array_equal(operator(x, filters, one), y)
+        ders, wanted = operator(x, filters, one, y), operator(x, filters, row, y)
+        assert np.array_equal(ders[0], wanted[0]) and ders[2] == wanted[2].item()
+    for a, b in zip(pcn.vl_nnbnorm(x, one, real(0), x), pcn.vl_nnbnorm(x, row, 0 * row, x)):
+        assert np.array_equal(np.ravel(a), np.ravel(b))
+    net = pcn.vl_simplenn_tidy({"layers": [{"type": "conv", "weights": [f, one]}]})
+    assert np.array_equal(pcn.vl_simplenn(net, x)[1].x, pcn.vl_nnconv(x, f, row))
+
+
+def test_a_number_of_another_type_says_which():
+    x, f = np.ones((2, 2, 1, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)
+    with pytest.raises(TypeError, match="vl_nnconv: b is float64 where x is float32"):
+        pcn.vl_nnconv(x, f, np.float64(0))
+    with pytest.raises(TypeError, match="vl_nnconv: b is float where x is float32"):
+        pcn.vl_nnconv(x, f, 0.0)
+    with pytest.raises(ValueError, match=r"vl_nnconv: b has 1 elements .a number., f has 3 filters"):
+        pcn.vl_nnconv(x, np.ones((1, 1, 1, 3), np.float32), np.float32(0))

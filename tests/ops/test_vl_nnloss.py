@@ -1,9 +1,12 @@
 """What labels and instance weights of doubtful shape mean, and small probabilities, as in MatConvNet."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import pyconvnet as pcn
+from pyconvnet.ops.vl_nnloss import BINARY
 
 RNG = np.random.default_rng(0)
 
@@ -57,3 +60,16 @@ def test_the_loss_of_a_small_probability_is_its_logarithm_and_the_derivative_is_
     x[0, 0, 0] = 0
     assert pcn.vl_nnloss(x, np.array([1]), loss="log").item() == np.inf
     assert pcn.vl_nnloss(x, np.array([0]), loss="log").item() == 0
+
+
+@pytest.mark.parametrize("loss", BINARY)
+def test_zeros_among_labels_of_a_binary_loss_are_warned_of_where_they_seem_to_be_a_class(loss):
+    x = np.array([0.2, 0.4, 0.6]).reshape(1, 1, 1, 3)
+    with pytest.warns(UserWarning, match=f"vl_nnloss: c holds 0 and 1 and no -1.*{loss}"):
+        y = pcn.vl_nnloss(x, np.array([1, 0, 1]), loss=loss)
+    assert np.isclose(y, pcn.vl_nnloss(x[..., ::2], np.array([1, 1]), loss=loss) * 2 / 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for meant in ([1, -1, 0], [1, 1, 1], [0, 0, 0], [-1, 0, -1]):
+            pcn.vl_nnloss(x, np.array(meant), loss=loss)
+        pcn.vl_nnloss(np.zeros((1, 1, 2, 3)), np.array([0, 1, 1]))

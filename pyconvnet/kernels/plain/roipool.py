@@ -17,11 +17,10 @@ def _cells(spans: Spans):
                     yield (r, i, j), (image, slice(top, bottom), slice(left, right))
 
 
-def roipool(x: np.ndarray, spans: Spans, method: str) -> np.ndarray:
-    """Maximum or mean of each cell; 0 for an empty one."""
+def roipool(x: np.ndarray, spans: Spans, cells: tuple[int, int], method: str) -> np.ndarray:
+    """Maximum or mean of each of the cells (rows, columns) of every region; 0 for an empty one."""
     xs = nhwc(x)
-    _, rows, cols = spans[0]
-    y = np.zeros((len(spans), len(rows), len(cols), x.shape[2]), x.dtype)
+    y = np.zeros((len(spans), *cells, x.shape[2]), x.dtype)
     for out, at in _cells(spans):
         y[out] = xs[at].max(axis=(0, 1)) if method == "max" else xs[at].mean(axis=(0, 1))
     return from_nhwc(y)
