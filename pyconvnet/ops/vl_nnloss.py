@@ -127,7 +127,7 @@ def _labels(fn: str, c: Any, x: np.ndarray, loss: str) -> np.ndarray:
         warnings.warn(
             f"{fn}: c holds 0 and 1 and no -1, and 0 stands for 'leave out': with the loss {loss!r} the two classes "
             "are +1 and -1 (2 * c - 1 where 0 and 1 were meant)",
-            stacklevel=4,
+            stacklevel=5,
         )
     return labels
 
