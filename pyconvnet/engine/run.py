@@ -6,9 +6,8 @@ from collections.abc import Collection
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from pyconvnet import kernels
+from pyconvnet import backends
+from pyconvnet.arrays import count
 from pyconvnet.engine.errors import located
 from pyconvnet.engine.step import Step
 
@@ -91,7 +90,7 @@ def completed(outs: Collection[Any]) -> list[Any]:
     ders = [v.der for v in outs]
     if all([d is None for d in ders]):
         return []
-    return [np.zeros_like(v.value) if d is None else d for v, d in zip(outs, ders)]
+    return [backends.of(v.value).zeros(v.value.shape, v.value) if d is None else d for v, d in zip(outs, ders)]
 
 
 def forget(outs: Collection[Any]) -> None:
@@ -117,14 +116,15 @@ def add_derivatives(
             f"the layer has {len(ins)} inputs and {len(params)} parameters"
         )
     for slot, d in zip(ins, d_inputs):
-        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
+        if d is not None and count(d):  # MATLAB's [] is none either
             slot.der = d if slot.der is None else _total(slot.der, d)
     for slot, d in zip(params, d_params):
-        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):
+        if d is not None and count(d):
             slot.der = d if slot.der is None else slot.der + d
 
 
 def _total(a: Any, b: Any) -> Any:
     """a + b; of two tensors, where kernels keep their results."""
-    tensors = type(a) is type(b) is np.ndarray and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
-    return kernels.of(a).total(a, b) if tensors else a + b
+    backend = backends.find(a) if type(a) is type(b) else None
+    tensors = backend is not None and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
+    return backend.total(a, b) if tensors else a + b

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import host_numbers, is_empty
 from pyconvnet.layers.base import take
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
@@ -109,7 +109,7 @@ class Loss(ElementWise):
         if self.ignoreAverage:
             return
         h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
-        total = np.asarray(outputs[0], float).sum() * (n if self.averages else 1)
+        total = host_numbers(outputs[0]).sum(dtype=float) * (n if self.averages else 1)
         count = self.numAveraged + h * w * n
         self.average = (self.numAveraged * self.average + total) / count
         self.numAveraged = count
