@@ -15,6 +15,7 @@ from pyconvnet.arrays import derivative_like, is_empty
 from pyconvnet.dagnn.fused import Fused, fused_steps, located
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.dagnn.step import Step
+from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer, backward_reads
 
 if TYPE_CHECKING:
@@ -149,11 +150,7 @@ def forward(steps: list[Step], held: set[Var]) -> int:
                         break
                 else:
                     outputs = block.forward(inputs, [p.value for p in params])
-                    if not isinstance(outputs, (list, tuple)):
-                        raise TypeError(f"forward returns a list of outputs, got {type(outputs).__name__}")
-                    if len(outputs) != len(outs):
-                        raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
-                    for v, y in zip(outs, outputs):
+                    for v, y in zip(outs, checks.outputs(outputs, len(outs))):
                         v.value = y
                     for v in ends:
                         if not v.precious and v not in held:
@@ -218,7 +215,7 @@ def forward_layer(net: DagNN, entry: LayerEntry) -> None:
     if any(x is None for x in inputs):
         return
     outputs = entry.block.forward(inputs, [net.params[p].value for p in entry.paramIndexes])
-    for i, y in zip(entry.outputIndexes, outputs, strict=True):
+    for i, y in zip(entry.outputIndexes, checks.outputs(outputs, len(entry.outputIndexes))):
         net.vars[i].value = y
 
 
@@ -250,15 +247,9 @@ def _forget(outs: list[Var]) -> None:
 
 
 def _add(block: Layer, inputs: list, ins: list, params: list, ders: list) -> None:
-    returned = block.backward(inputs, [p.value for p in params], ders)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"backward returns (derInputs, derParams), two lists, got {type(returned).__name__}")
-    d_inputs, d_params = returned
-    if len(d_inputs) != len(ins) or len(d_params) != len(params):
-        raise ValueError(
-            f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "
-            f"the layer has {len(ins)} inputs and {len(params)} parameters"
-        )
+    weights = [p.value for p in params]
+    returned = block.backward(inputs, weights, ders)
+    d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights)
     for part, d in zip(ins, d_inputs):
         if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
             part.der = d if part.der is None else _total(part.der, d)
