@@ -88,22 +88,21 @@ class Plan:
         )
 
 
-def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None) -> None:
-    """The work of DagNN.eval; factors: see backward."""
+def run(
+    net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None, keep: bool = False
+) -> None:
+    """The work of DagNN.eval, and of DagNN.forward with `keep`: keep what `run_back` reads; factors: see backward."""
     given = [(_variable(net, "inputs", name), value) for name, value in pairs("DagNN.eval", "inputs", inputs)]
-    wanted = [
-        (_variable(net, "derOutputs", name), d)
-        for name, d in pairs("DagNN.eval", "derOutputs", derOutputs)
-        if not is_empty(d)
-    ]
-    net.computingDerivative = bool(wanted)
+    wanted = _wanted(net, derOutputs)
+    net._kept, net.computingDerivative = None, keep or bool(wanted)
     if net._plan is None or not net._plan.fits(net):
         net._plan = Plan(net)
     plan = net._plan
     unset = [param.name for param in net.params if param.value is None]
     if unset:  # an operator would take None as "no filters", which has a meaning
         raise ValueError(f"DagNN.eval: parameters without a value: {', '.join(unset)}; initParams gives first ones")
-    steps = plan.training if wanted and net.conserveMemory else plan.testing if net.conserveMemory else plan.keeping
+    deriving = net.computingDerivative
+    steps = plan.training if deriving and net.conserveMemory else plan.testing if net.conserveMemory else plan.keeping
 
     _place(net, given)
     fixed = {var for var, _ in given if var.fanin}
@@ -117,9 +116,40 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, floa
     if not forward(steps, {var for var, _ in wanted}) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
         raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {', '.join(missing)}")
-    if not wanted:
-        return
+    if keep:
+        net._kept = steps
+    if wanted:
+        _differentiate(net, wanted, steps, factors)
 
+
+def run_back(net: DagNN, derOutputs: Any) -> None:
+    """The work of DagNN.backward."""
+    wanted, steps = _wanted(net, derOutputs, "DagNN.backward"), net._kept
+    if not wanted:
+        raise ValueError("DagNN.backward: derOutputs names no output, such as {'objective': 1}")
+    if steps is None or net._plan is None or not net._plan.fits(net):
+        raise ValueError(
+            "DagNN.backward: there is no forward pass to go back through; call forward(inputs) before each call (one "
+            "serves several calls where conserveMemory is False, and none where the graph has changed since)"
+        )
+    for var, _ in wanted:
+        if var.value is None:
+            raise ValueError(
+                f"DagNN.backward: derOutputs names {var.name!r}, which forward did not compute, or has not kept; "
+                f"vars[{var.name!r}].precious = True keeps it"
+            )
+    if net.conserveMemory:
+        net._kept = None
+    _differentiate(net, wanted, steps)
+
+
+def _wanted(net: DagNN, derOutputs: Any, fn: str = "DagNN.eval") -> list[tuple[Var, Any]]:
+    """The variables that are given a derivative, and that."""
+    found = pairs(fn, "derOutputs", derOutputs)
+    return [(_variable(net, "derOutputs", name, fn), d) for name, d in found if not is_empty(d)]
+
+
+def _differentiate(net: DagNN, wanted: list, steps: list[Step], factors: dict[Var, float] | None = None) -> None:
     for var in net.vars:
         var.der = None
     if not net.accumulateParamDers:
@@ -128,7 +158,7 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, floa
     for var, d in wanted:
         d = _seed(net, var, d)
         var.der = d if var.der is None else var.der + d
-    for block, ins in plan.firsts:
+    for block, ins in net._plan.firsts:
         block.input_der = net.inputDers or any(v.precious for v in ins)
     backward(steps, net.conserveMemory, factors)
 
@@ -295,7 +325,7 @@ def _seed(net: DagNN, var: Var, d: Any) -> Any:
     return derivative_like("DagNN.eval", f"the derivative of {var.name!r}", d, value, "its value")
 
 
-def _variable(net: DagNN, what: str, name: str) -> Var:
+def _variable(net: DagNN, what: str, name: str, fn: str = "DagNN.eval") -> Var:
     if name not in net.vars.index:
-        raise UnknownName(f"DagNN.eval: {what}: {unknown('variable', name, net.vars.index)}")
+        raise UnknownName(f"{fn}: {what}: {unknown('variable', name, net.vars.index)}")
     return net.vars[name]
