@@ -7,9 +7,12 @@ import math
 import os
 from typing import Any
 
+import numpy as np
+
 from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
 from pyconvnet.dagnn.editing import Editing, copy_block
 from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var
+from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 
 
@@ -32,7 +35,7 @@ class DagNN(Editing):
     accumulateParamDers   add parameter derivatives to those of earlier calls
     inputDers             False: convolutions that read inputs of the network only, none of them `precious`, leave out
                           the derivatives of those, as training does
-    holdOn                kept for scripts that set it; it concerns MATLAB's parameter server only
+    holdOn                as eval was last told; it concerns MATLAB's parameter server only, and nothing here
     device                'cpu'
 
     Manual: chapter "Wrappers", DagNN. Beyond it, cycles, clashes of names and unknown names are refused, and no value
@@ -43,6 +46,7 @@ class DagNN(Editing):
         "__weakref__",
         "_device",
         "_given",
+        "_kept",
         "_mode",
         "_plan",
         "accumulateParamDers",
@@ -67,6 +71,7 @@ class DagNN(Editing):
         self.conserveMemory = self.inputDers = True
         self.executionOrder: list[int] = []
         self._plan: Any = None
+        self._kept: Any = None  # the steps that forward ran, for backward
         self._given: list = []
 
     @property
@@ -88,11 +93,14 @@ class DagNN(Editing):
 
     # --- run ------------------------------------------------------------------------------------------------------
 
-    def eval(self, inputs: Any, derOutputs: Any = None) -> None:
+    @matlab_options()
+    def eval(self, inputs: Any, derOutputs: Any = None, *, holdOn: Any = None) -> None:
         """Run the graph forward, and backward too where derOutputs are given.
 
         inputs      {'input': x, 'label': y}, or MATLAB's flat list ['input', x, 'label', y]
         derOutputs  {'objective': 1}: the weight of each scalar output, or an array like an output that is not scalar
+        holdOn      True where further parts of the batch follow, which MATLAB's parameter server waits for; stored, and
+                    without effect. It does not add derivatives up, as it does not in MATLAB: accumulateParamDers does
 
         Results are in `vars[name].value`, derivatives in `vars[name].der` and `params[name].der`. With
         conserveMemory the values of inner variables are forgotten as soon as they are not needed, and after the
@@ -100,7 +108,33 @@ class DagNN(Editing):
         Layers that lack an input do not run, so a part of the graph can be evaluated; a variable that is given is
         not computed. Where an output is given a derivative and is read by a layer that passes one back, they add up.
         """
+        if holdOn is not None:
+            self.holdOn = bool(np.any(holdOn))
         evaluate.run(self, inputs, derOutputs)
+
+    def forward(self, inputs: Any) -> None:
+        """Run the graph forward, as eval does, and keep what `backward` reads.
+
+        forward, then backward: the same as eval with both, but what the derivatives of outputs are may be found out
+        in between, such as by another network that reads them:
+
+            gen.forward({"noise": z})
+            dis.eval({"image": gen.vars["image"].value, "label": real}, {"loss": 1})
+            gen.backward({"image": dis.vars["image"].der})
+
+        Where one network runs twice for one step, on two batches, parameter derivatives add up with
+        accumulateParamDers = True for the second.
+        """
+        evaluate.run(self, inputs, keep=True)
+
+    def backward(self, derOutputs: Any) -> None:
+        """Pass derivatives back through the graph as the last `forward` ran it; derOutputs: see eval.
+
+        With conserveMemory, what backward has read is forgotten, and the next call needs another `forward` before it.
+        The network must not have run in between, since layers remember their last batch only.
+        Raises ValueError where forward has not run, or has not kept the variable.
+        """
+        evaluate.run_back(self, derOutputs)
 
     def forwardLayer(self, layer: LayerEntry) -> None:
         """One layer forward, as `eval` does it: what Layer.forwardAdvanced does unless overridden."""
@@ -130,7 +164,7 @@ class DagNN(Editing):
             param.der = None
         for entry in self.layers:
             entry.block.reset()
-        self._given = []
+        self._given, self._kept = [], None
 
     def move(self, device: str) -> None:
         """Move the network to a device, forgetting values and derivatives. numpy arrays live on the 'cpu'."""
@@ -232,7 +266,7 @@ class DagNN(Editing):
 
     def __getstate__(self) -> Any:
         own = [s for s in DagNN.__slots__ if s != "__weakref__"]
-        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_given": []}
+        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_kept": None, "_given": []}
         return getattr(self, "__dict__", None), state
 
     def saveobj(self) -> Struct:

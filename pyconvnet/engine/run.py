@@ -10,6 +10,7 @@ from pyconvnet import backends
 from pyconvnet.arrays import count
 from pyconvnet.engine.errors import located
 from pyconvnet.engine.step import Step
+from pyconvnet.layers import checks
 
 
 def forward(steps: list[Step], held: set[Any]) -> int:
@@ -20,20 +21,16 @@ def forward(steps: list[Step], held: set[Any]) -> int:
     start = clock()
     try:
         for step in steps:
-            entry, block, ins, outs, params, _, _, itself, _, lenient, ends = step
+            entry, block, ins, outs, params, _, _, itself, _, optional, ends = step
             if itself is not None:
                 itself(entry)
             else:
                 inputs = [v.value for v in ins]
-                if not lenient and any([x is None for x in inputs]):
+                if any([x is None for x in inputs[: len(inputs) - optional]]):
                     held.update(ins)
                     continue
                 outputs = block.forward(inputs, [p.value for p in params])
-                if not isinstance(outputs, (list, tuple)):
-                    raise TypeError(f"forward returns a list of outputs, got {type(outputs).__name__}")
-                if len(outputs) != len(outs):
-                    raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
-                for v, y in zip(outs, outputs):
+                for v, y in zip(outs, checks.outputs(outputs, len(outs))):
                     v.value = y
             for v in ends:
                 if not v.precious and v not in held:
@@ -79,7 +76,7 @@ def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> 
     inputs = [None if v is None else v.value for v in step.given]
     if conserve and not step.reads_both:
         forget(outs)
-    add_derivatives(step.block, inputs, step.inputs, step.params, ders, step.lenient)
+    add_derivatives(step.block, inputs, step.inputs, step.params, ders, step.optional)
     if conserve and step.reads_both:
         forget(outs)
     return True
@@ -103,18 +100,12 @@ def forget(outs: Collection[Any]) -> None:
 
 
 def add_derivatives(
-    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], lenient: bool = False
+    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], optional: int = 0
 ) -> None:
     """Run a layer's backward and add what it returns to the derivatives of its inputs and parameters."""
-    returned = block.backward(inputs, [p.value for p in params], ders)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"backward returns (derInputs, derParams), two lists, got {type(returned).__name__}")
-    d_inputs, d_params = returned
-    if not lenient and (len(d_inputs) != len(ins) or len(d_params) != len(params)):
-        raise ValueError(
-            f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "
-            f"the layer has {len(ins)} inputs and {len(params)} parameters"
-        )
+    weights = [p.value for p in params]
+    returned = block.backward(inputs, weights, ders)
+    d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights, optional)
     for slot, d in zip(ins, d_inputs):
         if d is not None and count(d):  # MATLAB's [] is none either
             slot.der = d if slot.der is None else _total(slot.der, d)

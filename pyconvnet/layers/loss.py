@@ -14,6 +14,11 @@ from pyconvnet.ops.vl_nnpdist import vl_nnpdist
 from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
 from pyconvnet.options import effective, option_list
 
+ADVICE = (
+    "set net.layers[-1]['class'] = labels to compute the loss; "
+    "net.layers[-1].type = 'softmax' gives predictions instead, as pyconvnet.predict does"
+)
+
 
 class SoftMax(ElementWise):
     """Softmax across channels; see vl_nnsoftmax."""
@@ -70,10 +75,7 @@ class Loss(ElementWise):
         if len(inputs) < 2:
             take(self, inputs, "predictions", "labels")
         if is_empty(inputs[1]):
-            raise ValueError(
-                "there are no labels: set net.layers[-1]['class'] = labels to compute the loss; "
-                "net.layers[-1].type = 'softmax' gives predictions instead"
-            )
+            raise ValueError(f"there are no labels: {ADVICE}")
 
     def backward(self, inputs, params, derOutputs):
         labels, options = self._arguments(inputs)
@@ -88,6 +90,11 @@ class Loss(ElementWise):
         options = self.effective_options()
         if not is_categorical(options["loss"]):
             return inputs[1], options
+        count, images = _count(inputs[1]), np.shape(inputs[0])[3:4]
+        if np.shape(inputs[0])[:2] == (1, 1) and count and images and count != images[0]:
+            raise ValueError(
+                f"there are labels of {count} images for {images[0]}, perhaps those of a last batch: {ADVICE}"
+            )
         labels, factors = label_weights(inputs[0], inputs[1])
         if factors is not None:
             given = options.get("instanceWeights")
@@ -141,6 +148,14 @@ class Loss(ElementWise):
         if record.type == "softmaxloss" and len(record) > 1:
             record.type = "loss"
         return record
+
+
+def _count(labels: Any) -> int:
+    """Of how many images, with one label each, these are the labels; 0 if that cannot be said."""
+    shape = np.shape(labels)
+    if len(shape) == 4:
+        return shape[3]
+    return np.size(labels) if len(shape) < 3 and np.size(labels) == max(shape, default=1) else 0
 
 
 def _is_nothing(value: Any) -> bool:

@@ -177,7 +177,7 @@ def _step(entry: ChainEntry) -> Step:
         outputs and bool(positions),
         None if kind.runForward is Layer.runForward else entry.run_forward,
         None if kind.runBackward is Layer.runBackward else entry.run_backward,
-        lenient=True,
+        optional=len(ins) - 1,
     )
 
 
