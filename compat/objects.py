@@ -81,6 +81,8 @@ class _Table:
             count = words[at]
             at += (1 + 3 * count + 1) // 2 * 2  # whole pairs of words
         count = words[at]
+        if at + 1 + 3 * count > len(words):
+            raise ValueError(f"a block of {count} properties stands in a table of {len(words)} numbers")
         return [words[at + 1 + 3 * i : at + 4 + 3 * i] for i in range(count)]
 
     def content(self, kind: int, where: int) -> Any:

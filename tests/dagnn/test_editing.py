@@ -311,7 +311,9 @@ def added(net, other, prefix, params=""):
         )
 
 
-SHARING = r"layer '2(conv|twice)' is one of another graph, and this one has parameters of the names 'f' already.*renameParam"
+SHARING = (
+    r"layer '2(conv|twice)' is one of another graph, and this one has parameters of the names 'f' already.*renameParam"
+)
 
 
 @pytest.mark.parametrize("values", [(1, 2), (None, None), (1, None)])
