@@ -234,15 +234,20 @@ def _write(path: Path, y: np.ndarray, scale: float) -> None:
 
 def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None:
     from pyconvnet import best_classes, view
-    from pyconvnet.images import imread
+    from pyconvnet.images import imread, single
 
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
     made = y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1
     figure, axes = view.figure(1, 2 if made else 1)
     for ax in axes.ravel():
         ax.axis("off")
-    axes[0, 0].imshow(imread(image), cmap="gray")
+    A = imread(image)
+    if A.dtype.kind == "f":  # nobody knows what is white in it: the largest value
+        axes[0, 0].imshow(A, cmap="gray")
+    else:
+        axes[0, 0].imshow(single(A) / 255, **grey)
     if made:
-        axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+        axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), **grey)
     else:
         best = best_classes(net, y, 1)[0]
         axes[0, 0].set_title(f"{best.name or 'class'} ({best.number}), score {best.score:.3f}")

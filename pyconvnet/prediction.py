@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
-from pyconvnet.records import Opaque, Struct
+from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.records import Opaque, Struct, plain_text
 
 
 def predict(net: Any, x: Any) -> np.ndarray:
@@ -86,12 +86,19 @@ def _cannot_run(layer: Any) -> str:
 
 
 def classes(net: Any) -> list[str]:
-    """Names of the classes, from meta.classes: `description`, else `name`, else a list itself; [] if there are none."""
+    """Names of the classes, from meta.classes: `description`, else `name`, else a list itself; [] if there are none.
+
+    Names are a list or tuple, or an array of strings or objects, in a row or column, as numpy, scipy and h5py give
+    them; blanks at their ends, with which MATLAB's char matrices fill them up, are left out.
+    """
     meta = getattr(net, "meta", None)
     found = meta.get("classes") if isinstance(meta, dict) else None
+    if isinstance(found, np.ndarray) and found.dtype.names and found.size == 1:  # a struct as scipy reads it
+        found = {name: found.ravel()[0][name] for name in found.dtype.names}
     if isinstance(found, dict):
         named = [found[k] for k in ("description", "name") if not is_empty(found.get(k))]
         found = named[0] if named else None
+    found = plain_text(found)
     if isinstance(found, str):
         found = [found]
     return [_text(name) for name in found] if isinstance(found, (list, tuple)) else []
@@ -99,21 +106,32 @@ def classes(net: Any) -> list[str]:
 
 def _text(name: Any) -> str:
     """A class's name; some files have numbers, and cells in cells."""
+    name = plain_text(name)
     if isinstance(name, (list, tuple)):
         return ", ".join(map(_text, name))
-    return " ".join(f"{v:g}" for v in np.ravel(name)) if isinstance(name, np.ndarray) else str(name)
+    return " ".join(f"{v:g}" for v in np.ravel(name)) if isinstance(name, np.ndarray) else str(name).rstrip(" \0")
 
 
-def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Struct]:
-    """The classes with the largest scores, best first: [Struct(number, score, name), ...], number counts from 1.
+def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
+    """The classes with the largest scores, best first.
 
-    y  scores of one image, 1 x 1 x K x 1 (a larger map is averaged over its positions); name is "" where meta has none
+    best_classes(net, y) -> [Struct(number, score, name), ...]      y: scores of one image, 1 x 1 x K x 1
+    best_classes(net, y) -> [[Struct, ...], ...]                    y: 1 x 1 x K x N; such a list for each image
+
+    number counts from 1, name is "" where meta has none. A larger map, H x W x K x N, is averaged over its positions.
     """
-    scores = np.asarray(y, float).reshape(*y.shape[:3], -1).mean(axis=(0, 1))[:, 0]
+    y = np.asarray(y)
+    if y.ndim not in (3, 4) or not y.size:
+        raise ValueError(f"best_classes: y takes scores H x W x K x N, got {size_text(y.shape)}")
+    scores = y.reshape(*y.shape[:3], -1).mean(axis=(0, 1), dtype=float)
     names = classes(net)
-    names = names if len(names) == scores.size else [""] * scores.size
-    order = np.argsort(-scores, kind="stable")[:top]
-    return [Struct(number=int(k) + 1, score=float(scores[k]), name=names[k]) for k in order]
+    names = names if len(names) == len(scores) else [""] * len(scores)
+    order = np.argsort(-scores, axis=0, kind="stable")[:top]
+    best = [
+        [Struct(number=int(k) + 1, score=float(of[k]), name=names[k]) for k in ranks]
+        for ranks, of in zip(order.T, scores.T)
+    ]
+    return best[0] if len(best) == 1 else best
 
 
 def graph_without_loss(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]:

@@ -28,7 +28,8 @@ class DagNN(Editing):
     >>> dag.vars["x2"].value.shape
     (3, 3, 4, 2)
 
-    layers, vars, params  tables of what the graph is made of: `dag.vars["x2"]`, `dag.layers[0]`
+    layers, vars, params  tables of what the graph is made of: `dag.vars["x2"]`, `dag.layers[0]`;
+                          `dag.layers = dag.layers[:-2]` removes the last two layers, as removeLayer does
     meta                  a Struct of whatever goes with the network
     mode                  'normal' for training, 'test' for dropout and batch normalization at rest
     conserveMemory        forget variables that are not needed any more (default); those with `precious` are kept
@@ -47,24 +48,26 @@ class DagNN(Editing):
         "_device",
         "_given",
         "_kept",
+        "_layers",
         "_mode",
+        "_origin",
+        "_params",
         "_plan",
+        "_vars",
         "accumulateParamDers",
         "computingDerivative",
         "conserveMemory",
         "executionOrder",
         "holdOn",
         "inputDers",
-        "layers",
         "meta",
-        "params",
-        "vars",
     )
 
     def __init__(self) -> None:
-        self.layers: Table[LayerEntry] = Table("layer")
-        self.vars: Table[Var] = Table("variable")
-        self.params: Table[Param] = Table("parameter")
+        self._layers: Table[LayerEntry] = Table("layer")
+        self._vars: Table[Var] = Table("variable")
+        self._params: Table[Param] = Table("parameter")
+        self._origin: dict[str, Any] = {}
         self.meta = Struct()
         self._mode, self._device = "normal", "cpu"
         self.holdOn = self.accumulateParamDers = self.computingDerivative = False
@@ -73,6 +76,39 @@ class DagNN(Editing):
         self._plan: Any = None
         self._kept: Any = None  # the steps that forward ran, for backward
         self._given: list = []
+
+    @property
+    def layers(self) -> Table[LayerEntry]:
+        """The layers. Setting it removes those that are left out, as removeLayer does: dag.layers = dag.layers[:-2]."""
+        return self._layers
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        self._keep(value)
+
+    @property
+    def vars(self) -> Table[Var]:
+        """The variables, which follow from the layers."""
+        return self._vars
+
+    @vars.setter
+    def vars(self, value: Any) -> None:
+        raise AttributeError(
+            "DagNN.vars cannot be set: variables follow from the layers; removeLayer removes those that nothing uses, "
+            "renameVar renames one, vars[name].value is its value"
+        )
+
+    @property
+    def params(self) -> Table[Param]:
+        """The parameters, which follow from the layers."""
+        return self._params
+
+    @params.setter
+    def params(self, value: Any) -> None:
+        raise AttributeError(
+            "DagNN.params cannot be set: parameters follow from the layers; removeLayer removes those that nothing "
+            "uses, renameParam renames one, params[name].value is its value"
+        )
 
     @property
     def mode(self) -> str:
@@ -266,7 +302,7 @@ class DagNN(Editing):
 
     def __getstate__(self) -> Any:
         own = [s for s in DagNN.__slots__ if s != "__weakref__"]
-        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_kept": None, "_given": []}
+        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_kept": None, "_given": [], "_origin": {}}
         return getattr(self, "__dict__", None), state
 
     def saveobj(self) -> Struct:
@@ -293,6 +329,11 @@ class DagNN(Editing):
     def toSimpleNN(self, inputVar: str | None = None) -> Any:
         """The SimpleNN of a graph that is a chain; ValueError names the layer where it is not."""
         return convert.to_simplenn(self, inputVar)
+
+    def _repr_html_(self) -> str:
+        from pyconvnet.display import graph_html_table
+
+        return graph_html_table(self)
 
     def __repr__(self) -> str:
         return f"DagNN({len(self.layers)} layers, {len(self.vars)} vars, {len(self.params)} params, mode={self.mode!r})"
