@@ -10,6 +10,7 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc, is_empty, size_text
 from pyconvnet.images import read_single, single
+from pyconvnet.networks import network
 from pyconvnet.records import Struct
 
 FN = "preprocess"
@@ -81,12 +82,8 @@ def _target(meta: dict[str, Any], n: Struct) -> tuple[tuple[int, int] | None, in
 
 def _first_channels(net: Any) -> int | None:
     """The channels that the filters of the first layer take, if they say grey or RGB."""
-    layers = getattr(net, "layers", None)
-    first = layers[0] if layers else None
-    if hasattr(net, "params"):
-        f = net.params[first.params[0]].value if first is not None and first.params else None
-    else:
-        f = first["weights"][0] if first is not None and first.get("weights") else None
+    first = next(network(net).weights(), ("", []))[1] if getattr(net, "layers", None) else []
+    f = first[0] if first else None
     channels = f.shape[2] if isinstance(f, np.ndarray) and f.ndim > 2 else 1 if isinstance(f, np.ndarray) else None
     return channels if channels in (1, 3) else None
 

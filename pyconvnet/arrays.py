@@ -28,6 +28,17 @@ def host_numbers(x: Any) -> Any:
     return np.asarray(x) if backend is None else backend.to_host(x)
 
 
+def in_precision(x: Any, weights: list[Any]) -> Any:
+    """x in the precision that all weights share, if they do: MATLAB mixes no single with double."""
+    backend = backends.find(x)
+    if backend is None or x.dtype not in backend.floats:
+        return x
+    kinds = {w.dtype for w in weights if backends.find(w) is backend and w.dtype in backend.floats and 0 not in w.shape}
+    if len(kinds) != 1:
+        return x
+    return backend.cast(x, next(w for w in weights if backends.find(w) is backend and w.dtype in kinds))
+
+
 def as_tensor(fn: str, name: str, x: Any, like: Any = None) -> Any:
     """`x` as an array of single or double precision with four dimensions; missing trailing ones count as 1.
 

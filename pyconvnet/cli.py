@@ -113,6 +113,7 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from pyconvnet import dagnn, files, models, vl_simplenn_display
+    from pyconvnet.networks import is_graph, network
 
     if Path(args.net).exists() or args.net.endswith(".mat"):
         net = files.load(args.net, tidy=not args.classic, variable=args.variable)
@@ -123,12 +124,12 @@ def _show(args: argparse.Namespace) -> int:
     else:
         net = models.build(args.net, batchNormalization=args.bn, init=False, deployed=args.deployed or args.classic)
     if args.dot or args.svg:
-        graph = net if hasattr(net, "params") else dagnn.DagNN.fromSimpleNN(net)
+        graph = network(net).graph()
         if args.dot:
             print(dagnn.printing.describe(graph, Format="dot"), end="")
         if args.svg:
             Path(args.svg).write_text(dagnn.printing.to_svg(graph), encoding="utf-8")
-    elif hasattr(net, "params"):
+    elif is_graph(net):
         _refuse_classic(args)
         sizes = None
         if args.input:

@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet.arrays import as_tensor, derivative_like, is_empty
 from pyconvnet.engine import run
 from pyconvnet.layers import Loss
-from pyconvnet.networks.chain import FN, ChainPlan
+from pyconvnet.networks.chain_plan import FN, ChainPlan
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 

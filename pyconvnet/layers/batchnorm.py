@@ -52,7 +52,7 @@ class BatchNorm(ElementWise):
 
     def attach(self, net, index):
         super().attach(net, index)
-        for name in net.layers[index].params[2:3] if hasattr(net, "params") else ():
+        for name in net.layers[index].params[2:3]:
             net.params[name].weightDecay = 0
 
     def initParams(self):
