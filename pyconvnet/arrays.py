@@ -22,6 +22,16 @@ def count(x: Any) -> int:
     return math.prod(x.shape) if backends.find(x) is not None else np.size(x)
 
 
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array of any backend, or of what numpy makes of a value."""
+    return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
+
+
+def own_copy(x: Any) -> Any:
+    """An array of its own with the same values: numpy's in MATLAB's memory order."""
+    return np.array(x, order="F") if backends.find(x) is None else backends.of(x).copy(x)
+
+
 def host_numbers(x: Any) -> Any:
     """Labels, regions and the like, which are looked at before they are used, as a numpy array."""
     backend = backends.find(x)

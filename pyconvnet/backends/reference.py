@@ -34,7 +34,7 @@ class Reference(Backend):
         return np.full(shape, value, like.dtype)
 
     def copy(self, x: np.ndarray) -> np.ndarray:
-        return x.copy()
+        return np.array(x, order="F")
 
     def cast(self, x: np.ndarray, like: np.ndarray) -> np.ndarray:
         return x.astype(like.dtype, copy=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, is_empty
+from pyconvnet.arrays import count, host_numbers, is_empty
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
 from pyconvnet.options import effective
@@ -64,11 +64,11 @@ class BatchNorm(ElementWise):
     @classmethod
     def shapedWeights(cls, weights, channels):
         # the first releases with this layer kept no moments
-        return [*weights, np.zeros((np.size(weights[0]), 2), np.float32)] if len(weights) == 2 else weights
+        return [*weights, np.zeros((count(weights[0]), 2), np.float32)] if len(weights) == 2 else weights
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> BatchNorm:
         layer = super().from_record(record)
         weights = record.get("weights")
-        layer.numChannels = None if is_empty(weights) else int(np.size(weights[0]))
+        layer.numChannels = None if is_empty(weights) else count(weights[0])
         return layer

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.arrays import is_empty, shape_of, size_text
 
 
 def outputs(returned: Any, count: int) -> list[Any]:
@@ -40,19 +38,15 @@ def derivatives(returned: Any, inputs: list[Any], params: list[Any], optional: i
         for i, (value, d) in enumerate(zip(values, ders)):
             if not is_empty(value) and not is_empty(d) and _size(value) != _size(d):
                 raise ValueError(
-                    f"backward returned a derivative of size {size_text(_shape(d))} for {name}[{i}], "
-                    f"which is {size_text(_shape(value))}"
+                    f"backward returned a derivative of size {size_text(shape_of(d))} for {name}[{i}], "
+                    f"which is {size_text(shape_of(value))}"
                 )
     return returned
 
 
-def _shape(x: Any) -> tuple[int, ...]:
-    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
-
-
 def _size(x: Any) -> tuple[int, ...]:
     """The shape without trailing ones, which MATLAB drops."""
-    shape = _shape(x)
+    shape = shape_of(x)
     while shape and shape[-1] == 1:
         shape = shape[:-1]
     return shape

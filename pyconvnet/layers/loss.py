@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, is_empty
+from pyconvnet.arrays import host_numbers, is_empty, shape_of
 from pyconvnet.layers.base import take
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
@@ -90,8 +91,8 @@ class Loss(ElementWise):
         options = self.effective_options()
         if not is_categorical(options["loss"]):
             return inputs[1], options
-        count, images = _count(inputs[1]), np.shape(inputs[0])[3:4]
-        if np.shape(inputs[0])[:2] == (1, 1) and count and images and count != images[0]:
+        count, images = _count(inputs[1]), shape_of(inputs[0])[3:4]
+        if shape_of(inputs[0])[:2] == (1, 1) and count and images and count != images[0]:
             raise ValueError(
                 f"there are labels of {count} images for {images[0]}, perhaps those of a last batch: {ADVICE}"
             )
@@ -152,10 +153,10 @@ class Loss(ElementWise):
 
 def _count(labels: Any) -> int:
     """Of how many images, with one label each, these are the labels; 0 if that cannot be said."""
-    shape = np.shape(labels)
+    shape = shape_of(labels)
     if len(shape) == 4:
         return shape[3]
-    return np.size(labels) if len(shape) < 3 and np.size(labels) == max(shape, default=1) else 0
+    return math.prod(shape) if len(shape) < 3 and math.prod(shape) == max(shape, default=1) else 0
 
 
 def _is_nothing(value: Any) -> bool:

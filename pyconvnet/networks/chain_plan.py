@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import size_text
+from pyconvnet import backends
+from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
@@ -88,7 +89,7 @@ class ChainEntry:
 
     def where(self) -> str:
         x = self.before.result["x"] if self.before.result is not None else None
-        size = f", input {size_text(np.shape(x))}" if isinstance(x, np.ndarray) else ""
+        size = f", input {size_text(shape_of(x))}" if backends.find(x) is not None else ""
         return f"in layer {self.at + 1} {self.record.get('name', '')!r} ({self.record['type']}){size}"
 
     @property
@@ -204,7 +205,7 @@ def _stamp(record: Any) -> Any:
     if not kind.from_record.__func__.__module__.startswith("pyconvnet.layers."):
         return None  # it may read anything
     weights = record.get("weights")
-    shapes = tuple(map(np.shape, weights)) if isinstance(weights, (list, tuple)) else weights is None
+    shapes = tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None
     fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]
     return None if _UNKNOWN in fields else (kind, shapes, fields)
 

@@ -1,10 +1,8 @@
 """Every operator agrees with MatConvNet's cases on every registered backend."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+import boxes
 import numpy as np
 import pytest
 from support import FIXTURES, as_list, assert_close, cases
@@ -14,16 +12,6 @@ from pyconvnet import backends
 from pyconvnet.backends.base import Backend
 from pyconvnet.backends.reference import Reference
 
-
-def _boxes():
-    if "boxes" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("boxes", Path(__file__).with_name("boxes.py"))
-        sys.modules["boxes"] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["boxes"]
-
-
-boxes = _boxes()
 boxes.register()
 NAMES = sorted(p.stem for p in (FIXTURES / "ops").glob("vl_*.mat"))
 ALL = [case for name in NAMES for case in cases(name)]
