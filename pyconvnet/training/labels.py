@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -90,8 +91,8 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int, known: Any = N
 
 def check_values(fn: str, labels: Any, classes: int, known: Any = None) -> None:
     """Refuse class labels of a batch, or `known` ones of the data set, that are no numbers from 0 to `classes`."""
-    a = np.asarray(labels)
-    for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
+    a, known = np.asarray(labels), None if known is None else np.asarray(known)
+    for where, values in (("the batch", a), ("images.labels", known)):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
             continue
         values = values[:, :, :1] if values.ndim == 4 else values
@@ -111,6 +112,29 @@ def check_values(fn: str, labels: Any, classes: int, known: Any = None) -> None:
                 f"{fn}: labels of {where} run from 0 to {high:g} for {classes} classes: they seem to be 0-based. "
                 "Labels count from 1, and 0 means 'ignore': add 1 to them (or checkLabels=False if this is meant)"
             )
+    if a.dtype.kind in "iufb" and a.size and not (known is not None and known.size and known.max() >= classes):
+        _warn_of_zeros(fn, a, classes)
+
+
+def _warn_of_zeros(fn: str, labels: np.ndarray, classes: int) -> None:
+    """What a batch alone shows: a 0 among labels of images, or a map that has all of 0, 1 ... classes - 1."""
+    labels = labels[:, :, :1] if labels.ndim == 4 else labels
+    per_image = labels.size == max(labels.shape, default=1)
+    ignored = np.count_nonzero(labels == 0)
+    if not ignored or labels.max() >= classes or not (per_image or np.unique(labels).size == classes):
+        return
+    warnings.warn(
+        f"{fn}: {ignored} of the {labels.size} labels that getBatch gave first are 0, which means 'ignore', and none "
+        f"is {classes}, the last class: they seem to be 0-based. Labels count from 1: add 1 to them (or "
+        "checkLabels=False if this is meant)",
+        stacklevel=6,
+    )
+
+
+def class_names(imdb: Any) -> list[str] | None:
+    """meta.classes of an imdb, or None."""
+    names = (imdb.get("meta") or {}).get("classes") if isinstance(imdb, dict) else None
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
 
 def of_imdb(imdb: Any) -> Any:
@@ -119,3 +143,15 @@ def of_imdb(imdb: Any) -> Any:
     if not isinstance(images, (dict, Struct)):
         return None
     return images.get("labels", images.get("label"))
+
+
+def check_precision(fn: str, what: str, images: Any, where: str, weights: Any) -> None:
+    """TypeError for images of one precision and weights of the other: as in MATLAB, no layer mixes them."""
+    if not (isinstance(images, np.ndarray) and images.dtype.kind == "f" and np.size(weights)):
+        return
+    own = np.asarray(weights).dtype
+    if own.kind == "f" and own != images.dtype:
+        raise TypeError(
+            f"{fn}: getBatch gave {what} of {images.dtype}, but the weights of {where} are {own}: give "
+            f"{what}.astype(np.{own})"
+        )
