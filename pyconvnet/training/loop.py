@@ -14,7 +14,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels, report
+from pyconvnet.training import checkpoints, journal, labels, report, resume
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -77,6 +77,9 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
     stats, state, start = Struct({name: [] for name in sets}), None, 0
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        data = resume.images_of(imdb, sets["train"])
+        if not opts["continue"]:
+            resume.warn_of_leftovers(fn, opts)
         checkpoints.sweep(folder)
         if opts["plotStatistics"] and find_spec("matplotlib") is None:
             report.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
@@ -84,9 +87,11 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
         point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
             start, saved = point
+            data = resume.check(fn, opts, start, saved, trainee.net, imdb, sets)
             report.say(opts, f"{fn}: resuming by loading epoch {start}")
             trainee.net = checkpoints.with_functions(saved["net"], trainee.net)
-            state = saved.get("state")
+            # continue_="force": what another solver remembers is no use to this one
+            state = None if resume.other_solver(opts, saved) else saved.get("state")
             stats = report.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, trainee.weights())
 
@@ -108,7 +113,7 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             memory = checkpoints.solver_state(None, trainee.weights())
         if folder is not None:
             checkpoints.write(folder, epoch, trainee.net, state, stats)
-            journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb))
+            journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
             if opts["plotStatistics"]:
                 report.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:

@@ -44,6 +44,11 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
 
     After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
     written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.
+    A checkpoint of another run is refused: of a network with other layers, names, sizes or settings, of another solver,
+    of other classes or labels (training.json beside it knows), or that was trained on images now to be validated on.
+    More epochs, another learningRate, batchSize or the like, and new images at the end of the imdb are a continuation.
+    continue_="force" goes on all the same, with the network of the checkpoint, the solver starting anew if it is
+    another; rates and factors of layers (dropout's rate, learningRate) are the checkpoint's, with a warning.
 
     Losses are means over the images of a batch, as in MatConvNet's git master since December 2017; its release
     1.0-beta25 sums them. Steps and statistics of cnn_train are the same in both. Where code for that release uses the
