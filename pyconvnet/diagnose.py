@@ -47,7 +47,9 @@ def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
         return rows
     for i, layer in enumerate(net["layers"]):
         name = layer.get("name") or f"layer{i + 1}"
-        for j, w in enumerate(layer.get("weights") or (), 1):
+        # before v1.0-beta12, and so in a network loaded with tidy=False, weights had names of their own
+        weights = layer.get("weights") or (layer.get("filters"), layer.get("biases"))
+        for j, w in enumerate(weights, 1):
             add(name, f"weights {j}", w)
         if res:
             for j, d in enumerate(res[i].dzdw or (), 1):
