@@ -14,7 +14,7 @@ from pyconvnet.arrays import as_tensor, derivative_like, is_empty, size_text
 from pyconvnet.layers import Layer, Loss, layer_class
 from pyconvnet.layers.base import backward_reads
 from pyconvnet.options import matlab_options
-from pyconvnet.records import Struct
+from pyconvnet.records import Meta, Struct
 
 FN = "vl_simplenn"
 
@@ -30,7 +30,7 @@ class SimpleNN(Struct):
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.setdefault("layers", [])
-        self.setdefault("meta", Struct())
+        self.setdefault("meta", Meta())
 
     def __repr__(self) -> str:
         from pyconvnet.display import short_repr
