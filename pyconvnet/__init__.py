@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pyconvnet.training import cnn_train, cnn_train_dag
     from pyconvnet.view import vl_imarray, vl_imarraysc
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 
 _OPERATORS = (

@@ -45,6 +45,23 @@ class Struct(dict):
         return f"{type(self).__name__}({', '.join(f'{k}={_brief(v)}' for k, v in self.items())})"
 
 
+class Meta(Struct):
+    """What belongs to a network: `meta.trainOpts.weightDecay = 1` makes trainOpts first, as MATLAB's assignment does.
+
+    >>> meta = Meta()
+    >>> meta.normalization.imageSize = (28, 28, 1)
+    >>> meta
+    Meta(normalization=Struct(imageSize=(28, 28, 1)))
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("trainOpts", "normalization", "augmentation", "classes"):
+            return self.setdefault(name, Struct())
+        return super().__getattr__(name)
+
+
 class StructArray(list):
     """Structs with the same fields, written to a `.mat` file as MATLAB's struct array (1 x n) instead of a cell.
 

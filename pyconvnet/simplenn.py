@@ -13,7 +13,7 @@ from pyconvnet.engine import run
 from pyconvnet.layers import Loss
 from pyconvnet.networks.chain_plan import FN, ChainPlan
 from pyconvnet.options import matlab_options
-from pyconvnet.records import Struct
+from pyconvnet.records import Meta, Struct
 
 
 class SimpleNN(Struct):
@@ -32,7 +32,7 @@ class SimpleNN(Struct):
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.setdefault("layers", [])
-        self.setdefault("meta", Struct())
+        self.setdefault("meta", Meta())
 
     def __getstate__(self) -> None:
         return None  # a copy makes a plan of its own

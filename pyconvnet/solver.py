@@ -73,17 +73,24 @@ def adam(w=None, state=None, grad=None, opts=None, lr=None):
     return w - rate * m / (np.sqrt(v) + _as(w, opts["eps"])), Struct(m=m, v=v, t=t)
 
 
-def sgd(w, state, grad, momentum: float, lr: float, nesterov: bool = False):
+def sgd(w=None, state=None, grad=None, momentum: Any = 0.9, lr=None, nesterov: bool = False):
     """The default step: gradient descent with momentum, Nesterov's (Sutskever et al. 2013) on request.
 
     m <- momentum m - g        w <- w + lr m, or with nesterov: w <- w + lr (momentum m - g)
+
+    Options: momentum 0.9, nesterov False; they come as such, or as one dict in place of momentum. As solver= of
+    cnn_train it is the default itself, with cnn_train's momentum and nesterovUpdate unless solverOpts sets them.
     """
+    if w is None:
+        return Struct(momentum=0.9, nesterov=False)
+    if isinstance(momentum, dict):
+        momentum, nesterov = momentum.get("momentum", 0.9), momentum.get("nesterov", False)
     state = state * _as(w, momentum) - grad
     step = state * _as(w, momentum) - grad if nesterov else state
     return w + step * _as(w, lr), state
 
 
-SOLVERS: dict[str, Solver] = {"adam": adam, "adagrad": adagrad, "adadelta": adadelta, "rmsprop": rmsprop}
+SOLVERS: dict[str, Solver] = {"adam": adam, "adagrad": adagrad, "adadelta": adadelta, "rmsprop": rmsprop, "sgd": sgd}
 
 
 def _as(w: np.ndarray, value: float) -> np.floating:

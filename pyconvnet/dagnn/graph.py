@@ -13,7 +13,7 @@ from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
 from pyconvnet.dagnn.editing import Editing, copy_block
 from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var
 from pyconvnet.options import matlab_options
-from pyconvnet.records import Struct
+from pyconvnet.records import Meta, Struct
 
 
 class DagNN(Editing):
@@ -68,7 +68,7 @@ class DagNN(Editing):
         self._vars: Table[Var] = Table("variable")
         self._params: Table[Param] = Table("parameter")
         self._origin: dict[str, Any] = {}
-        self.meta = Struct()
+        self.meta = Meta()
         self._mode, self._device = "normal", "cpu"
         self.holdOn = self.accumulateParamDers = self.computingDerivative = False
         self.conserveMemory = self.inputDers = True

@@ -12,7 +12,7 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.dagnn.parts import names
 from pyconvnet.layers.base import Layer, block_class
-from pyconvnet.records import Struct, StructArray
+from pyconvnet.records import Meta, Struct, StructArray
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
@@ -160,7 +160,7 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
         if field in s:
             setattr(net, field, _field(getattr(net, field), s[field]))
     if not isinstance(net.meta, dict):
-        net.meta = Struct()
+        net.meta = Meta()
     for field, value in s.items():
         if field not in (*SETTINGS, *TABLES, *OF_MATLAB):  # what users keep there, such as imageMean
             net.meta.setdefault(field, value)

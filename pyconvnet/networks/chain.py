@@ -22,7 +22,9 @@ class Chain:
 
     def weights(self) -> Iterator[tuple[str, list[Any]]]:
         for i, record in enumerate(self.net["layers"]):
-            yield self._name(i), list(record.get("weights") or ())
+            # before v1.0-beta12, and so in a network loaded with tidy=False, weights had names of their own
+            weights = record.get("weights") or (record.get("filters"), record.get("biases"))
+            yield self._name(i), [w for w in weights if w is not None]
 
     def filters(self, layer: int | str | None) -> Any:
         layers = self.net["layers"]

@@ -60,8 +60,7 @@ def _struct_array(epochs: list[Struct]) -> list[Any]:
 
 def last(folder: Path) -> tuple[int, Struct] | None:
     """(epoch, Struct(net, state, stats)) of the newest checkpoint that can be read; a broken one warns."""
-    found = (re.fullmatch(r"net-epoch-(\d+)\.mat", p.name) for p in folder.glob("net-epoch-*.mat"))
-    for epoch in sorted((int(m[1]) for m in found if m), reverse=True):
+    for epoch in sorted(_epochs(folder), reverse=True):
         path = path_of(folder, epoch)
         try:
             point = load_checkpoint(path)
@@ -70,6 +69,16 @@ def last(folder: Path) -> tuple[int, Struct] | None:
             continue
         return epoch, point
     return None
+
+
+def highest(folder: Path) -> int:
+    """The epoch of the newest checkpoint, 0 where there is none."""
+    return max(_epochs(folder), default=0)
+
+
+def _epochs(folder: Path) -> list[int]:
+    found = (re.fullmatch(r"net-epoch-(\d+)\.mat", p.name) for p in folder.glob("net-epoch-*.mat"))
+    return [int(m[1]) for m in found if m]
 
 
 def sweep(folder: Path) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
 from pyconvnet.layers import Loss, Sum
+from pyconvnet.networks import is_graph
 from pyconvnet.ops.vl_nnloss import is_categorical
 from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
+from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import DAGNN, read_options
 from pyconvnet.training.report import plain
@@ -30,8 +32,13 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     Options: those of cnn_train except backPropDepth, errorFunction and errorLabels; and
       derOutputs {"objective": 1}: the outputs to descend, each with its weight
       extractStatsFn(stats, net) -> stats: what to report instead of the losses' averages.
+    Checkpoints, and when they are refused, are as with cnn_train.
+
+    Losses are means over the images of a batch, as in MatConvNet's git master since December 2017 (1.0-beta25 sums
+    them); steps and statistics are the same in both. A Loss of your own that sums, as written for 1.0-beta25, says
+    `averages = False`; one that inherits averages = True and sums is refused at the first batch.
     """
-    if not hasattr(net, "params"):
+    if not is_graph(net):
         raise TypeError(f"cnn_train_dag: net takes a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")
     opts = read_options("cnn_train_dag", DAGNN, args, options)
     if isinstance(opts["derOutputs"], (list, tuple)):
@@ -172,8 +179,17 @@ class DagTrainee:
     def weights(self) -> list[Any]:
         return [np.asarray(p.value) for p in self.net.params]
 
-    def check(self, batch: Any) -> None:
+    def check(self, batch: Any, train: bool) -> None:
         given = _named(batch)
+        for layer in self.net.layers:
+            first = given.get(layer.inputs[0]) if layer.inputs else None
+            if layer.params and type(layer.block).__module__.startswith("pyconvnet.layers."):
+                weights = self.net.params[layer.params[0]].value
+                class_labels.check_precision("cnn_train_dag", "images", first, f"layer {layer.name!r}", weights)
+            if train:
+                losses.watch("cnn_train_dag", layer.block)
+        if not (train and self.opts["checkLabels"]):
+            return
         try:
             sizes = self.net.getVarSizes({name: np.shape(value) for name, value in given.items()})
         except (ValueError, TypeError, NotImplementedError):

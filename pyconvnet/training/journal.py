@@ -1,6 +1,6 @@
 """training.json beside the checkpoints: settings, versions and the last confusion matrices, for reports.
 
-Training never reads it: what is needed to resume is in the checkpoints.
+What is needed to resume is in the checkpoints; this tells whether they are of the same run (see resume.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def write(folder: Path, **content: Any) -> None:
     handle, draft = tempfile.mkstemp(prefix=NAME, suffix=".part", dir=folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as f:
-            json.dump(_plain({**content, "versions": versions()}), f, indent=1)
+            json.dump(plain({**content, "versions": versions()}), f, indent=1)
         os.replace(draft, folder / NAME)
     except BaseException:
         os.unlink(draft)
@@ -50,11 +50,12 @@ def versions() -> dict[str, str]:
     return {**out, "system": f"{platform.system()} {platform.machine()}"}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: arrays as lists, functions as their names."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.ndarray):
         # a confusion matrix of 256 classes, a list of 4096 images
         few = value.size <= (65536 if value.ndim == 2 else 4096)

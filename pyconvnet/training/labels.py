@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.ops.vl_nnloss import BINARY
-from pyconvnet.records import Struct
+from pyconvnet.records import Struct, plain_text
 
 
 def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
@@ -105,8 +106,8 @@ def _top(classes: int | None) -> str:
 
 def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -> None:
     """Refuse class labels of a batch, or `known` ones of the data set, that are no numbers from 0 to `classes`."""
-    a = np.asarray(labels)
-    for where, values in (("the batch", a), ("images.labels", None if known is None else np.asarray(known))):
+    a, known = np.asarray(labels), None if known is None else np.asarray(known)
+    for where, values in (("the batch", a), ("images.labels", known)):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
             continue
         if values.ndim == 4 or (values.ndim == 3 and where == "the batch"):
@@ -129,6 +130,31 @@ def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -
                 f"{fn}: labels of {where} run from 0 to {high:g} for {classes} classes: they seem to be 0-based. "
                 "Labels count from 1, and 0 means 'ignore': add 1 to them (or checkLabels=False if this is meant)"
             )
+    if classes is None or a.dtype.kind not in "iufb" or not a.size:
+        return
+    if known is None or not known.size or known.max() < classes:
+        _warn_of_zeros(fn, a, classes)
+
+
+def _warn_of_zeros(fn: str, labels: np.ndarray, classes: int) -> None:
+    """What a batch alone shows: a 0 among labels of images, or a map that has all of 0, 1 ... classes - 1."""
+    labels = labels[:, :, :1] if labels.ndim == 4 else labels
+    per_image = labels.size == max(labels.shape, default=1)
+    ignored = np.count_nonzero(labels == 0)
+    if not ignored or labels.max() >= classes or not (per_image or np.unique(labels).size == classes):
+        return
+    warnings.warn(
+        f"{fn}: {ignored} of the {labels.size} labels that getBatch gave first are 0, which means 'ignore', and none "
+        f"is {classes}, the last class: they seem to be 0-based. Labels count from 1: add 1 to them (or "
+        "checkLabels=False if this is meant)",
+        stacklevel=6,
+    )
+
+
+def class_names(imdb: Any) -> list[str] | None:
+    """meta.classes of an imdb, or None."""
+    names = plain_text((imdb.get("meta") or {}).get("classes")) if isinstance(imdb, dict) else None
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
 
 def of_imdb(imdb: Any) -> Any:
@@ -137,3 +163,15 @@ def of_imdb(imdb: Any) -> Any:
     if not isinstance(images, (dict, Struct)):
         return None
     return images.get("labels", images.get("label"))
+
+
+def check_precision(fn: str, what: str, images: Any, where: str, weights: Any) -> None:
+    """TypeError for images of one precision and weights of the other: as in MATLAB, no layer mixes them."""
+    if not (isinstance(images, np.ndarray) and images.dtype.kind == "f" and np.size(weights)):
+        return
+    own = np.asarray(weights).dtype
+    if own.kind == "f" and own != images.dtype:
+        raise TypeError(
+            f"{fn}: getBatch gave {what} of {images.dtype}, but the weights of {where} are {own}: give "
+            f"{what}.astype(np.{own})"
+        )

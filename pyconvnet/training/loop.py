@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, report
+from pyconvnet.training import checkpoints, journal, labels, report, resume
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -39,8 +40,8 @@ class Trainee(Protocol):
     def weights(self) -> list[Any]:
         """All weights, nested as the solver state is saved."""
 
-    def check(self, batch: Any) -> None:
-        """Refuse a batch whose labels cannot be right."""
+    def check(self, batch: Any, train: bool) -> None:
+        """Refuse a first batch whose precision or labels cannot be right, and losses that are no means."""
 
     def diagnose(self, path: Path) -> None:
         """Draw how large the weights, outputs and derivatives are that the last batch left."""
@@ -76,6 +77,9 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
     stats, state, start = Struct({name: [] for name in sets}), None, 0
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        data = resume.images_of(imdb, sets["train"])
+        if not opts["continue"]:
+            resume.warn_of_leftovers(fn, opts)
         checkpoints.sweep(folder)
         if opts["plotStatistics"] and find_spec("matplotlib") is None:
             report.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
@@ -83,9 +87,11 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
         point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
             start, saved = point
+            data = resume.check(fn, opts, start, saved, trainee.net, imdb, sets)
             report.say(opts, f"{fn}: resuming by loading epoch {start}")
             trainee.net = checkpoints.with_functions(saved["net"], trainee.net)
-            state = saved.get("state")
+            # continue_="force": what another solver remembers is no use to this one
+            state = None if resume.other_solver(opts, saved) else saved.get("state")
             stats = report.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, trainee.weights())
 
@@ -107,7 +113,7 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             memory = checkpoints.solver_state(None, trainee.weights())
         if folder is not None:
             checkpoints.write(folder, epoch, trainee.net, state, stats)
-            journal.write(folder, options=opts, confusion=confusions, classes=_classes(imdb))
+            journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
             if opts["plotStatistics"]:
                 report.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
@@ -116,15 +122,21 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             params = {**opts, **sets, "epoch": epoch, "learningRate": rate, "imdb": imdb, "getBatch": getBatch}
             again = opts["postEpochFn"](trainee.net, Struct(params), state)
             if again is not None and np.size(again):
+                _warn_of_bool(fn, again)
                 opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
                     break
     return trainee.net, stats
 
 
-def _classes(imdb: Any) -> list[str] | None:
-    names = (imdb.get("meta") or {}).get("classes") if isinstance(imdb, dict) else None
-    return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
+def _warn_of_bool(fn: str, again: Any) -> None:
+    if np.asarray(again).dtype == bool:
+        effect = "sets the learning rate to 1" if np.any(again) else "ends the training"
+        warnings.warn(
+            f"{fn}: postEpochFn returned {again}, which {effect}, as in MatConvNet; return None to go on, a number for "
+            "a new learning rate, 0 to stop",
+            stacklevel=4,
+        )
 
 
 def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -> Struct:
@@ -142,8 +154,8 @@ def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -
     bar = report.Bar(opts, name, epoch, len(starts))
     for t, s, images in jobs:
         batch = next(batches)
-        if opts["checkLabels"] and train and t == s == 0:
-            trainee.check(batch)
+        if t == s == 0:
+            trainee.check(batch, train)
         last = s == min(parts, order[t : t + size].size) - 1
         trainee.evaluate(batch, images.size, train, s == 0, last)
         stats.num += images.size

@@ -12,9 +12,11 @@ import numpy as np
 from pyconvnet.display import vl_simplenn_display
 from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
+from pyconvnet.networks import is_graph
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
 from pyconvnet.training import labels as class_labels
+from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import SIMPLENN, read_options
 
@@ -30,10 +32,11 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     stats     stats["train"][epoch]["objective"], ["top1err"], ["top5err"], ["num"], ["time"], likewise stats["val"]
 
     Options, as keywords or MATLAB's 'name', value pairs, with MatConvNet's defaults:
-      expDir "data/exp" (None writes nothing), continue True (as a keyword: continue_), batchSize 256, numSubBatches 1,
-      train, val (0-based indexes; NaN for none; else by images.set), epochSize inf, prefetch False, numEpochs 300,
+      expDir "data/exp" (None writes nothing), continue True (as a keyword: continue_; False starts over; "force": see
+      below), batchSize 256, numSubBatches 1, train, val (0-based indexes; NaN for none; else by images.set),
+      epochSize inf, prefetch False, numEpochs 300,
       learningRate 0.001 (or one per epoch), weightDecay 0.0005, momentum 0.9, nesterovUpdate False,
-      solver None (adam, adagrad, adadelta, rmsprop or a function: see pyconvnet.solver), solverOpts,
+      solver None or "sgd" (adam, adagrad, adadelta, rmsprop or a function: see pyconvnet.solver), solverOpts,
       saveSolverState True, randomSeed 0, conserveMemory True, backPropDepth inf, plotStatistics True,
       plotDiagnostics False (True: net-diagnostics.pdf, see view.diagnosis),
       errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums), errorLabels,
@@ -44,6 +47,15 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
 
     After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
     written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.
+    A checkpoint of another run is refused: of a network with other layers, names, sizes or settings, of another solver,
+    of other classes or labels (training.json beside it knows), or that was trained on images now to be validated on.
+    More epochs, another learningRate, batchSize or the like, and new images at the end of the imdb are a continuation.
+    continue_="force" goes on all the same, with the network of the checkpoint, the solver starting anew if it is
+    another; rates and factors of layers (dropout's rate, learningRate) are the checkpoint's, with a warning.
+
+    Losses are means over the images of a batch, as in MatConvNet's git master since December 2017; its release
+    1.0-beta25 sums them. Steps and statistics of cnn_train are the same in both. Where code for that release uses the
+    loss or its derivative itself: vl_nnloss(..., normalise=False), dagnn.Loss(normalise=False).
 
     Step (Krizhevsky et al. 2012; MatConvNet manual, "Training"):
       m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
@@ -51,7 +63,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
     finite.
     """
-    if hasattr(net, "params"):
+    if is_graph(net):
         raise TypeError("cnn_train: net takes a SimpleNN, got a DagNN; cnn_train_dag trains that")
     opts = read_options("cnn_train", SIMPLENN, args, options)
     trainee = SimpleTrainee(net, imdb, opts)
@@ -90,6 +102,7 @@ class SimpleTrainee:
             raise TypeError(f"cnn_train: errorFunction takes a name or a function, got {type(error).__name__}")
         self.error, self.names = error, names
         self.res: Any = None
+        self.doubted = False
         self.start_set()
 
     def start_set(self) -> None:
@@ -107,8 +120,9 @@ class SimpleTrainee:
         last_layer = self.net.layers[-1]
         if train:
             self._require_loss(last_layer)
-        weight = float(count) if layer_class(last_layer.type).from_record(last_layer).averages else 1.0
         last_layer["class"] = labels
+        loss = layer_class(last_layer.type).from_record(last_layer)
+        weight = float(count) if loss.averages else 1.0
         self.res = vl_simplenn(
             self.net,
             images,
@@ -120,6 +134,10 @@ class SimpleTrainee:
             backPropDepth=self.opts["backPropDepth"],
             inputDer=False,
         )
+        if self.doubted:
+            inputs = [self.res[-2].x, *(last_layer.get(f) for f in loss.simplenn_inputs)]
+            losses.refuse_sum("cnn_train", loss, inputs, last_layer.get("weights") or [], self.res[-1].x)
+            self.doubted = False
         errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
         self.sums = self.sums + np.array([weight * np.sum(self.res[-1].x, dtype=float), *errors])
         if not train and self.error is class_labels.multiclass:
@@ -168,7 +186,12 @@ class SimpleTrainee:
     def weights(self) -> list[Any]:
         return [[np.asarray(w) for w in layer.get("weights") or ()] for layer in self.net.layers]
 
-    def check(self, batch: Any) -> None:
+    def check(self, batch: Any, train: bool) -> None:
+        if isinstance(batch, (tuple, list)) and batch:
+            self._check_precision(batch[0])
+        self.doubted = train
+        if not (train and self.opts["checkLabels"]):
+            return
         if self.error is not class_labels.multiclass or not isinstance(batch, (tuple, list)) or len(batch) != 2:
             return
         if not isinstance(batch[0], np.ndarray):
@@ -180,6 +203,14 @@ class SimpleTrainee:
                 "no errors: errorFunction='binary' does, 'none' counts nothing"
             )
         class_labels.check("cnn_train", batch[1], batch[0], self._classes(batch[0]), self.known)
+
+    def _check_precision(self, images: Any) -> None:
+        for i, layer in enumerate(self.net.layers):
+            if not layer_class(layer.type).__module__.startswith("pyconvnet.layers."):
+                return  # a layer of the user's own may take or give any precision
+            if layer.get("weights"):
+                where = f"layer {i + 1} {layer.get('name', '')!r}"
+                return class_labels.check_precision("cnn_train", "images", images, where, layer.weights[0])
 
     def _classes(self, images: np.ndarray) -> int | None:
         size = tuple(images.shape) + (1,) * (4 - images.ndim)

@@ -1,6 +1,7 @@
 """What goes wrong in a training is said where it happens, and leaves nothing behind."""
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -78,6 +79,39 @@ def test_an_error_in_getBatch_comes_out_and_leaves_no_thread(prefetch, error):
     with pytest.raises(error, match="third batch"):
         fit(getBatch=batch, prefetch=prefetch)
     assert not [t for t in threading.enumerate() if t.name.startswith("getBatch")]
+
+
+def test_images_of_another_precision_than_the_weights_are_refused_with_the_way_out():
+    def double(imdb, batch):
+        images, labels = get_batch(imdb, batch)
+        return images.astype(float), labels
+
+    message = r"getBatch gave images of float64, but the weights of layer 1 'first' are float32: give images.astype\(np"
+    with pytest.raises(TypeError, match=rf"cnn_train: {message}\.float32\)"):
+        fit(getBatch=double)
+    with pytest.raises(TypeError, match=message):
+        fit(getBatch=double, train=np.nan, checkLabels=False)
+    net = network()
+    for i in (0, 2):
+        net.layers[i]["weights"] = [w.astype(float) for w in net.layers[i]["weights"]]
+    with pytest.raises(TypeError, match=r"images of float32, but .* are float64: give images.astype\(np\.float64\)"):
+        fit(net)
+    assert fit(net, getBatch=double)[0].layers[0].weights[0].dtype == float
+    with pytest.raises(
+        TypeError, match=r"cnn_train_dag: getBatch gave images of float64, .* layer 'first' are float32"
+    ):
+        fit_dag(gain=np.ones(1))
+
+
+@pytest.mark.parametrize("again, effect", [(True, "sets the learning rate to 1"), (np.False_, "ends the training")])
+def test_a_truth_value_of_postEpochFn_does_what_it_does_in_matlab_and_is_told(again, effect):
+    with pytest.warns(UserWarning, match=rf"postEpochFn returned {bool(again)}, which {effect}.*return None to go on"):
+        _, stats = fit(numEpochs=2, postEpochFn=lambda *args: again, stopOnNaN=False)
+    assert len(stats.train) == 1 + bool(again)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(numEpochs=2, postEpochFn=lambda *args: 0.001)
+        fit(numEpochs=2, postEpochFn=lambda *args: None)
 
 
 def test_an_objective_that_is_not_finite_is_traced_to_where_it_began():
@@ -210,6 +244,7 @@ def test_what_is_no_solver_is_refused(solver):
 
 def test_another_solver_does_not_go_on_from_a_checkpoint(tmp_path):
     fit(expDir=tmp_path, solver="adadelta")
+    (tmp_path / "training.json").unlink()  # as beside a checkpoint of MATLAB's: the solver's state alone tells
     with pytest.raises(ValueError, match="holds no solver state of adam; give the solver that it was trained with"):
         fit(expDir=tmp_path, solver="adam", numEpochs=2)
     with pytest.raises(ValueError, match=r"has the fields g_sqr, delta_sqr, but there is no solver="):

@@ -1,5 +1,7 @@
 """Errors against labels, and what is said of labels that cannot be right."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,30 @@ images = np.zeros((4, 4, 1, 4), np.float32)
 def test_labels_that_cannot_be_right_are_refused(batch, known, message):
     with pytest.raises(ValueError, match=message):
         labels.check("cnn_train", batch and np.array(batch), images, 3, known)
+
+
+@pytest.mark.parametrize("known", [None, [1, 2, 2, 1]])
+@pytest.mark.parametrize(
+    "batch", [np.array([0, 1, 2, 2]), np.array([[0.0, 1.0, 1.0, 0.0]]), np.arange(16).reshape(2, 2, 1, 4) % 3]
+)
+def test_labels_of_a_batch_that_seem_to_be_0_based_are_told(batch, known):
+    with pytest.warns(UserWarning, match=r"labels that getBatch gave first are 0.*Labels count from 1: add 1 to them"):
+        labels.check_values("cnn_train", batch, 3, known)
+
+
+@pytest.mark.parametrize(
+    "batch, known",
+    [
+        (np.array([0, 1, 2, 3]), None),
+        (np.array([0, 1, 2, 1]), np.array([0, 1, 2, 3])),
+        (np.array([0, 1, 1, 0]).reshape(2, 2, 1, 1), None),
+        (np.stack([[1.0, 2.0], [0.0, 0.5]]).reshape(1, 1, 2, 2), None),
+    ],
+)
+def test_labels_that_leave_images_out_pass_without_a_word(batch, known):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labels.check_values("cnn_train", batch, 3, known)
 
 
 def test_good_labels_pass_also_with_zeros_to_ignore():

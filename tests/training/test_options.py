@@ -1,9 +1,11 @@
 """Options of cnn_train: MATLAB's names and defaults, and what is refused before anything runs."""
 
+import warnings
+
 import numpy as np
 import pytest
 
-from pyconvnet.solver import adam
+from pyconvnet.solver import adam, sgd
 from pyconvnet.training.options import SIMPLENN, image_sets, read_options
 
 
@@ -41,6 +43,29 @@ def test_a_solver_is_a_function_or_its_name_and_its_options_are_checked():
         read(solver="sdg")
 
 
+def test_sgd_is_the_default_under_its_name():
+    for given in ("sgd", "solver.sgd", sgd):
+        o = read(solver=given, momentum=0.5, nesterovUpdate=True)
+        assert o == read(momentum=0.5, nesterovUpdate=True)
+        assert read(solver=given, solverOpts={"momentum": 0.7, "nesterov": True}) == read(
+            momentum=0.7, nesterovUpdate=True
+        )
+    with pytest.raises(ValueError, match="solverOpts has no 'beta1'; the solver takes momentum, nesterov"):
+        read(solver="sgd", solverOpts={"beta1": 0.5})
+
+
+def test_an_option_of_other_trainers_is_pointed_to_its_counterpart():
+    for given in (lambda: read(checkpointFn=print), lambda: read("CheckpointFn", print)):
+        with pytest.raises(ValueError, match=r"unknown option '[cC]heckpointFn'; postEpochFn=f is called after each"):
+            given()
+
+
+def test_continue_takes_force_and_no_other_word():
+    assert read(continue_="force")["continue"] == read("continue", "Force")["continue"] == "force"
+    with pytest.raises(ValueError, match="continue_ takes True, False or 'force', got 'yes'"):
+        read(continue_="yes")
+
+
 @pytest.mark.parametrize(
     "given, message",
     [
@@ -63,6 +88,20 @@ def sets(imdb=None, **given):
 def test_images_set_marks_training_and_validation():
     s = sets()
     assert s["train"].tolist() == [0, 1] and s["val"].tolist() == [2]
+
+
+def test_sets_1_and_3_validate_nothing_and_are_told_so():
+    marked = {"images": {"set": np.array([1, 1, 3, 3, 3])}}
+    with pytest.warns(UserWarning, match=r"nothing is validated: images\.set has no 2 \(validate\), but 3 images 3"):
+        assert sets(marked)["val"].size == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sets(marked, val=np.flatnonzero(marked["images"]["set"] == 3))
+        sets(marked, val=np.nan)
+        sets(marked, evalSets={"test": [2, 3, 4]})
+        sets({"images": {"set": np.ones(5)}})
+        sets({"images": {"set": np.array([1, 2, 3])}})
+        sets(marked, train=np.nan, val=[2])
 
 
 def test_index_lists_masks_and_nan_override_it():

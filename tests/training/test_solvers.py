@@ -40,6 +40,15 @@ def test_two_steps_of_momentum_by_hand():
     assert (w, s) == (pytest.approx(0.6), pytest.approx(-2.0))
 
 
+def test_sgd_takes_its_options_as_one_dict_as_the_other_solvers_do():
+    w, g = np.arange(3.0), np.array([0.5, -1.0, 2.0])
+    for nesterov in (False, True):
+        a = solver.sgd(w, g, g, {"momentum": 0.7, "nesterov": nesterov}, 0.1)
+        b = solver.sgd(w, g, g, 0.7, 0.1, nesterov)
+        assert all(np.array_equal(x, y) for x, y in zip(a, b))
+    assert solver.sgd() == {"momentum": 0.9, "nesterov": False}
+
+
 def test_the_first_step_of_adam_has_the_length_of_the_rate():
     w, state = solver.adam(np.zeros(3), 0.0, np.array([0.1, 5.0, -70.0]), solver.adam(), 0.01)
     assert np.allclose(w, [-0.01, -0.01, 0.01], rtol=1e-4) and state["t"] == 1

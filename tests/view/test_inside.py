@@ -161,6 +161,12 @@ def test_histograms_hold_every_value(net, image):
         assert sum(p.get_height() for p in ax.patches) == row.size
 
 
+def test_diagnose_finds_the_weights_of_old_networks_under_their_names_of_then():
+    conv = {"type": "conv", "name": "c", "filters": np.ones((1, 1, 2, 3)), "biases": np.full(3, 2.0)}
+    rows = pcn.vl_simplenn_diagnose({"layers": [conv, {"type": "relu", "name": "r"}]}).splitlines()[1:]
+    assert [row.split()[:5] for row in rows] == [["c", "weights", "1", "6", "1"], ["c", "weights", "2", "3", "2"]]
+
+
 @pytest.mark.parametrize("net", ["simplenn"], indirect=True)
 def test_diagnose_tells_of_weights_outputs_and_derivatives_in_text_and_as_a_picture(net, image):
     net.layers[-1]["class"] = np.array([2])
