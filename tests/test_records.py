@@ -14,7 +14,9 @@ def test_arrays_inside_a_record_are_shown_by_their_size():
 def test_fields_of_meta_are_made_when_they_are_set_as_in_matlab(tmp_path):
     import pyconvnet as pcn
 
-    for net in (pcn.SimpleNN(layers=[{"type": "relu"}]), pcn.DagNN()):
+    graph = pcn.DagNN()
+    graph.addLayer("r", pcn.dagnn.ReLU(), "x", "y")
+    for net in (pcn.SimpleNN(layers=[{"type": "relu"}]), graph):
         net.meta.trainOpts.weightDecay = 1
         net.meta.normalization.imageSize = np.array([28.0, 28, 1])
         pcn.save(tmp_path / "net.mat", net)
