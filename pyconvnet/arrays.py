@@ -27,6 +27,12 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
 
 
+def isfinite(x: Any) -> bool:
+    """Whether all values of an array of any backend, or number, are finite."""
+    backend = backends.find(x)
+    return bool(np.all(np.isfinite(x))) if backend is None else backend.isfinite(x)
+
+
 def own_copy(x: Any) -> Any:
     """An array of its own with the same values: numpy's in MATLAB's memory order."""
     return np.array(x, order="F") if backends.find(x) is None else backends.of(x).copy(x)

@@ -10,11 +10,12 @@ Source: MatConvNet manual, "Solvers"; the papers are named at each function.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from pyconvnet import backends
+from pyconvnet.arrays import host_numbers
 from pyconvnet.records import Struct
 
 Solver = Callable[..., Any]
@@ -28,7 +29,7 @@ def adagrad(w=None, state=None, grad=None, opts=None, lr=None):
     if w is None:
         return Struct(epsilon=1e-10, rho=1.0)
     state = state * _as(w, opts["rho"]) + grad * grad
-    return w - _as(w, lr) * grad / (np.sqrt(state) + _as(w, opts["epsilon"])), state
+    return w - _as(w, lr) * grad / (_sqrt(state) + _as(w, opts["epsilon"])), state
 
 
 def rmsprop(w=None, state=None, grad=None, opts=None, lr=None):
@@ -39,7 +40,7 @@ def rmsprop(w=None, state=None, grad=None, opts=None, lr=None):
     if w is None:
         return Struct(epsilon=1e-8, rho=0.99)
     state = state * _as(w, opts["rho"]) + grad * grad * _as(w, 1 - opts["rho"])
-    return w - _as(w, lr) * grad / (np.sqrt(state) + _as(w, opts["epsilon"])), state
+    return w - _as(w, lr) * grad / (_sqrt(state) + _as(w, opts["epsilon"])), state
 
 
 def adadelta(w=None, state=None, grad=None, opts=None, lr=None):
@@ -50,10 +51,10 @@ def adadelta(w=None, state=None, grad=None, opts=None, lr=None):
     if w is None:
         return Struct(epsilon=1e-6, rho=0.9)
     if not isinstance(state, dict):
-        state = Struct(g_sqr=np.zeros_like(w), delta_sqr=np.zeros_like(w))
+        state = Struct(g_sqr=_zeros(w), delta_sqr=_zeros(w))
     rho, eps = _as(w, opts["rho"]), _as(w, opts["epsilon"])
     g_sqr = state["g_sqr"] * rho + grad * grad * (1 - rho)
-    delta = -np.sqrt((state["delta_sqr"] + eps) / (g_sqr + eps)) * grad
+    delta = -_sqrt((state["delta_sqr"] + eps) / (g_sqr + eps)) * grad
     return w + delta, Struct(g_sqr=g_sqr, delta_sqr=state["delta_sqr"] * rho + delta * delta * (1 - rho))
 
 
@@ -65,12 +66,12 @@ def adam(w=None, state=None, grad=None, opts=None, lr=None):
     if w is None:
         return Struct(beta1=0.9, beta2=0.999, eps=1e-8)
     if not isinstance(state, dict):
-        state = Struct(m=np.zeros_like(w), v=np.zeros_like(w), t=0.0)
-    b1, b2, t = opts["beta1"], opts["beta2"], float(np.asarray(state["t"]).item()) + 1
+        state = Struct(m=_zeros(w), v=_zeros(w), t=0.0)
+    b1, b2, t = opts["beta1"], opts["beta2"], float(host_numbers(state["t"]).item()) + 1
     m = state["m"] * _as(w, b1) + grad * _as(w, 1 - b1)
     v = state["v"] * _as(w, b2) + grad * grad * _as(w, 1 - b2)
-    rate = _as(w, lr * np.sqrt(1 - b2**t) / (1 - b1**t))
-    return w - rate * m / (np.sqrt(v) + _as(w, opts["eps"])), Struct(m=m, v=v, t=t)
+    rate = _as(w, lr * math.sqrt(1 - b2**t) / (1 - b1**t))
+    return w - rate * m / (_sqrt(v) + _as(w, opts["eps"])), Struct(m=m, v=v, t=t)
 
 
 def sgd(w=None, state=None, grad=None, momentum: Any = 0.9, lr=None, nesterov: bool = False):
@@ -93,6 +94,13 @@ def sgd(w=None, state=None, grad=None, momentum: Any = 0.9, lr=None, nesterov: b
 SOLVERS: dict[str, Solver] = {"adam": adam, "adagrad": adagrad, "adadelta": adadelta, "rmsprop": rmsprop, "sgd": sgd}
 
 
-def _as(w: np.ndarray, value: float) -> np.floating:
-    # numpy 1.26 and 2 differ in how a Python float meets a 0-d array: a scalar of w's own type settles it.
-    return w.dtype.type(value)
+def _as(w: Any, value: float) -> Any:
+    return backends.of(w).scalar(w, value)
+
+
+def _sqrt(x: Any) -> Any:
+    return backends.of(x).power(x, 0.5)
+
+
+def _zeros(w: Any) -> Any:
+    return backends.of(w).zeros(w.shape, w)

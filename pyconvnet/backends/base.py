@@ -407,6 +407,14 @@ class Backend:
 
     # --- composites: training ---------------------------------------------------------------------------------------
 
+    def sgd_start(self, w: Array, m: Any, der: Array) -> tuple[Array, Array]:
+        """(w, m) as arrays that sgd_step may change; m may be a number, or an array in main memory."""
+        return self.copy(w), self.asarray(m, w) + self.zeros(w.shape, w)
+
+    def sgd_fits(self, w: Array, der: Array) -> bool:
+        """Whether sgd_step can go on with arrays that sgd_start made for another derivative."""
+        return True
+
     def sgd_step(
         self, w: Array, m: Array, der: Array, scale: float, decay: float, momentum: float, rate: float, nesterov: bool
     ) -> tuple[Array, Array]:

@@ -98,11 +98,23 @@ class CPU(Reference):
         _folded[id(moments)] = numbers, folded
         return folded
 
+    def sgd_start(self, w: np.ndarray, m: Any, der: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # laid out in memory as the derivative is, so that one loop goes through all three
+        value, momentum = np.empty_like(_ordered(der), w.dtype), np.empty_like(_ordered(der), w.dtype)
+        value[...], momentum[...] = w, m
+        return value, momentum
+
+    def sgd_fits(self, w: np.ndarray, der: np.ndarray) -> bool:
+        return w.strides == _ordered(der).strides
+
     def sgd_step(self, w, m, der, scale, decay, momentum, rate, nesterov):
-        from pyconvnet.training.descent import descend
+        from pyconvnet.kernels.cpu.sgd import descend
 
         real = w.dtype.type
-        descend(
-            *(a.ravel(order="K") for a in (w, m, der)), real(scale), real(decay), real(momentum), real(rate), nesterov
-        )
+        flat = (a.ravel(order="K") for a in (w, m, _ordered(der)))
+        descend(*flat, real(scale), real(decay), real(momentum), real(rate), nesterov)
         return w, m
+
+
+def _ordered(der: np.ndarray) -> np.ndarray:
+    return der if der.flags.c_contiguous or der.flags.f_contiguous else np.ascontiguousarray(der)

@@ -58,7 +58,7 @@ class Reference(Backend):
 
     def power(self, x: np.ndarray, y: float) -> np.ndarray:
         with np.errstate(invalid="ignore"):
-            return super().power(x, y)
+            return np.sqrt(x) if y == 0.5 else super().power(x, y)
 
     def sign(self, x: np.ndarray) -> np.ndarray:
         return np.sign(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
+from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.files import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
 
@@ -105,11 +108,11 @@ def _shaped(value: Any, like: Any) -> Any:
         return [_shaped(value[i] if i < len(value) else 0.0, w) for i, w in enumerate(like)]
     if isinstance(value, dict):
         return Struct({k: _shaped(v, like) for k, v in value.items()})
-    a = np.asarray(value)
-    if a.size == 1 and like.size != 1:
+    a, shape = host_numbers(value), shape_of(like)
+    if a.size == 1 and math.prod(shape) != 1:
         return a.item()
     if a.size == 0:
         return 0.0
-    if a.size != like.size:
-        raise ValueError(f"the solver state in the checkpoint has {a.shape} where the weights have {like.shape}")
-    return a.reshape(like.shape, order="F").astype(like.dtype) if a.size > 1 else a.reshape(like.shape)
+    if a.size != math.prod(shape):
+        raise ValueError(f"the solver state in the checkpoint has {a.shape} where the weights have {shape}")
+    return backends.of(like).asarray(a.reshape(shape, order="F"), like) if a.size > 1 else a.reshape(shape)

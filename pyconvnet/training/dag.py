@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import isfinite, shape_of
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
 from pyconvnet.layers import Loss, Sum
@@ -177,7 +178,7 @@ class DagTrainee:
             )
 
     def weights(self) -> list[Any]:
-        return [np.asarray(p.value) for p in self.net.params]
+        return [p.value for p in self.net.params]
 
     def check(self, batch: Any, train: bool) -> None:
         given = _named(batch)
@@ -191,7 +192,7 @@ class DagTrainee:
         if not (train and self.opts["checkLabels"]):
             return
         try:
-            sizes = self.net.getVarSizes({name: np.shape(value) for name, value in given.items()})
+            sizes = self.net.getVarSizes({name: shape_of(value) for name, value in given.items()})
         except (ValueError, TypeError, NotImplementedError):
             return  # what is wrong, or cannot be told ahead, shows when the graph runs
         for layer in self.net.layers:
@@ -209,19 +210,19 @@ class DagTrainee:
 
     def finite(self) -> bool:
         values = [self.net.vars[name].value for name in self.opts["derOutputs"]]
-        return all(v is None or np.all(np.isfinite(v)) for v in values)
+        return all(v is None or isfinite(v) for v in values)
 
     def blame(self) -> str:
         for name in self.net.getInputs():
             value = self.net.vars[name].value
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            if value is not None and not isfinite(value):
                 return f"variable {name!r}, an input, is not finite"
         for p in self.net.params:
-            if not np.all(np.isfinite(p.value)):
+            if not isfinite(p.value):
                 return f"parameter {p.name!r} is not finite"
         for layer in self.net.layers:
             for name in layer.outputs:
                 value = self.net.vars[name].value
-                if value is not None and not np.all(np.isfinite(value)):
+                if value is not None and not isfinite(value):
                     return f"variable {name!r}, an output of layer {layer.name!r}, is not finite"
         return "every variable still held is finite"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import as_tensor, size_text
+from pyconvnet import backends
+from pyconvnet.arrays import as_tensor, host_numbers, size_text
 from pyconvnet.ops.vl_nnloss import BINARY
 from pyconvnet.records import Struct, plain_text
 
@@ -17,7 +18,7 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
 
     The predictions are the input of the loss, H x W x C x N; among equal scores the first class wins.
     """
-    scores = res[-2].x
+    scores = host_numbers(res[-2].x)
     labels, weight = _spread(labels, scores)
     at = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
     own = np.take_along_axis(scores, at, axis=2)
@@ -30,6 +31,7 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
 
 def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
     """Counts, true class x predicted class, of a batch with one label per image or pixel; label 0 is not counted."""
+    scores = host_numbers(scores)
     labels = _spread(labels, scores)[0]
     predicted = scores.argmax(axis=2)[:, :, None]
     if labels.shape != predicted.shape:
@@ -42,8 +44,8 @@ def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
 
 def binary(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     """Predictions whose sign is not that of their label (-1, 1), counted over the batch."""
-    scores = res[-2].x
-    labels = np.asarray(labels)
+    scores = host_numbers(res[-2].x)
+    labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)
     return np.array([np.count_nonzero(scores * labels < 0)], float)
@@ -62,7 +64,7 @@ ERRORS = {
 
 
 def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.asarray(labels)
+    labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)
     labels = labels[(...,) + (None,) * (4 - labels.ndim)]
@@ -167,10 +169,11 @@ def of_imdb(imdb: Any) -> Any:
 
 def check_precision(fn: str, what: str, images: Any, where: str, weights: Any) -> None:
     """TypeError for images of one precision and weights of the other: as in MATLAB, no layer mixes them."""
-    if not (isinstance(images, np.ndarray) and images.dtype.kind == "f" and np.size(weights)):
+    backend = backends.find(images)
+    if backend is None or images.dtype not in backend.floats or backends.find(weights) is not backend:
         return
-    own = np.asarray(weights).dtype
-    if own.kind == "f" and own != images.dtype:
+    own = weights.dtype
+    if own in backend.floats and own != images.dtype:
         raise TypeError(
             f"{fn}: getBatch gave {what} of {images.dtype}, but the weights of {where} are {own}: give "
             f"{what}.astype(np.{own})"

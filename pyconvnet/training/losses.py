@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import rng
+from pyconvnet import backends, rng
+from pyconvnet.arrays import host_numbers, shape_of
 
 
 def watch(fn: str, block: Any) -> None:
@@ -32,8 +33,9 @@ def refuse_sum(fn: str, block: Any, inputs: list[Any], params: list[Any], y: Any
     """
     if not _doubtful(block):
         return
-    count = np.shape(inputs[0])[3] if np.ndim(inputs[0]) == 4 else 1
-    once, twice = float(np.sum(y, dtype=float)), _of_twice(block, inputs, params, count)
+    size = shape_of(inputs[0])
+    count = size[3] if len(size) == 4 else 1
+    once, twice = float(host_numbers(y).sum(dtype=float)), _of_twice(block, inputs, params, count)
     if once and np.isfinite(once) and abs(twice / once - 2) < 1e-4:
         name = type(block).__name__
         raise ValueError(
@@ -61,7 +63,7 @@ def _of_twice(block: Any, inputs: list[Any], params: list[Any], count: int) -> f
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             other = copy.deepcopy(block, {id(block.net): block.net})
-            return float(np.sum(other.forward([_twice(x, count) for x in inputs], params)[0], dtype=float))
+            return float(host_numbers(other.forward([_twice(x, count) for x in inputs], params)[0]).sum(dtype=float))
     except Exception:  # whatever a class of the user's own may raise
         return np.nan
     finally:
@@ -71,5 +73,8 @@ def _of_twice(block: Any, inputs: list[Any], params: list[Any], count: int) -> f
 
 def _twice(value: Any, count: int) -> Any:
     """The images of an input once more behind them; what is not per image as it is."""
-    axes = [i for i, n in enumerate(np.shape(value)) if n == count]
-    return np.concatenate([value, value], axis=axes[-1]) if axes else value
+    axes = [i for i, n in enumerate(shape_of(value)) if n == count]
+    if not axes:
+        return value
+    backend = backends.find(value)
+    return backend.concat([value, value], axes[-1]) if backend is not None else np.concatenate([value, value], axes[-1])

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
+from pyconvnet.arrays import count as elements
+from pyconvnet.arrays import host_numbers, isfinite
 from pyconvnet.display import vl_simplenn_display
 from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
@@ -113,7 +116,7 @@ class SimpleTrainee:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise TypeError(f"cnn_train: getBatch must return (images, labels), got {type(batch).__name__}")
         images, labels = batch
-        if not isinstance(images, np.ndarray):
+        if backends.find(images) is None:
             raise TypeError(f"cnn_train: getBatch must return images as an array, got {type(images).__name__}")
         self.batch = images
         # Sums over images add up where there are sub-batches; a loss gives the mean.
@@ -139,7 +142,7 @@ class SimpleTrainee:
             losses.refuse_sum("cnn_train", loss, inputs, last_layer.get("weights") or [], self.res[-1].x)
             self.doubted = False
         errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
-        self.sums = self.sums + np.array([weight * np.sum(self.res[-1].x, dtype=float), *errors])
+        self.sums = self.sums + np.array([weight * host_numbers(self.res[-1].x).sum(dtype=float), *errors])
         if not train and self.error is class_labels.multiclass:
             counts = class_labels.confusion(labels, self.res[-2].x)
             self.confusion = counts if self.confusion is None else self.confusion + counts
@@ -170,7 +173,7 @@ class SimpleTrainee:
             averaged = layer_class(layer.type).averaged
             rates, decays = np.ravel(layer.learningRate), np.ravel(layer.weightDecay)
             for j in reversed(range(len(ders))):
-                if ders[j] is None or np.size(ders[j]) == 0:
+                if ders[j] is None or not elements(ders[j]):
                     continue
                 weights = layer.weights
                 yield Parameter(
@@ -184,7 +187,7 @@ class SimpleTrainee:
                 )
 
     def weights(self) -> list[Any]:
-        return [[np.asarray(w) for w in layer.get("weights") or ()] for layer in self.net.layers]
+        return [list(layer.get("weights") or ()) for layer in self.net.layers]
 
     def check(self, batch: Any, train: bool) -> None:
         if isinstance(batch, (tuple, list)) and batch:
@@ -194,7 +197,7 @@ class SimpleTrainee:
             return
         if self.error is not class_labels.multiclass or not isinstance(batch, (tuple, list)) or len(batch) != 2:
             return
-        if not isinstance(batch[0], np.ndarray):
+        if backends.find(batch[0]) is None:
             return
         loss = layer_class(self.net.layers[-1].type).from_record(self.net.layers[-1]).effective_options().get("loss")
         if class_labels.is_binary(loss):
@@ -227,15 +230,15 @@ class SimpleTrainee:
         return bool(np.isfinite(self.sums[0]))
 
     def blame(self) -> str:
-        if not np.all(np.isfinite(self.batch)):
+        if not isfinite(self.batch):
             return "the images of the batch are not finite"
         for i, layer in enumerate(self.net.layers):
-            if not all(np.all(np.isfinite(w)) for w in layer.get("weights") or ()):
+            if not all(isfinite(w) for w in layer.get("weights") or ()):
                 return f"weights of layer {i} {layer.get('name', '')!r} ({layer.type}) are not finite"
         with np.errstate(all="ignore"):
             res = vl_simplenn(self.net, self.batch, mode="test")
         for i, layer in enumerate(self.net.layers):
-            if not np.all(np.isfinite(res[i + 1].x)):
+            if not isfinite(res[i + 1].x):
                 return (
                     f"the first value that is not finite came out of layer {i} {layer.get('name', '')!r} ({layer.type})"
                 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from pyconvnet import backends
+from pyconvnet.arrays import shape_of
 from pyconvnet.records import Struct
 from pyconvnet.solver import SOLVERS
 
@@ -20,15 +20,15 @@ class Steps:
     def __init__(self, fn: str, trainee: Any, memory: list[Any], opts: Struct, rate: float) -> None:
         self.fn, self.trainee, self.memory, self.opts, self.rate = fn, trainee, memory, opts, rate
         # Arrays that this pass made, and may change: whoever got the weights after an earlier epoch keeps those.
-        self.own: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self.own: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
     def take(self, count: int, parts: int) -> None:
         """Step from the derivatives summed over `count` images and `parts` sub-batches."""
         for p in self.trainee.parameters():
-            real, der = p.value.dtype.type, p.der.reshape(p.value.shape)
+            backend, der = backends.of(p.value), p.der.reshape(p.value.shape)
             if p.method == "average":
-                part = p.learningRate
-                p.set(real(1 - part) * p.value + real(part / parts / p.fanout) * der)
+                kept, part = backend.scalar(p.value, 1 - p.learningRate), p.learningRate / parts / p.fanout
+                p.set(kept * p.value + backend.scalar(p.value, part) * der)
                 continue
             lr, decay = self.rate * p.learningRate, self.opts["weightDecay"] * p.weightDecay
             if not (lr > 0 or decay > 0):
@@ -37,42 +37,31 @@ class Steps:
             for i in p.key[:-1]:
                 held = held[i]
             if self.opts["solver"] is None:
-                self._descend(p, der, held, real(1 / count), real(decay), lr)
+                self._descend(p, der, held, 1 / count, decay, lr)
             else:
-                grad = real(1 / count) * der + real(decay) * p.value
+                grad = backend.scalar(p.value, 1 / count) * der + backend.scalar(p.value, decay) * p.value
                 value, held[p.key[-1]] = self._solve(p, held[p.key[-1]], grad, lr)
                 p.set(value)
 
-    def _descend(self, p: Any, der: np.ndarray, held: list[Any], scale: Any, decay: Any, lr: float) -> None:
-        """pyconvnet.solver.sgd with the gradient scale der + decay w, in memory laid out as der is."""
-        from pyconvnet.training.descent import descend
-
-        if not (der.flags.c_contiguous or der.flags.f_contiguous):
-            der = np.ascontiguousarray(der)
+    def _descend(self, p: Any, der: Any, held: list[Any], scale: float, decay: float, lr: float) -> None:
+        """pyconvnet.solver.sgd with the gradient scale der + decay w, in place where the backend does so."""
+        backend, last = backends.of(p.value), p.key[-1]
         value, momentum = self.own.get(p.key, (None, None))
-        if value is not p.value or momentum is not held[p.key[-1]] or value.strides != der.strides:
-            if isinstance(held[p.key[-1]], dict):
-                fields = ", ".join(held[p.key[-1]])
+        if value is not p.value or momentum is not held[last] or not backend.sgd_fits(value, der):
+            if isinstance(held[last], dict):
+                fields = ", ".join(held[last])
                 raise ValueError(
                     f"{self.fn}: the checkpoint's solver state has the fields {fields}, but there is no solver=; give "
                     "the solver that it was trained with, or continue_=False"
                 )
-            value, momentum = np.empty_like(der, p.value.dtype), np.empty_like(der, p.value.dtype)
-            value[...], momentum[...] = p.value, held[p.key[-1]]
-            self.own[p.key] = value, momentum
-            held[p.key[-1]] = momentum
+            value, momentum = backend.sgd_start(p.value, held[last], der)
+        options = (scale, decay, self.opts["momentum"], lr, self.opts["nesterovUpdate"])
+        self.own[p.key] = value, momentum = backend.sgd_step(value, momentum, der, *options)
+        held[last] = momentum
+        if value is not p.value:
             p.set(value)
-        real = value.dtype.type
-        descend(
-            *(a.ravel(order="K") for a in (value, momentum, der)),
-            scale,
-            decay,
-            real(self.opts["momentum"]),
-            real(lr),
-            self.opts["nesterovUpdate"],
-        )
 
-    def _solve(self, p: Any, state: Any, grad: np.ndarray, lr: float) -> tuple[np.ndarray, Any]:
+    def _solve(self, p: Any, state: Any, grad: Any, lr: float) -> tuple[Any, Any]:
         solver = self.opts["solver"]
         try:
             found = solver(p.value, state, grad, self.opts["solverOpts"], lr)
@@ -86,9 +75,11 @@ class Steps:
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise TypeError(f"{self.fn}: the solver must return (w, state), got {type(found).__name__}")
         value, state = found
-        if np.shape(value) != p.value.shape:
+        if shape_of(value) != tuple(p.value.shape):
             raise ValueError(
-                f"{self.fn}: the solver returned weights of {np.shape(value)} for those of {p.value.shape}"
+                f"{self.fn}: the solver returned weights of {shape_of(value)} for those of {tuple(p.value.shape)}"
             )
         # As in MATLAB, where single and double make single.
-        return np.asarray(value, p.value.dtype), state
+        backend = backends.of(p.value)
+        same = backends.find(value) is backend
+        return backend.cast(value, p.value) if same else backend.asarray(value, p.value), state

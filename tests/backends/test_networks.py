@@ -4,7 +4,7 @@ import boxes
 import numpy as np
 import pytest
 
-from pyconvnet import DagNN, models, predict, vl_simplenn
+from pyconvnet import DagNN, cnn_train, cnn_train_dag, models, predict, vl_simplenn
 
 BACKEND = boxes.register()
 
@@ -74,3 +74,46 @@ def test_a_graph_with_all_its_parts_runs_in_boxes(lenet, image):
     assert average == pytest.approx(average0, rel=1e-12)
     for a, b in zip(ders, ders0):
         equal(a, b)
+
+
+@pytest.mark.parametrize("options", [{}, {"solver": "adam"}, {"numSubBatches": 2, "nesterovUpdate": True}], ids=str)
+def test_lenet_trains_for_an_epoch_in_boxes(lenet, options):
+    random = np.random.default_rng(1)
+    x, labels = random.standard_normal((28, 28, 1, 20)), np.arange(20) % 10 + 1
+    imdb = {"images": {"set": np.r_[np.ones(12), 2 * np.ones(8)], "labels": labels}}
+    trained = []
+    for make, net in ((boxes.Box, in_boxes(lenet)), (lambda a: a, lenet)):
+        usual = {"expDir": None, "batchSize": 6, "numEpochs": 1, "learningRate": 0.01, "verbose": False}
+        trained.append(
+            cnn_train(net, imdb, lambda imdb, b, make=make: (make(x[..., b]), labels[b]), **usual, **options)
+        )
+    (ours, stats), (theirs, stats0) = trained
+    for a, b in zip(ours.layers, theirs.layers):
+        for v, w in zip(a.get("weights") or (), b.get("weights") or ()):
+            equal(v, w)
+    for name in ("train", "val"):
+        for field in ("objective", "top1err", "top5err", "num"):
+            assert stats[name][0][field] == pytest.approx(stats0[name][0][field], rel=1e-10)
+
+
+def test_a_graph_trains_for_an_epoch_in_boxes(lenet):
+    random = np.random.default_rng(1)
+    x, labels = random.standard_normal((28, 28, 1, 12)), np.arange(12) % 10 + 1
+    trained = []
+    for make, net in ((boxes.Box, in_boxes(lenet)), (lambda a: a, lenet)):
+        dag = DagNN.fromSimpleNN(net, canonicalNames=True)
+        trained.append(
+            cnn_train_dag(
+                dag,
+                {"images": {"set": np.ones(12)}},
+                lambda imdb, b, make=make: {"input": make(x[..., b]), "label": labels[b]},
+                expDir=None,
+                batchSize=5,
+                numEpochs=1,
+                verbose=False,
+            )
+        )
+    (ours, stats), (theirs, stats0) = trained
+    for a, b in zip(ours.params, theirs.params):
+        equal(a.value, b.value)
+    assert stats.train[0].objective == pytest.approx(stats0.train[0].objective, rel=1e-10)

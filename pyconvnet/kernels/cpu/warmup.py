@@ -31,7 +31,7 @@ def warmup(progress: bool = False) -> int:
         return 0
     compiled = import_module("pyconvnet.kernels.cpu.compiled")  # the package has a function of that name
     compiled.announced |= progress
-    from pyconvnet.training.descent import descend
+    from pyconvnet.kernels.cpu.sgd import descend
 
     w, one = _array(1), np.float32(1)
     descend(w, w, w, one, one, one, one, False)
