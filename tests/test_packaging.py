@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="vl_nnconf"):
         _ = pyconvnet.vl_nnconf
+
+
+@pytest.mark.parametrize("name", ["setup", "conftest", "tests", "examples", "tools", "matlab_fixtures", "__main__"])
+def test_what_lies_beside_the_package_in_a_checkout_is_not_in_it(name):
+    import pyconvnet
+
+    assert not hasattr(pyconvnet, name)
+    if name != "__main__":
+        with pytest.raises(ModuleNotFoundError):
+            import_module(f"pyconvnet.{name}")
+    assert pyconvnet.models.__name__ == "pyconvnet.models" and pyconvnet.compat.__name__ == "pyconvnet.compat"
 
 
 def test_a_checkout_without_an_installation_is_the_whole_package():
