@@ -3,8 +3,18 @@
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _own_layers(monkeypatch):
+    """Layer classes that a test defines are forgotten after it."""
+    from pyconvnet.layers import registry
+
+    monkeypatch.setattr(registry, "_BY_TYPE", dict(registry._BY_TYPE))
+    monkeypatch.setattr(registry, "_BY_BLOCK", dict(registry._BY_BLOCK))

@@ -16,7 +16,7 @@ from pyconvnet.options import effective
 from pyconvnet.records import Struct
 
 
-class Filter(Layer):
+class Filter(Layer, block=False):
     """Base of layers that slide a window over the image: subclasses say its size in getKernelSize."""
 
     pad = (0, 0, 0, 0)
