@@ -13,7 +13,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.compat.cropresize import WIDTHS, crop_box, resize_along
-from pyconvnet.images import pillow
+from pyconvnet.images import pillow, read_single
 from pyconvnet.options import matlab_options
 
 FN = "vl_imreadjpeg"
@@ -45,8 +45,9 @@ def vl_imreadjpeg(
     vl_imreadjpeg(files, prefetch=True)       returns None at once; reading goes on. The next call with the same files,
                                               and with the same options or none, waits for them and returns them
 
-    A file that cannot be read gives a warning and an empty array in the list; with pack, a ValueError. JPEG files in
-    CMYK cannot. Other formats that Pillow knows are read too, if they are grey or RGB.
+    A file that cannot be read gives a warning and an empty array (0 x 0) in the list, whether others can be read or
+    not; with pack, a ValueError. Images in CMYK cannot. All formats that Pillow knows are read, as models.preprocess
+    reads them: grey, RGB and palette images of 1, 8 or 16 bits and of single, an alpha channel dropped, as 0..255.
 
     Options are keywords, or MATLAB's names and flags: vl_imreadjpeg(files, 'Resize', [224 224], 'Pack').
 
@@ -205,15 +206,10 @@ class _Prefetched:
 
 def _read(name: str, o: _Options, draws: np.ndarray) -> tuple[np.ndarray | None, str]:
     """The image and its sizes in words; or None and why it could not be read."""
-    Image = pillow(FN)
     try:
-        with Image.open(name) as picture:
-            if picture.mode not in ("L", "RGB"):
-                return None, f"it holds {picture.mode} pixels, not grey or RGB"
-            x = np.array(picture, np.float32)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        return None, str(e)
-    x = x.reshape(*x.shape[:2], -1)
+        x = read_single(name)
+    except (OSError, ValueError) as e:
+        return None, str(e).removeprefix("imread: ").replace(f"{name!r} ", "it ", 1)
     out = _output_size(x.shape[:2], o.resize)
     top, left, height, width = crop_box(x.shape[:2], out, o.anisotropy, o.size, o.random, draws)
     y = resize_along(x, 0, out[0], height, top, o.interpolation)

@@ -24,6 +24,9 @@ NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8
 CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 CHUNK = 1 << 16  # larger pieces are fresh memory from the system each time: 1 MB took 1.4 times as long
+# A byte of compressed data makes no more than this. Source: zlib, "Technical Details", maximum compression factor
+DEFLATE = 1032
+BARE = 1 << 20  # structs without fields take no place in a file: more of them than this are damage
 
 
 def read(file: BinaryIO) -> dict[str, Any]:
@@ -38,20 +41,29 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
     """The variables from here to the end, and what has no name, which belongs to MATLAB's own objects."""
     found: dict[str, Any] = {}
     unnamed = []
+    here = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(here)
     while True:
         tag = file.read(8)
         if not tag:
             return found, unnamed
         kind, size = np.frombuffer(tag, order + "u4").tolist() if len(tag) == 8 else (0, 0)
         start = file.tell()
+        if size > end - start:
+            raise ValueError(
+                f"the variable at byte {start - 8} says that it takes {size} bytes, of which {end - start} are there"
+            )
+        holds = size
         if kind == COMPRESSED:
             source = _Inflated(file, size)
-            kind, _ = np.frombuffer(source.read(8), order + "u4").tolist()
+            kind, holds = np.frombuffer(source.read(8), order + "u4").tolist()
+            holds = min(holds, DEFLATE * size)
         else:
             source = file
         if kind != MATRIX:
             raise ValueError(f"an element of type {kind} at byte {start - 8} is no variable: the file is broken")
-        name, value = _Elements(source, order).matrix()
+        name, value = _Elements(source, order, holds).matrix()
         if isinstance(source, _Inflated):
             source.finish()
         if name:
@@ -78,13 +90,23 @@ def _object_table(unnamed: list[Any]) -> list[Any] | None:
 
 
 def text(chars: np.ndarray) -> Any:
-    """A char array, as numbers or single characters, as str; several rows as a list of them."""
+    """A char array, as numbers or single characters, as str; several rows as a list of them, without the blanks at
+    their ends, as MATLAB's cellstr gives them.
+
+    Of more than two dimensions, which scipy makes of an array of strings, the last one runs along a row.
+    """
+    rows = chars.reshape(-1, chars.shape[-1], order="F") if chars.ndim > 1 else chars[None]
     if chars.dtype.kind == "U":
-        rows = chars.reshape(-1, chars.shape[-1]) if chars.ndim > 1 else chars[None]
         rows = ["".join(r) for r in rows]
     else:
-        rows = ["".join(map(chr, r)) for r in chars.reshape(chars.shape[0], -1, order="F").tolist()]
-    return (rows[0] if rows else "") if len(rows) < 2 else rows
+        rows = [_joined(r) for r in rows.tolist()]
+    return (rows[0] if rows else "") if len(rows) < 2 else [row.rstrip(" \0") for row in rows]
+
+
+def _joined(codes: list[int]) -> str:
+    """Characters by their codes; those of MATLAB are UTF-16, where some take two."""
+    out = "".join(map(chr, codes))
+    return out if out.isascii() else out.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _Inflated:
@@ -96,7 +118,7 @@ class _Inflated:
     def readinto(self, target: Any) -> int:
         view = memoryview(target).cast("B")
         done = 0
-        while done < len(view):
+        while done < len(view) and not self.inflate.eof:
             data = self.inflate.unconsumed_tail
             if not data and self.left:
                 data = self.file.read(min(CHUNK, self.left))
@@ -123,10 +145,10 @@ class _Inflated:
 
 
 class _Elements:
-    """Reads elements one after the other."""
+    """Reads the elements of a variable one after the other. `holds`: how many bytes it has at most."""
 
-    def __init__(self, source: Any, order: str) -> None:
-        self.source, self.order = source, order
+    def __init__(self, source: Any, order: str, holds: int) -> None:
+        self.source, self.order, self.holds = source, order, holds
 
     def bytes(self, size: int) -> bytes:
         data = self.source.read(size)
@@ -143,6 +165,8 @@ class _Elements:
             if size > 4:
                 raise ValueError("a short element has more than four bytes: the file is broken")
             return kind, size, raw[4 : 4 + size]
+        if size > self.holds:
+            raise ValueError(f"an element of {size} bytes stands in a variable of {self.holds}: the file is broken")
         return kind, size, None
 
     def numbers(self, flags: int | None = None) -> np.ndarray:
@@ -205,8 +229,11 @@ class _Elements:
             return name, self.sparse(shape, logical, imaginary)
         if kind == CHAR:
             chars = self.numbers()
-            if chars.size != count:  # UTF-8 or UTF-16 with longer characters
-                return name, "".join(map(chr, chars.tolist()))
+            if chars.size != count:  # UTF-8 or UTF-32: MATLAB counts as UTF-16 does
+                line = "".join(map(chr, chars.tolist()))
+                chars = np.frombuffer(line.encode("utf-16-le", "surrogatepass"), "<u2")
+                if chars.size != count:
+                    return name, line
             return name, text(chars.reshape(shape, order="F")) if count else ""
         if kind not in CLASSES:
             raise ValueError(f"variable {name!r} is of class {kind}, which is not known")
@@ -228,6 +255,8 @@ class _Elements:
         fields = [
             names[i : i + width].split(b"\0")[0].decode("utf-8", "replace") for i in range(0, len(names), max(width, 1))
         ]
+        if not fields and count > BARE:
+            raise ValueError(f"there are {count} structs without fields: the file is broken")
         return [Struct((field, self.value()) for field in fields) for _ in range(count)]
 
     def sparse(self, shape: tuple[int, ...], logical: int, imaginary: int) -> Any:

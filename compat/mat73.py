@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.mat5 import function_name, text
+from pyconvnet.compat.mat5 import DEFLATE, function_name, text
 from pyconvnet.compat.objects import resolved
 from pyconvnet.records import Opaque, Struct
 
+SPARE = 1 << 24
 NUMERIC = {"double", "single", "logical", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
 
 
@@ -34,7 +36,20 @@ class _Reader:
 
     def cells(self, item: Any) -> list[Any]:
         """What the references of a dataset lead to; where there is none, nothing was ever put."""
-        return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(item[()])]
+        return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(self.data(item))]
+
+    def data(self, item: Any) -> np.ndarray:
+        """The elements of a dataset as they stand in the file."""
+        if item.shape is None:
+            return np.empty((0, 0))
+        size = prod(item.shape) * item.dtype.itemsize
+        # What was never written takes no place; SPARE leaves room for that.
+        if size > DEFLATE * item.id.get_storage_size() + SPARE:
+            raise ValueError(f"{item.name} says that it takes {size} bytes, which the file cannot hold")
+        data = np.empty(item.shape, item.dtype)
+        if data.size:
+            item.id.read(self.h5py.h5s.ALL, self.h5py.h5s.ALL, data)
+        return data
 
     def value(self, item: Any) -> Any:
         if not isinstance(item, (self.h5py.Group, self.h5py.Dataset)):
@@ -54,13 +69,15 @@ class _Reader:
         if kind not in NUMERIC and "MATLAB_object_decode" in attributes:
             if kind == "function_handle":
                 return Opaque(kind, "", None)
-            return Opaque("object", kind, item[()])
+            return Opaque("object", kind, self.data(item))
         if "MATLAB_empty" in attributes and int(attributes["MATLAB_empty"]):
-            return self.empty(tuple(int(d) for d in np.ravel(item[()])), kind)
+            return self.empty(tuple(int(d) for d in np.ravel(self.data(item))), kind)
+        if self.h5py.check_string_dtype(item.dtype):
+            return self.strings(item)
         if kind == "cell" or (kind not in NUMERIC and item.dtype == self.h5py.ref_dtype):
             return self.cells(item)
         if kind == "char":
-            return text(item[()].T)
+            return text(self.data(item).T)
         if kind and kind not in NUMERIC:
             return Opaque("object", kind, None)
         return self.array(item, kind)
@@ -68,14 +85,17 @@ class _Reader:
     def array(self, item: Any, kind: str) -> np.ndarray:
         dtype = item.dtype
         if dtype.names == ("real", "imag"):
-            parts = item[()]
+            parts = self.data(item)
             return (parts["real"] + 1j * parts["imag"]).astype(np.result_type(parts["real"].dtype, "c8")).T
-        data = np.empty(item.shape, dtype)
-        if data.size:
-            item.id.read(self.h5py.h5s.ALL, self.h5py.h5s.ALL, data)
+        data = self.data(item)
         data = data.astype(data.dtype.newbyteorder("="), copy=False)
         data = data.T if data.ndim else data.reshape(1, 1)
         return data.astype(bool) if kind == "logical" else data
+
+    def strings(self, item: Any) -> Any:
+        """What h5py writes of Python's strings and lists of them, which MATLAB reads as strings."""
+        found = [s.decode("utf-8", "replace") if isinstance(s, bytes) else str(s) for s in np.ravel(self.data(item))]
+        return found if item.shape else found[0]
 
     def empty(self, shape: tuple[int, ...], kind: str) -> Any:
         if kind == "cell":
@@ -92,7 +112,7 @@ class _Reader:
         return Opaque("object", kind, None)
 
     def struct(self, group: Any) -> Any:
-        names = ["".join(c.decode() for c in name) for name in group.attrs.get("MATLAB_fields", ())]
+        names = [b"".join(np.ravel(name)).decode() for name in group.attrs.get("MATLAB_fields", ())]
         names = [n for n in names if n in group] + [n for n in group if n not in names]
         items = {name: group[name] for name in names}
         if items and all(self.is_column(item) for item in items.values()):
@@ -107,9 +127,9 @@ class _Reader:
     def sparse(self, group: Any, kind: str) -> Any:
         from scipy.sparse import csc_matrix
 
-        starts = group["jc"][()]
+        starts = self.data(group["jc"])
         rows = int(group.attrs["MATLAB_sparse"])
-        data = group["data"][()] if "data" in group else np.empty(0)
-        index = group["ir"][()] if "ir" in group else np.empty(0, int)
+        data = self.data(group["data"]) if "data" in group else np.empty(0)
+        index = self.data(group["ir"]) if "ir" in group else np.empty(0, int)
         data = data.astype(bool) if kind == "logical" else data
         return csc_matrix((data, index, starts), (rows, len(starts) - 1))

@@ -2,7 +2,8 @@
 
 What MATLAB calls   is in Python
 struct 1 x 1        Struct                  struct array   list of Struct, column by column
-cell                list                    char           str, or a list of str where it has several rows
+cell                list                    char           str; a list of str where it has several rows, without
+                                                           the blanks at their ends
 numeric             ndarray of MATLAB's type and shape (never squeezed), column-major
 logical             ndarray of bool         sparse         scipy.sparse.csc_matrix
 function handle, object of a class          Opaque, by name: nothing in a file is ever executed
@@ -14,6 +15,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+# What stands in the place of a file that was not fetched, by its first bytes
+INSTEAD = (
+    (b"version https://git-lfs", "it is a pointer of Git LFS to the file, not the file: `git lfs pull` fetches that"),
+    (b"<!doctype html", "it is a web page, not the file that it may be about: download that"),
+    (b"<html", "it is a web page, not the file that it may be about: download that"),
+    (b"<?xml", "it is XML, as sites answer when a download fails: download the file again"),
+    (b"pk\3\4", "it is a ZIP archive (or a file of PyTorch): take out the .mat file that may be in it"),
+    (b"\x1f\x8b", "it is compressed by gzip: unpack it first"),
+)
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -44,7 +54,7 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
     # A version 4 file starts with a number M O P T in decimal digits: only few are possible.
     kinds = {m * 1000 + p * 10 + t for m in (0, 1) for p in range(6) for t in range(3)}
     if len(head) < 20 or not {int.from_bytes(head[:4], order) for order in ("little", "big")} & kinds:
-        raise ValueError("its first bytes are those of no version")
+        raise ValueError(_found_instead(head))
     import scipy.io
 
     from pyconvnet.compat.mat5 import text
@@ -58,10 +68,20 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
     return {name: plain(value) for name, value in values.items() if not name.startswith("__")}
 
 
+def _found_instead(head: bytes) -> str:
+    if not head:
+        return "it is empty"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    said = next((said for first, said in INSTEAD if start.startswith(first)), None)
+    return said or "its first bytes are those of no version"
+
+
 def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
     """Write variables as a MAT file of version 7 (compressed), whole or not at all; `read` gives the same values.
 
-    A list is written as a cell, of Python numbers as a row, a StructArray as a struct array.
+    A list is written as a cell, of Python numbers as a row, a StructArray as a struct array. An array of strings or of
+    objects is written as a cell of its elements, column by column, of one string as that; names that numpy or scipy
+    fill up with blanks lose them.
     Raises TypeError for what no MAT file can hold, and
     ValueError for an array over 2 GiB, with the place where it stands.
     """

@@ -81,6 +81,8 @@ class _Table:
             count = words[at]
             at += (1 + 3 * count + 1) // 2 * 2  # whole pairs of words
         count = words[at]
+        if at + 1 + 3 * count > len(words):
+            raise ValueError(f"a block of {count} properties stands in a table of {len(words)} numbers")
         return [words[at + 1 + 3 * i : at + 4 + 3 * i] for i in range(count)]
 
     def content(self, kind: int, where: int) -> Any:
@@ -106,5 +108,7 @@ def _string(words: np.ndarray) -> Any:
     count = int(np.prod(words[2 : 2 + dims]))
     ends = np.cumsum(words[2 + dims : 2 + dims + count]).astype(int).tolist()
     chars = words[2 + dims + count :].astype("<u8").view("<u2")
+    if len(ends) != count or sorted(ends) != ends or (ends and ends[-1] > chars.size):
+        raise ValueError("the lengths of a string array are not those of its characters")
     texts = [chars[a:b].tobytes().decode("utf-16-le", "replace") for a, b in pairwise([0, *ends])]
     return texts[0] if count == 1 else texts

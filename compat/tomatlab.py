@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.records import Opaque, StructArray
+from pyconvnet.records import Opaque, Struct, StructArray, plain_text
 
 LIMIT = 2**31 - 1
 
@@ -29,6 +29,8 @@ def matlab_value(value: Any, where: str) -> Any:
         for i, v in enumerate(value):
             cell[0, i] = matlab_value(v, f"{where}{{{i + 1}}}")
         return cell
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")  # h5py gives text so
     if isinstance(value, str):
         return value if value else np.empty((0, 0), "U1")
     if isinstance(value, (bool, np.bool_)):
@@ -49,8 +51,13 @@ def matlab_value(value: Any, where: str) -> Any:
     raise TypeError(f"{where} is {_kind(value)}, which a .mat file cannot hold")
 
 
-def _array(a: np.ndarray, where: str) -> np.ndarray:
-    if a.dtype.kind not in "biufcU" or a.dtype in (np.float16, np.longdouble):
+def _array(a: np.ndarray, where: str) -> Any:
+    if a.dtype.names:  # a struct as scipy reads it
+        records = [Struct((f, r[f]) for f in a.dtype.names) for r in a.ravel(order="F")]
+        return _struct_array(records, where, a.dtype.names)
+    if a.dtype.kind in "OSTU":
+        return matlab_value(plain_text(a), where)
+    if a.dtype.kind not in "biufc" or a.dtype in (np.float16, np.longdouble):
         raise TypeError(f"{where} is an array of {a.dtype}, which a .mat file cannot hold")
     if a.nbytes > LIMIT:
         raise ValueError(f"{where} takes {a.nbytes / 2**30:.1f} GiB; an array in a .mat file of version 7 at most 2")

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, is_empty, size_text
+from pyconvnet.images import read_single, single
+from pyconvnet.networks import network
 from pyconvnet.records import Struct
 
 FN = "preprocess"
@@ -52,7 +54,7 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
     channels = channels or _first_channels(net)
     images = []
     for one in _images(image):
-        x = _channels(single(one), channels)
+        x = _channels(one, channels)
         images.append(_resized(x, size, n) if resize and size else x)
     shapes = {x.shape for x in images}
     if len(shapes) > 1:
@@ -82,44 +84,27 @@ def _target(meta: dict[str, Any], n: Struct) -> tuple[tuple[int, int] | None, in
 
 def _first_channels(net: Any) -> int | None:
     """The channels that the filters of the first layer take, if they say grey or RGB."""
-    layers = getattr(net, "layers", None)
-    first = layers[0] if layers else None
-    if hasattr(net, "params"):
-        f = net.params[first.params[0]].value if first is not None and first.params else None
-    else:
-        f = first["weights"][0] if first is not None and first.get("weights") else None
+    first = next(network(net).weights(), ("", []))[1] if getattr(net, "layers", None) else []
+    f = first[0] if first else None
     channels = f.shape[2] if isinstance(f, np.ndarray) and f.ndim > 2 else 1 if isinstance(f, np.ndarray) else None
     return channels if channels in (1, 3) else None
 
 
 def _images(image: Any) -> list[np.ndarray]:
+    """Each image as H x W x C, single, 0..255."""
     if isinstance(image, (list, tuple)):
         if not image:
             raise ValueError(f"{FN}: image takes an image or a list of them, got an empty list")
         return [one for i in image for one in _images(i)]
     if isinstance(image, (str, os.PathLike)):
-        from pyconvnet.images import imread
-
-        image = imread(image)
+        return [read_single(image)]
     if not isinstance(image, np.ndarray):
         raise TypeError(f"{FN}: image takes an array, a path or a list of them, got {type(image).__name__}")
     if image.ndim == 4 and image.size:
-        return list(np.moveaxis(image, 3, 0))
+        return [single(one, FN) for one in np.moveaxis(image, 3, 0)]
     if image.ndim not in (2, 3) or not image.size:
         raise ValueError(f"{FN}: image takes H x W or H x W x C, got {size_text(image.shape)}")
-    return [image]
-
-
-def single(image: np.ndarray) -> np.ndarray:
-    """H x W x C in single precision, 0..255, of an image as imread gives it."""
-    x = image.reshape(*image.shape[:2], -1)
-    if x.dtype == np.uint16:
-        return x.astype(np.float32) / np.float32(257)
-    if x.dtype == bool:
-        return x.astype(np.float32) * np.float32(255)
-    if x.dtype in (np.uint8, np.float32, np.float64):
-        return x.astype(np.float32)
-    raise TypeError(f"{FN}: image takes uint8, uint16, logical, single or double, got {image.dtype}")
+    return [single(image, FN)]
 
 
 def _channels(x: np.ndarray, channels: int | None) -> np.ndarray:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyconvnet.compat.tidy import vl_simplenn_tidy
     from pyconvnet.crossvalidation import cross_validate
     from pyconvnet.dagnn import DagNN
+    from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.files import load, load_checkpoint, save
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
@@ -60,6 +61,7 @@ _HOMES = {
     "compat.tidy": "vl_simplenn_tidy",
     "crossvalidation": "cross_validate",
     "dagnn": "DagNN",
+    "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
     "files": "load load_checkpoint save",
     "precision": "set_precision",
@@ -99,6 +101,7 @@ __all__ = [
     "SimpleNN",
     "Struct",
     "best_classes",
+    "check_derivatives",
     "cnn_train",
     "cnn_train_dag",
     "cross_validate",

@@ -1,33 +1,67 @@
-"""The one gate to 4-D float arrays, and the memory orders of a H x W x C x N array."""
+"""The one gate to 4-D float arrays of any backend, and the memory orders of numpy's."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+from pyconvnet import backends
 
 
 def is_empty(x: Any) -> bool:
     """MATLAB's []: None, or an array or list without elements."""
-    return x is None or (isinstance(x, (list, tuple)) and not x) or (isinstance(x, np.ndarray) and x.size == 0)
+    if x is None:
+        return True
+    return not x if isinstance(x, (list, tuple)) else backends.find(x) is not None and 0 in x.shape
 
 
-def as_tensor(fn: str, name: str, x: Any, like: np.ndarray | None = None) -> np.ndarray:
-    """`x` as a float32 or float64 array of four dimensions; missing trailing ones count as 1, nothing is copied.
+def count(x: Any) -> int:
+    """How many elements an array of any backend has, or numbers a nested list."""
+    return math.prod(x.shape) if backends.find(x) is not None else np.size(x)
 
-    like  an array whose element type `x` must share (MATLAB mixes no single with double)
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array of any backend, or of what numpy makes of a value."""
+    return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
+
+
+def own_copy(x: Any) -> Any:
+    """An array of its own with the same values: numpy's in MATLAB's memory order."""
+    return np.array(x, order="F") if backends.find(x) is None else backends.of(x).copy(x)
+
+
+def host_numbers(x: Any) -> Any:
+    """Labels, regions and the like, which are looked at before they are used, as a numpy array."""
+    backend = backends.find(x)
+    return np.asarray(x) if backend is None else backend.to_host(x)
+
+
+def in_precision(x: Any, weights: list[Any]) -> Any:
+    """x in the precision that all weights share, if they do: MATLAB mixes no single with double."""
+    backend = backends.find(x)
+    if backend is None or x.dtype not in backend.floats:
+        return x
+    kinds = {w.dtype for w in weights if backends.find(w) is backend and w.dtype in backend.floats and 0 not in w.shape}
+    if len(kinds) != 1:
+        return x
+    return backend.cast(x, next(w for w in weights if backends.find(w) is backend and w.dtype in kinds))
+
+
+def as_tensor(fn: str, name: str, x: Any, like: Any = None) -> Any:
+    """`x` as an array of single or double precision with four dimensions; missing trailing ones count as 1.
+
+    Nothing is copied.
+    like  an array whose backend and element type `x` must share (MATLAB mixes no single with double)
     """
-    if not isinstance(x, np.ndarray):
-        if isinstance(x, np.generic) and x.dtype in FLOATS:
-            x = np.asarray(x)
-        else:
-            raise TypeError(f"{fn}: {name} takes a float32 or float64 array, got {type(x).__name__}")
-    if x.dtype not in FLOATS:
+    backend = backends.find(x)
+    if backend is None:
+        raise TypeError(f"{fn}: {name} takes a float32 or float64 array, got {type(x).__name__}")
+    if x.dtype not in backend.floats:
         raise TypeError(f"{fn}: {name} takes float32 or float64, got {x.dtype}: convert it first")
-    if like is not None and x.dtype != like.dtype:
-        raise TypeError(f"{fn}: {name} is {x.dtype} where the other arrays are {like.dtype}; all must be the same")
+    if like is not None:
+        check_like(fn, name, x, like, "the other arrays are", "all must be the same")
     if x.ndim == 4:
         return x
     if x.ndim > 4:
@@ -37,32 +71,53 @@ def as_tensor(fn: str, name: str, x: Any, like: np.ndarray | None = None) -> np.
     return x[(...,) + (None,) * (4 - x.ndim)]
 
 
-def derivative_like(fn: str, name: str, d: Any, y: Any, output: str = "the output") -> np.ndarray:
+def check_like(fn: str, name: str, a: Any, x: Any, other: str = "x is", rule: str = "all must be the same") -> None:
+    """Refuse what is not an array of the backend and the element type of x."""
+    backend = backends.find(a)
+    if backend is None or a.dtype != x.dtype:
+        got = type(a).__name__ if backend is None else a.dtype
+        raise TypeError(f"{fn}: {name} is {got} where {other} {x.dtype}; {rule}")
+    if type(a) is not type(x) and backend is not backends.find(x):
+        raise TypeError(f"{fn}: {name} is an array of {backend.name} where {other} of {backends.of(x).name}; {rule}")
+
+
+def derivative_like(fn: str, name: str, d: Any, y: Any, output: str = "the output") -> Any:
     """The derivative that a caller gives for an output `y` of a network, in its size and precision.
 
     A number stands for an output of one element; trailing dimensions of 1 may be missing.
     Raises TypeError for what holds no numbers and for a number in place of an array, ValueError for another size.
     """
-    y = np.asarray(y)
-    try:
-        given = np.asarray(d)
-    except ValueError:  # a list of lists of different lengths
-        given = np.asarray(None)
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"{fn}: {name} takes numbers, got {type(d).__name__} ({given.dtype})")
-    given = given.astype(y.dtype if y.dtype.kind == "f" else float, copy=False)
-    if given.size == y.size == 1:
+    if backends.find(y) is None:
+        y = np.asarray(y, float)  # a block of the user's may give a number
+    backend = backends.of(y)
+    if backends.find(d) is backend and d.dtype in backend.floats:
+        given = backend.cast(d, y)
+    else:
+        given = backend.asarray(_numbers(fn, name, d), y)
+    size = math.prod(y.shape)
+    if math.prod(given.shape) == size == 1:
         return given.reshape(y.shape)
     if not given.ndim:
         raise TypeError(
             f"{fn}: {name} takes an array of its size {size_text(y.shape)}, got {type(d).__name__}; a number weighs an "
             "output of one element only"
         )
-    if given.shape + (1,) * (y.ndim - given.ndim) != y.shape + (1,) * (given.ndim - y.ndim):
+    if tuple(given.shape) + (1,) * (y.ndim - given.ndim) != tuple(y.shape) + (1,) * (given.ndim - y.ndim):
         raise ValueError(
             f"{fn}: {name} is {size_text(given.shape)} where {output} is {size_text(y.shape)}; both must be the same"
         )
     return given.reshape(y.shape)
+
+
+def _numbers(fn: str, name: str, d: Any) -> np.ndarray:
+    """What a caller gives in main memory."""
+    try:
+        given = np.asarray(d)
+    except ValueError:  # a list of lists of different lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"{fn}: {name} takes numbers, got {type(d).__name__} ({given.dtype})")
+    return given
 
 
 def nhwc(x: np.ndarray) -> np.ndarray:

@@ -113,6 +113,7 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from pyconvnet import dagnn, files, models, vl_simplenn_display
+    from pyconvnet.networks import is_graph, network
 
     if Path(args.net).exists() or args.net.endswith(".mat"):
         net = files.load(args.net, tidy=not args.classic, variable=args.variable)
@@ -123,12 +124,12 @@ def _show(args: argparse.Namespace) -> int:
     else:
         net = models.build(args.net, batchNormalization=args.bn, init=False, deployed=args.deployed or args.classic)
     if args.dot or args.svg:
-        graph = net if hasattr(net, "params") else dagnn.DagNN.fromSimpleNN(net)
+        graph = network(net).graph()
         if args.dot:
             print(dagnn.printing.describe(graph, Format="dot"), end="")
         if args.svg:
             Path(args.svg).write_text(dagnn.printing.to_svg(graph), encoding="utf-8")
-    elif hasattr(net, "params"):
+    elif is_graph(net):
         _refuse_classic(args)
         sizes = None
         if args.input:
@@ -234,15 +235,20 @@ def _write(path: Path, y: np.ndarray, scale: float) -> None:
 
 def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None:
     from pyconvnet import best_classes, view
-    from pyconvnet.images import imread
+    from pyconvnet.images import imread, single
 
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
     made = y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1
     figure, axes = view.figure(1, 2 if made else 1)
     for ax in axes.ravel():
         ax.axis("off")
-    axes[0, 0].imshow(imread(image), cmap="gray")
+    A = imread(image)
+    if A.dtype.kind == "f":  # nobody knows what is white in it: the largest value
+        axes[0, 0].imshow(A, cmap="gray")
+    else:
+        axes[0, 0].imshow(single(A) / 255, **grey)
     if made:
-        axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+        axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), **grey)
     else:
         best = best_classes(net, y, 1)[0]
         axes[0, 0].set_title(f"{best.name or 'class'} ({best.number}), score {best.score:.3f}")

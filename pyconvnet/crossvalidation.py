@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.networks import network
 from pyconvnet.prediction import predict
 from pyconvnet.records import Struct
 from pyconvnet.view import measures
@@ -88,7 +89,7 @@ def cross_validate(
 
     Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
-    from pyconvnet.training import cnn_train, cnn_train_dag, journal
+    from pyconvnet.training import journal
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
@@ -110,7 +111,7 @@ def cross_validate(
     for k in range(folds):
         inside, outside = np.flatnonzero(fold == k), np.flatnonzero((fold >= 0) & (fold != k))
         net = build()
-        fit = train or (cnn_train_dag if hasattr(net, "params") else cnn_train)
+        fit = train or network(net).trainer()
         marks = np.where(fold == k, 2, np.where(fold >= 0, 1, 3))
         marked = type(imdb)({**imdb, "images": type(imdb["images"])({**imdb["images"], "set": marks})})
         own_options = {**options, "train": outside, "val": inside}

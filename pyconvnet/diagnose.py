@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.networks import network
 from pyconvnet.records import Struct
 
 
@@ -36,24 +37,8 @@ def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
         if values is not None and np.size(values):
             rows.append(spread(layer, what, values))
 
-    if hasattr(net, "params"):
-        for layer in net.layers:
-            for j, param in enumerate((net.params[p] for p in layer.params), 1):
-                add(layer.name, f"weights {j}", param.value)
-                add(layer.name, f"dzdw {j}", param.der)
-            for var in (net.vars[v] for v in layer.outputs):
-                add(layer.name, "output", var.value)
-                add(layer.name, "dzdy", var.der)
-        return rows
-    for i, layer in enumerate(net["layers"]):
-        name = layer.get("name") or f"layer{i + 1}"
-        for j, w in enumerate(layer.get("weights") or (), 1):
-            add(name, f"weights {j}", w)
-        if res:
-            for j, d in enumerate(res[i].dzdw or (), 1):
-                add(name, f"dzdw {j}", d)
-            add(name, "output", res[i + 1].x)
-            add(name, "dzdx", res[i].dzdx)
+    for layer, what, values in network(net).arrays(res):
+        add(layer, what, values)
     return rows
 
 

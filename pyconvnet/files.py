@@ -11,12 +11,17 @@ import numpy as np
 
 from pyconvnet.records import Opaque, Struct
 
+CHECKPOINT = ("state", "stats", "info")
+
 
 def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | None = None) -> Any:
     """Load a MatConvNet network from a `.mat` file: load("net.mat") -> SimpleNN or DagNN.
 
     The file may be of any version of MATLAB (v4 to v7.3) and release of MatConvNet; the network may stand at the top
     level, under `net`, or under any variable that holds `layers`, also inside structs and cells.
+
+    Fields of the network that MatConvNet does not have, and what stands beside its variable (imageMean, classes ...),
+    come along in net.meta; but not other networks, an imdb, or a checkpoint's state and statistics.
 
     tidy      bring it up to date (vl_simplenn_tidy); False: as it is in the file
     variable  which variable holds the network, where there are several: "net2", "model.net", "nets{2}"
@@ -28,7 +33,11 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     """
     values = _read(path)
     name = _find(Path(path), values, variable)
-    return _network(path, values if name is None else _at(values, name), tidy)
+    net = _network(path, values if name is None else _at(values, name), tidy)
+    if name is not None and tidy:
+        for field, value in _beside(values, name).items():
+            net.meta.setdefault(field, value)
+    return net
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struct:
@@ -150,6 +159,21 @@ def _at(values: Any, place: str) -> Any:
     for name, index in re.findall(r"([^.{}]+)|\{(\d+)\}", place):
         values = values[name] if name else values[int(index) - 1]
     return values
+
+
+def _beside(values: dict[str, Any], place: str) -> dict[str, Any]:
+    """The variables or fields next to a network that may belong to it."""
+    parent, _, name = place.rpartition(".")
+    others = _at(values, parent) if parent else values
+    if not isinstance(others, dict) or "{" in name:
+        return {}
+    return {
+        field: value
+        for field, value in others.items()
+        if field not in (name, *CHECKPOINT)
+        and not _places({field: value}, "")
+        and not (isinstance(value, dict) and "images" in value)
+    }
 
 
 def _is_network(value: Any) -> bool:

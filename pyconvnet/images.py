@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
                                             map M x 3 double, 0..1
 
     The first image of the file; its alpha channel is dropped, and the camera's orientation (EXIF) is not applied. An
-    image with a palette becomes RGB: MATLAB's imread returns X there, which is no picture without its map.
+    image with a palette becomes RGB: MATLAB's imread returns X there, which is no picture without its map. Images of
+    floating-point numbers are single, whole numbers beyond 16 bits int32. Colours of 16 bits are read whole from PNG
+    files; of TIFF and interlaced PNG files Pillow gives the upper 8 bits, which warns.
 
     Raises FileNotFoundError, and ValueError for what is no image or has pixels that no array of this kind holds; both
     name the file.
@@ -37,8 +40,14 @@ def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
         raise ValueError(f"imread: {name!r} is a folder") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise ValueError(f"imread: {name!r} cannot be read as an image: {e}") from e
-    if deep:
+    if deep and _is_png16(name):
         return _deep(name)
+    if deep:
+        warnings.warn(
+            f"imread: {name!r} has colours of 16 bits, of which the upper 8 are read; a PNG file, not interlaced, is "
+            "read whole",
+            stacklevel=2,
+        )
     if indexed:
         if picture.mode != "P":
             raise ValueError(f"imread: {name!r} has no palette (it is {picture.mode}); leave indexed out")
@@ -74,6 +83,35 @@ def imwrite(A: np.ndarray, path: str | os.PathLike[str], quality: int = 75) -> N
         raise ValueError(f"imwrite: cannot write {name!r}: {e}") from e
 
 
+def read_single(path: str | os.PathLike[str]) -> np.ndarray:
+    """
+    read_single(path) -> x      x: H x W x 1 (grey) or H x W x 3 (RGB), single, 0..255
+
+    An image file as networks take it: `single` of what imread gives. Raises as they do, with the file's name.
+    """
+    A = imread(path)
+    if A.dtype == np.int32:
+        raise ValueError(
+            f"imread: {os.fspath(path)!r} holds whole numbers of 32 bits, of which nobody knows how bright they are: "
+            "save it with 16 bits or as floating-point numbers"
+        )
+    return single(A)
+
+
+def single(A: np.ndarray, fn: str = "single") -> np.ndarray:
+    """H x W x C in single precision, 0..255, of H x W or H x W x C: uint8 as it is, uint16 / 257, logical times 255,
+    single and double as they are. TypeError, in the name of `fn`, for another type.
+    """
+    x = A.reshape(*A.shape[:2], -1)
+    if x.dtype == np.uint16:
+        return x.astype(np.float32) / np.float32(257)
+    if x.dtype == bool:
+        return x.astype(np.float32) * np.float32(255)
+    if x.dtype in (np.uint8, np.float32, np.float64):
+        return x.astype(np.float32)
+    raise TypeError(f"{fn}: image takes uint8, uint16, logical, single or double, got {A.dtype}")
+
+
 def pillow(fn: str) -> Any:
     """The module PIL.Image, or an ImportError that says how to get it."""
     try:
@@ -83,15 +121,19 @@ def pillow(fn: str) -> Any:
     return Image
 
 
+def _is_png16(name: str) -> bool:
+    """Whether it is a PNG file that `decode` takes: not an interlaced one."""
+    with open(name, "rb") as file:
+        head = file.read(29)
+    return head.startswith(b"\x89PNG") and head[28:] == b"\0"
+
+
 def _deep(name: str) -> np.ndarray:
     from pyconvnet.compat.png16 import decode
 
     try:
         with open(name, "rb") as file:
-            data = file.read()
-        if not data.startswith(b"\x89PNG"):
-            raise ValueError("Pillow reads them as 8, and only PNG files are read without it")
-        return decode(data)[:, :, :3]
+            return decode(file.read())[:, :, :3]
     except ValueError as error:
         raise ValueError(f"imread: {name!r} has colours of 16 bits: {error}; save it with 8") from None
 

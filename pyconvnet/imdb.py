@@ -60,8 +60,7 @@ def imdb_from_folders(
     Raises ValueError for a folder without classes or images, for sizes that differ, for an image that cannot be read.
     """
     from pyconvnet.compat.matlab import imresize
-    from pyconvnet.images import imread
-    from pyconvnet.models.preprocess import single
+    from pyconvnet.images import read_single
 
     root = Path(path)
     classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -80,7 +79,7 @@ def imdb_from_folders(
         raise ValueError(f"imdb_from_folders: val takes a share from 0 to below 1, got {val!r}")
     data: np.ndarray | None = None
     for i, (file, _) in enumerate(files):
-        image = np.atleast_3d(single(imread(file)))
+        image = read_single(file)
         if imageSize is not None:
             if image.shape[:2] != tuple(imageSize[:2]):
                 image = np.clip(imresize(image, tuple(imageSize[:2])), 0, 255)

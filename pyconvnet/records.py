@@ -78,6 +78,23 @@ class Opaque:
         return f"Opaque({self.kind} {self.name!r})"
 
 
+def plain_text(value: Any) -> Any:
+    """Text in numpy's arrays as plain text: names that an array of strings or objects holds as a list of them, column
+    by column; an array of one string as str, which is how scipy reads text of one row. Of names in one array blanks at
+    their ends go, with which char matrices fill them up. Everything else as it is.
+    """
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if not kind or kind not in "OSTU":
+        return value
+    items = value.ravel(order="F").tolist()
+    if kind == "O":
+        return [plain_text(item) for item in items]
+    names = [str(plain_text(item)) for item in items]
+    return "".join(names) if len(names) < 2 else [name.rstrip(" \0") for name in names]
+
+
 def _brief(value: Any) -> str:
     if hasattr(value, "shape") and getattr(value, "size", 0) > 8:
         return f"<{'x'.join(map(str, value.shape))} {value.dtype}>"

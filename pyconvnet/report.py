@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.networks import network
 from pyconvnet.records import Struct
 from pyconvnet.training import checkpoints, journal
 from pyconvnet.training import report as statistics
@@ -96,15 +97,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _network(net: Any) -> str:
-    if hasattr(net, "params"):
-        from pyconvnet.dagnn.printing import describe
-
-        text = describe(net, Variables=[])
-    else:
-        from pyconvnet.display import vl_simplenn_display
-
-        text = vl_simplenn_display(net)[1]
-    return f"<pre>{html.escape(text)}</pre>"
+    return f"<pre>{html.escape(network(net).table())}</pre>"
 
 
 def _curves(stats: Struct, names: list[str]) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import as_tensor, derivative_like, is_empty
+from pyconvnet import backends
+from pyconvnet.arrays import as_tensor, count, derivative_like, host_numbers, is_empty
 from pyconvnet.engine import run
 from pyconvnet.layers import Loss
-from pyconvnet.networks.chain import FN, ChainPlan
+from pyconvnet.networks.chain_plan import FN, ChainPlan
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 
@@ -208,8 +209,8 @@ def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
     """dzdy as an array like the output; a number weighs all outputs of a loss."""
     if y is None:
         raise ValueError(f"{FN}: res holds no output of the last layer")
-    if of_loss and np.size(dzdy) == 1:
-        dzdy = np.full(y.shape, np.ravel(dzdy)[0])
+    if of_loss and count(dzdy) == 1:
+        dzdy = backends.of(y).full(y.shape, host_numbers(dzdy).item(), y)
     return derivative_like(FN, "dzdy", dzdy, y)
 
 

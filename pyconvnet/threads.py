@@ -3,12 +3,16 @@
 The number is the user's limit; without one it is the number of cores this process may run on. Kernels split their work
 into that many fixed parts, so that results are equal, bit for bit, from run to run. One lock lets one call at a time
 start its team of threads: calls from several Python threads are safe, and do not fight for the cores.
+
+Threads do not live on in a forked process (a worker of multiprocessing): there one thread does all parts in turn, to
+the same results. More threads take a process that is spawned.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +23,11 @@ from pathlib import Path
 _everywhere: int | None = None
 _here: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
 _team = threading.RLock()
+_guards: list[threading.Lock] = []  # what a fork waits for after the team, so that its child finds nothing half done
+_held: list[threading.Lock] = []
 _numba = threading.local()  # numba keeps a limit for each Python thread
+_forked = False  # whether this process was forked from one whose threads had started
+_broken = False  # and whether kernels cannot run in it
 
 
 def get_num_threads() -> int:
@@ -57,8 +65,13 @@ class team:
     def __enter__(self) -> int:
         _team.acquire()
         try:
+            if _broken:
+                raise RuntimeError(
+                    "pyconvnet cannot run in a process forked from one that has used it, with this release of numba; "
+                    'start it by multiprocessing.get_context("spawn")'
+                )
             n = get_num_threads()
-            _limit_numba(n)
+            _limit_numba(1 if _forked else n)
         except BaseException:
             _team.release()
             raise
@@ -75,6 +88,51 @@ def _limit_numba(n: int) -> None:
 
         set_num_threads(min(n, config.NUMBA_NUM_THREADS))
         _numba.limit = n
+
+
+def guard() -> threading.Lock:
+    """A lock that a fork of this process waits for. Who wants it together with the team takes the team first."""
+    lock = threading.Lock()
+    _guards.append(lock)
+    return lock
+
+
+def _before_fork() -> None:
+    _team.acquire()
+    _held[:] = _guards
+    for lock in _held:
+        lock.acquire()
+
+
+def _after_fork() -> None:
+    for lock in _held:
+        lock.release()
+    _team.release()
+
+
+def _after_fork_in_child() -> None:
+    """The threads did not come along: make numba go on with one, even where it would rather end the process."""
+    global _forked, _broken
+    _after_fork()
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    if parallel is None or not getattr(parallel, "_is_initialized", True):
+        return  # none was started
+    _forked = True
+    _numba.__dict__.clear()
+    openmp = sys.modules.get("numba.np.ufunc.omppool")
+    if getattr(openmp, "openmp_vendor", "") != "GNU":
+        return  # workqueue and TBB, and the OpenMP of other makers, start anew by themselves
+    # numba ends the child of a process that started GNU OpenMP, which would wait for the threads of its parent. A team
+    # of one waits for nobody; the user's own parallel functions get one, too.
+    try:
+        ctypes.CFUNCTYPE(None, ctypes.c_int)(openmp.launch_threads)(1)
+        parallel._set_num_threads(1)
+    except (AttributeError, TypeError):  # a numba that is not known
+        _broken = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 def _checked(fn: str, n: int) -> int:

@@ -134,6 +134,21 @@ def test_run_draws_what_came_out(capsys, letter, tmp_path):
     assert pcn.images.imread(tmp_path / "p.png").shape[2] == 3
 
 
+def test_run_draws_an_image_of_16_bits_as_bright_as_one_of_8(capsys, doubling, tmp_path):
+    pytest.importorskip("matplotlib")
+    grey = np.full((20, 20), 64, np.uint8)
+    grey[:5] = 96
+    for name, A in (("8", grey), ("16", grey.astype(np.uint16) * 257)):
+        pcn.images.imwrite(A, tmp_path / f"{name}.png")
+        args = (doubling, tmp_path / f"{name}.png", "--plot", tmp_path / f"plot{name}.png")
+        assert run(capsys, "run", *args)[0] == 0
+    eight, sixteen = (pcn.images.imread(tmp_path / f"plot{name}.png") for name in ("8", "16"))
+    np.testing.assert_array_equal(sixteen, eight)
+    height, width = eight.shape[:2]
+    left, right = eight[height // 2, width // 4, 0], eight[height // 2, width * 3 // 4, 0]
+    assert (left, right) == (64, 128)
+
+
 def test_run_on_a_larger_image_gives_a_map(capsys):
     code, out, _ = run(capsys, "run", LETTERS, ROOT / "models" / "sentence.png", "--full-size", "--top", 1)
     assert code == 0

@@ -1,6 +1,7 @@
 """Tables: equal to MatConvNet's own, to the letter (matlab_fixtures/display), and what is ours alone."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import scipy.io
 
 import pyconvnet as pcn
-from pyconvnet import models
+from pyconvnet import dagnn, models
 from pyconvnet.display import html_table, short_repr, vl_simplenn_display
 from pyconvnet.records import Opaque, Struct
 from pyconvnet.simplenn import SimpleNN
@@ -90,6 +91,23 @@ def test_the_classic_table_writes_unequal_sides_out(golden):
 def test_a_notebook_shows_a_row_for_each_layer(golden):
     golden("display-odd-network.html", html_table(odd_network()).replace("<tr>", "\n<tr>") + "\n")
     assert models.build("lenet", init=False)._repr_html_().count("<tr>") == 1 + 1 + 8
+
+
+def test_a_notebook_shows_a_graph_by_its_layers():
+    net = dagnn.DagNN()
+    assert net._repr_html_().count("<tr>") == 1
+    net.addLayer("c<1>", dagnn.Conv(size=[3, 5, 1, 4], stride=2), "in", "a", ["f", "b"])
+    net.addLayer("s", dagnn.Sum(), ["a", "a2"], "y")
+    net.addLayer("empty", dagnn.Conv(size=[1, 1, 1, 1], hasBias=False), "y", "z", "g")
+    net.params["f"].value, net.params["b"].value = np.ones((3, 5, 1, 4), np.float32), np.ones((4, 1), np.float32)
+    rows = [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in net._repr_html_().split("<tr>")[1:]]
+    assert rows == [
+        ["layer", "name", "type", "size", "stride", "pad", "inputs", "outputs", "params", "parameters"],
+        ["1", "c&lt;1&gt;", "Conv", "3x5x1x4", "2", "0", "in", "a", "f, b", "64 (256B)"],
+        ["2", "s", "Sum", "", "", "", "a, a2", "y", "", ""],
+        ["3", "empty", "Conv", "1", "1", "0", "y", "z", "g", ""],
+    ]
+    assert "DagNN(3 layers, 5 vars, 3 params" in net._repr_html_()
 
 
 def test_repr_is_one_short_line():

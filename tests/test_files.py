@@ -6,6 +6,7 @@ import pytest
 import scipy.io
 
 import pyconvnet as pcn
+from pyconvnet.compat import matfile
 
 F = np.arange(2 * 2 * 1 * 3, dtype=np.float32).reshape(2, 2, 1, 3)
 
@@ -18,6 +19,7 @@ def cell(*values):
 
 
 CONV = {"type": "conv", "name": "c", "weights": cell(F, np.ones((1, 3), np.float32)), "stride": np.uint8([[1, 1]])}
+CONV_RECORD = pcn.Struct(type="conv", name="c", weights=[F, np.ones((1, 3), np.float32)])
 OLD = {"type": "conv", "filters": F, "biases": np.ones((1, 3), np.float32), "stride": 1.0, "pad": 0.0}
 
 
@@ -51,6 +53,35 @@ def test_fields_at_the_top_go_into_meta(tmp_path):
     net = pcn.load(saved(tmp_path / "a.mat", net={"layers": cell(OLD), "classes": cell("a", "b"), "imageMean": 3.0}))
     assert net.meta.classes == ["a", "b"] and net.meta.imageMean == 3
     assert pcn.best_classes(net, np.array([0.2, 0.8]).reshape(1, 1, 2, 1), 1)[0].name == "b"
+
+
+def test_what_stands_beside_the_network_goes_into_meta_but_for_what_is_no_part_of_it(tmp_path):
+    net = {"layers": cell(CONV), "meta": {"classes": cell("a", "b", "c")}}
+    others = {"imageMean": F[:, :, 0, 0], "classes": cell("x"), "other": {"layers": cell(CONV)}}
+    run = {"state": {"momentum": 1.0}, "stats": {"train": 2.0}, "info": 3.0, "imdb": {"images": {"data": F}}}
+    path = saved(tmp_path / "a.mat", net=net, **others, **run)
+    found = pcn.load(path)
+    np.testing.assert_array_equal(found.meta.imageMean, F[:, :, 0, 0])
+    assert found.meta.classes == ["a", "b", "c"]
+    assert set(found.meta) == {"classes", "imageMean"}
+    assert set(pcn.load(path, tidy=False).meta) == {"classes"}
+    path = saved(tmp_path / "b.mat", model={"net": net, "imageMean": 4.0}, far=1.0)
+    assert pcn.load(path).meta.imageMean == 4 and "far" not in pcn.load(path).meta
+    assert set(pcn.load(saved(tmp_path / "c.mat", nets=cell(net), imageMean=4.0)).meta) == {"classes"}
+
+
+def test_fields_of_a_graph_that_are_not_matconvnets_go_into_meta(tmp_path):
+    graph = pcn.DagNN.fromSimpleNN(pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[CONV_RECORD], meta=pcn.Struct(a="b"))))
+    fields = {**graph.saveobj(), "imageMean": 107.0, "executionOrder": np.ones((1, 1)), "mode": "test"}
+    for variables in (fields, {"net": fields}):
+        matfile.write(tmp_path / "a.mat", variables)
+        found = pcn.load(tmp_path / "a.mat")
+        assert found.meta.imageMean == 107 and found.meta.a == "b" and found.mode == "test"
+        assert set(found.meta) == {"a", "imageMean"}
+    pcn.save(tmp_path / "b.mat", found)
+    assert pcn.load(tmp_path / "b.mat").meta.imageMean == 107
+    x = pcn.models.preprocess(found, np.full((4, 4, 1), 110, np.uint8))
+    assert np.array_equal(x, np.full((4, 4, 1, 1), 3, np.float32))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pyconvnet.images import imread, imwrite
+import pyconvnet as pcn
+from pyconvnet.images import imread, imwrite, read_single
+from pyconvnet.imdb import imdb_from_folders
+from pyconvnet.models import preprocess
 
 
 def random(shape, dtype=np.uint8, high=256):
@@ -145,3 +148,96 @@ def test_without_pillow_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"imread: .* pip install pyconvnet\[image\]"):
         imread("a.png")
+
+
+COLOURS = random((8, 9, 3))
+GREY = COLOURS[:, :, 0]
+FILES = {  # pixels as Pillow takes them, its mode, and what networks take of them
+    "a.png": (COLOURS, None, COLOURS),
+    "a.bmp": (COLOURS, None, COLOURS),
+    "a.tif": (COLOURS, None, COLOURS),
+    "grey.png": (GREY, None, GREY),
+    "alpha.png": (np.dstack([COLOURS, GREY]), None, COLOURS),
+    "grey-alpha.png": (np.dstack([GREY, GREY[::-1]]), None, GREY),
+    "bit.png": (GREY > 100, None, 255.0 * (GREY > 100)),
+    "grey16.png": (GREY.astype(np.uint16) * 200, None, GREY * np.float32(200) / np.float32(257)),
+    "grey16.tif": (GREY.astype(np.uint16) * 200, None, GREY * np.float32(200) / np.float32(257)),
+    "single.tif": (GREY / np.float32(3), None, GREY / np.float32(3)),
+    "palette.png": (GREY // 16 * 16, "P", GREY // 16 * 16),
+    "palette.gif": (GREY // 16 * 16, "P", GREY // 16 * 16),
+}
+
+
+def network(channels):
+    filters = np.zeros((3, 3, channels, 1), np.float32)
+    return pcn.SimpleNN(layers=[{"type": "conv", "weights": [filters, np.zeros((1, 1), np.float32)]}])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_image_is_read_by_one_rule(tmp_path, name):
+    pixels, mode, expected = FILES[name]
+    picture = Image.fromarray(pixels)
+    (picture.convert(mode) if mode else picture).save(tmp_path / name)
+    x = read_single(tmp_path / name)
+    assert x.dtype == np.float32 and x.ndim == 3
+    if mode:  # its palette is one of colours
+        expected = np.repeat(expected[:, :, None], 3, axis=2)
+    expected = np.float32(expected).reshape(*expected.shape[:2], -1)
+    np.testing.assert_array_equal(x, expected)
+    np.testing.assert_array_equal(pcn.vl_imreadjpeg([tmp_path / name])[0], x)
+    np.testing.assert_array_equal(preprocess(network(x.shape[2]), tmp_path / name)[..., 0], x)
+    np.testing.assert_array_equal(preprocess(network(x.shape[2]), imread(tmp_path / name))[..., 0], x)
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    (tmp_path / name).rename(tmp_path / "set" / "cat" / name)
+    np.testing.assert_array_equal(imdb_from_folders(tmp_path / "set").images.data[..., 0], x)
+
+
+REFUSED = {
+    "cmyk.jpg": (Image.frombytes("CMYK", (4, 4), bytes(64)), "holds CMYK pixels"),
+    "lab.tif": (Image.frombytes("LAB", (4, 4), bytes(48)), "holds LAB pixels"),
+    "deep.tif": (Image.fromarray(GREY.astype(np.int32) * 1000), "holds whole numbers of 32 bits"),
+}
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "cut.jpg", "gone.png"])
+def test_what_one_reader_refuses_all_refuse_in_one_line(tmp_path, name):
+    picture, said = REFUSED.get(
+        name, (None, {"cut.jpg": "cannot be read as", "gone.png": "there is no file"}.get(name))
+    )
+    if picture:
+        picture.save(tmp_path / name)
+    elif name == "cut.jpg":
+        Image.fromarray(random((40, 40, 3))).save(tmp_path / name)
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:900])
+    kind = FileNotFoundError if name == "gone.png" else ValueError
+    for read in (read_single, lambda path: preprocess(network(3), path)):
+        with pytest.raises(kind, match=said) as error:
+            read(tmp_path / name)
+        assert str(error.value).startswith("imread: ") and name in str(error.value) and "\n" not in str(error.value)
+    with pytest.warns(UserWarning, match=said) as warned:
+        images = pcn.vl_imreadjpeg([tmp_path / name])
+    assert [x.shape for x in images] == [(0, 0)] and len(warned) == 1
+    assert str(warned[0].message).count(name) == 1 or name == "gone.png"
+
+
+def test_a_list_of_which_none_can_be_read_gives_an_empty_array_and_a_warning_for_each(tmp_path):
+    with pytest.warns(UserWarning, match="could not read image") as warned:
+        images = pcn.vl_imreadjpeg([tmp_path / "a.jpg", tmp_path / "b.jpg"], resize=(4, 4))
+    assert [x.shape for x in images] == [(0, 0)] * 2 and len(warned) == 2
+    with pytest.raises(ValueError, match="could not read image"):
+        pcn.vl_imreadjpeg([tmp_path / "a.jpg"], pack=True, resize=(4, 4))
+
+
+def test_colours_of_16_bits_that_only_pillow_reads_lose_the_lower_and_say_so(tmp_path):
+    A = random((6, 5, 3), np.uint16, 65536)
+    raw = A.astype("<u2").tobytes()
+    tags = [(256, 5), (257, 6), (258, 16), (259, 1), (262, 2), (273, 8), (277, 3), (278, 6), (279, len(raw))]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    entries = entries.replace(struct.pack("<HHII", 258, 4, 1, 16), struct.pack("<HHII", 258, 3, 3, 8 + len(raw)))
+    data = struct.pack("<2sHI", b"II", 42, 14 + len(raw)) + raw + struct.pack("<3H", 16, 16, 16)
+    (tmp_path / "a.tif").write_bytes(data + struct.pack("<H", len(tags)) + entries + bytes(4))
+    with pytest.warns(UserWarning, match=r"a.tif' has colours of 16 bits, of which the upper 8 are read"):
+        got = imread(tmp_path / "a.tif")
+    np.testing.assert_array_equal(got, A >> 8)
+    with pytest.warns(UserWarning, match="upper 8"):
+        np.testing.assert_array_equal(pcn.vl_imreadjpeg([tmp_path / "a.tif"])[0], np.float32(A >> 8))

@@ -70,3 +70,16 @@ def test_a_log_loss_of_one_channel_leaves_it_as_it_is():
     plain = pcn.vl_nnconv(X, *net.layers[0].weights)
     assert np.array_equal(pcn.predict(net, X), plain)
     assert np.array_equal(pcn.predict(pcn.DagNN.fromSimpleNN(net), X), plain)
+
+
+@pytest.mark.parametrize("labels", [None, np.array([1, 2, 3]), np.ones((1, 1, 1, 5), np.float32)])
+def test_a_chain_that_ends_in_a_loss_says_what_to_do_where_labels_do_not_fit_the_images(labels):
+    net = network({"type": "softmaxloss"})
+    if labels is not None:
+        net.layers[-1]["class"] = labels  # as a checkpoint keeps those of the last batch
+    x = X[:2, :2]
+    with pytest.raises(ValueError, match=r"labels.*net\.layers\[-1\]\.type = 'softmax' .* as pyconvnet\.predict does"):
+        pcn.vl_simplenn(net, x, mode="test")
+    y = pcn.predict(net, x)
+    net.layers[-1].type = "softmax"
+    assert np.array_equal(pcn.vl_simplenn(net, x, mode="test")[-1].x, y)

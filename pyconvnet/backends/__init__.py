@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyconvnet.backends.base import Backend
 
 # name of an array type -> "module:class" of its backend, or the backend itself
-_registered: dict[str, Any] = {"numpy.ndarray": "pyconvnet.backends.cpu:CPU"}
+_registered: dict[str, Any] = dict.fromkeys(("numpy.ndarray", "numpy.generic"), "pyconvnet.backends.cpu:CPU")
 _found: dict[type, Any] = {}  # by type, None where there is none: what `of` was asked before
 
 
@@ -59,5 +59,7 @@ def _load(name: str) -> Backend:
     backend = _registered[name]
     if isinstance(backend, str):
         module, _, cls = backend.partition(":")
-        backend = _registered[name] = getattr(import_module(module), cls)()
+        backend = getattr(import_module(module), cls)()
+        spec = _registered[name]
+        _registered.update(dict.fromkeys([n for n, b in _registered.items() if b == spec], backend))
     return backend

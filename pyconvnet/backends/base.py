@@ -91,6 +91,10 @@ class Backend:
         """Arrays one after another along an axis."""
         raise self._missing("concat")
 
+    def reshaped(self, x: Array, shape: Shape) -> Array:
+        """The same elements in another shape, in MATLAB's order: the first dimension fastest."""
+        raise self._missing("reshaped")
+
     def isfinite(self, x: Array) -> bool:
         """Whether all values are finite."""
         raise self._missing("isfinite")
@@ -108,6 +112,10 @@ class Backend:
     def full(self, shape: Shape, value: float, like: Array) -> Array:
         """An array of one value."""
         return self.zeros(shape, like) + self.scalar(like, value)
+
+    def flat(self, x: Array) -> Array:
+        """The elements in MATLAB's order."""
+        return self.reshaped(x, (math.prod(x.shape),))
 
     def abs(self, x: Array) -> Array:
         """|x|"""
@@ -160,7 +168,11 @@ class Backend:
         return dzdy * self.where(x > 0, self.scalar(x, 1), self.scalar(x, leak))
 
     def sigmoid(self, x: Array) -> Array:
-        """1 / (1 + exp(-x)), without overflow: exp is taken of negative numbers only."""
+        """1 / (1 + exp(-x))."""
+        return self._logistic(x)
+
+    def _logistic(self, x: Array) -> Array:
+        # exp of negative numbers only, so that nothing overflows
         e = self.exp(-self.abs(x))
         return self.where(x >= 0, self.scalar(x, 1), e) / (1 + e)
 
@@ -173,9 +185,13 @@ class Backend:
         """ln(1 + e^x)"""
         return self.maximum(x, self.scalar(x, 0)) + self.log(1 + self.exp(-self.abs(x)))
 
+    def softplus_slope(self, x: Array) -> Array:
+        """Its derivative."""
+        return self._logistic(x)
+
     def tanh(self, x: Array) -> Array:
         """tanh x = 2 sigmoid(2 x) - 1."""
-        return 2 * self.sigmoid(2 * x) - 1
+        return 2 * self._logistic(2 * x) - 1
 
     def elu(self, x: Array, alpha: float) -> Array:
         """x above 0, alpha (e^x - 1) below."""
@@ -188,12 +204,12 @@ class Backend:
 
     def swish(self, x: Array, beta: float) -> Array:
         """x / (1 + e^(-beta x))."""
-        return x * self.sigmoid(self.scalar(x, beta) * x)
+        return x * self._logistic(self.scalar(x, beta) * x)
 
     def swish_slope(self, x: Array, beta: float) -> Array:
         """Its derivative."""
         z = self.scalar(x, beta) * x
-        s = self.sigmoid(z)
+        s = self._logistic(z)
         return s + z * s * (1 - s)
 
     def softmax(self, x: Array) -> Array:
@@ -259,6 +275,32 @@ class Backend:
         inside = self.sum(self.power(x, p), axes) + self.scalar(x, epsilon)
         dzdy = dzdy / self.power(inside, 1 / p)
         return dzdy - self.sum(dzdy * x, axes) * (self.power(x, p - 1) / inside)
+
+    # --- composites: distances --------------------------------------------------------------------------------------
+
+    def pdist(self, x: Array, x0: Array, p: float, root: bool) -> Array:
+        """(sum over channels of |x - x0|^p)^(1/p), without the root if not wanted; a NaN in x0 does not count."""
+        mass = self.sum(self.power(self.abs(self._difference(x, x0)), p), (2,))
+        return mass ** self.scalar(x, 1 / p) if root and p != 1 else mass
+
+    def pdist_backward(self, x: Array, x0: Array, p: float, root: bool, epsilon: float, dzdy: Array) -> Array:
+        """The derivative by x; what is divided by is not less than epsilon."""
+        d = self._difference(x, x0)
+        size, least = self.abs(d), self.scalar(x, epsilon)
+        if p == 1:
+            return dzdy * self.sign(d)
+        if p == 2:
+            slope = d
+        else:
+            slope = (self.maximum(size, least) if p < 1 else size) ** self.scalar(x, p - 1) * self.sign(d)
+        if not root:
+            return self.scalar(x, p) * dzdy * slope
+        mass = self.sum(self.power(size, p), (2,))
+        mass = mass if p < 1 else self.maximum(mass, least)
+        return dzdy * mass ** self.scalar(x, (1 - p) / p) * slope
+
+    def _difference(self, x: Array, x0: Array) -> Array:
+        return self.where(x0 == x0, x - x0, self.scalar(x, 0))
 
     # --- composites: losses ---------------------------------------------------------------------------------------
 
@@ -394,6 +436,13 @@ class Backend:
 
     def fused_conv(self, x: Array, f: Array, b: Array | None, window: Any, scale: Any, add: Any, relu: bool) -> Any:
         """max(scale conv(x, f) + b + add, 0), each part if given; None where a backend has no such kernel for these."""
+        return None
+
+    def folded_bnorm(self, b: Any, g: Any, offset: Any, moments: Any) -> tuple[Array, Array] | None:
+        """(scale of the filters, biases) of a convolution with biases b and a normalization in one, for fused_conv.
+
+        None for parameters that vl_nnbnorm has something to say about.
+        """
         return None
 
     def fuses(self, x: Array) -> bool:

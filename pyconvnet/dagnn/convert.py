@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import is_empty, own_copy
 from pyconvnet.layers.base import Layer
 from pyconvnet.layers.registry import layer_class
 from pyconvnet.options import matlab_options
@@ -56,7 +56,7 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
                 if k < len(rates):
                     setattr(dag.params[param], field, rates[k])
         for k, param in zip(used, params):
-            dag.params[param].value = np.array(weights[k], order="F")
+            dag.params[param].value = own_copy(weights[k])
             if k in block.averaged and "weightDecay" in record:
                 dag.params[param].weightDecay = 0  # as MatConvNet does: moments do not decay
     dag.rebuild()
@@ -159,7 +159,7 @@ def _record(fn: str, dag: DagNN, entry: Any) -> Struct:
         )
     if block.param_suffixes:
         missing = [None] * (len(block.param_suffixes) - len(params))
-        record.weights = [None if p.value is None else np.array(p.value, order="F") for p in params] + missing
+        record.weights = [None if p.value is None else own_copy(p.value) for p in params] + missing
         record.learningRate = [p.learningRate for p in params]
         record.weightDecay = [p.weightDecay for p in params]
     return record

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from pyconvnet.dagnn.order import execution_order
 from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var, names
@@ -31,15 +35,18 @@ class Editing:
         """Add a layer: inputs and outputs are names of variables, params of parameters, one or a list of each.
 
         A block that is part of a graph already is copied. skipRebuild: for adding many layers; call `rebuild` after.
+        Layers that name one parameter share it; so do those of two graphs that are put into one, which warns where
+        the values differ: there, give other names.
         """
         fn = "DagNN.addLayer"
         skipRebuild = read_pairs(fn, pairs, {"skiprebuild": "skipRebuild"}).get("skipRebuild", skipRebuild)
         if not isinstance(name, str) or not name:
-            raise TypeError(f"{fn}: name takes a string, got {type(name).__name__}: {name!r}")
+            raise TypeError(f"{fn}: name takes a string that is not empty, got {type(name).__name__}: {name!r}")
         if name in self.layers.index:
             raise ValueError(f"{fn}: there is a layer {name!r} already")
         if not isinstance(block, Layer):
             raise TypeError(f"{fn}: block of layer {name!r} takes a dagnn.Layer such as dagnn.Conv(), got {block!r}")
+        source = block.net if isinstance(block.net, Editing) and block.net is not self else None
         if block.net is not None:
             block = copy_block(block)
         entry = LayerEntry(
@@ -51,6 +58,8 @@ class Editing:
             for var in (*entry.inputs, *entry.outputs):
                 self.addVar(var)
             before = set(self.params.index)
+            if source is not None:
+                self._warn_of_sharing(entry, source)
             for param in entry.params:
                 self.addParam(param)
             for i in block.averaged:
@@ -58,6 +67,37 @@ class Editing:
                     param = self.params[entry.params[i]]
                     param.trainMethod, param.learningRate = "average", 0.1
             block.attach(self, index)
+
+    def _warn_of_sharing(self, entry: LayerEntry, source: Any) -> None:
+        """Say which parameters of a layer of another graph become parameters that this one has already."""
+        shared = []
+        for name in entry.params:
+            known = self._origin.get(name)
+            if name not in self.params.index:
+                self._origin[name] = weakref.ref(source)
+            elif (known is None or known() is not source) and not _same(self.params[name], source):
+                shared.append(name)
+        if shared:
+            warnings.warn(
+                f"DagNN.addLayer: layer {entry.name!r} is one of another graph, and this one has parameters of the "
+                f"names {', '.join(map(repr, shared))} already: the layers share them, with one value. Where that is "
+                "not meant, give params other names, or call renameParam on one graph before",
+                stacklevel=4,
+            )
+
+    def _keep(self, layers: Any) -> None:
+        """Keep these layers, in this order, and remove the others."""
+        known = {id(entry) for entry in self.layers}
+        if not isinstance(layers, (list, tuple)) or not all(id(entry) in known for entry in layers):
+            raise TypeError(
+                "DagNN.layers takes layers of this graph, those to keep, as in `net.layers = net.layers[:-2]`; "
+                "removeLayer removes by name, addLayer adds"
+            )
+        gone = [entry for entry in self.layers if not any(entry is kept for kept in layers)]
+        with self._change():
+            self.layers[:] = layers
+        for entry in gone:
+            entry.block.net = entry.block.layerIndex = None
 
     def removeLayer(self, name: str | list[str]) -> None:
         """Remove a layer or several, and the variables and parameters that nothing uses any more."""
@@ -204,6 +244,12 @@ class Editing:
             self.params.append(Param(name))
             self.params.index[name] = len(self.params) - 1
         return self.params.index[name]
+
+
+def _same(param: Param, source: Any) -> bool:
+    """Whether a parameter has the value that the one of its name has in another graph, as in a copy of that."""
+    other = source.params[param.name].value if param.name in source.params else None
+    return other is not None and param.value is not None and np.array_equal(other, param.value)
 
 
 def copy_block(block: Layer) -> Layer:

@@ -9,6 +9,7 @@ from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
 from pyconvnet.engine.step import Step, handed
+from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer, backward_reads
 
 if TYPE_CHECKING:
@@ -56,22 +57,20 @@ def _step(net: DagNN, at: int) -> Step:
     )
 
 
-def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None) -> None:
-    """The work of DagNN.eval; factors: see backward."""
+def run(
+    net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None, keep: bool = False
+) -> None:
+    """The work of DagNN.eval, and of DagNN.forward with `keep`: keep what `run_back` reads; factors: see backward."""
     given = [(_variable(net, "inputs", name), value) for name, value in pairs("DagNN.eval", "inputs", inputs)]
-    wanted = [
-        (_variable(net, "derOutputs", name), d)
-        for name, d in pairs("DagNN.eval", "derOutputs", derOutputs)
-        if not is_empty(d)
-    ]
-    net.computingDerivative = bool(wanted)
+    wanted = _wanted(net, derOutputs)
+    net._kept, net.computingDerivative = None, keep or bool(wanted)
     if net._plan is None or not net._plan.fits(net):
         net._plan = GraphPlan(net)
     plan = net._plan
     unset = [param.name for param in net.params if param.value is None]
     if unset:  # an operator would take None as "no filters", which has a meaning
         raise ValueError(f"DagNN.eval: parameters without a value: {', '.join(unset)}; initParams gives first ones")
-    first = 0 if wanted else len(plan.steps)
+    first = 0 if net.computingDerivative else len(plan.steps)
     whole = plan.steps
     steps = plan.forgetting(first) if net.conserveMemory else whole
 
@@ -86,9 +85,40 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, floa
     if not forward(steps, held) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
         raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {', '.join(missing)}")
-    if not wanted:
-        return
+    if keep:
+        net._kept = whole
+    if wanted:
+        _differentiate(net, wanted, whole, factors)
 
+
+def run_back(net: DagNN, derOutputs: Any) -> None:
+    """The work of DagNN.backward."""
+    wanted, steps = _wanted(net, derOutputs, "DagNN.backward"), net._kept
+    if not wanted:
+        raise ValueError("DagNN.backward: derOutputs names no output, such as {'objective': 1}")
+    if steps is None or net._plan is None or not net._plan.fits(net):
+        raise ValueError(
+            "DagNN.backward: there is no forward pass to go back through; call forward(inputs) before each call (one "
+            "serves several calls where conserveMemory is False, and none where the graph has changed since)"
+        )
+    for var, _ in wanted:
+        if var.value is None:
+            raise ValueError(
+                f"DagNN.backward: derOutputs names {var.name!r}, which forward did not compute, or has not kept; "
+                f"vars[{var.name!r}].precious = True keeps it"
+            )
+    if net.conserveMemory:
+        net._kept = None
+    _differentiate(net, wanted, steps)
+
+
+def _wanted(net: DagNN, derOutputs: Any, fn: str = "DagNN.eval") -> list[tuple[Var, Any]]:
+    """The variables that are given a derivative, and that."""
+    found = pairs(fn, "derOutputs", derOutputs)
+    return [(_variable(net, "derOutputs", name, fn), d) for name, d in found if not is_empty(d)]
+
+
+def _differentiate(net: DagNN, wanted: list, steps: list[Step], factors: dict[Var, float] | None = None) -> None:
     for var in net.vars:
         var.der = None
     if not net.accumulateParamDers:
@@ -97,9 +127,9 @@ def run(net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, floa
     for var, d in wanted:
         d = _seed(net, var, d)
         var.der = d if var.der is None else var.der + d
-    for block, ins in plan.firsts:
+    for block, ins in net._plan.firsts:
         block.input_der = net.inputDers or any(v.precious for v in ins)
-    backward(whole, net.conserveMemory, factors)
+    backward(steps, net.conserveMemory, factors)
 
 
 def forward_layer(net: DagNN, entry: LayerEntry) -> None:
@@ -108,7 +138,7 @@ def forward_layer(net: DagNN, entry: LayerEntry) -> None:
     if any(x is None for x in inputs):
         return
     outputs = entry.block.forward(inputs, [net.params[p].value for p in entry.paramIndexes])
-    for i, y in zip(entry.outputIndexes, outputs, strict=True):
+    for i, y in zip(entry.outputIndexes, checks.outputs(outputs, len(entry.outputIndexes))):
         net.vars[i].value = y
 
 
@@ -149,7 +179,7 @@ def _seed(net: DagNN, var: Var, d: Any) -> Any:
     return derivative_like("DagNN.eval", f"the derivative of {var.name!r}", d, value, "its value")
 
 
-def _variable(net: DagNN, what: str, name: str) -> Var:
+def _variable(net: DagNN, what: str, name: str, fn: str = "DagNN.eval") -> Var:
     if name not in net.vars.index:
-        raise UnknownName(f"DagNN.eval: {what}: {unknown('variable', name, net.vars.index)}")
+        raise UnknownName(f"{fn}: {what}: {unknown('variable', name, net.vars.index)}")
     return net.vars[name]

@@ -7,9 +7,12 @@ import math
 import os
 from typing import Any
 
+import numpy as np
+
 from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
 from pyconvnet.dagnn.editing import Editing, copy_block
 from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var
+from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 
 
@@ -25,14 +28,15 @@ class DagNN(Editing):
     >>> dag.vars["x2"].value.shape
     (3, 3, 4, 2)
 
-    layers, vars, params  tables of what the graph is made of: `dag.vars["x2"]`, `dag.layers[0]`
+    layers, vars, params  tables of what the graph is made of: `dag.vars["x2"]`, `dag.layers[0]`;
+                          `dag.layers = dag.layers[:-2]` removes the last two layers, as removeLayer does
     meta                  a Struct of whatever goes with the network
     mode                  'normal' for training, 'test' for dropout and batch normalization at rest
     conserveMemory        forget variables that are not needed any more (default); those with `precious` are kept
     accumulateParamDers   add parameter derivatives to those of earlier calls
     inputDers             False: convolutions that read inputs of the network only, none of them `precious`, leave out
                           the derivatives of those, as training does
-    holdOn                kept for scripts that set it; it concerns MATLAB's parameter server only
+    holdOn                as eval was last told; it concerns MATLAB's parameter server only, and nothing here
     device                'cpu'
 
     Manual: chapter "Wrappers", DagNN. Beyond it, cycles, clashes of names and unknown names are refused, and no value
@@ -43,31 +47,68 @@ class DagNN(Editing):
         "__weakref__",
         "_device",
         "_given",
+        "_kept",
+        "_layers",
         "_mode",
+        "_origin",
+        "_params",
         "_plan",
+        "_vars",
         "accumulateParamDers",
         "computingDerivative",
         "conserveMemory",
         "executionOrder",
         "holdOn",
         "inputDers",
-        "layers",
         "meta",
-        "params",
-        "vars",
     )
 
     def __init__(self) -> None:
-        self.layers: Table[LayerEntry] = Table("layer")
-        self.vars: Table[Var] = Table("variable")
-        self.params: Table[Param] = Table("parameter")
+        self._layers: Table[LayerEntry] = Table("layer")
+        self._vars: Table[Var] = Table("variable")
+        self._params: Table[Param] = Table("parameter")
+        self._origin: dict[str, Any] = {}
         self.meta = Struct()
         self._mode, self._device = "normal", "cpu"
         self.holdOn = self.accumulateParamDers = self.computingDerivative = False
         self.conserveMemory = self.inputDers = True
         self.executionOrder: list[int] = []
         self._plan: Any = None
+        self._kept: Any = None  # the steps that forward ran, for backward
         self._given: list = []
+
+    @property
+    def layers(self) -> Table[LayerEntry]:
+        """The layers. Setting it removes those that are left out, as removeLayer does: dag.layers = dag.layers[:-2]."""
+        return self._layers
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        self._keep(value)
+
+    @property
+    def vars(self) -> Table[Var]:
+        """The variables, which follow from the layers."""
+        return self._vars
+
+    @vars.setter
+    def vars(self, value: Any) -> None:
+        raise AttributeError(
+            "DagNN.vars cannot be set: variables follow from the layers; removeLayer removes those that nothing uses, "
+            "renameVar renames one, vars[name].value is its value"
+        )
+
+    @property
+    def params(self) -> Table[Param]:
+        """The parameters, which follow from the layers."""
+        return self._params
+
+    @params.setter
+    def params(self, value: Any) -> None:
+        raise AttributeError(
+            "DagNN.params cannot be set: parameters follow from the layers; removeLayer removes those that nothing "
+            "uses, renameParam renames one, params[name].value is its value"
+        )
 
     @property
     def mode(self) -> str:
@@ -88,11 +129,14 @@ class DagNN(Editing):
 
     # --- run ------------------------------------------------------------------------------------------------------
 
-    def eval(self, inputs: Any, derOutputs: Any = None) -> None:
+    @matlab_options()
+    def eval(self, inputs: Any, derOutputs: Any = None, *, holdOn: Any = None) -> None:
         """Run the graph forward, and backward too where derOutputs are given.
 
         inputs      {'input': x, 'label': y}, or MATLAB's flat list ['input', x, 'label', y]
         derOutputs  {'objective': 1}: the weight of each scalar output, or an array like an output that is not scalar
+        holdOn      True where further parts of the batch follow, which MATLAB's parameter server waits for; stored, and
+                    without effect. It does not add derivatives up, as it does not in MATLAB: accumulateParamDers does
 
         Results are in `vars[name].value`, derivatives in `vars[name].der` and `params[name].der`. With
         conserveMemory the values of inner variables are forgotten as soon as they are not needed, and after the
@@ -100,7 +144,33 @@ class DagNN(Editing):
         Layers that lack an input do not run, so a part of the graph can be evaluated; a variable that is given is
         not computed. Where an output is given a derivative and is read by a layer that passes one back, they add up.
         """
+        if holdOn is not None:
+            self.holdOn = bool(np.any(holdOn))
         evaluate.run(self, inputs, derOutputs)
+
+    def forward(self, inputs: Any) -> None:
+        """Run the graph forward, as eval does, and keep what `backward` reads.
+
+        forward, then backward: the same as eval with both, but what the derivatives of outputs are may be found out
+        in between, such as by another network that reads them:
+
+            gen.forward({"noise": z})
+            dis.eval({"image": gen.vars["image"].value, "label": real}, {"loss": 1})
+            gen.backward({"image": dis.vars["image"].der})
+
+        Where one network runs twice for one step, on two batches, parameter derivatives add up with
+        accumulateParamDers = True for the second.
+        """
+        evaluate.run(self, inputs, keep=True)
+
+    def backward(self, derOutputs: Any) -> None:
+        """Pass derivatives back through the graph as the last `forward` ran it; derOutputs: see eval.
+
+        With conserveMemory, what backward has read is forgotten, and the next call needs another `forward` before it.
+        The network must not have run in between, since layers remember their last batch only.
+        Raises ValueError where forward has not run, or has not kept the variable.
+        """
+        evaluate.run_back(self, derOutputs)
 
     def forwardLayer(self, layer: LayerEntry) -> None:
         """One layer forward, as `eval` does it: what Layer.forwardAdvanced does unless overridden."""
@@ -130,7 +200,7 @@ class DagNN(Editing):
             param.der = None
         for entry in self.layers:
             entry.block.reset()
-        self._given = []
+        self._given, self._kept = [], None
 
     def move(self, device: str) -> None:
         """Move the network to a device, forgetting values and derivatives. numpy arrays live on the 'cpu'."""
@@ -232,7 +302,7 @@ class DagNN(Editing):
 
     def __getstate__(self) -> Any:
         own = [s for s in DagNN.__slots__ if s != "__weakref__"]
-        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_given": []}
+        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_kept": None, "_given": [], "_origin": {}}
         return getattr(self, "__dict__", None), state
 
     def saveobj(self) -> Struct:
@@ -259,6 +329,11 @@ class DagNN(Editing):
     def toSimpleNN(self, inputVar: str | None = None) -> Any:
         """The SimpleNN of a graph that is a chain; ValueError names the layer where it is not."""
         return convert.to_simplenn(self, inputVar)
+
+    def _repr_html_(self) -> str:
+        from pyconvnet.display import graph_html_table
+
+        return graph_html_table(self)
 
     def __repr__(self) -> str:
         return f"DagNN({len(self.layers)} layers, {len(self.vars)} vars, {len(self.params)} params, mode={self.mode!r})"

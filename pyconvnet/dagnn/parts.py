@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from pyconvnet.arrays import size_text
+from pyconvnet.arrays import shape_of, size_text
 
 
 class UnknownName(ValueError, KeyError):
@@ -85,7 +85,7 @@ class LayerEntry(_Part):
     def where(self) -> str:
         """The layer and the sizes of its inputs, for messages."""
         read = [self.block.net.vars[i] for i in self.inputIndexes] if self.block.net is not None else []
-        sizes = ", ".join(f"{v.name} {size_text(np.shape(v.value))}" for v in read if v.value is not None)
+        sizes = ", ".join(f"{v.name} {size_text(shape_of(v.value))}" for v in read if v.value is not None)
         return f"in layer {self.name!r} ({type(self.block).__name__})" + (f", inputs {sizes}" if sizes else "")
 
 

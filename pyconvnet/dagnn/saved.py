@@ -18,6 +18,12 @@ from pyconvnet.records import Struct, StructArray
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
 
+TABLES = ("vars", "params", "layers")
+# further properties of MATLAB's DagNN, which a network turned into a struct has
+OF_MATLAB = (
+    "device computingDerivative executionOrder varNames paramNames layerNames layerIndexes numPendingVarRefs "
+    "numPendingParamRefs parameterServer pendingParamNames"
+).split()
 SETTINGS = ("meta", "conserveMemory", "accumulateParamDers", "holdOn", "mode")
 
 
@@ -103,7 +109,8 @@ def _block_values(values: Any) -> Any:
 
 
 def load(cls: type[DagNN], s: Any) -> DagNN:
-    """The graph from vars, params, layers and meta. Blocks of unknown classes become MissingBlock.
+    """The graph from vars, params, layers and meta. Blocks of unknown classes become MissingBlock; fields of other
+    names go into meta.
 
     A SimpleNN is converted, with a warning.
     """
@@ -117,6 +124,8 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
     for i, record in enumerate(_structs(s["layers"]), 1):
         if not (isinstance(record, dict) and all(isinstance(record.get(f), str) for f in ("name", "type"))):
             raise TypeError(f"DagNN.loadobj: layers({i}) takes a record with a name and a type, got {_kind(record)}")
+        if not record["name"]:
+            raise TypeError(f"DagNN.loadobj: layers({i}) ({record['type']}) has an empty name; each takes its own")
         block = _block(record["type"], record.get("block"), record["name"], left_out)
         fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
         net.addLayer(record["name"], block, *fields, skipRebuild=True)
@@ -125,8 +134,20 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
         warnings.warn(f"DagNN.loadobj: {what}; it is left out (layers {where})", stacklevel=3)
     net.rebuild()
     for table, records in ((net.params, s.get("params")), (net.vars, s.get("vars"))):
-        for record in _structs(records):
-            if record["name"] not in table:
+        seen: set[str] = set()
+        for i, record in enumerate(_structs(records), 1):
+            name = record.get("name")
+            if not isinstance(name, str):
+                field = "params" if table is net.params else "vars"
+                raise TypeError(f"DagNN.loadobj: {field}({i}) takes a record with a name, got {_kind(record)}")
+            if name in seen:
+                warnings.warn(
+                    f"DagNN.loadobj: {table.kind} {name!r} stands there more than once, and layers that read it share "
+                    "the last",
+                    stacklevel=3,
+                )
+            seen.add(name)
+            if name not in table:
                 warnings.warn(
                     f"DagNN.loadobj: {table.kind} {record['name']!r} is used by no layer and left out", stacklevel=3
                 )
@@ -141,6 +162,9 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
             setattr(net, field, _field(getattr(net, field), s[field]))
     if not isinstance(net.meta, dict):
         net.meta = Struct()
+    for field, value in s.items():
+        if field not in (*SETTINGS, *TABLES, *OF_MATLAB):  # what users keep there, such as imageMean
+            net.meta.setdefault(field, value)
     return net
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from pyconvnet.display.classic import classic_table
 from pyconvnet.display.facts import FN, gather
-from pyconvnet.display.notebook import html_table, short_repr
+from pyconvnet.display.notebook import graph_html_table, html_table, short_repr
 from pyconvnet.display.rows import layer_rows, total_rows
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 from pyconvnet.table import render
 
-__all__ = ["html_table", "short_repr", "vl_simplenn_display"]
+__all__ = ["graph_html_table", "html_table", "short_repr", "vl_simplenn_display"]
 
 
 @matlab_options()

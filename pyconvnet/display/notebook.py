@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+
+from pyconvnet.arrays import is_empty
 from pyconvnet.display.facts import LayerFacts, NetworkFacts, gather, input_size
 from pyconvnet.display.rows import filter_text
 from pyconvnet.table import dims_text, memory_text, whole_text
 
 COLUMNS = ("layer", "name", "type", "support", "filters", "stride", "pad", "receptive field", "output", "parameters")
+WINDOW = ("size", "stride", "pad")
+GRAPH_COLUMNS = ("layer", "name", "type", *WINDOW, "inputs", "outputs", "params", "parameters")
 
 
 def short_repr(net: Any) -> str:
@@ -27,13 +33,29 @@ def short_repr(net: Any) -> str:
 
 def html_table(net: Any) -> str:
     """A row a layer, with what a reader looks for first."""
-    facts = gather(net)
-    head = "".join(f"<th>{c}</th>" for c in COLUMNS)
-    body = "".join(f"<tr>{_cells(cells)}</tr>" for cells in _rows(facts))
-    return (
-        f"<table><caption>{escape(short_repr(net))}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    return _table(short_repr(net), COLUMNS, _rows(gather(net)))
+
+
+def graph_html_table(net: Any) -> str:
+    """A row a layer of a DagNN, in the order they were added: what it reads and writes, and its parameters."""
+    return _table(repr(net), GRAPH_COLUMNS, [_graph_row(i, entry, net) for i, entry in enumerate(net.layers, start=1)])
+
+
+def _graph_row(i: int, entry: Any, net: Any) -> list[str]:
+    from pyconvnet.dagnn.saved import matlab_class
+
+    block, values = entry.block, [net.params[name].value for name in entry.params]
+    window = ["" if is_empty(v := getattr(block, p, None)) else dims_text(np.ravel(v).tolist()) for p in WINDOW]
+    count = sum(int(np.size(v)) for v in values if v is not None)
+    memory = f"{count:,} ({memory_text(4 * count)})" if count else ""
+    names = [", ".join(part) for part in (entry.inputs, entry.outputs, entry.params)]
+    return [str(i), entry.name, matlab_class(block).removeprefix("dagnn."), *window, *names, memory]
+
+
+def _table(caption: str, columns: Sequence[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{c}</th>" for c in columns)
+    body = "".join(f"<tr>{_cells(cells)}</tr>" for cells in rows)
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _rows(facts: NetworkFacts) -> list[list[str]]:

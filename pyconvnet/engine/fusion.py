@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.engine.step import Step
 from pyconvnet.geometry import Window
 from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
-from pyconvnet.ops.vl_nnconv import check_biases, check_filters
+from pyconvnet.ops.checks import check_biases, check_filters
 from pyconvnet.options import option_list
 
 # In the order in which they come, and what of each says how it runs.
@@ -34,12 +35,8 @@ _OPTIONS: dict[type, tuple[str, ...]] = {
     ReLU: ("opts", "leak"),
 }
 _ORDER = list(_OPTIONS)
-_SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
 # What a layer's opts say about cuDNN changes nothing here; with any other option it runs alone, by what they say.
 _IDLE = ("cudnn", "nocudnn")
-# What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
-_known: dict[int, tuple[list, tuple[np.ndarray, np.ndarray]]] = {}
-_MOST_KNOWN = 4096
 
 
 def fused_steps(steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
@@ -189,7 +186,7 @@ def _joins(layer: Layer, last: Layer) -> bool:
 
 def strides(conv: Conv, f: Any) -> tuple[int, int] | None:
     """The strides of a 1 x 1 convolution, which never looks at the pixels between; None for any other."""
-    if not isinstance(f, np.ndarray) or f.shape[:2] != (1, 1):
+    if backends.find(f) is None or tuple(f.shape[:2]) != (1, 1):
         return None
     try:
         found = _known_plan((_options(conv),), (1, 1, 1, 1), (1, 1, 1, 1), False, (1, 1))
@@ -206,7 +203,7 @@ def run(
     *,
     input_subsampled: bool = False,
     output_stride: tuple[int, int] = (1, 1),
-) -> np.ndarray | None:
+) -> Any:
     """The output of the last of `layers`, None where they must run one by one; `other` is the other input of a Sum.
 
     x                 H x W x C x N, float32
@@ -214,9 +211,9 @@ def run(
     input_subsampled  x already holds only the pixels that this strided 1 x 1 convolution reads
     output_stride     which pixels of the result are wanted, vertically and horizontally: each of them for (1, 1)
     """
-    level, convolve, epilogue = _kernels()
+    backend = backends.find(x)
     f, b = (*params[0], None)[:2]
-    if type(x) is not np.ndarray or x.dtype != _SINGLE or not x.size or is_empty(f) or level() == "plain":
+    if backend is None or not backend.fuses(x) or is_empty(f):
         return None
     x = as_tensor("vl_nnconv", "x", x)
     f = as_tensor("vl_nnconv", "f", f, like=x)
@@ -231,27 +228,18 @@ def run(
     b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
     kinds = [type(layer) for layer in layers]
     if BatchNorm in kinds:
-        found = _folded(b, params[kinds.index(BatchNorm)], f.shape[3])
+        moments = params[kinds.index(BatchNorm)]
+        found = backend.folded_bnorm(b, *moments) if len(moments) == 3 else None
         if found is None:
             return None
         scale, b = found
     if Sum in kinds:
-        if type(other) is not np.ndarray or other.dtype != _SINGLE or other.ndim != 4:
+        if type(other) is not type(x) or other.dtype != x.dtype or other.ndim != 4:
             return None
         other = other[:: output_stride[0], :: output_stride[1]]
         if other.shape != (*out, f.shape[3], x.shape[3]):
             return None
-    return convolve(x, f, b, window, epilogue(scale, other if Sum in kinds else None, ReLU in kinds))
-
-
-@lru_cache(maxsize=1)
-def _kernels() -> tuple:
-    """Imported at the first call, since they import numba."""
-    from pyconvnet.kernels.cpu.convolution import conv
-    from pyconvnet.kernels.cpu.direct import Epilogue
-    from pyconvnet.kernels.cpu.machine import level
-
-    return level, conv, Epilogue
+    return backend.fused_conv(x, f, b, window, scale, other if Sum in kinds else None, ReLU in kinds)
 
 
 def _options(layer: Layer) -> tuple:
@@ -289,30 +277,6 @@ def _plan(
 
 
 _known_plan = lru_cache(maxsize=1024)(_plan)  # the same is asked at each call
-
-
-def _folded(b: np.ndarray | None, params: Sequence[Any], count: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """(scale of the filters, biases) with batch normalization in them; None where vl_nnbnorm has something to say."""
-    if len(params) != 3 or any(type(p) is not np.ndarray or p.dtype != _SINGLE for p in params):
-        return None
-    g, shift, moments = params
-    if (g.size, shift.size, moments.size) != (count, count, 2 * count):
-        return None
-    numbers = [a.tobytes(order="A") for a in (g, shift, moments)] + [None if b is None else b.tobytes()]
-    key = id(moments)
-    known = _known.get(key)
-    if known is not None and known[0] == numbers:
-        return known[1]
-    if not moments.any():
-        return None
-    mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
-    scale = g.ravel(order="F") / sigma
-    biases = shift.ravel(order="F") - mean * scale + (0 if b is None else b * scale)
-    folded = scale.astype(np.float32), biases.astype(np.float32)
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    _known[key] = numbers, folded
-    return folded
 
 
 def _is_zero(leak: Any) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from pyconvnet import kernels
+from pyconvnet import backends
+from pyconvnet.arrays import count
 from pyconvnet.engine.errors import located
 from pyconvnet.engine.step import Step
+from pyconvnet.layers import checks
 
 
 def forward(steps: list[Step], held: set[Any]) -> int:
@@ -21,20 +21,16 @@ def forward(steps: list[Step], held: set[Any]) -> int:
     start = clock()
     try:
         for step in steps:
-            entry, block, ins, outs, params, _, _, itself, _, lenient, ends = step
+            entry, block, ins, outs, params, _, _, itself, _, optional, ends = step
             if itself is not None:
                 itself(entry)
             else:
                 inputs = [v.value for v in ins]
-                if not lenient and any([x is None for x in inputs]):
+                if any([x is None for x in inputs[: len(inputs) - optional]]):
                     held.update(ins)
                     continue
                 outputs = block.forward(inputs, [p.value for p in params])
-                if not isinstance(outputs, (list, tuple)):
-                    raise TypeError(f"forward returns a list of outputs, got {type(outputs).__name__}")
-                if len(outputs) != len(outs):
-                    raise ValueError(f"forward returned {len(outputs)} outputs, the layer has {len(outs)}")
-                for v, y in zip(outs, outputs):
+                for v, y in zip(outs, checks.outputs(outputs, len(outs))):
                     v.value = y
             for v in ends:
                 if not v.precious and v not in held:
@@ -80,7 +76,7 @@ def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> 
     inputs = [None if v is None else v.value for v in step.given]
     if conserve and not step.reads_both:
         forget(outs)
-    add_derivatives(step.block, inputs, step.inputs, step.params, ders, step.lenient)
+    add_derivatives(step.block, inputs, step.inputs, step.params, ders, step.optional)
     if conserve and step.reads_both:
         forget(outs)
     return True
@@ -91,7 +87,7 @@ def completed(outs: Collection[Any]) -> list[Any]:
     ders = [v.der for v in outs]
     if all([d is None for d in ders]):
         return []
-    return [np.zeros_like(v.value) if d is None else d for v, d in zip(outs, ders)]
+    return [backends.of(v.value).zeros(v.value.shape, v.value) if d is None else d for v, d in zip(outs, ders)]
 
 
 def forget(outs: Collection[Any]) -> None:
@@ -104,27 +100,22 @@ def forget(outs: Collection[Any]) -> None:
 
 
 def add_derivatives(
-    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], lenient: bool = False
+    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], optional: int = 0
 ) -> None:
     """Run a layer's backward and add what it returns to the derivatives of its inputs and parameters."""
-    returned = block.backward(inputs, [p.value for p in params], ders)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"backward returns (derInputs, derParams), two lists, got {type(returned).__name__}")
-    d_inputs, d_params = returned
-    if not lenient and (len(d_inputs) != len(ins) or len(d_params) != len(params)):
-        raise ValueError(
-            f"backward returned {len(d_inputs)} and {len(d_params)} derivatives, "
-            f"the layer has {len(ins)} inputs and {len(params)} parameters"
-        )
+    weights = [p.value for p in params]
+    returned = block.backward(inputs, weights, ders)
+    d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights, optional)
     for slot, d in zip(ins, d_inputs):
-        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):  # MATLAB's [] is none either
+        if d is not None and count(d):  # MATLAB's [] is none either
             slot.der = d if slot.der is None else _total(slot.der, d)
     for slot, d in zip(params, d_params):
-        if d is not None and (d.size if isinstance(d, np.ndarray) else np.size(d)):
+        if d is not None and count(d):
             slot.der = d if slot.der is None else slot.der + d
 
 
 def _total(a: Any, b: Any) -> Any:
     """a + b; of two tensors, where kernels keep their results."""
-    tensors = type(a) is type(b) is np.ndarray and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
-    return kernels.of(a).total(a, b) if tensors else a + b
+    backend = backends.find(a) if type(a) is type(b) else None
+    tensors = backend is not None and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
+    return backend.total(a, b) if tensors else a + b

@@ -42,8 +42,8 @@ class Step(NamedTuple):
     forward_itself: Callable[[Any], None] | None = None
     """called with the entry in place of forward, of a layer that reads and writes the network itself"""
     backward_itself: Callable[[Any], None] | None = None
-    lenient: bool = False
-    """whether inputs may be missing and derivatives left out, as those of fields in the records of a SimpleNN"""
+    optional: int = 0
+    """how many of the last inputs may be missing and without a derivative: fields in the records of a SimpleNN"""
     ends: list[Any] = []
     """slots that no later step reads, and that may be forgotten"""
 

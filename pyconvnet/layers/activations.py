@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+from pyconvnet import backends
 from pyconvnet.layers.elementwise import ElementWise
 
 
 class Activation(ElementWise, block=False):
     """Base of a non-linearity: subclasses give `value(x)` and `slope(x)`, its derivative, both element by element."""
 
-    def value(self, x: np.ndarray) -> np.ndarray:
+    def value(self, x: Any) -> Any:
         """y(x)"""
         raise TypeError(f"{type(self).__name__}.value is not defined")
 
-    def slope(self, x: np.ndarray) -> np.ndarray:
+    def slope(self, x: Any) -> Any:
         """dy/dx"""
         raise TypeError(f"{type(self).__name__}.slope is not defined")
 
@@ -25,28 +26,16 @@ class Activation(ElementWise, block=False):
         return [derOutputs[0] * self.slope(inputs[0])], []
 
 
-def _logistic(x: np.ndarray) -> np.ndarray:
-    # exp of a negative number only, so that nothing overflows
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
-def _finite(x: np.ndarray) -> np.ndarray:
-    """Infinities become the largest number, as infinity times zero is no number; NaN stays."""
-    limits = np.finfo(x.dtype)
-    return np.clip(x, limits.min, limits.max)
-
-
 class SoftPlus(Activation):
     """y = ln(1 + e^x): a smooth ReLU (Dugas et al. 2001)."""
 
     simplenn = "softplus"
 
     def value(self, x):
-        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+        return backends.of(x).softplus(x)
 
     def slope(self, x):
-        return _logistic(x)
+        return backends.of(x).softplus_slope(x)
 
 
 class Tanh(Activation):
@@ -55,10 +44,10 @@ class Tanh(Activation):
     simplenn = "tanh"
 
     def value(self, x):
-        return np.tanh(x)
+        return backends.of(x).tanh(x)
 
     def slope(self, x):
-        return 1 - np.tanh(x) ** 2
+        return 1 - backends.of(x).tanh(x) ** 2
 
 
 class ELU(Activation):
@@ -70,10 +59,10 @@ class ELU(Activation):
     simplenn_fields = {"alpha": 1.0}
 
     def value(self, x):
-        return np.where(x > 0, x, x.dtype.type(self.alpha) * np.expm1(np.minimum(x, 0)))
+        return backends.of(x).elu(x, self.alpha)
 
     def slope(self, x):
-        return np.where(x > 0, x.dtype.type(1), x.dtype.type(self.alpha) * np.exp(np.minimum(x, 0)))
+        return backends.of(x).elu_slope(x, self.alpha)
 
 
 class Swish(Activation):
@@ -85,13 +74,7 @@ class Swish(Activation):
     simplenn_fields = {"beta": 1.0}
 
     def value(self, x):
-        return _finite(x) * _logistic(self._scaled(x))
+        return backends.of(x).swish(x, self.beta)
 
     def slope(self, x):
-        z = self._scaled(x)
-        s = _logistic(z)
-        return s + z * s * (1 - s)
-
-    def _scaled(self, x):
-        with np.errstate(over="ignore"):
-            return _finite(x.dtype.type(self.beta) * x)
+        return backends.of(x).swish_slope(x, self.beta)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pyconvnet.layers import checks
 from pyconvnet.layers.registry import register
 from pyconvnet.options import option_list
 from pyconvnet.records import Struct
@@ -40,6 +41,8 @@ class Layer:
     A type or name that another class has is refused: the same class of the same module alone may be defined again.
     `class Conv(Layer, replace=True)` takes the place of the other. With `block=False` the class is not a DagNN block:
     a base of other classes, or a layer of SimpleNN only.
+
+    pyconvnet.check_derivatives(Softsign(), [x]) tells whether backward fits forward.
 
     Public class attributes that are neither methods nor listed below are its properties. What forward leaves for
     backward (a dropout mask) goes into `self.aux`.
@@ -241,7 +244,8 @@ class Layer:
     def runForward(self, record: Any, before: Any, after: Any) -> Any:
         """Run as the layer `record` of a SimpleNN, from the result before it to that after it, which is returned."""
         self.aux = after.aux
-        after.x = self.forward([before.x, *(record.get(f) for f in self.simplenn_inputs)], self._weights(record))[0]
+        inputs = [before.x, *(record.get(f) for f in self.simplenn_inputs)]
+        (after.x,) = checks.outputs(self.forward(inputs, self._weights(record)), 1)
         after.aux = self.aux
         return after
 
@@ -251,8 +255,9 @@ class Layer:
         reads, outputs = backward_reads(self, 1)
         x = before.x if reads else after.x if outputs else None
         inputs = [x, *(record.get(f) for f in self.simplenn_inputs)]
-        ders, before.dzdw = self.backward(inputs, self._weights(record), [after.dzdx])
-        before.dzdx = ders[0]
+        weights = self._weights(record)
+        returned = self.backward(inputs, weights, [after.dzdx])
+        (before.dzdx, *_), before.dzdw = checks.derivatives(returned, inputs, weights, len(inputs) - 1)
         return before
 
     @staticmethod

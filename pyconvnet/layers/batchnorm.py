@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import count, host_numbers, is_empty
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
 from pyconvnet.options import effective
@@ -37,7 +37,7 @@ class BatchNorm(ElementWise):
         if len(params) < 2:
             raise ValueError(f"bnorm takes multipliers and biases, got {len(params)} weights")
         moments = params[2] if self.mode == "test" and len(params) > 2 else None
-        if moments is not None and not np.any(moments):
+        if moments is not None and not host_numbers(moments).any():
             warnings.warn(
                 "bnorm: the moments are all zero, as in a network that was never trained or is older than they are: "
                 "those of the batch are used, in test mode too",
@@ -52,7 +52,7 @@ class BatchNorm(ElementWise):
 
     def attach(self, net, index):
         super().attach(net, index)
-        for name in net.layers[index].params[2:3] if hasattr(net, "params") else ():
+        for name in net.layers[index].params[2:3]:
             net.params[name].weightDecay = 0
 
     def initParams(self):
@@ -64,11 +64,11 @@ class BatchNorm(ElementWise):
     @classmethod
     def shapedWeights(cls, weights, channels):
         # the first releases with this layer kept no moments
-        return [*weights, np.zeros((np.size(weights[0]), 2), np.float32)] if len(weights) == 2 else weights
+        return [*weights, np.zeros((count(weights[0]), 2), np.float32)] if len(weights) == 2 else weights
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> BatchNorm:
         layer = super().from_record(record)
         weights = record.get("weights")
-        layer.numChannels = None if is_empty(weights) else int(np.size(weights[0]))
+        layer.numChannels = None if is_empty(weights) else count(weights[0])
         return layer

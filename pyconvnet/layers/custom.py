@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from pyconvnet.geometry import Window
+from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer
 from pyconvnet.records import Opaque
 
@@ -25,7 +26,9 @@ class Custom(Layer, block=False):
         return self._call("forward", record, before, after, after)
 
     def runBackward(self, record: Any, before: Any, after: Any) -> Any:
-        return self._call("backward", record, before, after, before)
+        returned = self._call("backward", record, before, after, before)
+        checks.derivatives(([returned.get("dzdx")], []), [before.x], [])
+        return returned
 
     @staticmethod
     def _call(name: str, record: Any, before: Any, after: Any, changed: Any) -> Any:
@@ -33,6 +36,9 @@ class Custom(Layer, block=False):
         if not callable(function):
             raise TypeError(f"vl_simplenn: the layer is 'custom' and takes a function in its field {name!r}")
         returned = function(record, before, after)
+        if returned is not None and not isinstance(returned, dict):
+            what = "after" if name == "forward" else "before"
+            raise TypeError(f"{name} of a custom layer returns {what!r} or nothing, got {type(returned).__name__}")
         return changed if returned is None else returned
 
     def table_size(self, size, record):

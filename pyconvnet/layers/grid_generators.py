@@ -6,8 +6,11 @@ u_j = linspace(-1, 1, Wo) after the transformation (Jaderberg et al., Spatial Tr
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.base import Layer
 
@@ -21,33 +24,29 @@ class _GridGenerator(Layer, block=False):
     backward_uses = "nothing"
     _coefficients = 0
 
-    def _matrix(self, theta: np.ndarray) -> np.ndarray:
+    def _matrix(self, theta: Any) -> Any:
         """2 x 3 x N coefficients from C x N input values."""
         raise NotImplementedError
 
-    def _gather(self, d: np.ndarray) -> np.ndarray:
-        """C x N derivative from that of the 2 x 3 x N coefficients."""
+    def _gather(self, d: Any) -> Any:
+        """C x N derivative from that of the coefficients, 6 x N."""
         raise NotImplementedError
 
     def forward(self, inputs, params):
         fn = type(self).__name__
         x = as_tensor(fn, "input", inputs[0])
-        if x.shape[:3] != (1, 1, self._coefficients):
+        if tuple(x.shape[:3]) != (1, 1, self._coefficients):
             raise ValueError(f"{fn}: input is {size_text(x.shape)}, it takes 1x1x{self._coefficients}xN")
-        return [np.tensordot(self._points(x.dtype), self._matrix(x[0, 0]), (0, 1)).transpose(2, 0, 1, 3)]
+        coefficients = self._matrix(x[0, 0]).reshape(2, 3, x.shape[3])
+        return [backends.of(x).affine_grid(coefficients, *self._points())]
 
     def backward(self, inputs, params, derOutputs):
         dy = derOutputs[0]
-        d = np.tensordot(self._points(dy.dtype), dy, ((1, 2), (1, 2))).transpose(1, 0, 2)
-        return [self._gather(d)[None, None]], []
+        d = backends.of(dy).affine_grid_backward(dy, *self._points())
+        return [self._gather(d.reshape(6, dy.shape[3]))[None, None]], []
 
-    def _points(self, dtype: np.dtype) -> np.ndarray:
-        """3 x Ho x Wo: (v, u, 1) of every point."""
-        v, u = _spread(self.Ho), _spread(self.Wo)
-        out = np.ones((3, v.size, u.size), dtype)
-        out[0] = v[:, None]
-        out[1] = u
-        return out
+    def _points(self) -> tuple[list[float], list[float]]:
+        return _linspace(self.Ho), _linspace(self.Wo)
 
     def getOutputSizes(self, inputSizes):
         return [(2, int(self.Ho), int(self.Wo), inputSizes[0][3])]
@@ -59,10 +58,10 @@ class AffineGridGenerator(_GridGenerator):
     _coefficients = 6
 
     def _matrix(self, theta):
-        return theta[[[0, 1, 4], [2, 3, 5]]]
+        return backends.of(theta).concat([theta[0:2], theta[4:5], theta[2:4], theta[5:6]], 0)
 
     def _gather(self, d):
-        return d.reshape(6, -1)[[0, 1, 3, 4, 2, 5]]
+        return backends.of(d).concat([d[0:2], d[3:5], d[2:3], d[5:6]], 0)
 
 
 class UniformScalingGridGenerator(_GridGenerator):
@@ -71,14 +70,14 @@ class UniformScalingGridGenerator(_GridGenerator):
     _coefficients = 3
 
     def _matrix(self, theta):
-        s, a, b = theta
-        zero = np.zeros_like(s)
-        return np.stack([np.stack([s, zero, a]), np.stack([zero, s, b])])
+        s, a, b = theta[0:1], theta[1:2], theta[2:3]
+        zero = backends.of(theta).zeros(tuple(s.shape), theta)
+        return backends.of(theta).concat([s, zero, a, zero, s, b], 0)
 
     def _gather(self, d):
-        return np.stack([d[0, 0] + d[1, 1], d[0, 2], d[1, 2]])
+        return backends.of(d).concat([d[0:1] + d[4:5], d[2:3], d[5:6]], 0)
 
 
-def _spread(n: int) -> np.ndarray:
+def _linspace(n: Any) -> list[float]:
     """MATLAB's linspace(-1, 1, n), which is 1 for n = 1."""
-    return np.linspace(-1, 1, int(n)) if n > 1 else np.ones(int(n))
+    return np.linspace(-1, 1, int(n)).tolist() if n > 1 else [1.0] * int(n)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import host_numbers, is_empty, shape_of
 from pyconvnet.layers.base import take
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
 from pyconvnet.ops.vl_nnpdist import vl_nnpdist
 from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
 from pyconvnet.options import effective, option_list
+
+ADVICE = (
+    "set net.layers[-1]['class'] = labels to compute the loss; "
+    "net.layers[-1].type = 'softmax' gives predictions instead, as pyconvnet.predict does"
+)
 
 
 class SoftMax(ElementWise):
@@ -70,10 +76,7 @@ class Loss(ElementWise):
         if len(inputs) < 2:
             take(self, inputs, "predictions", "labels")
         if is_empty(inputs[1]):
-            raise ValueError(
-                "there are no labels: set net.layers[-1]['class'] = labels to compute the loss; "
-                "net.layers[-1].type = 'softmax' gives predictions instead"
-            )
+            raise ValueError(f"there are no labels: {ADVICE}")
 
     def backward(self, inputs, params, derOutputs):
         labels, options = self._arguments(inputs)
@@ -88,6 +91,11 @@ class Loss(ElementWise):
         options = self.effective_options()
         if not is_categorical(options["loss"]):
             return inputs[1], options
+        count, images = _count(inputs[1]), shape_of(inputs[0])[3:4]
+        if shape_of(inputs[0])[:2] == (1, 1) and count and images and count != images[0]:
+            raise ValueError(
+                f"there are labels of {count} images for {images[0]}, perhaps those of a last batch: {ADVICE}"
+            )
         labels, factors = label_weights(inputs[0], inputs[1])
         if factors is not None:
             given = options.get("instanceWeights")
@@ -109,7 +117,7 @@ class Loss(ElementWise):
         if self.ignoreAverage:
             return
         h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
-        total = np.asarray(outputs[0], float).sum() * (n if self.averages else 1)
+        total = host_numbers(outputs[0]).sum(dtype=float) * (n if self.averages else 1)
         count = self.numAveraged + h * w * n
         self.average = (self.numAveraged * self.average + total) / count
         self.numAveraged = count
@@ -141,6 +149,14 @@ class Loss(ElementWise):
         if record.type == "softmaxloss" and len(record) > 1:
             record.type = "loss"
         return record
+
+
+def _count(labels: Any) -> int:
+    """Of how many images, with one label each, these are the labels; 0 if that cannot be said."""
+    shape = shape_of(labels)
+    if len(shape) == 4:
+        return shape[3]
+    return math.prod(shape) if len(shape) < 3 and math.prod(shape) == max(shape, default=1) else 0
 
 
 def _is_nothing(value: Any) -> bool:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.layers.base import Layer, take
 from pyconvnet.ops.vl_nnroipool import vl_nnroipool
 
@@ -23,14 +24,14 @@ class ROIPooling(Layer):
 
     def forward(self, inputs, params):
         y = vl_nnroipool(*take(self, inputs, "image", "regions"), **self._options())
-        return [y.reshape(1, 1, math.prod(y.shape[:3]), y.shape[3], order="F") if self.flatten else y]
+        return [backends.of(y).reshaped(y, (1, 1, math.prod(y.shape[:3]), y.shape[3])) if self.flatten else y]
 
     def backward(self, inputs, params, derOutputs):
         x, rois = inputs
         dy = derOutputs[0]
         if self.flatten:
             h, w = (int(s) for s in np.ravel(self.subdivisions))
-            dy = dy.reshape(h, w, inputs[0].shape[2], dy.shape[3], order="F")
+            dy = backends.of(dy).reshaped(dy, (h, w, inputs[0].shape[2], dy.shape[3]))
         return [vl_nnroipool(x, rois, dy, **self._options()), None], []
 
     def _options(self):

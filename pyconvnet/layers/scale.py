@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from pyconvnet import rng
+from pyconvnet import backends, rng
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.elementwise import ElementWise
 
@@ -30,7 +31,7 @@ class Scale(ElementWise):
         dy = derOutputs[0]
         given = [*inputs, *params]
         ders = [dy * g, dy * x, *([dy] if h else [])]
-        ders = [_fold(d, a).reshape(b.shape) for d, a, b in zip(ders, (x, g, *h), given)]
+        ders = [_folded(d, a).reshape(b.shape) for d, a, b in zip(ders, (x, g, *h), given)]
         return ders[: len(inputs)], ders[len(inputs) :]
 
     def _arguments(self, inputs, params):
@@ -59,7 +60,7 @@ class Scale(ElementWise):
         return values[len(values) - count :] if count else []
 
 
-def _fold(d: np.ndarray, like: np.ndarray) -> np.ndarray:
+def _folded(d: Any, like: Any) -> Any:
     """Sum a derivative over the dimensions along which `like` was repeated."""
     axes = tuple(i for i, (s, t) in enumerate(zip(d.shape, like.shape)) if t == 1 and s > 1)
-    return d.sum(axis=axes, keepdims=True) if axes else d
+    return backends.of(d).sum(d, axes) if axes else d

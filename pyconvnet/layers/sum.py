@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.elementwise import ElementWise
 
@@ -17,9 +17,9 @@ class Sum(ElementWise):
         y = first
         for k, x in enumerate(inputs[1:], 2):
             x = as_tensor("Sum", f"input {k}", x, like=first)
-            if x.shape != first.shape:
+            if tuple(x.shape) != tuple(first.shape):
                 raise ValueError(f"Sum: input {k} is {size_text(x.shape)}, input 1 is {size_text(first.shape)}")
-            y = kernels.of(first).total(y, x) if y is first else y.__iadd__(x)
+            y = backends.of(first).total(y, x) if y is first else y.__iadd__(x)
         return [y]
 
     def backward(self, inputs, params, derOutputs):

@@ -1,225 +1,160 @@
-"""The plan of a SimpleNN: its records as steps, between slots that lie on the results of one call."""
+"""A SimpleNN as a Network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from pyconvnet.arrays import size_text
-from pyconvnet.engine.plan import Plan
-from pyconvnet.engine.step import Step, handed
-from pyconvnet.layers import Layer, is_layer_type, layer_class
-from pyconvnet.layers.base import backward_reads
-
-FN = "vl_simplenn"
+from pyconvnet.arrays import host_numbers, in_precision
+from pyconvnet.layers import is_layer_type, layer_class
+from pyconvnet.records import Opaque, Struct
 
 
-class ResultSlot:
-    """x and dzdx of a Result; `result` is that of the call which the plan is in use for."""
+class Chain:
+    """The protocol's answers for a SimpleNN."""
 
-    __slots__ = ("fanout", "precious", "result")
+    def __init__(self, net: Any) -> None:
+        self.net = net
 
-    def __init__(self, fanout: int) -> None:
-        self.fanout, self.precious, self.result = fanout, False, None
+    def _name(self, i: int) -> str:
+        return self.net["layers"][i].get("name") or f"layer{i + 1}"
 
-    @property
-    def value(self) -> Any:
-        return self.result["x"]
+    def weights(self) -> Iterator[tuple[str, list[Any]]]:
+        for i, record in enumerate(self.net["layers"]):
+            yield self._name(i), list(record.get("weights") or ())
 
-    @value.setter
-    def value(self, value: Any) -> None:
-        self.result["x"] = value
+    def filters(self, layer: int | str | None) -> Any:
+        layers = self.net["layers"]
+        if layer is None:
+            return _first_filters(w for _, (w, *_) in ((n, w) for n, w in self.weights() if w))
+        record = layers[position(self.net, layer)]
+        if not record.get("weights"):
+            raise ValueError(f"view.filters: layer {layer!r} ({record['type']}) has no weights")
+        return record["weights"][0]
 
-    @property
-    def der(self) -> Any:
-        return self.result["dzdx"]
+    def arrays(self, res: Any = None) -> Iterator[tuple[str, str, Any]]:
+        for i, (name, weights) in enumerate(self.weights()):
+            for j, w in enumerate(weights, 1):
+                yield name, f"weights {j}", w
+            if res:
+                for j, d in enumerate(res[i].dzdw or (), 1):
+                    yield name, f"dzdw {j}", d
+                yield name, "output", res[i + 1].x
+                yield name, "dzdx", res[i].dzdx
 
-    @der.setter
-    def der(self, value: Any) -> None:
-        self.result["dzdx"] = value
+    def table(self) -> str:
+        from pyconvnet.display import vl_simplenn_display
 
+        return vl_simplenn_display(self.net)[1]
 
-class WeightSlot:
-    """One of the weights of a record, and its derivative."""
+    def graph(self) -> Any:
+        from pyconvnet.dagnn import DagNN
 
-    __slots__ = ("at", "der", "record")
+        return DagNN.fromSimpleNN(self.net)
 
-    def __init__(self, record: Any, at: int) -> None:
-        self.record, self.at, self.der = record, at, None
+    def trainer(self) -> Callable[..., Any]:
+        from pyconvnet.training.simplenn import cnn_train
 
-    @property
-    def value(self) -> Any:
-        return self.record["weights"][self.at]
+        return cnn_train
 
-
-class FieldSlot:
-    """A field of a record that is a further input of its layer, such as the labels of a loss; None where missing."""
-
-    __slots__ = ("field", "record")
-    fanout, precious = 1, True
-
-    def __init__(self, record: Any, field: str) -> None:
-        self.record, self.field = record, field
-
-    @property
-    def value(self) -> Any:
-        return self.record.get(self.field)
-
-    @property
-    def der(self) -> None:
-        return None
-
-    @der.setter
-    def der(self, value: Any) -> None:
-        pass  # nobody asks for it
+    def predictor(self) -> ChainPredictor:
+        return ChainPredictor(self.net)
 
 
-class ChainEntry:
-    """A layer's place in a SimpleNN."""
+class ChainPredictor:
+    """A SimpleNN without its loss."""
 
-    __slots__ = ("accumulate", "after", "at", "before", "layer", "record", "weights")
+    def __init__(self, net: Any) -> None:
+        self.whole = without_loss(net)
+        # what stands in the place of a loss is not the network's own
+        layers = [layer for layer, own in zip(self.whole["layers"], net["layers"]) if layer is own]
+        self.net = type(net)({**net, "layers": layers})
+        self.depth = len(layers) - bool(layers and layers[-1]["type"] == "softmax")
 
-    def __init__(self, at: int, layer: Layer, record: Any, before: ResultSlot, after: ResultSlot) -> None:
-        self.at, self.layer, self.record, self.before, self.after = at, layer, record, before, after
-        self.weights = [WeightSlot(record, j) for j in range(len(record.get("weights") or ()))]
-        self.accumulate = False
+    def predict(self, x: Any) -> Any:
+        from pyconvnet.simplenn import vl_simplenn
 
-    def where(self) -> str:
-        x = self.before.result["x"] if self.before.result is not None else None
-        size = f", input {size_text(np.shape(x))}" if isinstance(x, np.ndarray) else ""
-        return f"in layer {self.at + 1} {self.record.get('name', '')!r} ({self.record['type']}){size}"
+        x = in_precision(x, [w for layer in self.whole["layers"] for w in layer.get("weights") or ()])
+        return vl_simplenn(self.whole, x, mode="test", conserveMemory=True)[-1].x
 
-    @property
-    def forwardTime(self) -> float:
-        return self.before.result["forwardTime"]
+    def run(self, x: Any, depth: int, dzdy: Any = None) -> list[Any]:
+        """The results of the first `depth` layers."""
+        from pyconvnet.simplenn import vl_simplenn
 
-    @forwardTime.setter
-    def forwardTime(self, seconds: float) -> None:
-        self.before.result["time"] = self.before.result["forwardTime"] = seconds
+        part = type(self.net)({**self.net, "layers": self.net["layers"][:depth]})
+        return vl_simplenn(part, x, dzdy, mode="test")
 
-    @property
-    def backwardTime(self) -> float:
-        return self.before.result["backwardTime"]
+    def scores(self, x: Any) -> Any:
+        return self.run(x, self.depth)[-1].x
 
-    @backwardTime.setter
-    def backwardTime(self, seconds: float) -> None:
-        self.before.result["backwardTime"] = seconds
+    def values(self, x: Any, layer: int | str) -> Any:
+        return self.run(x, position(self.net, layer) + 1)[-1].x
 
-    def run_forward(self, entry: Any) -> None:
-        """By way of a layer's own runForward, which sees the results on its two sides."""
-        self.after.result = self.layer.runForward(self.record, self.before.result, self.after.result)
+    def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
+        y = self.scores(x)
+        return self.run(x, self.depth, seed(y))[0].dzdx, y
 
-    def run_backward(self, entry: Any) -> None:
-        earlier = list(self.before.result.dzdw or ()) if self.accumulate else []
-        self.before.result = self.layer.runBackward(self.record, self.before.result, self.after.result)
-        if earlier:
-            self.before.result.dzdw = [
-                a if b is None else b if a is None else a + b for a, b in zip(self.before.result.dzdw, earlier)
-            ]
+    def everything(self, x: Any) -> Iterator[tuple[str, str, Any]]:
+        res = self.run(x, len(self.net["layers"]))
+        return (row for row in Chain(self.net).arrays(res) if row[1] != "dzdx")
 
 
-class ChainPlan(Plan):
-    """The plan of a chain; it holds while the records say the same, for one call at a time."""
+def position(net: Any, layer: int | str) -> int:
+    """Which layer of a SimpleNN a name, or a number from 0, means."""
+    if not isinstance(layer, str):
+        return range(len(net["layers"]))[layer]
+    names = [record.get("name", "") for record in net["layers"]]
+    if layer not in names:
+        raise ValueError(f"view: no layer {layer!r}; there are {', '.join(names)}")
+    return names.index(layer)
 
-    def __init__(self, records: Sequence[Any]) -> None:
-        self.stamps = [_stamp(record) for record in records]
-        self.slots = [ResultSlot(1) for _ in records] + [ResultSlot(0)]
-        self.entries = [
-            ChainEntry(at, _layer(at, record), record, self.slots[at], self.slots[at + 1])
-            for at, record in enumerate(records)
-        ]
-        self.layers = [entry.layer for entry in self.entries]
-        super().__init__([_step(entry) for entry in self.entries])
 
-    def fits(self, records: Sequence[Any]) -> bool:
-        """Whether the records are still those the plan was made for."""
-        return len(records) == len(self.entries) and all(
-            entry.record is record and stamp is not None and stamp == _stamp(record)
-            for entry, record, stamp in zip(self.entries, records, self.stamps)
+def _first_filters(found: Iterator[Any]) -> Any:
+    """Of the first convolution; else the first weights there are."""
+    arrays = list(found)
+    if not arrays:
+        raise ValueError("view.filters: no layer has weights")
+    return next((w for w in arrays if w.ndim > 2), arrays[0])
+
+
+def without_loss(net: Any) -> Any:
+    """A SimpleNN that shares its layers with `net` and ends in predictions: softmax for softmaxloss, and so on."""
+    layers, after = list(net["layers"]), None
+    while layers and (why := _cannot_run(layers[-1])):
+        last = layers.pop()
+        warnings.warn(
+            f"predict: the last layer, {last.get('name', '')!r} ({last['type']}), is left out: {why}", stacklevel=5
         )
-
-    def bind(self, res: Sequence[Any], mode: Any, first: int, accumulate: bool) -> None:
-        """Lay the slots on the results of a call."""
-        for at, (slot, result) in enumerate(zip(self.slots, res)):
-            slot.result = result
-            # what comes out of the network is kept, and what goes in where backward reaches it
-            slot.precious = at == len(self.entries) or (_precious(self.entries[at - 1].record) if at else first == 0)
-        for entry, after in zip(self.entries, res[1:]):
-            entry.layer.net, entry.layer.aux, entry.accumulate = mode, after["aux"], accumulate
-
-    def release(self) -> list[Any]:
-        """The results, which the plan lets go."""
-        for entry in self.entries:
-            entry.layer.aux = None
-            for weight in entry.weights:
-                weight.der = None
-        out = [slot.result for slot in self.slots]
-        for slot in self.slots:
-            slot.result = None
-        return out
+    while layers and is_layer_type(layers[-1]["type"]) and layer_class(layers[-1]["type"]).simplenn_inputs:
+        last = layers.pop()
+        if _of_classes(last.get("class")):
+            after = after or getattr(layer_class(last["type"]).from_record(last), "prediction", None)
+    if after == "softmax" and _channels(layers) == 1:
+        after = None
+    if after is not None:
+        layers.append(Struct(type=after, name="prediction", weights=[]))
+    return type(net)({**net, "layers": layers})
 
 
-def _step(entry: ChainEntry) -> Step:
-    layer, kind = entry.layer, type(entry.layer)
-    ins = [entry.before, *(FieldSlot(entry.record, field) for field in layer.simplenn_inputs)]
-    outs = [entry.after]
-    positions, outputs = backward_reads(layer, 1)
-    given = handed(positions, outputs, ins[:1], outs) + ins[1:]
-    return Step(
-        entry,
-        layer,
-        ins,
-        outs,
-        entry.weights,
-        given,
-        outputs and bool(positions),
-        None if kind.runForward is Layer.runForward else entry.run_forward,
-        None if kind.runBackward is Layer.runBackward else entry.run_backward,
-        lenient=True,
-    )
+def _of_classes(labels: Any) -> bool:
+    """Whether labels, which a file may keep of the last batch, can be numbers of classes."""
+    if not hasattr(labels, "dtype"):
+        return True
+    labels = host_numbers(labels)
+    return labels.dtype.kind != "f" or bool((labels == labels.round()).all())
 
 
-def _layer(at: int, record: Any) -> Layer:
-    try:
-        return layer_class(record["type"]).from_record(record)
-    except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, KeyError):
-            error = ValueError(f"field {error.args[0]!r} is missing (vl_simplenn_tidy fills in what has a default)")
-        raise type(error)(
-            f"{FN}: {error} ... in layer {at + 1} {record.get('name', '')!r} ({record['type']})"
-        ) from None
+def _channels(layers: list[Any]) -> int | None:
+    """What the last filters say of how many channels come out."""
+    filters = (w[0] for layer in reversed(layers) if (w := layer.get("weights")))
+    last = next((f for f in filters if getattr(f, "ndim", 0) == 4), None)
+    return None if last is None else last.shape[3]
 
 
-def _precious(record: Any) -> bool:
-    return bool(np.any(record.get("precious", False))) or bool(np.any(record.get("rememberOutput", False)))
-
-
-def _stamp(record: Any) -> Any:
-    """What a layer is made of, in a form that is compared; None where that cannot be told."""
-    if not is_layer_type(record["type"]):
-        return None
-    kind = layer_class(record["type"])
-    if not kind.from_record.__func__.__module__.startswith("pyconvnet.layers."):
-        return None  # it may read anything
-    weights = record.get("weights")
-    shapes = tuple(map(np.shape, weights)) if isinstance(weights, (list, tuple)) else weights is None
-    fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]
-    return None if _UNKNOWN in fields else (kind, shapes, fields)
-
-
-_MISSING, _UNKNOWN = object(), object()
-
-
-def _frozen(value: Any) -> Any:
-    """A value that does not change when the field is edited in place."""
-    kind = type(value)
-    if kind in (int, float, str, bool, type(None)) or value is _MISSING:
-        return kind, value
-    if kind is np.ndarray and value.dtype != object and value.size <= 64:
-        return value.dtype.str, value.shape, value.tobytes()
-    if kind in (list, tuple):
-        items = [_frozen(v) for v in value]
-        return _UNKNOWN if _UNKNOWN in items else (kind, items)
-    return _UNKNOWN
+def _cannot_run(layer: Any) -> str:
+    """Why a last layer is left out; "" for one that must run."""
+    if isinstance(layer.get("forward"), Opaque):
+        return f"it is the MATLAB function {layer['forward'].name!r}, which cannot be run here"
+    unknown = "loss" in layer["type"].lower() and not is_layer_type(layer["type"])
+    return "it is a loss of a type that is not known here" if unknown else ""

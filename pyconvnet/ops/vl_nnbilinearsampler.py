@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -39,6 +39,6 @@ def vl_nnbilinearsampler(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray | Non
             f"vl_nnbilinearsampler: grid has {grid.shape[3]} grids for {x.shape[3]} images; it takes a multiple of them"
         )
     if is_empty(dzdy):
-        return kernels.of(x).bilinear(x, grid)
+        return backends.of(x).bilinear(x, grid)
     dzdy = check_derivative("vl_nnbilinearsampler", dzdy, x, (*grid.shape[1:3], x.shape[2], grid.shape[3]))
-    return kernels.of(x).bilinear_backward(x, grid, dzdy)
+    return backends.of(x).bilinear_backward(x, grid, dzdy)

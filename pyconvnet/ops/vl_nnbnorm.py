@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
-from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.ops.vl_nnconv import check_derivative, check_like
+from pyconvnet import backends
+from pyconvnet.arrays import as_tensor, check_like, is_empty, size_text
+from pyconvnet.ops.checks import check_derivative, number
 from pyconvnet.options import matlab_options
 
 
@@ -40,31 +41,29 @@ def vl_nnbnorm(
     (array([-1.,  1.]), array([[2., 1.]]))
     """
     x = as_tensor("vl_nnbnorm", "x", x)
-    channels = x.shape[2]
+    backend, channels = backends.of(x), x.shape[2]
     gain, offset = _vector("g", g, channels, x), _vector("b", b, channels, x)
-    eps = np.asarray(epsilon)
-    if eps.size != 1 or eps.dtype.kind not in "iuf":
-        raise ValueError(f"vl_nnbnorm: epsilon takes one number, got {epsilon!r}")
+    eps = number("vl_nnbnorm", "epsilon", epsilon)
     if is_empty(moments):
         moments = None
     else:
         check_like("vl_nnbnorm", "moments", moments, x)
-        if moments.size != 2 * channels or (channels > 1 and moments.ndim <= 2 and moments.shape[0] != channels):
+        size = math.prod(moments.shape)
+        if size != 2 * channels or (channels > 1 and moments.ndim <= 2 and moments.shape[0] != channels):
             raise ValueError(
-                f"vl_nnbnorm: moments has {moments.size} elements ({size_text(moments.shape)}), "
+                f"vl_nnbnorm: moments has {size} elements ({size_text(moments.shape)}), "
                 f"x has {channels} channels; it takes {channels}x2"
             )
-        moments = moments.reshape(channels, 2, order="F")
-    backend = kernels.of(x)
+        moments = backend.flat(moments).reshape(2, channels).T
     if is_empty(dzdy):
-        return backend.bnorm(x, gain, offset, float(eps.item()), moments)
+        return backend.bnorm(x, gain, offset, eps, moments)
     dzdy = check_derivative("vl_nnbnorm", dzdy, x, x.shape)
-    dx, dg, db, moments = backend.bnorm_backward(x, gain, offset, dzdy, float(eps.item()), moments)
+    dx, dg, db, moments = backend.bnorm_backward(x, gain, offset, dzdy, eps, moments)
     return dx, dg.reshape(g.shape), db.reshape(b.shape), moments
 
 
 def _vector(name: str, v: Any, channels: int, x: np.ndarray) -> np.ndarray:
     check_like("vl_nnbnorm", name, v, x)
-    if v.size != channels:
-        raise ValueError(f"vl_nnbnorm: {name} has {v.size} elements, x has {channels} channels")
-    return np.ravel(v, order="F")
+    if math.prod(v.shape) != channels:
+        raise ValueError(f"vl_nnbnorm: {name} has {math.prod(v.shape)} elements, x has {channels} channels")
+    return backends.of(v).flat(v)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.geometry import whole_numbers
 from pyconvnet.options import matlab_options
@@ -37,7 +39,7 @@ def vl_nnconcat(
     (dim,) = whole_numbers("vl_nnconcat", "dim", 3 if is_empty(dim) else dim, (1,), least=1)
     if dim > 4:
         raise ValueError(f"vl_nnconcat: dim takes 1 to 4, got {dim}")
-    if isinstance(inputs, np.ndarray):
+    if backends.find(inputs) is not None:
         raise TypeError("vl_nnconcat: inputs takes a list of arrays, got one array")
     if not inputs and (not inputSizes or is_empty(dzdy)):
         raise ValueError("vl_nnconcat: inputs is empty; it takes at least one array, or dzdy and inputSizes")
@@ -52,15 +54,16 @@ def vl_nnconcat(
                 f"differ in dimension {dim} only"
             )
     if is_empty(dzdy):
-        return np.concatenate(xs, axis=dim - 1)
+        return backends.of(xs[0]).concat(xs, dim - 1)
     dzdy = as_tensor("vl_nnconcat", "dzdy", dzdy, like=xs[0] if xs else None)
     sizes = [x.shape for x in xs] or [
         (*whole_numbers("vl_nnconcat", "inputSizes", s, (1, 2, 3, 4)), 1, 1, 1)[:4] for s in inputSizes
     ]
-    ends = np.cumsum([s[dim - 1] for s in sizes])
+    ends = list(accumulate(s[dim - 1] for s in sizes))
     if dzdy.shape[dim - 1] != ends[-1] or any(
         a != b for k, (a, b) in enumerate(zip(dzdy.shape, sizes[0])) if k != dim - 1
     ):
-        shape = (*sizes[0][: dim - 1], int(ends[-1]), *sizes[0][dim:])
+        shape = (*sizes[0][: dim - 1], ends[-1], *sizes[0][dim:])
         raise ValueError(f"vl_nnconcat: dzdy is {size_text(dzdy.shape)}, the output is {size_text(shape)}")
-    return np.split(dzdy, ends[:-1], axis=dim - 1)
+    before = (slice(None),) * (dim - 1)
+    return [dzdy[(*before, slice(start, end))] for start, end in zip([0, *ends], ends)]

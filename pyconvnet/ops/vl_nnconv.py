@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.geometry import Window
+from pyconvnet.ops.checks import check_biases, check_derivative, check_filters
 from pyconvnet.options import matlab_options
 
 
@@ -62,72 +62,24 @@ def vl_nnconv(
     out = check_filters("vl_nnconv", x.shape, filters.shape, window)
     biases = check_biases("vl_nnconv", b, filters.shape[3], x)
     if is_empty(dzdy):
-        return kernels.of(x).conv(x, filters, biases, window)
+        return backends.of(x).conv(x, filters, biases, window)
     dzdy = check_derivative("vl_nnconv", dzdy, x, (*out, filters.shape[3], x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
-    dx, df, db = kernels.of(x).conv_backward(x, filters, dzdy, window, needs)
+    dx, df, db = backends.of(x).conv_backward(x, filters, dzdy, window, needs)
     return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
 
 
-def _subsample(x: np.ndarray, b: Any, dzdy: Any, window: Window, noDerData: bool, noDerBiases: bool) -> Any:
+def _subsample(x: Any, b: Any, dzdy: Any, window: Window, noDerData: bool, noDerBiases: bool) -> Any:
     """vl_nnconv without filters: pad, take every stride-th pixel, add biases."""
     biases = check_biases("vl_nnconv", b, x.shape[2], x)
     out = window.output_size(*x.shape[:2])
     if min(out) < 1:
         raise ValueError(f"vl_nnconv: x is {size_text(x.shape)}, which leaves no pixels")
-    places = [s * np.arange(n) - p for s, n, p in zip(window.stride, out, window.pad[::2])]
-    inside = [(at >= 0) & (at < size) for at, size in zip(places, x.shape)]
-    pixels, seen = np.ix_(*inside), np.ix_(*(at[i] for at, i in zip(places, inside)))
+    backend, how = backends.of(x), (window.stride, window.pad, out)
     if is_empty(dzdy):
-        y = np.zeros((*out, *x.shape[2:]), x.dtype)
-        y[pixels] = x[seen]
+        y = backend.subsampled(x, *how)
         return y if biases is None else y + biases[:, None]
     dzdy = check_derivative("vl_nnconv", dzdy, x, (*out, *x.shape[2:]))
-    dx = db = None
-    if not noDerData:
-        dx = np.zeros(x.shape, x.dtype)
-        dx[seen] = dzdy[pixels]
-    if biases is not None and not noDerBiases:
-        db = dzdy.sum(axis=(0, 1, 3), dtype=np.float64).astype(x.dtype).reshape(b.shape)
+    dx = None if noDerData else backend.subsampled_backward(x, *how, dzdy)
+    db = None if biases is None or noDerBiases else backend.bias_gradient(dzdy).reshape(b.shape)
     return dx, None, db
-
-
-@lru_cache(maxsize=1024)  # layers ask the same again and again
-def check_filters(fn: str, shape: tuple[int, ...], filters: tuple[int, ...], window: Window) -> tuple[int, int]:
-    """Refuse filters whose channels or size do not fit x; the size of the output."""
-    channels, depth, count = shape[2], filters[2], filters[3]
-    if channels % depth:
-        raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}; {depth} must divide {channels} (groups)")
-    if count % (channels // depth):
-        groups = f"{channels // depth} groups, which must divide the {count} filters"
-        raise ValueError(f"{fn}: x has {channels} channels, f takes {depth}: {groups}")
-    out = window.output_size(*shape[:2])
-    if min(out) < 1:
-        padded = size_text((shape[0] + sum(window.pad[:2]), shape[1] + sum(window.pad[2:])))
-        raise ValueError(f"{fn}: f spans {size_text(window.extent)} pixels, more than x with its pad, {padded}")
-    return out
-
-
-def check_biases(fn: str, b: Any, count: int, x: np.ndarray) -> np.ndarray | None:
-    """The biases as a vector, None where there are none; any shape of `count` elements is taken."""
-    if is_empty(b):
-        return None
-    check_like(fn, "b", b, x)
-    if b.size != count:
-        raise ValueError(f"{fn}: b has {b.size} elements ({size_text(b.shape) or 'a number'}), f has {count} filters")
-    return np.ravel(b, order="F")
-
-
-def check_like(fn: str, name: str, a: Any, x: np.ndarray) -> None:
-    """Refuse what is no array, or number of numpy's, of the type of x."""
-    if not isinstance(a, (np.ndarray, np.generic)) or a.dtype != x.dtype:
-        got = a.dtype if isinstance(a, (np.ndarray, np.generic)) else type(a).__name__
-        raise TypeError(f"{fn}: {name} is {got} where x is {x.dtype}; all must be the same")
-
-
-def check_derivative(fn: str, dzdy: Any, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """dzdy as a tensor, which must have the shape of the output."""
-    dzdy = as_tensor(fn, "dzdy", dzdy, like=x)
-    if dzdy.shape != shape:
-        raise ValueError(f"{fn}: dzdy is {size_text(dzdy.shape)}, the output is {size_text(shape)}")
-    return dzdy

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.geometry import borders, pair, whole_numbers
-from pyconvnet.ops.vl_nnconv import check_biases, check_derivative
+from pyconvnet.ops.checks import check_biases, check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -62,8 +62,8 @@ def vl_nnconvt(
         raise ValueError(f"{fn}: crop {list(cut)} leaves an output of {size_text(out)}")
     biases = check_biases(fn, b, count, x)
     if is_empty(dzdy):
-        return kernels.of(x).convt(x, filters, biases, up, cut, groups)
+        return backends.of(x).convt(x, filters, biases, up, cut, groups)
     dzdy = check_derivative(fn, dzdy, x, (*out, count, x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
-    dx, df, db = kernels.of(x).convt_backward(x, filters, dzdy, up, cut, groups, needs)
+    dx, df, db = backends.of(x).convt_backward(x, filters, dzdy, up, cut, groups, needs)
     return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.geometry import borders, whole_numbers
 from pyconvnet.options import matlab_options
@@ -42,8 +43,6 @@ def vl_nncrop(x: np.ndarray | None, crop: Any, dzdy: np.ndarray | None = None, i
     if is_empty(dzdy):
         return x[rows, cols]
     dzdy = as_tensor("vl_nncrop", "dzdy", dzdy, like=None if is_empty(x) else x)
-    if dzdy.shape != out:
+    if tuple(dzdy.shape) != out:
         raise ValueError(f"vl_nncrop: dzdy is {size_text(dzdy.shape)}, the output is {size_text(out)}")
-    dzdx = np.zeros(size, dzdy.dtype)
-    dzdx[rows, cols] = dzdy
-    return dzdx
+    return backends.of(dzdy).crop_backward(size, top, left, dzdy)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet import rng as library_rng
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -43,12 +44,13 @@ def vl_nndropout(
         raise ValueError(f"vl_nndropout: rate takes one number from 0 to below 1, got {rate!r}")
     if not is_empty(mask):
         mask = as_tensor("vl_nndropout", "mask", mask, like=x)
-        if mask.shape != x.shape:
+        if tuple(mask.shape) != tuple(x.shape):
             raise ValueError(f"vl_nndropout: mask is {size_text(mask.shape)}, x is {size_text(x.shape)}")
     if is_empty(dzdy):
         if is_empty(mask):
-            drawn = (library_rng.generator() if rng is None else rng).random(x.shape, dtype=np.float32)
-            mask = (drawn >= share.item()) * x.dtype.type(1 / (1 - share.item()))
+            backend = backends.of(x)
+            drawn = backend.random(x.shape, x, library_rng.generator() if rng is None else rng)
+            mask = backend.cast(drawn >= share.item(), x) * backend.scalar(x, 1 / (1 - share.item()))
         return x * mask, mask
     if is_empty(mask):
         raise ValueError("vl_nndropout: backward takes mask=, the one that forward returned")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet import backends
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
+from pyconvnet.ops.checks import number
 from pyconvnet.options import matlab_options
 
 CATEGORICAL = ("classerror", "topkerror", "log", "softmaxlog", "mhinge", "mshinge")
@@ -76,32 +79,43 @@ def compute(
     if not isinstance(loss, str) or loss.lower() not in CATEGORICAL + BINARY:
         raise ValueError(f"{fn}: loss takes one of {', '.join(CATEGORICAL + BINARY)}, got {loss!r}")
     loss = loss.lower()
-    labels = _labels(fn, c, x, loss)
-    weights = (labels != 0).astype(x.dtype)
+    backend = backends.of(x)
+    host = _labels(fn, host_numbers(c), x, loss)
+    labels = backend.asarray(host, x)
+    weights = backend.cast(labels != 0, x)
     if not is_empty(instanceWeights):
-        factors = weights_like(instanceWeights, labels.shape, fn)
-        weights = weights * factors.astype(x.dtype, copy=False)
+        weights = weights * backend.asarray(weights_like(instanceWeights, host.shape, fn), x)
     if np.all(normalise):
-        weights = weights / x.dtype.type(x.shape[3])
-    if not is_empty(dzdy):
-        given = np.asarray(dzdy)
-        if given.size != 1 or given.dtype.kind not in "iuf":
-            raise ValueError(f"{fn}: dzdy takes one number, got {size_text(given.shape) or type(dzdy).__name__}")
-        weights = weights * x.dtype.type(given.item())
+        weights = weights / backend.scalar(x, x.shape[3])
     if loss in BINARY:
-        found = _binary(x, labels.astype(x.dtype), loss, _number(fn, "threshold", threshold), is_empty(dzdy))
+        kind, of = "binary", number(fn, "threshold", threshold)
     else:
-        found = _categorical(fn, x, labels, loss, int(_number(fn, "topK", topK)), is_empty(dzdy))
+        kind, of = "categorical", _top(fn, topK, loss)
     if is_empty(dzdy):
-        return (weights * found).sum(dtype=x.dtype).reshape(1, 1, 1, 1)
-    return np.zeros_like(x) if found is None else found * weights
+        found = getattr(backend, f"{kind}_loss")(x, labels, loss, of)
+        return backend.sum(weights * found, (0, 1, 2, 3))
+    weights = weights * _weight(fn, dzdy, x)
+    found = getattr(backend, f"{kind}_loss_backward")(x, labels, loss, of)
+    return backend.zeros(x.shape, x) if found is None else found * weights
+
+
+def _weight(fn: str, dzdy: Any, x: Any) -> Any:
+    backend = backends.of(x)
+    if backends.find(dzdy) is not backend:
+        dzdy = host_numbers(dzdy)
+        if dzdy.dtype.kind not in "iuf":
+            raise ValueError(f"{fn}: dzdy takes one number, got {dzdy.dtype}")
+        dzdy = backend.asarray(dzdy, x)
+    if math.prod(dzdy.shape) != 1:
+        raise ValueError(f"{fn}: dzdy takes one number, got {size_text(dzdy.shape)}")
+    return backend.cast(dzdy.reshape(1, 1, 1, 1), x)
 
 
 def _labels(fn: str, c: Any, x: np.ndarray, loss: str) -> np.ndarray:
     h, w, depth, n = x.shape
-    labels = np.asarray(c)
+    labels = c
     if labels.dtype.kind not in "iufb":
-        raise TypeError(f"{fn}: c takes numbers, got {type(c).__name__}")
+        raise TypeError(f"{fn}: c takes numbers, got {c.dtype}")
     if labels.dtype.kind == "f" and np.isnan(labels).any():
         raise ValueError(f"{fn}: c holds NaN; 0 stands for 'leave out'")
     if labels.size == n and (loss in CATEGORICAL or depth == 1):
@@ -132,6 +146,13 @@ def _labels(fn: str, c: Any, x: np.ndarray, loss: str) -> np.ndarray:
     return labels
 
 
+def _top(fn: str, topK: Any, loss: str) -> int:
+    k = int(number(fn, "topK", topK))
+    if loss == "topkerror" and k < 1:
+        raise ValueError(f"{fn}: topK takes a whole number from 1 up, got {k}")
+    return k
+
+
 def is_categorical(loss: Any) -> bool:
     """Whether a loss takes classes as labels, rather than +1 and -1."""
     return isinstance(loss, str) and loss.lower() in CATEGORICAL
@@ -139,7 +160,7 @@ def is_categorical(loss: Any) -> bool:
 
 def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """(labels, factors of the summands) from labels of classes with a second channel of factors; or (labels, None)."""
-    labels = np.asarray(c)
+    labels = host_numbers(c)
     images = np.shape(x)[3] if np.ndim(x) > 3 else 1
     if labels.size == images or labels.ndim < 3 or labels.shape[2] != 2:
         return labels, None
@@ -148,7 +169,7 @@ def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 def weights_like(weights: Any, shape: tuple[int, ...], fn: str = "vl_nnloss") -> np.ndarray:
     """instanceWeights as an array that multiplies one of `shape`, the labels'."""
-    factors = np.asarray(weights)
+    factors = host_numbers(weights)
     if factors.dtype.kind not in "iufb":
         raise TypeError(f"{fn}: instanceWeights takes numbers, got {type(weights).__name__}")
     full = factors.reshape(factors.shape + (1,) * (4 - factors.ndim)) if factors.ndim < 4 else factors
@@ -161,78 +182,3 @@ def weights_like(weights: Any, shape: tuple[int, ...], fn: str = "vl_nnloss") ->
             f"{fn}: instanceWeights is {size_text(np.shape(weights))}; it takes {size_text(shape)}, or 1 in a dimension"
         )
     return full
-
-
-def _number(fn: str, name: str, value: Any) -> float:
-    a = np.asarray(value)
-    if a.size != 1 or a.dtype.kind not in "iuf":
-        raise ValueError(f"{fn}: {name} takes one number, got {value!r}")
-    return float(a.item())
-
-
-def _categorical(fn: str, x: np.ndarray, labels: np.ndarray, loss: str, k: int, forward: bool) -> Any:
-    """The loss at each pixel, or its derivative for each channel; None where that is zero."""
-    real = x.dtype.type
-    at = np.maximum(labels, 1).astype(np.intp) - 1
-
-    def picked(a):
-        return np.take_along_axis(a, at, axis=2)
-
-    def spread(values):
-        d = np.zeros_like(x)
-        np.put_along_axis(d, at, values, axis=2)
-        return d
-
-    if loss == "classerror":
-        return (x.argmax(axis=2)[:, :, None] != at).astype(x.dtype) if forward else None
-    if loss == "topkerror":
-        if not forward:
-            return None
-        if k < 1:
-            raise ValueError(f"{fn}: topK takes a whole number from 1 up, got {k}")
-        best = np.argsort(-x, axis=2, kind="stable")[:, :, :k]
-        return 1 - (best == at).any(axis=2, keepdims=True).astype(x.dtype)
-    if loss == "log":
-        p = np.where(labels > 0, picked(x), real(1))
-        if not forward:
-            return spread(-1 / np.maximum(p, real(1e-8)))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return -np.log(p)
-    if loss == "softmaxlog":
-        shifted = x - x.max(axis=2, keepdims=True)
-        e = np.exp(shifted)
-        total = e.sum(axis=2, keepdims=True)
-        if forward:
-            return np.log(total) - picked(shifted)
-        e /= total
-        np.put_along_axis(e, at, picked(e) - 1, axis=2)
-        return e
-    if loss == "mhinge":
-        return np.maximum(0, 1 - picked(x)) if forward else spread(-(picked(x) < 1).astype(x.dtype))
-    others = x.copy()
-    np.put_along_axis(others, at, -np.inf, axis=2)
-    rival = others.argmax(axis=2)[:, :, None]
-    margin = 1 - picked(x) + np.take_along_axis(others, rival, axis=2)
-    if forward:
-        return np.maximum(0, margin)
-    inside = (margin > 0).astype(x.dtype)
-    d = spread(-inside)
-    np.put_along_axis(d, rival, np.take_along_axis(d, rival, axis=2) + inside, axis=2)
-    return d
-
-
-def _binary(x: np.ndarray, c: np.ndarray, loss: str, threshold: float, forward: bool) -> Any:
-    real = x.dtype.type
-    if loss == "binaryerror":
-        return (np.sign(x - real(threshold)) != c).astype(x.dtype) if forward else None
-    if loss == "binarylog":
-        # only pixels with a label are taken: elsewhere the logarithm's argument is 0.5
-        return -np.log(c * (x - real(0.5)) + real(0.5)) if forward else -c / (c * (x - real(0.5)) + real(0.5))
-    if loss == "logistic":
-        a = -c * x
-        b = np.maximum(0, a)
-        if forward:
-            return b + np.log(np.exp(-b) + np.exp(a - b))
-        return -c * np.exp(a - b) / (np.exp(-b) + np.exp(a - b))
-    margin = 1 - c * x
-    return np.maximum(0, margin) if forward else -c * (margin > 0)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.ops.vl_nnnormalize import numbers
 from pyconvnet.options import matlab_options
 
@@ -29,10 +30,6 @@ def vl_nnnoffset(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> n
     """
     x = as_tensor("vl_nnnoffset", "x", x)
     alpha, beta = numbers("vl_nnnoffset", param, "[alpha, beta]")
-    real = x.dtype.type
-    energy = np.maximum((x * x).sum(axis=2, keepdims=True), real(1e-8))
     if is_empty(dzdy):
-        return x - real(alpha) * energy ** real(beta)
-    dzdy = check_derivative("vl_nnnoffset", dzdy, x, x.shape)
-    total = dzdy.sum(axis=2, keepdims=True)
-    return dzdy - real(2 * alpha * beta) * x * (total * energy ** real(beta - 1))
+        return backends.of(x).noffset(x, alpha, beta)
+    return backends.of(x).noffset_backward(x, alpha, beta, check_derivative("vl_nnnoffset", dzdy, x, x.shape))

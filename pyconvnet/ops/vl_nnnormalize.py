@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -35,9 +35,9 @@ def vl_nnnormalize(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) ->
     if n < 1 or n != int(n):
         raise ValueError(f"vl_nnnormalize: n, the first of param, takes a whole number from 1 up, got {n:g}")
     if is_empty(dzdy):
-        return kernels.of(x).lrn(x, int(n), kappa, alpha, beta)
+        return backends.of(x).lrn(x, int(n), kappa, alpha, beta)
     dzdy = check_derivative("vl_nnnormalize", dzdy, x, x.shape)
-    return kernels.of(x).lrn_backward(x, dzdy, int(n), kappa, alpha, beta)
+    return backends.of(x).lrn_backward(x, dzdy, int(n), kappa, alpha, beta)
 
 
 def numbers(fn: str, param: Any, what: str) -> tuple[float, ...]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.geometry import whole_numbers
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative, number
 from pyconvnet.options import matlab_options
 
 
@@ -43,30 +44,15 @@ def vl_nnnormalizelp(
     x = as_tensor("vl_nnnormalizelp", "x", x)
     if p is not None and exponent is not None:
         raise ValueError("vl_nnnormalizelp: p and exponent are the same option; give one")
-    power = _number("p", 2 if p is None and exponent is None else exponent if p is None else p)
-    eps = _number("epsilon", epsilon)
+    power = number("vl_nnnormalizelp", "p", 2 if p is None and exponent is None else exponent if p is None else p)
+    eps = number("vl_nnnormalizelp", "epsilon", epsilon)
     chosen = np.ravel(dimensions)
     axes = tuple(d - 1 for d in whole_numbers("vl_nnnormalizelp", "dimensions", chosen, (1, 2, 3, 4), 1))
     if max(axes) > 3:
         raise ValueError(f"vl_nnnormalizelp: dimensions takes numbers from 1 to 4, got {chosen.tolist()}")
     if spatial:
         axes = (0, 1)
-    real = x.dtype.type
-    inside = _power(x, power).sum(axis=axes, keepdims=True) + real(eps)
-    with np.errstate(invalid="ignore"):
-        mass = inside ** real(1 / power)
     if is_empty(dzdy):
-        return x / mass
-    dzdy = check_derivative("vl_nnnormalizelp", dzdy, x, x.shape) / mass
-    return dzdy - (dzdy * x).sum(axis=axes, keepdims=True) * (_power(x, power - 1) / inside)
-
-
-def _power(x: np.ndarray, p: float) -> np.ndarray:
-    return x if p == 1 else x * x if p == 2 else x ** x.dtype.type(p)
-
-
-def _number(name: str, value: Any) -> float:
-    a = np.asarray(value)
-    if a.size != 1 or a.dtype.kind not in "iuf":
-        raise ValueError(f"vl_nnnormalizelp: {name} takes one number, got {value!r}")
-    return float(a.item())
+        return backends.of(x).normalizelp(x, power, eps, axes)
+    dzdy = check_derivative("vl_nnnormalizelp", dzdy, x, x.shape)
+    return backends.of(x).normalizelp_backward(x, power, eps, axes, dzdy)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet import backends
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
+from pyconvnet.ops.checks import check_derivative, number
 from pyconvnet.options import matlab_options
 
 
@@ -48,72 +49,49 @@ def vl_nnpdist(
     5.0
     """
     x = as_tensor("vl_nnpdist", "x", x)
-    given = _numbers("x0", x0, x.dtype)
+    given = _numbers("x0", x0, x)
     x0 = _fitting("x0", given, x.shape)
-    power, eps = _number("p", p), _number("epsilon", epsilon)
+    power, eps = number("vl_nnpdist", "p", p), number("vl_nnpdist", "epsilon", epsilon)
     if power <= 0:
         raise ValueError(f"vl_nnpdist: p takes a number above 0, got {power:g}")
     root, total = not _flag("noRoot", noRoot), _flag("aggregate", aggregate)
-    real = x.dtype.type
-    d = x - np.nan_to_num(x0, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    d[np.broadcast_to(np.isnan(x0), d.shape)] = 0
-    size = np.abs(d)
-    shape = (*x.shape[:2], 1, x.shape[3])
-    if is_empty(instanceWeights):
-        weights = None
-    else:
-        weights = _fitting("instanceWeights", _numbers("instanceWeights", instanceWeights, x.dtype), shape)
-    mass = (size if power == 1 else size * size if power == 2 else size ** real(power)).sum(axis=2, keepdims=True)
+    backend, shape = backends.of(x), (*x.shape[:2], 1, x.shape[3])
+    weights = None
+    if not is_empty(instanceWeights):
+        weights = _fitting("instanceWeights", _numbers("instanceWeights", instanceWeights, x), shape)
     if is_empty(dzdy):
-        y = mass ** real(1 / power) if root and power != 1 else mass
+        y = backend.pdist(x, x0, power, root)
         if weights is not None:
             y = y * weights
-        return y.sum(axis=(0, 1, 3), keepdims=True) if total else y
+        return backend.sum(y, (0, 1, 3)) if total else y
 
     dzdy = check_derivative("vl_nnpdist", dzdy, x, (1, 1, 1, 1) if total else shape)
     if weights is not None:
         dzdy = dzdy * weights
-    if power == 1:
-        dx = dzdy * np.sign(d)
-    else:
-        if power == 2:
-            slope = d
-        elif power < 1:
-            slope = np.maximum(size, real(eps)) ** real(power - 1) * np.sign(d)
-        else:
-            slope = size ** real(power - 1) * np.sign(d)
-        if root:
-            at_least = mass if power < 1 else np.maximum(mass, real(eps))
-            dx = dzdy * at_least ** real((1 - power) / power) * slope
-        else:
-            dx = real(power) * dzdy * slope
+    dx = backend.pdist_backward(x, x0, power, root, eps, dzdy)
     axes = tuple(i for i in range(4) if x0.shape[i] == 1 < x.shape[i])
-    return dx, -(dx.sum(axis=axes, keepdims=True) if axes else dx).reshape(given.shape)
+    return dx, -(backend.sum(dx, axes) if axes else dx).reshape(given.shape)
 
 
-def _numbers(name: str, a: Any, dtype: np.dtype) -> np.ndarray:
+def _numbers(name: str, a: Any, x: Any) -> Any:
     """Any numbers as a tensor in the precision of x, which is what MATLAB's arithmetic gives."""
-    found = np.asarray(a)
+    backend = backends.of(x)
+    if backends.find(a) is backend and a.dtype in backend.floats:
+        return as_tensor("vl_nnpdist", name, backend.cast(a, x))
+    found = host_numbers(a)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"vl_nnpdist: {name} takes numbers, got {type(a).__name__} of {found.dtype}")
-    return as_tensor("vl_nnpdist", name, found.astype(dtype, copy=False))
+    return as_tensor("vl_nnpdist", name, backend.asarray(found, x))
 
 
-def _fitting(name: str, a: np.ndarray, full: tuple[int, ...]) -> np.ndarray:
+def _fitting(name: str, a: Any, full: tuple[int, ...]) -> Any:
     """`a`, which has the size `full` or 1 in a dimension, or is a vector that can stand for one such array only."""
     if all(s in (1, t) for s, t in zip(a.shape, full)):
         return a
     for shape in (full, (1, 1, *full[2:])):
-        if max(a.shape) == a.size == math.prod(shape) == max(shape):
+        if max(a.shape) == math.prod(a.shape) == math.prod(shape) == max(shape):
             return a.reshape(shape)
     raise ValueError(f"vl_nnpdist: {name} is {size_text(a.shape)}; it takes {size_text(full)}, or 1 in a dimension")
-
-
-def _number(name: str, value: Any) -> float:
-    a = np.asarray(value)
-    if a.size != 1 or a.dtype.kind not in "iuf":
-        raise ValueError(f"vl_nnpdist: {name} takes one number, got {value!r}")
-    return float(a.item())
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.geometry import Window
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -57,6 +57,6 @@ def vl_nnpool(
         )
     method = method.lower()
     if is_empty(dzdy):
-        return kernels.of(x).pool(x, window, method)
+        return backends.of(x).pool(x, window, method)
     dzdy = check_derivative("vl_nnpool", dzdy, x, (*out, *x.shape[2:]))
-    return kernels.of(x).pool_backward(x, window, method, dzdy)
+    return backends.of(x).pool_backward(x, window, method, dzdy)

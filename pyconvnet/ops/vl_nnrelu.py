@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -32,5 +32,5 @@ def vl_nnrelu(x: np.ndarray, dzdy: np.ndarray | None = None, *, leak: Any = 0.0)
     if slope.size != 1 or slope.dtype.kind not in "iufb":
         raise ValueError(f"vl_nnrelu: leak takes one number, got {leak!r}")
     if is_empty(dzdy):
-        return kernels.of(x).relu(x, float(slope.item()))
-    return kernels.of(x).relu_backward(x, check_derivative("vl_nnrelu", dzdy, x, x.shape), float(slope.item()))
+        return backends.of(x).relu(x, float(slope.item()))
+    return backends.of(x).relu_backward(x, check_derivative("vl_nnrelu", dzdy, x, x.shape), float(slope.item()))

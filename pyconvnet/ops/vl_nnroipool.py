@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
-from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet import backends
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
 from pyconvnet.geometry import pair
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -47,7 +47,7 @@ def vl_nnroipool(
            [13., 15.]])
     """
     x = as_tensor("vl_nnroipool", "x", x)
-    rois = _regions(rois, x.dtype)
+    rois = _regions(rois, x)
     if not isinstance(method, str) or method.lower() not in ("max", "avg"):
         raise ValueError(f"vl_nnroipool: method takes 'max' or 'avg', got {method!r}")
     cells = pair("vl_nnroipool", "subdivisions", subdivisions)
@@ -56,20 +56,21 @@ def vl_nnroipool(
     shape = (*cells, x.shape[2], rois.shape[1])
     # of no regions, the derivative has no elements
     if is_empty(dzdy) and (rois.size or np.shape(dzdy) != shape):
-        return kernels.of(x).roipool(x, spans, cells, method)
+        return backends.of(x).roipool(x, spans, cells, method)
     dzdy = check_derivative("vl_nnroipool", dzdy, x, shape)
-    return kernels.of(x).roipool_backward(x, spans, method, dzdy)
+    return backends.of(x).roipool_backward(x, spans, method, dzdy)
 
 
-def _regions(rois: Any, dtype: np.dtype) -> np.ndarray:
-    """5 x R, in the precision of x, which is that of MATLAB's arithmetic; any numbers are taken."""
-    a = np.asarray(rois)
+def _regions(rois: Any, x: Any) -> np.ndarray:
+    """5 x R in main memory, in the precision of x, which is that of MATLAB's arithmetic; any numbers are taken."""
+    a = host_numbers(rois)
     if a.dtype.kind not in "iuf":
         raise TypeError(f"vl_nnroipool: rois takes numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
     if a.shape[:1] != (5,) and (a.ndim < 3 or a.shape[:3] != (1, 1, 5)):
         hint = "; its columns are the regions: transpose it" if a.ndim > 1 and a.shape[1] == 5 else ""
         raise ValueError(f"vl_nnroipool: rois takes 5 x R, got {size_text(a.shape) or 'a number'}{hint}")
-    return a.astype(dtype).reshape(5, a.size // 5, order="F")
+    single = x.dtype == backends.of(x).floats[0]
+    return a.astype(np.float32 if single else np.float64).reshape(5, a.size // 5, order="F")
 
 
 def _affine(transform: Any) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
@@ -25,5 +25,5 @@ def vl_nnsigmoid(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     """
     x = as_tensor("vl_nnsigmoid", "x", x)
     if is_empty(dzdy):
-        return kernels.of(x).sigmoid(x)
-    return kernels.of(x).sigmoid_backward(x, check_derivative("vl_nnsigmoid", dzdy, x, x.shape))
+        return backends.of(x).sigmoid(x)
+    return backends.of(x).sigmoid_backward(x, check_derivative("vl_nnsigmoid", dzdy, x, x.shape))

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import kernels
+from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.geometry import Window, pair
-from pyconvnet.ops.vl_nnconv import check_derivative
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.ops.vl_nnnormalize import numbers
 from pyconvnet.options import matlab_options
 
@@ -37,5 +37,5 @@ def vl_nnspnorm(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np
     low, high = [(s - 1) // 2 for s in size], [s // 2 for s in size]
     window = Window(size, pad=(low[0], high[0], low[1], high[1]))
     if is_empty(dzdy):
-        return kernels.of(x).spnorm(x, window, alpha, beta)
-    return kernels.of(x).spnorm_backward(x, check_derivative("vl_nnspnorm", dzdy, x, x.shape), window, alpha, beta)
+        return backends.of(x).spnorm(x, window, alpha, beta)
+    return backends.of(x).spnorm_backward(x, check_derivative("vl_nnspnorm", dzdy, x, x.shape), window, alpha, beta)

@@ -8,14 +8,13 @@ besides labels, and one output (or several losses of one).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.arrays import as_tensor
 from pyconvnet.diagnose import of_results, spread, text
-from pyconvnet.prediction import graph_without_loss, without_loss
+from pyconvnet.networks import network
 from pyconvnet.records import Struct
 from pyconvnet.view.imarray import vl_imarraysc
 
@@ -25,7 +24,7 @@ def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.nd
 
     layer  position or name of a layer with weights, or of a parameter of a DagNN; otherwise the first that has filters
     """
-    f = np.asarray(_first_filters(net) if layer is None else _weights(net, layer))
+    f = np.asarray(network(net).filters(layer))
     if f.ndim < 4:
         f = f[(...,) + (None,) * (4 - f.ndim)]
     if f.shape[2] != 3:
@@ -38,13 +37,13 @@ def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
 
     layer  position (0: the first) or name of a layer; for a DagNN a variable's name as well
     """
-    model = _Model(net)
+    model = network(net).predictor()
     return model.values(_batch(image), layer)[:, :, :, 0]
 
 
 def scores(net: Any, image: np.ndarray) -> np.ndarray:
     """Scores of the classes for one image (see above), averaged over positions where the network gives a map."""
-    return _Model(net).scores(_batch(image)).mean(axis=(0, 1))[:, 0]
+    return network(net).predictor().scores(_batch(image)).mean(axis=(0, 1))[:, 0]
 
 
 def class_gradient(net: Any, image: np.ndarray, label: int) -> np.ndarray:
@@ -52,7 +51,7 @@ def class_gradient(net: Any, image: np.ndarray, label: int) -> np.ndarray:
 
     Source: Simonyan, Vedaldi, Zisserman 2014, "Deep inside convolutional networks" (unnormalised scores, section 2).
     """
-    return _Model(net).gradient(_batch(image), label)[0]
+    return _gradient(network(net).predictor(), _batch(image), label)[0]
 
 
 def add_gradient(
@@ -63,10 +62,10 @@ def add_gradient(
     image <- image + step g / max|g|, where g is class_gradient: each step changes no value by more than `step`.
     limits  (low, high) that values are kept within, such as (0, 255) less the average
     """
-    model, x = _Model(net), _batch(image).copy()
+    model, x = network(net).predictor(), _batch(image).copy()
     course = []
     for _ in range(iterations):
-        g, score = model.gradient(x, label)
+        g, score = _gradient(model, x, label)
         course.append(score)
         x = x + x.dtype.type(step / (np.abs(g).max() or 1.0)) * g[..., None]
         if limits is not None:
@@ -83,7 +82,7 @@ def occlusion_map(
     Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark what the class is
     seen by. Source: Zeiler, Fergus 2014.
     """
-    model, x = _Model(net), _batch(image)
+    model, x = network(net).predictor(), _batch(image)
     h, w = x.shape[:2]
     if not 0 < window <= min(h, w) or stride < 1:
         raise ValueError(f"occlusion_map: window {window}, stride {stride} do not fit an image of {h}x{w}")
@@ -108,7 +107,7 @@ def statistics(net: Any, image: np.ndarray | None = None) -> list[Struct]:
     """
     if image is None:
         return [row for row in of_results(net) if row.what.startswith("weights")]
-    found = _Model(net).everything(_batch(image))
+    found = network(net).predictor().everything(_batch(image))
     return [spread(name, what, values) for name, what, values in found if np.size(values)]
 
 
@@ -176,119 +175,10 @@ def _batch(image: np.ndarray) -> np.ndarray:
     return x
 
 
-def _weights(net: Any, layer: int | str) -> np.ndarray:
-    if hasattr(net, "params"):
-        if isinstance(layer, str) and layer in [p.name for p in net.params]:
-            return net.params[layer].value
-        found = net.layers[layer]
-        if not found.params:
-            raise ValueError(f"view.filters: layer {layer!r} has no parameters")
-        return net.params[found.params[0]].value
-    record = net.layers[_position(net, layer)]
-    if not record.get("weights"):
-        raise ValueError(f"view.filters: layer {layer!r} ({record['type']}) has no weights")
-    return record["weights"][0]
-
-
-def _first_filters(net: Any) -> np.ndarray:
-    """Of the first convolution; else the first weights there are."""
-    if hasattr(net, "params"):
-        found = [net.params[layer.params[0]].value for layer in net.layers if layer.params]
-    else:
-        found = [record["weights"][0] for record in net.layers if record.get("weights")]
-    if not found:
-        raise ValueError("view.filters: no layer has weights")
-    return next((w for w in found if np.ndim(w) > 2), found[0])
-
-
-def _position(net: Any, layer: int | str) -> int:
-    if not isinstance(layer, str):
-        return range(len(net.layers))[layer]
-    names = [record.get("name", "") for record in net.layers]
-    if layer not in names:
-        raise ValueError(f"view: no layer {layer!r}; there are {', '.join(names)}")
-    return names.index(layer)
-
-
-class _Model:
-    """The few things asked of a network here, the same for both kinds."""
-
-    def __new__(cls, net: Any):
-        return object.__new__(_Dag if hasattr(net, "params") else _Simple)
-
-
-class _Simple(_Model):
-    def __init__(self, net: Any) -> None:
-        # what stands in the place of a loss is not the network's own
-        layers = [layer for layer, own in zip(without_loss(net).layers, net.layers) if layer is own]
-        self.net = type(net)({**net, "layers": layers})
-        self.depth = len(layers) - bool(layers and layers[-1]["type"] == "softmax")
-
-    def run(self, x: np.ndarray, depth: int, dzdy: np.ndarray | None = None) -> list[Any]:
-        from pyconvnet.simplenn import vl_simplenn
-
-        part = type(self.net)({**self.net, "layers": self.net.layers[:depth]})
-        return vl_simplenn(part, x, dzdy, mode="test")
-
-    def scores(self, x: np.ndarray) -> np.ndarray:
-        return self.run(x, self.depth)[-1].x
-
-    def values(self, x: np.ndarray, layer: int | str) -> np.ndarray:
-        return self.run(x, _position(self.net, layer) + 1)[-1].x
-
-    def gradient(self, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
-        y = self.scores(x)
-        dzdy = _selected(y, label)
-        return self.run(x, self.depth, dzdy)[0].dzdx[:, :, :, 0], float(y[:, :, label - 1].mean())
-
-    def everything(self, x: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-        res = self.run(x, len(self.net.layers))
-        for i, layer in enumerate(self.net.layers):
-            name = layer.get("name") or f"layer{i + 1}"
-            for j, w in enumerate(layer.get("weights") or (), 1):
-                yield name, f"weights {j}", np.asarray(w)
-            yield name, "output", res[i + 1].x
-
-
-class _Dag(_Model):
-    def __init__(self, net: Any) -> None:
-        from pyconvnet.layers import SoftMax
-
-        self.net, inputs, outputs, _ = graph_without_loss(net)
-        self.net.conserveMemory = False
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ValueError(f"view: takes a graph of one input and one output, got {inputs} and {outputs}")
-        self.input, self.output, self.head = inputs[0], outputs[0], self.net
-        for layer in self.net.layers:
-            if self.output in layer.outputs and isinstance(layer.block, SoftMax):
-                self.head = self.net.copy(shareValues=True)
-                self.head.removeLayer(layer.name)
-                self.output = layer.inputs[0]
-        self.head.vars[self.input].precious = True
-
-    def scores(self, x: np.ndarray) -> np.ndarray:
-        self.head.eval({self.input: x})
-        return self.head.vars[self.output].value
-
-    def values(self, x: np.ndarray, layer: int | str) -> np.ndarray:
-        self.net.eval({self.input: x})
-        names = [v.name for v in self.net.vars]
-        if not (isinstance(layer, str) and layer in names):
-            layer = self.net.layers[layer].outputs[0]
-        return self.net.vars[layer].value
-
-    def gradient(self, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
-        y = self.scores(x)
-        self.head.eval({self.input: x}, {self.output: _selected(y, label)})
-        return self.head.vars[self.input].der[:, :, :, 0], float(y[:, :, label - 1].mean())
-
-    def everything(self, x: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-        self.net.eval({self.input: x})
-        for layer in self.net.layers:
-            for j, name in enumerate(layer.params, 1):
-                yield layer.name, f"weights {j}", np.asarray(self.net.params[name].value)
-            for name in layer.outputs:
-                yield layer.name, "output", self.net.vars[name].value
+def _gradient(model: Any, x: np.ndarray, label: int) -> tuple[np.ndarray, float]:
+    """(derivative of a class's score with respect to the image, the score)."""
+    g, y = model.gradient(x, lambda y: _selected(y, label))
+    return g[:, :, :, 0], float(y[:, :, label - 1].mean())
 
 
 def _selected(y: np.ndarray, label: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.records import Struct
+from pyconvnet.records import Struct, plain_text
 
 
 def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
@@ -102,6 +102,7 @@ def roc(labels: Any, scores: Any, positive: int = 2) -> Struct:
 
 def names_of(classes: int, names: Sequence[str] | None) -> list[str]:
     """Class names, '1', '2' ... where there are none."""
+    names = plain_text(names)
     if names is None:
         return [str(i + 1) for i in range(classes)]
     if len(names) != classes:

@@ -4,6 +4,7 @@ import io
 import struct
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 
 import h5py
 import numpy as np
@@ -192,6 +193,36 @@ def test_a_table_that_is_not_understood_leaves_objects_by_name(tmp_path, version
     (write5 if version == "v5" else write73)(tmp_path / "a.mat", {"s": {"a": Pointer("gpuArray", 1)}}, cells)
     found = matfile.read(tmp_path / "a.mat")["s"]
     assert isinstance(found, Struct) and found.a.name == "gpuArray"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_table_that_says_it_has_more_than_it_holds_leaves_objects_by_name(tmp_path, version):
+    table = index(["gpuArray"], [(1, [("any", 0)], True)])
+    words = table.view("<u4").copy()
+    (place,) = np.flatnonzero((words[:-3] == 1) & (words[1:-2] == 1) & (words[2:-1] == 1) & (words[3:] == 0))
+    words[place] = 2**31  # properties of the object, of which one is there
+    cells = [words.view(np.uint8).reshape(-1, 1), [], [np.array([[1.0]]), F]]
+    (write5 if version == "v5" else write73)(tmp_path / "a.mat", {"s": {"a": Pointer("gpuArray", 1)}}, cells)
+    began = perf_counter()
+    assert matfile.read(tmp_path / "a.mat")["s"].a.name == "gpuArray"
+    assert perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_string_longer_than_its_characters_stays_by_name(tmp_path, version):
+    words = [1, 2, 1, 2, 4, 2**40, *np.frombuffer("conv".encode("utf-16-le"), "<u8").tolist()]
+    values = [np.array([words], np.uint64)]
+    objects = [(1, [("any", 0)], True)]
+    path = written(tmp_path / "a.mat", version, {"a": Pointer("string", 1)}, ["string"], objects, values)
+    assert isinstance(matfile.read(path)["a"], Opaque)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_array_of_strings_is_a_list(tmp_path, version):
+    words = [1, 2, 1, 2, 4, 3, *np.frombuffer("convabc\0".encode("utf-16-le"), "<u8").tolist()]
+    objects, values = [(1, [("any", 0)], True)], [np.array([words], np.uint64)]
+    path = written(tmp_path / "a.mat", version, {"a": Pointer("string", 1)}, ["string"], objects, values)
+    assert matfile.read(path)["a"] == ["conv", "abc"]
 
 
 @pytest.mark.skipif(not MODELS.is_dir(), reason="needs ../shared/models")

@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -247,3 +248,102 @@ def test_batch_normalization_moments_are_averaged_in_training():
     net.addLayer("bn", dagnn.BatchNorm(numChannels=4), "x", "y", ["m", "b", "moments"])
     assert [p.trainMethod for p in net.params] == ["gradient", "gradient", "average"]
     assert net.params["moments"].learningRate == 0.1
+
+
+def test_setting_the_layers_removes_those_that_are_left_out(dag):
+    dag.addLayer("c", dagnn.Conv(size=[1, 1, 1, 1]), "out", "last", ["f", "b"])
+    blocks = {e.name: e.block for e in dag.layers}
+    dag.layers = dag.layers[:-2]
+    assert [e.name for e in dag.layers] == ["a", "b"] and [v.name for v in dag.vars] == ["x", "y", "z"]
+    assert len(dag.params) == 0 and dag.layers["b"].block.net is dag
+    assert blocks["s"].net is blocks["c"].net is None
+    dag.eval({"x": np.ones((1, 1, 1, 1), np.float32)})
+    assert dag.vars["z"].value.item() == 6
+    dag.layers = [dag.layers["b"], dag.layers["a"]]  # another order is one in which they are listed, not run
+    dag.eval({"x": np.full((1, 1, 1, 1), 2, np.float32)})
+    assert [e.name for e in dag.layers] == ["b", "a"] and dag.vars["z"].value.item() == 12
+    assert dag.layers["a"].block.layerIndex == 1
+    dag.layers = []
+    assert len(dag.layers) == len(dag.vars) == 0
+
+
+def test_what_cannot_be_kept_is_refused_and_the_graph_stays(dag):
+    before = wiring(dag)
+    other = dag.copy()
+    for wrong in (other.layers[:1], ["a"], None, "ab", [Multiplied()], {"a": 1}):
+        with pytest.raises(TypeError, match=r"net\.layers = net\.layers\[:-2\].*; removeLayer removes by name"):
+            dag.layers = wrong
+    with pytest.raises(ValueError, match="two layers are called 'a'"):
+        dag.layers = [*dag.layers, dag.layers["a"]]
+    assert wiring(dag) == before
+    for table, change in (("vars", "renameVar"), ("params", "renameParam")):
+        with pytest.raises(AttributeError, match=rf"DagNN\.{table} cannot be set: .*removeLayer.*{change}"):
+            setattr(dag, table, [])
+
+
+def test_a_graph_is_copied_and_pickled_with_its_tables(dag):
+    for other in (copy.deepcopy(dag), pickle.loads(pickle.dumps(dag))):
+        assert wiring(other) == wiring(dag)
+        other.layers = other.layers[:1]
+        assert len(dag.layers) == 3 and len(other.layers) == 1
+
+
+def test_a_layer_takes_a_name(dag):
+    for wrong in ("", None, 3):
+        with pytest.raises(TypeError, match=r"DagNN\.addLayer: name takes a string that is not empty"):
+            dag.addLayer(wrong, Multiplied(), "x", "q")
+
+
+def convolution(value=None):
+    net = DagNN()
+    net.addLayer("conv", dagnn.Conv(size=[1, 1, 1, 1], hasBias=False), "x", "y", ["f"])
+    net.addLayer("twice", dagnn.Conv(size=[1, 1, 1, 1], hasBias=False), "y", "z", ["f"])
+    if value is not None:
+        net.params["f"].value = np.full((1, 1, 1, 1), value, np.float32)
+    return net
+
+
+def added(net, other, prefix, params=""):
+    for e in other.layers:
+        net.addLayer(
+            prefix + e.name,
+            e.block,
+            [prefix + v for v in e.inputs],
+            [prefix + v for v in e.outputs],
+            [params + p for p in e.params],
+        )
+
+
+SHARING = (
+    r"layer '2(conv|twice)' is one of another graph, and this one has parameters of the names 'f' already.*renameParam"
+)
+
+
+@pytest.mark.parametrize("values", [(1, 2), (None, None), (1, None)])
+def test_graphs_put_into_one_share_parameters_of_one_name_and_say_so(values):
+    one, two = map(convolution, values)
+    with pytest.warns(UserWarning, match=SHARING) as warned:
+        added(one, two, "2")
+    assert len(warned) == 2 and warned[0].filename == __file__ and one.params["f"].fanout == 4
+    net = DagNN()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        added(net, convolution(values[0]), "1")
+    with pytest.warns(UserWarning, match=SHARING) as warned:
+        added(net, two, "2")
+    assert len(warned) == 2 and "layer '2twice'" in str(warned[1].message)
+
+
+def test_graphs_put_into_one_without_clash_or_with_equal_values_are_silent():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one, two = convolution(1), convolution(2)
+        added(one, two, "2", params="2")
+        assert [p.name for p in one.params] == ["f", "2f"]
+        two.renameParam("f", "g")
+        added(one, two, "3")
+        twin = convolution(1)
+        added(twin, twin.copy(), "2")  # a siamese network
+        twin.addLayer("4", twin.layers["conv"].block, "x", "w", "f")  # the layer of this graph once more
+        twin.addLayer("5", dagnn.Conv(size=[1, 1, 1, 1], hasBias=False), "x", "v", "f")
+        assert twin.params["f"].fanout == 6

@@ -204,3 +204,34 @@ def test_layers_without_name_or_type_are_refused_by_their_number():
     saved.layers[0].type = np.zeros((0, 0))
     with pytest.raises(TypeError, match=r"DagNN.loadobj: layers\(1\) takes a record with a name and a type, got a str"):
         pcn.DagNN.loadobj(saved)
+
+
+def saved_graph():
+    return pcn.load(FIXTURES / "dags" / "resnet-block.mat").saveobj()
+
+
+@pytest.mark.parametrize("name", ["", 3.0, None])
+@pytest.mark.parametrize("table", ["layers", "vars", "params"])
+def test_a_record_without_a_name_is_refused_by_its_place(table, name):
+    s = saved_graph()
+    record = s[table][-1]
+    if name is None:
+        del record["name"]
+    else:
+        record.name = name
+    if name == "" and table != "layers":
+        with pytest.warns(UserWarning, match="'' is used by no layer"):
+            pcn.DagNN.loadobj(s)
+        return
+    with pytest.raises(TypeError, match=rf"DagNN\.loadobj: {table}\({len(s[table])}\).* name"):
+        pcn.DagNN.loadobj(s)
+
+
+def test_two_parameters_of_one_name_are_said():
+    s = saved_graph()
+    other = pcn.Struct(s.params[0])
+    other.value = np.zeros_like(other.value)
+    s.params.append(other)
+    with pytest.warns(UserWarning, match=f"parameter {other.name!r} stands there more than once"):
+        net = pcn.DagNN.loadobj(s)
+    assert not net.params[other.name].value.any()

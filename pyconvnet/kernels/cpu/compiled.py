@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import NullCache
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
+
+announced = False  # whether the user knows that kernels are being compiled
 
 
 def jit(**options) -> Callable:
@@ -17,9 +22,10 @@ def jit(**options) -> Callable:
 
     def decorate(fn):
         try:
-            return _stamped(numba.njit(cache=True, nogil=True, **options)(fn))
+            made = numba.njit(cache=True, nogil=True, **options)(fn)
         except RuntimeError:  # neither the package's folder nor the user's can hold a cache
-            return numba.njit(nogil=True, **options)(fn)
+            made = numba.njit(nogil=True, **options)(fn)
+        return _announced(_stamped(made))
 
     return decorate
 
@@ -33,7 +39,7 @@ def cfunc(signature) -> Callable:
             made.enable_caching()
         except RuntimeError:
             pass
-        _stamped(made).compile()
+        _announced(_stamped(made)).compile()
         return made
 
     return decorate
@@ -52,3 +58,29 @@ def stamp(folder: Path) -> tuple[float, int]:
     """When a source file below a folder was changed last, and how large all are."""
     found = [path.stat() for path in folder.rglob("*.py")]
     return max((f.st_mtime for f in found), default=0.0), sum(f.st_size for f in found)
+
+
+def _announced(dispatcher: Any) -> Any:
+    """What is not on disk is compiled next: then `announce`."""
+    kept = dispatcher._cache
+    load = kept.load_overload
+
+    def load_overload(*args: Any) -> Any:
+        found = load(*args)
+        if found is None:
+            announce(isinstance(kept, NullCache))
+        return found
+
+    kept.load_overload = load_overload
+    return dispatcher
+
+
+def announce(always: bool) -> None:
+    """Say, in the first call only, why this process waits. always: whether later ones wait as well."""
+    global announced
+    if announced or os.environ.get("PYCONVNET_QUIET", "0") not in ("", "0") or sys.stderr is None:
+        return
+    announced = True
+    when = "by every process, as none can keep them (NUMBA_CACHE_DIR names a folder)" if always else "once"
+    text = f"compiling kernels for this CPU, {when}, takes 10 to 60 s (PYCONVNET_QUIET=1 hides this line)"
+    print(f"pyconvnet: {text}", file=sys.stderr, flush=True)

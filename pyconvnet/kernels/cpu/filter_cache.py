@@ -7,7 +7,6 @@ taken at memory speed (1.9 ms for all convolutions of VGG-VD-16, whose transform
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -19,10 +18,10 @@ from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.layout import address, copy_floats
 from pyconvnet.kernels.cpu.llvm.checksum import LANES, mix
-from pyconvnet.threads import team
+from pyconvnet.threads import guard, team
 
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
-_guard = threading.Lock()
+_guard = guard()
 _dead: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
 

@@ -8,7 +8,6 @@ Both begin at a cache line, which numpy's arrays do not: a vector across two of 
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from typing import NamedTuple
 
@@ -18,13 +17,13 @@ import numpy as np
 from pyconvnet.kernels.cpu import machine
 from pyconvnet.kernels.cpu.compiled import jit
 from pyconvnet.kernels.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
-from pyconvnet.threads import team
+from pyconvnet.threads import guard, team
 
 _kept: dict[str, np.ndarray] = {}
 _returned: deque[_Memory] = deque()  # by blocks that are gone
 _free: dict[int, list[_Memory]] = {}  # of those, what is to be used again: by size, the longest unused first
 _free_floats = 0
-_free_guard = threading.Lock()
+_free_guard = guard()
 LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
 MOST_KEPT, MOST_SIZES = 1 / 16, 64  # of the machine's memory; and so many different ones
 CACHE_LINE = 16  # floats in a cache line

@@ -23,12 +23,14 @@ WIDTH = 40  # of the bar, in characters
 def warmup(progress: bool = False) -> int:
     """Compile all kernels for this CPU, or load those that an earlier process compiled; returns how many are ready.
 
-    progress  False; True draws a bar on standard error
+    progress  False; True draws a bar on standard error, in place of the line that says that kernels are compiled
 
     Takes about a minute the first time. Returns 0 where numpy and BLAS do all the work.
     """
     if level() == "plain":
         return 0
+    compiled = import_module("pyconvnet.kernels.cpu.compiled")  # the package has a function of that name
+    compiled.announced |= progress
     from pyconvnet.training.descent import descend
 
     w, one = _array(1), np.float32(1)

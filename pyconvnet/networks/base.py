@@ -1,0 +1,73 @@
+"""Network: the protocol that training, prediction, views, reports and preprocessing go by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+
+class Network(Protocol):
+    """A network of either kind. `net` is what it stands for, which is not changed."""
+
+    net: Any
+
+    def weights(self) -> Iterator[tuple[str, list[Any]]]:
+        """The layers in their order: (name, arrays of its parameters)."""
+
+    def filters(self, layer: int | str | None) -> Any:
+        """The first parameter of a layer; for None, the first that has more than two dimensions, else the first."""
+
+    def arrays(self, res: Any = None) -> Iterator[tuple[str, str, Any]]:
+        """(layer, "weights 1", array) and so on: weights, and outputs and derivatives that are still held.
+
+        res  what vl_simplenn returned, of a SimpleNN; a graph holds its own
+        """
+
+    def table(self) -> str:
+        """The network as text."""
+
+    def graph(self) -> Any:
+        """The network as a DagNN."""
+
+    def trainer(self) -> Callable[..., Any]:
+        """cnn_train or cnn_train_dag."""
+
+    def predictor(self) -> Predictor:
+        """The network without its losses, in test mode."""
+
+
+class Predictor(Protocol):
+    """A network without its losses, in test mode, of one input and one output."""
+
+    def predict(self, x: Any) -> Any:
+        """The output, made into probabilities where a loss was trained on scores; x may be a dict of inputs by name."""
+
+    def scores(self, x: Any) -> Any:
+        """What the network gives before a last softmax."""
+
+    def values(self, x: Any, layer: int | str) -> Any:
+        """The output of a layer."""
+
+    def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
+        """(derivative of the scores, weighed by seed(scores), with respect to x; scores)."""
+
+    def everything(self, x: Any) -> Iterator[tuple[str, str, Any]]:
+        """Weights and outputs of all layers, as Network.arrays has them."""
+
+
+def is_graph(net: Any) -> bool:
+    """Whether a network is a DagNN, rather than a SimpleNN."""
+    from pyconvnet.dagnn import DagNN
+
+    return isinstance(net, DagNN)
+
+
+def network(net: Any) -> Network:
+    """The protocol's answers for a SimpleNN or a DagNN."""
+    if is_graph(net):
+        from pyconvnet.networks.graph import Graph
+
+        return Graph(net)
+    from pyconvnet.networks.chain import Chain
+
+    return Chain(net)

@@ -1,0 +1,226 @@
+"""The plan of a SimpleNN: its records as steps, between slots that lie on the results of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import backends
+from pyconvnet.arrays import shape_of, size_text
+from pyconvnet.engine.plan import Plan
+from pyconvnet.engine.step import Step, handed
+from pyconvnet.layers import Layer, is_layer_type, layer_class
+from pyconvnet.layers.base import backward_reads
+
+FN = "vl_simplenn"
+
+
+class ResultSlot:
+    """x and dzdx of a Result; `result` is that of the call which the plan is in use for."""
+
+    __slots__ = ("fanout", "precious", "result")
+
+    def __init__(self, fanout: int) -> None:
+        self.fanout, self.precious, self.result = fanout, False, None
+
+    @property
+    def value(self) -> Any:
+        return self.result["x"]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.result["x"] = value
+
+    @property
+    def der(self) -> Any:
+        return self.result["dzdx"]
+
+    @der.setter
+    def der(self, value: Any) -> None:
+        self.result["dzdx"] = value
+
+
+class WeightSlot:
+    """One of the weights of a record, and its derivative."""
+
+    __slots__ = ("at", "der", "record")
+
+    def __init__(self, record: Any, at: int) -> None:
+        self.record, self.at, self.der = record, at, None
+
+    @property
+    def value(self) -> Any:
+        return self.record["weights"][self.at]
+
+
+class FieldSlot:
+    """A field of a record that is a further input of its layer, such as the labels of a loss; None where missing."""
+
+    __slots__ = ("field", "record")
+    fanout, precious = 1, True
+
+    def __init__(self, record: Any, field: str) -> None:
+        self.record, self.field = record, field
+
+    @property
+    def value(self) -> Any:
+        return self.record.get(self.field)
+
+    @property
+    def der(self) -> None:
+        return None
+
+    @der.setter
+    def der(self, value: Any) -> None:
+        pass  # nobody asks for it
+
+
+class ChainEntry:
+    """A layer's place in a SimpleNN."""
+
+    __slots__ = ("accumulate", "after", "at", "before", "layer", "record", "weights")
+
+    def __init__(self, at: int, layer: Layer, record: Any, before: ResultSlot, after: ResultSlot) -> None:
+        self.at, self.layer, self.record, self.before, self.after = at, layer, record, before, after
+        self.weights = [WeightSlot(record, j) for j in range(len(record.get("weights") or ()))]
+        self.accumulate = False
+
+    def where(self) -> str:
+        x = self.before.result["x"] if self.before.result is not None else None
+        size = f", input {size_text(shape_of(x))}" if backends.find(x) is not None else ""
+        return f"in layer {self.at + 1} {self.record.get('name', '')!r} ({self.record['type']}){size}"
+
+    @property
+    def forwardTime(self) -> float:
+        return self.before.result["forwardTime"]
+
+    @forwardTime.setter
+    def forwardTime(self, seconds: float) -> None:
+        self.before.result["time"] = self.before.result["forwardTime"] = seconds
+
+    @property
+    def backwardTime(self) -> float:
+        return self.before.result["backwardTime"]
+
+    @backwardTime.setter
+    def backwardTime(self, seconds: float) -> None:
+        self.before.result["backwardTime"] = seconds
+
+    def run_forward(self, entry: Any) -> None:
+        """By way of a layer's own runForward, which sees the results on its two sides."""
+        self.after.result = self.layer.runForward(self.record, self.before.result, self.after.result)
+
+    def run_backward(self, entry: Any) -> None:
+        earlier = list(self.before.result.dzdw or ()) if self.accumulate else []
+        self.before.result = self.layer.runBackward(self.record, self.before.result, self.after.result)
+        if earlier:
+            self.before.result.dzdw = [
+                a if b is None else b if a is None else a + b for a, b in zip(self.before.result.dzdw, earlier)
+            ]
+
+
+class ChainPlan(Plan):
+    """The plan of a chain; it holds while the records say the same, for one call at a time."""
+
+    def __init__(self, records: Sequence[Any]) -> None:
+        self.stamps = [_stamp(record) for record in records]
+        self.slots = [ResultSlot(1) for _ in records] + [ResultSlot(0)]
+        self.entries = [
+            ChainEntry(at, _layer(at, record), record, self.slots[at], self.slots[at + 1])
+            for at, record in enumerate(records)
+        ]
+        self.layers = [entry.layer for entry in self.entries]
+        super().__init__([_step(entry) for entry in self.entries])
+
+    def fits(self, records: Sequence[Any]) -> bool:
+        """Whether the records are still those the plan was made for."""
+        return len(records) == len(self.entries) and all(
+            entry.record is record and stamp is not None and stamp == _stamp(record)
+            for entry, record, stamp in zip(self.entries, records, self.stamps)
+        )
+
+    def bind(self, res: Sequence[Any], mode: Any, first: int, accumulate: bool) -> None:
+        """Lay the slots on the results of a call."""
+        for at, (slot, result) in enumerate(zip(self.slots, res)):
+            slot.result = result
+            # what comes out of the network is kept, and what goes in where backward reaches it
+            slot.precious = at == len(self.entries) or (_precious(self.entries[at - 1].record) if at else first == 0)
+        for entry, after in zip(self.entries, res[1:]):
+            entry.layer.net, entry.layer.aux, entry.accumulate = mode, after["aux"], accumulate
+
+    def release(self) -> list[Any]:
+        """The results, which the plan lets go."""
+        for entry in self.entries:
+            entry.layer.aux = None
+            for weight in entry.weights:
+                weight.der = None
+        out = [slot.result for slot in self.slots]
+        for slot in self.slots:
+            slot.result = None
+        return out
+
+
+def _step(entry: ChainEntry) -> Step:
+    layer, kind = entry.layer, type(entry.layer)
+    ins = [entry.before, *(FieldSlot(entry.record, field) for field in layer.simplenn_inputs)]
+    outs = [entry.after]
+    positions, outputs = backward_reads(layer, 1)
+    given = handed(positions, outputs, ins[:1], outs) + ins[1:]
+    return Step(
+        entry,
+        layer,
+        ins,
+        outs,
+        entry.weights,
+        given,
+        outputs and bool(positions),
+        None if kind.runForward is Layer.runForward else entry.run_forward,
+        None if kind.runBackward is Layer.runBackward else entry.run_backward,
+        optional=len(ins) - 1,
+    )
+
+
+def _layer(at: int, record: Any) -> Layer:
+    try:
+        return layer_class(record["type"]).from_record(record)
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, KeyError):
+            error = ValueError(f"field {error.args[0]!r} is missing (vl_simplenn_tidy fills in what has a default)")
+        raise type(error)(
+            f"{FN}: {error} ... in layer {at + 1} {record.get('name', '')!r} ({record['type']})"
+        ) from None
+
+
+def _precious(record: Any) -> bool:
+    return bool(np.any(record.get("precious", False))) or bool(np.any(record.get("rememberOutput", False)))
+
+
+def _stamp(record: Any) -> Any:
+    """What a layer is made of, in a form that is compared; None where that cannot be told."""
+    if not is_layer_type(record["type"]):
+        return None
+    kind = layer_class(record["type"])
+    if not kind.from_record.__func__.__module__.startswith("pyconvnet.layers."):
+        return None  # it may read anything
+    weights = record.get("weights")
+    shapes = tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None
+    fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]
+    return None if _UNKNOWN in fields else (kind, shapes, fields)
+
+
+_MISSING, _UNKNOWN = object(), object()
+
+
+def _frozen(value: Any) -> Any:
+    """A value that does not change when the field is edited in place."""
+    kind = type(value)
+    if kind in (int, float, str, bool, type(None)) or value is _MISSING:
+        return kind, value
+    if kind is np.ndarray and value.dtype != object and value.size <= 64:
+        return value.dtype.str, value.shape, value.tobytes()
+    if kind in (list, tuple):
+        items = [_frozen(v) for v in value]
+        return _UNKNOWN if _UNKNOWN in items else (kind, items)
+    return _UNKNOWN

@@ -1,0 +1,159 @@
+"""A DagNN as a Network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pyconvnet.arrays import in_precision
+from pyconvnet.dagnn.printing import describe
+from pyconvnet.dagnn.saved import MissingBlock
+from pyconvnet.layers import Loss, SoftMax, layer_class
+from pyconvnet.networks.chain import _first_filters
+
+
+class Graph:
+    """The protocol's answers for a DagNN."""
+
+    def __init__(self, net: Any) -> None:
+        self.net = net
+
+    def weights(self) -> Iterator[tuple[str, list[Any]]]:
+        for layer in self.net.layers:
+            yield layer.name, [p.value for p in self.net.params[layer.params]]
+
+    def filters(self, layer: int | str | None) -> Any:
+        if layer is None:
+            return _first_filters(w for _, (w, *_) in ((n, w) for n, w in self.weights() if w))
+        if isinstance(layer, str) and layer in self.net.params:
+            return self.net.params[layer].value
+        found = self.net.layers[layer]
+        if not found.params:
+            raise ValueError(f"view.filters: layer {layer!r} has no parameters")
+        return self.net.params[found.params[0]].value
+
+    def arrays(self, res: Any = None) -> Iterator[tuple[str, str, Any]]:
+        for layer in self.net.layers:
+            for j, param in enumerate(self.net.params[layer.params], 1):
+                yield layer.name, f"weights {j}", param.value
+                yield layer.name, f"dzdw {j}", param.der
+            for var in self.net.vars[layer.outputs]:
+                yield layer.name, "output", var.value
+                yield layer.name, "dzdy", var.der
+
+    def table(self) -> str:
+        return describe(self.net, Variables=[])
+
+    def graph(self) -> Any:
+        return self.net
+
+    def trainer(self) -> Callable[..., Any]:
+        from pyconvnet.training.dag import cnn_train_dag
+
+        return cnn_train_dag
+
+    def predictor(self) -> GraphPredictor:
+        return GraphPredictor(self.net)
+
+
+class GraphPredictor:
+    """A DagNN without its losses."""
+
+    def __init__(self, net: Any) -> None:
+        self.net, self.inputs, self.outputs, self.after = without_losses(net)
+
+    def predict(self, x: Any) -> Any:
+        net, inputs, outputs, after = self.net, self.inputs, self.outputs, self.after
+        if len(outputs) != 1 or (len(inputs) != 1 and not isinstance(x, dict)):
+            raise ValueError(
+                f"predict: takes a graph of one input (or values of all by name) and one output, got inputs {inputs} "
+                f"and outputs {outputs}; use net.eval for others"
+            )
+        net.vars[outputs[0]].precious = True
+        weights = [param.value for param in net.params]
+        values = x if isinstance(x, dict) else {inputs[0]: x}
+        net.eval({name: in_precision(values[name], weights) for name in inputs if name in values})
+        y = net.vars[outputs[0]].value
+        if outputs[0] in after and (after[outputs[0]] != "softmax" or y.shape[2] > 1):
+            y = layer_class(after[outputs[0]])().forward([y], [])[0]
+        return y
+
+    def _head(self) -> tuple[Any, str, str]:
+        """(the graph without a last softmax, its input, its output)."""
+        if len(self.inputs) != 1 or len(self.outputs) != 1:
+            raise ValueError(f"view: takes a graph of one input and one output, got {self.inputs} and {self.outputs}")
+        head, (source,), (output,) = self.net, self.inputs, self.outputs
+        for layer in self.net.layers:
+            if output in layer.outputs and isinstance(layer.block, SoftMax):
+                head = self.net.copy(shareValues=True)
+                head.removeLayer(layer.name)
+                output = layer.inputs[0]
+        head.conserveMemory = False
+        head.vars[source].precious = True
+        return head, source, output
+
+    def scores(self, x: Any) -> Any:
+        head, source, output = self._head()
+        head.eval({source: x})
+        return head.vars[output].value
+
+    def values(self, x: Any, layer: int | str) -> Any:
+        self._head()
+        self.net.conserveMemory = False
+        self.net.eval({self.inputs[0]: x})
+        if not (isinstance(layer, str) and layer in self.net.vars):
+            layer = self.net.layers[layer].outputs[0]
+        return self.net.vars[layer].value
+
+    def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
+        head, source, output = self._head()
+        head.eval({source: x})
+        y = head.vars[output].value
+        head.eval({source: x}, {output: seed(y)})
+        return head.vars[source].der, y
+
+    def everything(self, x: Any) -> Iterator[tuple[str, str, Any]]:
+        self._head()
+        self.net.conserveMemory = False
+        self.net.eval({self.inputs[0]: x})
+        return (row for row in Graph(self.net).arrays() if not row[1].startswith("dz"))
+
+
+def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]:
+    """(graph, inputs, outputs, after): a copy of a DagNN in test mode that shares its values, without its losses.
+
+    `inputs` and `outputs` are names of variables, labels left out; of several outputs those called prob, softmax,
+    prediction or scores, or those that a loss took. `after` says which layer type makes predictions of a variable.
+    """
+    net = net.copy(shareValues=True)
+    net.mode = "test"
+    _leave_out_unknown_losses(net)
+    losses = [layer for layer in net.layers if isinstance(layer.block, Loss)]
+    labels = {name for layer in losses for name in layer.inputs[1:]}
+    after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
+    fed = {layer.inputs[0] for layer in losses}
+    for layer in losses:
+        net.removeLayer(layer.name)
+    inputs = [name for name in net.getInputs() if name not in labels]
+    outputs = [name for name in net.getOutputs() if name not in labels]
+    if len(outputs) > 1:
+        known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
+        outputs = known[:1] or [n for n in outputs if n in fed] or outputs
+    return net, inputs, outputs, after
+
+
+def _leave_out_unknown_losses(net: Any) -> None:
+    """Remove the last blocks of unknown classes that take, beside outputs, what no layer gives and only losses take."""
+    used = {name for layer in net.layers for name in layer.inputs}
+    last = [e for e in net.layers if isinstance(e.block, MissingBlock) and not used & set(e.outputs)]
+    others = {n for e in net.layers if e not in last and not isinstance(e.block, Loss) for n in e.inputs}
+    given = {name for layer in net.layers for name in layer.outputs}
+    for layer in last:
+        if given & set(layer.inputs) and set(layer.inputs) - given - others:
+            warnings.warn(
+                f"predict: the last layer, {layer.name!r} ({layer.block.matlab_class}), is left out: its block is not "
+                "known here",
+                stacklevel=6,
+            )
+            net.removeLayer(layer.name)
