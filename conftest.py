@@ -1,6 +1,5 @@
-"""Lets pytest run from a checkout without installing: pyconvnet.compat and pyconvnet.models lie beside pyconvnet/."""
+"""Lets pytest run from a checkout without installing, and gives tests the `golden` files."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -9,23 +8,6 @@ import pytest
 ROOT = Path(__file__).parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
-
-
-class _Beside:
-    """Finds pyconvnet.compat and pyconvnet.models where no installation does: beside pyconvnet/."""
-
-    @staticmethod
-    def find_spec(name: str, path=None, target=None):
-        parent, _, folder = name.rpartition(".")
-        if parent != "pyconvnet" or folder not in ("compat", "models"):
-            return None
-        place = ROOT / folder
-        return importlib.util.spec_from_file_location(
-            name, place / "__init__.py", submodule_search_locations=[str(place)]
-        )
-
-
-sys.meta_path.append(_Beside)
 
 
 def pytest_addoption(parser):

@@ -5,6 +5,9 @@ from setuptools import setup
 setup(
     packages=[
         "pyconvnet",
+        "pyconvnet.backends",
+        "pyconvnet.engine",
+        "pyconvnet.networks",
         "pyconvnet.kernels",
         "pyconvnet.kernels.cpu",
         "pyconvnet.kernels.cpu.llvm",
@@ -19,5 +22,5 @@ setup(
         "pyconvnet.models",
     ],
     package_dir={"pyconvnet.compat": "compat", "pyconvnet.models": "models"},
-    package_data={"pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
+    package_data={"": ["*.pyi"], "pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
 )

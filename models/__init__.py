@@ -1,7 +1,7 @@
 """The standard networks of MatConvNet's examples, ready to train or to look at; and small trained ones, as .mat files.
 
 >>> from pyconvnet import models
->>> net = models.build("vgg-vd-16", batchNormalization=True, seed=0)
+>>> net = models.build("lenet", batchNormalization=True, seed=0)
 """
 
 if __name__ != "pyconvnet.models":

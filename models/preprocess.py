@@ -41,8 +41,10 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
     resize  False keeps the size, to run a network on a larger image (see vl_simplenn); an average image then stands for
             its mean colour
 
-    >>> x = preprocess(net, "peppers.png")
-    >>> scores = pcn.vl_simplenn(net, x, mode="test")[-1].x
+    >>> net = pcn.models.build("vgg-f", init=False)
+    >>> image = np.zeros((300, 400, 3), np.uint8)  # or the name of a file
+    >>> preprocess(net, image).shape
+    (224, 224, 3, 1)
     """
     meta = getattr(net, "meta", None)
     meta = meta if isinstance(meta, dict) else {}

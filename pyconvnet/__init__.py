@@ -82,11 +82,12 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module("." + _HOME_OF[name], __name__), name)
         globals()[name] = value
         return value
-    try:
-        return import_module("." + name, __name__)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
-            raise
+    if not name.startswith("_"):  # __main__ is a module too, and runs
+        try:
+            return import_module("." + name, __name__)
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -30,8 +30,12 @@ def augment(
     `images.source` says which image (0-based) each came from, so that copies stay in the fold of their original:
     groups[out.images.source].
 
+    >>> from pyconvnet import jitter
     >>> change = jitter.compose(jitter.rotate(10), jitter.mirror(), jitter.scale(0.9, 1.1), jitter.noise(0.02))
-    >>> imdb = augment(imdb, change, copies=4, path="expanded.mat")        # again later: load_imdb("expanded.mat")
+    >>> images = {"data": np.ones((28, 28, 1, 10), np.float32), "labels": np.ones(10), "set": np.ones(10)}
+    >>> imdb = augment({"images": images}, change, copies=4, path="expanded.mat")  # later: load_imdb("expanded.mat")
+    >>> imdb.images.data.shape
+    (28, 28, 1, 50)
     """
     images = imdb.get("images") if isinstance(imdb, dict) else None
     if not isinstance(images, dict) or not isinstance(images.get("data"), np.ndarray) or images.get("set") is None:

@@ -48,7 +48,7 @@ def check_derivatives(
 
     >>> import numpy as np, pyconvnet as pcn
     >>> x = np.random.default_rng(0).standard_normal((4, 4, 2, 3))
-    >>> [row.name for row in pcn.check_derivatives(pcn.dagnn.ReLU(), [x])]
+    >>> [row.name for row in pcn.check_derivatives(pcn.dagnn.Tanh(), [x])]
     ['inputs[0]']
     """
     if not isinstance(layer, Layer):

@@ -1,7 +1,7 @@
 """The library's random numbers: one generator per thread, seeded like MATLAB's `rng(seed)`.
 
-Dropout and the order of images in training draw from it. A thread that was never seeded starts from fresh entropy;
-NumPy's global generator is seeded along, since ported getBatch functions use it as MATLAB code uses rand.
+Dropout, initParams and the order of images in training draw from it. A thread that was never seeded starts from fresh
+entropy; NumPy's global generator is seeded along, since ported getBatch functions use it as MATLAB code uses rand.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ def generator() -> np.random.Generator:
 def adopt(other: np.random.Generator) -> None:
     """Let this thread draw from `other`, such as a generator that the thread which starts it has spawned."""
     _local.generator = other
+
+
+def normal(shape: tuple[int, ...], deviation: float) -> np.ndarray:
+    """float32 values of that shape, normally distributed around 0."""
+    return generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation)
 
 
 def shuffled(items: np.ndarray) -> np.ndarray:

@@ -234,7 +234,17 @@ def vl_simplenn_diagnose(net: Any, res: list[Any] | None = None) -> str:
     Where nothing learns, derivatives shrink towards the first layer; where training diverges, they grow.
     pyconvnet.view.diagnosis draws the same.
 
-    >>> print(vl_simplenn_diagnose(net, vl_simplenn(net, x, 1)))
+    >>> net = SimpleNN(layers=[{"type": "conv", "weights": [np.ones((2, 2, 1, 1)), np.zeros(1)]}, {"type": "relu"}])
+    >>> print(vl_simplenn_diagnose(net, vl_simplenn(net, np.ones((2, 2)), 1)))
+    layer   what       size  mean  deviation  smallest  largest  zeros
+    layer1  weights 1     4     1          0         1        1     0%
+    layer1  weights 2     1     0          0         0        0   100%
+    layer1  dzdw 1        4     1          0         1        1     0%
+    layer1  dzdw 2        1     1          0         1        1     0%
+    layer1  output        1     4          0         4        4     0%
+    layer1  dzdx          4     1          0         1        1     0%
+    layer2  output        1     4          0         4        4     0%
+    layer2  dzdx          1     1          0         1        1     0%
     """
     from pyconvnet.diagnose import of_results, text
 

@@ -5,14 +5,7 @@ import pytest
 
 import pyconvnet as pcn
 from pyconvnet import dagnn
-from pyconvnet.layers import Layer, base
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """Classes that a test defines are forgotten after it."""
-    monkeypatch.setattr(base, "_BY_BLOCK", dict(base._BY_BLOCK))
-    monkeypatch.setattr(base, "_BY_TYPE", dict(base._BY_TYPE))
+from pyconvnet.layers import Layer
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,38 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="vl_nnconf"):
         _ = pyconvnet.vl_nnconf
+
+
+@pytest.mark.parametrize("name", ["setup", "conftest", "tests", "examples", "tools", "matlab_fixtures", "__main__"])
+def test_what_lies_beside_the_package_in_a_checkout_is_not_in_it(name):
+    import pyconvnet
+
+    assert not hasattr(pyconvnet, name)
+    if name != "__main__":
+        with pytest.raises(ModuleNotFoundError):
+            import_module(f"pyconvnet.{name}")
+    assert pyconvnet.models.__name__ == "pyconvnet.models" and pyconvnet.compat.__name__ == "pyconvnet.compat"
+
+
+def test_extras_bring_what_the_library_imports_and_no_more():
+    listed = re.search(
+        r"^\[project.optional-dependencies\]\n(.*?)\n\n", (ROOT / "pyproject.toml").read_text(), re.M | re.S
+    )
+    extras = dict(re.findall(r"^(\w+) = \[(.*)\]$", listed[1], re.M))
+    packages = {name: set(re.findall(r'"([\w-]+)', text)) for name, text in extras.items()}
+    assert {"plot", "image", "progress", "test", "all"} <= set(packages)
+    sources = [p for top in ("pyconvnet", "compat", "models") for p in (ROOT / top).rglob("*.py")]
+    imported = set()
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    for extra in packages.keys() - {"test"}:
+        assert {"PIL" if p == "Pillow" else p for p in packages[extra]} <= imported, extra
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`\[(\w+)\]`", readme)) == set(packages)
 
 
 def test_a_checkout_without_an_installation_is_the_whole_package():

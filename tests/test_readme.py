@@ -13,7 +13,6 @@ from support import ROOT, python
 
 import pyconvnet as pcn
 from pyconvnet.cli import main
-from pyconvnet.layers import base
 
 pytest.importorskip("PIL")
 
@@ -65,8 +64,6 @@ def digits():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The current folder, with the files that the README names."""
-    monkeypatch.setattr(base, "_BY_BLOCK", dict(base._BY_BLOCK))
-    monkeypatch.setattr(base, "_BY_TYPE", dict(base._BY_TYPE))
     monkeypatch.chdir(tmp_path)
     pcn.save("net.mat", chain())
     pcn.save("dag.mat", graph())

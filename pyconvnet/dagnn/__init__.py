@@ -1,65 +1,18 @@
-"""DagNN, the graph of layers, and its blocks: `pyconvnet.dagnn.Conv` and all others, Layer to subclass for your own."""
+"""DagNN, the graph of layers, and its blocks: `pyconvnet.dagnn.Conv` and all others, Layer to subclass for your own.
 
+The blocks, and their bases, are those of pyconvnet.layers. For editors and type checkers,
+`python tools/layer_stubs.py` writes the names into `__init__.pyi`.
+"""
+
+from pyconvnet import layers
 from pyconvnet.dagnn.graph import DagNN
-from pyconvnet.layers import (
-    ELU,
-    LRN,
-    AffineGridGenerator,
-    BatchNorm,
-    BilinearSampler,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Crop,
-    DropOut,
-    ElementWise,
-    Filter,
-    Layer,
-    Loss,
-    NormOffset,
-    PDist,
-    Pooling,
-    ReLU,
-    ROIPooling,
-    Scale,
-    Sigmoid,
-    SoftMax,
-    SoftPlus,
-    SpatialNorm,
-    Sum,
-    Swish,
-    Tanh,
-    UniformScalingGridGenerator,
-)
 
-__all__ = [
-    "ELU",
-    "LRN",
-    "AffineGridGenerator",
-    "BatchNorm",
-    "BilinearSampler",
-    "Concat",
-    "Conv",
-    "ConvTranspose",
-    "Crop",
-    "DagNN",
-    "DropOut",
-    "ElementWise",
-    "Filter",
-    "Layer",
-    "Loss",
-    "NormOffset",
-    "PDist",
-    "Pooling",
-    "ROIPooling",
-    "ReLU",
-    "Scale",
-    "Sigmoid",
-    "SoftMax",
-    "SoftPlus",
-    "SpatialNorm",
-    "Sum",
-    "Swish",
-    "Tanh",
-    "UniformScalingGridGenerator",
-]
+
+def _blocks() -> dict[str, type[layers.Layer]]:
+    """The layer classes without those of SimpleNN only; bases have no type."""
+    found = {name: getattr(layers, name) for name in layers.__all__}
+    return {name: c for name, c in found.items() if isinstance(c, type) and (c._block or not c.simplenn)}
+
+
+globals().update(_blocks())
+__all__ = ["DagNN", *_blocks()]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyconvnet.arrays import is_empty, own_copy
-from pyconvnet.layers.base import Layer, layer_class
+from pyconvnet.layers.base import Layer
+from pyconvnet.layers.registry import layer_class
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from pyconvnet.arrays import is_empty
 from pyconvnet.dagnn.parts import names
-from pyconvnet.layers.base import Layer, block_class
+from pyconvnet.layers.base import Layer
+from pyconvnet.layers.registry import block_class
 from pyconvnet.records import Meta, Struct, StructArray
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ OF_MATLAB = (
 SETTINGS = ("meta", "conserveMemory", "accumulateParamDers", "holdOn", "mode")
 
 
-class MissingBlock(Layer):
+class MissingBlock(Layer, block=False):
     """Stands for a block whose class is not known here: it keeps what the file holds and is saved as it came.
 
     Running it raises TypeError. Define a subclass of dagnn.Layer with the block's name, and load the network again.

@@ -1,56 +1,21 @@
-"""The layer classes; importing this registers all of them."""
+"""The layer classes. Importing this imports every module of this folder: a new layer is a new file here, no more.
 
-from pyconvnet.layers.activations import ELU, SoftPlus, Swish, Tanh
-from pyconvnet.layers.base import Layer, block_class, is_layer_type, layer_class
-from pyconvnet.layers.batchnorm import BatchNorm
-from pyconvnet.layers.bilinear_sampler import BilinearSampler
-from pyconvnet.layers.concat import Concat
-from pyconvnet.layers.conv import Conv, Filter
-from pyconvnet.layers.convt import ConvTranspose
-from pyconvnet.layers.crop import Crop
-from pyconvnet.layers.custom import Custom
-from pyconvnet.layers.dropout import DropOut
-from pyconvnet.layers.elementwise import ElementWise
-from pyconvnet.layers.grid_generators import AffineGridGenerator, UniformScalingGridGenerator
-from pyconvnet.layers.loss import Loss, PDist, SoftMax
-from pyconvnet.layers.normalization import LRN, NormOffset, SpatialNorm
-from pyconvnet.layers.pooling import Pooling
-from pyconvnet.layers.relu import ReLU, Sigmoid
-from pyconvnet.layers.roipooling import ROIPooling
-from pyconvnet.layers.scale import Scale
-from pyconvnet.layers.sum import Sum
+For editors and type checkers, `python tools/layer_stubs.py` writes the names into `__init__.pyi`.
+"""
 
-__all__ = [
-    "ELU",
-    "LRN",
-    "AffineGridGenerator",
-    "BatchNorm",
-    "BilinearSampler",
-    "Concat",
-    "Conv",
-    "ConvTranspose",
-    "Crop",
-    "Custom",
-    "DropOut",
-    "ElementWise",
-    "Filter",
-    "Layer",
-    "Loss",
-    "NormOffset",
-    "PDist",
-    "Pooling",
-    "ROIPooling",
-    "ReLU",
-    "Scale",
-    "Sigmoid",
-    "SoftMax",
-    "SoftPlus",
-    "SpatialNorm",
-    "Sum",
-    "Swish",
-    "Tanh",
-    "UniformScalingGridGenerator",
-    "block_class",
-    "is_layer_type",
-    "layer_class",
-]
+from importlib import import_module
+from pkgutil import iter_modules
+
+from pyconvnet.layers.base import Layer
+from pyconvnet.layers.registry import block_class, is_layer_type, layer_class
+
+
+def _classes() -> dict[str, type[Layer]]:
+    """The public classes that the modules define."""
+    modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
+    own = [v for m in modules for v in vars(m).values() if isinstance(v, type) and v.__module__ == m.__name__]
+    return {c.__name__: c for c in own if issubclass(c, Layer) and not c.__name__.startswith("_")}
+
+
+globals().update(_classes())
+__all__ = ["block_class", "is_layer_type", "layer_class", *_classes()]

@@ -8,7 +8,7 @@ from pyconvnet import backends
 from pyconvnet.layers.elementwise import ElementWise
 
 
-class Activation(ElementWise):
+class Activation(ElementWise, block=False):
     """Base of a non-linearity: subclasses give `value(x)` and `slope(x)`, its derivative, both element by element."""
 
     def value(self, x: Any) -> Any:

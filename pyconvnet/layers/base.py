@@ -1,4 +1,4 @@
-"""Layer: the base of every layer class; and the registry, by SimpleNN type and by DagNN block name."""
+"""Layer: the base of every layer class."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pyconvnet.layers import checks
+from pyconvnet.layers.registry import register
 from pyconvnet.options import option_list
 from pyconvnet.records import Struct
-
-_BY_TYPE: dict[str, type[Layer]] = {}
-_BY_BLOCK: dict[str, type[Layer]] = {}
 
 Size = tuple[int, int, int, int]
 UNKNOWN_SIZE = (math.nan,) * 4
@@ -28,19 +26,23 @@ class Layer:
     Subclass it to bring your own; defining the class registers it, in SimpleNN under its `simplenn` type and
     in DagNN under its name:
 
-        class Swish(ElementWise):   # pixel by pixel: the output has the size of the input
-            simplenn = "swish"      # {'type': 'swish'} in a SimpleNN; leave out for DagNN only
-            beta = 1.0              # a property with its default, saved and loaded with the network
+        class Softsign(ElementWise):    # pixel by pixel: the output has the size of the input
+            simplenn = "softsign"       # {'type': 'softsign'} in a SimpleNN; leave out for DagNN only
+            scale = 1.0                 # a property with its default, saved and loaded with the network
 
             def forward(self, inputs, params):
                 x, = inputs
-                return [x / (1 + np.exp(-self.beta * x))]
+                return [x / (self.scale + abs(x))]
 
             def backward(self, inputs, params, derOutputs):
                 ...
                 return [dzdx], []
 
-    pyconvnet.check_derivatives(Swish(), [x]) tells whether backward fits forward.
+    A type or name that another class has is refused: the same class of the same module alone may be defined again.
+    `class Conv(Layer, replace=True)` takes the place of the other. With `block=False` the class is not a DagNN block:
+    a base of other classes, or a layer of SimpleNN only.
+
+    pyconvnet.check_derivatives(Softsign(), [x]) tells whether backward fits forward.
 
     Public class attributes that are neither methods nor listed below are its properties. What forward leaves for
     backward (a dropout mask) goes into `self.aux`.
@@ -85,6 +87,7 @@ class Layer:
         "averages test_differs matlab_class table_labels aux net layerIndex input_der".split()
     )
     _fields: ClassVar[dict[str, Any]] = {}
+    _block: ClassVar[bool] = False  # whether it is a DagNN block
     _record_options: ClassVar[tuple[str, ...]] = ()  # options that a SimpleNN record may have and tidy does not add
 
     aux: Any = None
@@ -92,7 +95,7 @@ class Layer:
     net: Any = None
     layerIndex: int | None = None
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, block: bool = True, replace: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._fields = {
             name: value
@@ -107,15 +110,14 @@ class Layer:
         cls.transient = tuple(dict.fromkeys(inherited))
         if "backward_uses" not in vars(cls) and any(name in vars(cls) for name in _COMPUTING):
             cls.backward_uses = "inputs"
+        if "simplenn" in vars(cls) and "simplenn_fields" not in vars(cls):
+            cls.simplenn_fields = {
+                **cls.simplenn_fields,
+                **{k: v for k, v in cls._fields.items() if k in vars(cls) and k not in cls.transient},
+            }
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
-        if "simplenn" in vars(cls):
-            if "simplenn_fields" not in vars(cls):
-                cls.simplenn_fields = {
-                    **cls.simplenn_fields,
-                    **{k: v for k, v in cls._fields.items() if k in vars(cls) and k not in cls.transient},
-                }
-            _BY_TYPE.update(dict.fromkeys(types, cls))
-        _BY_BLOCK[cls.__name__] = cls
+        cls._block = block
+        register(cls, types if "simplenn" in vars(cls) else (), block, replace)
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         for name, value in self._fields.items():
@@ -333,31 +335,3 @@ def take(layer: Layer, inputs: list[Any], *names: str) -> list[Any]:
     if len(inputs) != len(names):
         raise ValueError(f"{type(layer).__name__} takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}")
     return inputs
-
-
-def layer_class(type_name: str) -> type[Layer]:
-    """The class for a SimpleNN type string; ValueError with the nearest known type."""
-    try:
-        return _BY_TYPE[type_name]
-    except KeyError:
-        raise ValueError(_unknown("type", type_name, _BY_TYPE)) from None
-
-
-def is_layer_type(type_name: str) -> bool:
-    """Whether there is a class for a SimpleNN type string."""
-    return type_name in _BY_TYPE
-
-
-def block_class(name: str) -> type[Layer]:
-    """The class for a DagNN block, `dagnn.Conv` or `Conv`; ValueError with the nearest known block."""
-    try:
-        return _BY_BLOCK[name.rsplit(".", 1)[-1]]
-    except KeyError:
-        raise ValueError(_unknown("block", name, _BY_BLOCK)) from None
-
-
-def _unknown(kind: str, name: str, known: dict[str, Any]) -> str:
-    plain = {k.lower(): k for k in known}
-    near = get_close_matches(name.rsplit(".", 1)[-1].lower(), plain, n=1)
-    hint = f"did you mean {plain[near[0]]!r}?" if near else f"known: {', '.join(sorted(known))}"
-    return f"unknown layer {kind} {name!r}; {hint}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from pyconvnet import rng
 from pyconvnet.arrays import is_empty
 from pyconvnet.geometry import Window, spread, whole_numbers
 from pyconvnet.layers.base import Layer
@@ -14,7 +16,7 @@ from pyconvnet.options import effective
 from pyconvnet.records import Struct
 
 
-class Filter(Layer):
+class Filter(Layer, block=False):
     """Base of layers that slide a window over the image: subclasses say its size in getKernelSize."""
 
     pad = (0, 0, 0, 0)
@@ -87,9 +89,8 @@ class Conv(Filter):
         return [(*self.window().output_size(h, w), self.size[3] or c, n)]
 
     def initParams(self):
-        h, w, c, k = self.size
-        filters = (np.random.standard_normal((h, w, c, k)) * np.sqrt(2 / (h * w * k))).astype(np.float32)
-        return [filters, np.zeros((k, 1), np.float32)] if self.hasBias else [filters]
+        filters = first_filters(self)
+        return [filters, np.zeros((self.size[3], 1), np.float32)] if self.hasBias else [filters]
 
     @classmethod
     def shapedWeights(cls, weights, channels):
@@ -115,6 +116,14 @@ def filters_and_biases(layer: Any, params: list[Any]) -> tuple[Any, Any]:
     if not params:
         raise ValueError(f"{type(layer).__name__} takes filters, and biases where hasBias, as parameters, got none")
     return params[0], params[1] if layer.hasBias and len(params) > 1 else None
+
+
+def first_filters(layer: Any) -> np.ndarray:
+    """Filters of the size of a Conv or ConvTranspose, drawn with deviation sqrt(2 / fan-out) (He et al., 2015)."""
+    if not math.prod(layer.size):
+        raise ValueError(f"{type(layer).__name__}.initParams: size must be set, all above 0; it is {list(layer.size)}")
+    h, w, _, k = layer.size
+    return rng.normal(layer.size, math.sqrt(2 / (h * w * k)))
 
 
 def filter_size(fn: str, value: Any) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.geometry import borders, pair, spread, whole_numbers
 from pyconvnet.layers.base import Layer
-from pyconvnet.layers.conv import filter_size, filters_and_biases
+from pyconvnet.layers.conv import filter_size, filters_and_biases, first_filters
 from pyconvnet.ops.vl_nnconvt import vl_nnconvt
 from pyconvnet.options import effective
 from pyconvnet.records import Struct
@@ -67,9 +67,8 @@ class ConvTranspose(Layer):
         return pair(fn, "upsample", options["upsample"]), borders(fn, "crop", options["crop"]), groups
 
     def initParams(self):
-        h, w, k, c = self.size
-        filters = (np.random.standard_normal((h, w, k, c)) * np.sqrt(2 / (h * w * c))).astype(np.float32)
-        return [filters, np.zeros((k * self._geometry()[2], 1), np.float32)] if self.hasBias else [filters]
+        filters, biases = first_filters(self), self.size[2] * self._geometry()[2]
+        return [filters, np.zeros((biases, 1), np.float32)] if self.hasBias else [filters]
 
     @classmethod
     def shapedWeights(cls, weights, channels):

@@ -11,7 +11,7 @@ from pyconvnet.layers.base import Layer
 from pyconvnet.records import Opaque
 
 
-class Custom(Layer):
+class Custom(Layer, block=False):
     """Runs the record's own `forward(layer, before, after)` and `backward(layer, before, after)`.
 
     `before` and `after` are the results on the two sides of the layer; forward returns `after` with x (and aux) set,

@@ -6,7 +6,7 @@ from pyconvnet.layers.base import Layer
 from pyconvnet.records import Struct
 
 
-class ElementWise(Layer):
+class ElementWise(Layer, block=False):
     """Base of layers whose output has the size of the (first) input, and whose pixels see only themselves."""
 
     def getOutputSizes(self, inputSizes):

@@ -15,7 +15,7 @@ from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.base import Layer
 
 
-class _GridGenerator(Layer):
+class _GridGenerator(Layer, block=False):
     """Base: each of the two coordinates is a linear function of (v, u, 1), with coefficients among the input's."""
 
     Ho = 0

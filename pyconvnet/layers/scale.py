@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pyconvnet import backends
+from pyconvnet import backends, rng
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.elementwise import ElementWise
 
@@ -52,10 +53,9 @@ class Scale(ElementWise):
     def initParams(self):
         size = tuple(int(s) for s in np.ravel(self.size))
         size += (1,) * (4 - len(size))
-        scale = np.sqrt(2 / np.prod(size[:3]))
         # g comes first, h second; those that are further inputs are made by other layers
         count = len(self.net.layers[self.layerIndex].params) if self.layerIndex is not None else 1 + bool(self.hasBias)
-        g = (np.random.standard_normal(size) * scale).astype(np.float32)
+        g = rng.normal(size, math.sqrt(2 / math.prod(size[:3])))
         values = [g, np.zeros(size, np.float32)] if self.hasBias else [g]
         return values[len(values) - count :] if count else []
 

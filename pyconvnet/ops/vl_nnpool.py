@@ -39,8 +39,8 @@ def vl_nnpool(
     Raises TypeError for arrays that are not float32 or float64; ValueError for windows that do not fit.
     Source: MatConvNet manual, section 4.3 "Spatial pooling".
 
-    >>> vl_nnpool(np.arange(4.0).reshape(2, 2, 1, 1), 2)[0, 0, 0, 0]
-    np.float64(3.0)
+    >>> vl_nnpool(np.arange(4.0).reshape(2, 2, 1, 1), 2).item()
+    3.0
     """
     x = as_tensor("vl_nnpool", "x", x)
     window = Window.parse("vl_nnpool", pool, stride, pad, size_name="pool")

@@ -1,7 +1,7 @@
 """What there is to look at: images side by side, plots, measures, and the inside of a trained network.
 
->>> from pyconvnet import view
->>> view.filters(net, "conv1")
+>>> from pyconvnet import models, view
+>>> axes = view.filters(models.build("lenet", seed=0), "layer1")
 
 Modules load when a name of theirs is used, matplotlib when something is drawn.
 """

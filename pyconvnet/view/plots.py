@@ -158,8 +158,13 @@ def text_curve(values: Sequence[float], width: int = 60, height: int = 10) -> st
 def text_plot(curves: dict[str, tuple[Any, Any]], width: int = 60, height: int = 10) -> str:
     """Curves for a terminal, {name: (x, y)}: a mark for each, the range of y at the left, of x and the names beneath.
 
-    >>> c = roc(labels, scores)
-    >>> print(text_plot({"true over false positives": (c.fpr, c.tpr)}, width=40))
+    >>> print(text_plot({"x squared": ([0, 1, 2, 3], [0, 1, 4, 9])}, width=20, height=4))
+    9 |                   *
+      |
+      |             *
+    0 |*     *
+       0                  3
+       * x squared
     """
     curves = {name: (np.asarray(x, float), np.asarray(y, float)) for name, (x, y) in curves.items()}
     good = [v[np.isfinite(x) & np.isfinite(y)] for x, y in curves.values() for v in (x, y)]

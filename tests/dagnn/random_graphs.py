@@ -15,7 +15,7 @@ import numpy as np
 
 from pyconvnet import dagnn, rng, set_precision
 from pyconvnet.dagnn import DagNN
-from pyconvnet.layers import base
+from pyconvnet.layers import registry
 from pyconvnet.precision import get_precision
 
 
@@ -68,7 +68,7 @@ class Damped(dagnn.ElementWise):
 
 
 for kind in (Split, Gate, SquarePlus, Damped):  # what a file holds must not depend on which tests ran before
-    base._BY_BLOCK.pop(kind.__name__, None)
+    registry._BY_BLOCK.pop(kind.__name__, None)
 
 
 class Graph:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pyconvnet import dagnn
+from pyconvnet import dagnn, rng
 
 RNG = np.random.default_rng(9)
 
@@ -185,3 +185,27 @@ def test_receptive_fields_of_concat_and_crop():
     assert math.isnan(dagnn.Concat(dim=1).getReceptiveFields().size[0])
     first, second = dagnn.Crop(crop=[2, 3]).getReceptiveFields()
     assert first[0].offset == (3, 4) and second[0].size == ()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [dagnn.Conv(size=[5, 5, 8, 16]), dagnn.ConvTranspose(size=[5, 5, 8, 16]), dagnn.Scale(size=[5, 5, 128])],
+)
+def test_first_values_are_drawn_from_the_librarys_generator(block):
+    rng.seed(1)
+    first = block.initParams()[0]
+    again = block.initParams()[0]
+    np.random.seed(2)  # not the generator
+    rng.seed(1)
+    assert np.array_equal(block.initParams()[0], first) and not np.array_equal(again, first)
+    rng.adopt(np.random.default_rng(1))
+    assert np.array_equal(block.initParams()[0], first)
+    assert first.dtype == np.float32 and abs(first.mean()) < 0.1 * first.std()
+    fan = np.prod(block.size[:3]) if isinstance(block, dagnn.Scale) else 5 * 5 * 16
+    assert abs(first.std() / np.sqrt(2 / fan) - 1) < 0.05
+
+
+@pytest.mark.parametrize("kind", [dagnn.Conv, dagnn.ConvTranspose])
+def test_first_values_need_a_size(kind):
+    with pytest.raises(ValueError, match=rf"{kind.__name__}.initParams: size must be set.*it is \[0, 0, 0, 0\]"):
+        kind().initParams()

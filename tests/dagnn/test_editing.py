@@ -10,7 +10,7 @@ from pyconvnet import dagnn
 from pyconvnet.dagnn import DagNN
 
 
-class Times(dagnn.Layer):
+class Multiplied(dagnn.Layer):
     factor = 2.0
 
     def forward(self, inputs, params):
@@ -24,8 +24,8 @@ class Times(dagnn.Layer):
 def dag():
     """x -a-> y -b-> z, y + z -s-> out"""
     net = DagNN()
-    net.addLayer("a", Times(), "x", "y")
-    net.addLayer("b", Times(factor=3.0), "y", "z")
+    net.addLayer("a", Multiplied(), "x", "y")
+    net.addLayer("b", Multiplied(factor=3.0), "y", "z")
     net.addLayer("s", dagnn.Sum(), ["y", "z"], "out")
     return net
 
@@ -65,9 +65,9 @@ def test_inputs_outputs_fanin_and_fanout_follow_from_the_layers(dag):
 
 def test_layers_run_in_the_order_of_their_data_not_of_their_addition():
     net = DagNN()
-    net.addLayer("last", Times(), "b", "c")
-    net.addLayer("first", Times(), "x", "a")
-    net.addLayer("second", Times(), "a", "b")
+    net.addLayer("last", Multiplied(), "b", "c")
+    net.addLayer("first", Multiplied(), "x", "a")
+    net.addLayer("second", Multiplied(), "a", "b")
     assert net.getLayerExecutionOrder() == [1, 2, 0]
 
 
@@ -124,8 +124,8 @@ def test_renaming_what_is_not_there_is_refused_unless_quiet(dag):
 
 def test_many_layers_are_added_before_one_rebuild():
     net = DagNN()
-    net.addLayer("b", Times(), "y", "z", [], "skipRebuild", True)
-    net.addLayer("a", Times(), "x", "y", skipRebuild=True)
+    net.addLayer("b", Multiplied(), "y", "z", [], "skipRebuild", True)
+    net.addLayer("a", Multiplied(), "x", "y", skipRebuild=True)
     assert net.getLayerExecutionOrder() == []
     net.rebuild()
     assert net.getLayerExecutionOrder() == [1, 0]
@@ -156,15 +156,18 @@ def test_reconnecting_changes_inputs_outputs_and_params(dag):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.addLayer("a", Times(), "x", "q"), "there is a layer 'a' already"),
-        (lambda d: d.addLayer("c", Times(), "out", "x"), r"'a' -\(y\)-> .*'c' -\(x\)-> 'a'"),
-        (lambda d: d.addLayer("c", Times(), "x", "z"), "'z' is an output of layer 'b' and cannot be one of layer 'c'"),
+        (lambda d: d.addLayer("a", Multiplied(), "x", "q"), "there is a layer 'a' already"),
+        (lambda d: d.addLayer("c", Multiplied(), "out", "x"), r"'a' -\(y\)-> .*'c' -\(x\)-> 'a'"),
+        (
+            lambda d: d.addLayer("c", Multiplied(), "x", "z"),
+            "'z' is an output of layer 'b' and cannot be one of layer 'c'",
+        ),
         (lambda d: d.setLayerInputs("a", "out"), "cycle: 'a'"),
         (lambda d: d.setLayerOutputs("a", "x"), r"cycle: 'a' -\(x\)-> 'a'"),
-        (lambda d: d.addLayer("c", Times, "x", "w"), "takes a dagnn.Layer"),
-        (lambda d: d.addLayer("c", Times(), [3], "w"), "inputs takes names"),
-        (lambda d: d.addLayer("c", Times(), 3, "w"), "inputs takes a name or a list of them, got int: 3"),
-        (lambda d: d.addLayer("c", Times(), {"x", "y"}, "w"), "inputs takes a name or a list of them, got set"),
+        (lambda d: d.addLayer("c", Multiplied, "x", "w"), "takes a dagnn.Layer"),
+        (lambda d: d.addLayer("c", Multiplied(), [3], "w"), "inputs takes names"),
+        (lambda d: d.addLayer("c", Multiplied(), 3, "w"), "inputs takes a name or a list of them, got int: 3"),
+        (lambda d: d.addLayer("c", Multiplied(), {"x", "y"}, "w"), "inputs takes a name or a list of them, got set"),
     ],
     ids=["layer name", "cycle", "variable", "inputs", "self", "class", "names", "number", "set"],
 )
@@ -267,7 +270,7 @@ def test_setting_the_layers_removes_those_that_are_left_out(dag):
 def test_what_cannot_be_kept_is_refused_and_the_graph_stays(dag):
     before = wiring(dag)
     other = dag.copy()
-    for wrong in (other.layers[:1], ["a"], None, "ab", [Times()], {"a": 1}):
+    for wrong in (other.layers[:1], ["a"], None, "ab", [Multiplied()], {"a": 1}):
         with pytest.raises(TypeError, match=r"net\.layers = net\.layers\[:-2\].*; removeLayer removes by name"):
             dag.layers = wrong
     with pytest.raises(ValueError, match="two layers are called 'a'"):
@@ -288,7 +291,7 @@ def test_a_graph_is_copied_and_pickled_with_its_tables(dag):
 def test_a_layer_takes_a_name(dag):
     for wrong in ("", None, 3):
         with pytest.raises(TypeError, match=r"DagNN\.addLayer: name takes a string that is not empty"):
-            dag.addLayer(wrong, Times(), "x", "q")
+            dag.addLayer(wrong, Multiplied(), "x", "q")
 
 
 def convolution(value=None):

@@ -5,15 +5,8 @@ import pytest
 
 import pyconvnet as pcn
 from pyconvnet import dagnn
-from pyconvnet.layers import base
 
 RNG = np.random.default_rng(4)
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """Classes that a test defines are forgotten after it."""
-    monkeypatch.setattr(base, "_BY_BLOCK", dict(base._BY_BLOCK))
 
 
 def array(*shape):

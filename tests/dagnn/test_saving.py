@@ -169,19 +169,18 @@ def test_a_block_of_the_users_own_is_kept_until_its_class_is_there(tmp_path):
     net.addLayer("a", Amplify(factor=3.0), "x", "y")
     net.addLayer("r", pcn.dagnn.ReLU(), "y", "z")
     pcn.save(tmp_path / "a.mat", net)
-    pcn.layers.base._BY_BLOCK.pop("Amplify")
+    pcn.layers.registry._BY_BLOCK.pop("Amplify")
     without = pcn.load(tmp_path / "a.mat")
     assert "Amplify" in pcn.dagnn.printing.describe(without)
     x = np.array([-1.0, 2.0], np.float32).reshape(1, 1, 2, 1)
     with pytest.raises(TypeError, match=r"block 'dagnn.Amplify' is not defined here \(the file holds factor\)"):
         without.eval({"x": x})
     pcn.save(tmp_path / "b.mat", without)
-    pcn.layers.base._BY_BLOCK["Amplify"] = Amplify
+    pcn.layers.registry._BY_BLOCK["Amplify"] = Amplify
     for path in ("a.mat", "b.mat"):
         again = pcn.load(tmp_path / path)
         again.eval({"x": x}, {"z": np.ones_like(x)})
         assert np.array_equal(again.vars["z"].value.ravel(), [0, 6])
-    pcn.layers.base._BY_BLOCK.pop("Amplify")
 
 
 def test_properties_that_a_block_does_not_have_are_said_once_and_empty_ones_not_at_all():

@@ -5,15 +5,7 @@ import pytest
 
 from pyconvnet import dagnn
 from pyconvnet.dagnn import DagNN
-from pyconvnet.layers import base
 from pyconvnet.records import Struct
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """Classes that a test defines are forgotten after it."""
-    monkeypatch.setattr(base, "_BY_BLOCK", dict(base._BY_BLOCK))
-    monkeypatch.setattr(base, "_BY_TYPE", dict(base._BY_TYPE))
 
 
 def saved(type="dagnn.Power", **block):

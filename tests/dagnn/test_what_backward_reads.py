@@ -6,15 +6,6 @@ import pytest
 import pyconvnet as pcn
 from pyconvnet import dagnn
 from pyconvnet.dagnn import DagNN
-from pyconvnet.layers import base
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """Classes that a test defines are forgotten after it."""
-    monkeypatch.setattr(base, "_BY_BLOCK", dict(base._BY_BLOCK))
-    monkeypatch.setattr(base, "_BY_TYPE", dict(base._BY_TYPE))
-
 
 X = np.random.default_rng(0).standard_normal((8, 8, 1, 12)).astype(np.float32)
 

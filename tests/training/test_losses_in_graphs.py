@@ -6,18 +6,10 @@ import pytest
 import pyconvnet as pcn
 from pyconvnet import dagnn
 from pyconvnet.dagnn import DagNN
-from pyconvnet.layers import base
 
 random = np.random.default_rng(0)
 X = random.standard_normal((1, 1, 4, 40))
 LABELS, TARGETS = (X[0, 0, 0] > 0) + 1, np.sign(X[:, :, :1])
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """Classes that a test defines are forgotten after it."""
-    monkeypatch.setattr(base, "_BY_BLOCK", dict(base._BY_BLOCK))
-    monkeypatch.setattr(base, "_BY_TYPE", dict(base._BY_TYPE))
 
 
 def graph(second):
