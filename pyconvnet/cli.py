@@ -112,10 +112,10 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from pyconvnet import dagnn, files, models, vl_simplenn_display
+    from pyconvnet import dagnn, formats, models, vl_simplenn_display
 
-    if Path(args.net).exists() or args.net.endswith(".mat"):
-        net = files.load(args.net, tidy=not args.classic, variable=args.variable)
+    if Path(args.net).exists() or formats.names_file(args.net):
+        net = formats.load(args.net, tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
         near = get_close_matches(args.net, models.names(), n=1)
         hint = f"did you mean {near[0]}? known" if near else "known"
@@ -155,10 +155,10 @@ def _size(numbers: list[int]) -> list[int]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pyconvnet import files, predict
+    from pyconvnet import formats, predict
     from pyconvnet.models import preprocess
 
-    net = files.load(args.net, variable=args.variable)
+    net = formats.load(args.net, variable=args.variable)
     failed = 0
     for image, say in _progress(args.images):
         try:
@@ -255,10 +255,10 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from pyconvnet import files, vl_simplenn_display
+    from pyconvnet import formats, vl_simplenn_display
     from pyconvnet.models.sentence import LETTERS, SENTENCE, read_sentence
 
-    net = files.load(LETTERS)
+    net = formats.load(LETTERS)
     print(f"{LETTERS.name}: a network that reads letters a-z, 32 x 32 pixels each\n")
     print(vl_simplenn_display(net, style="classic")[1])
     reading = read_sentence(net, SENTENCE)

@@ -316,9 +316,11 @@ class DagNN(Editing):
         A SimpleNN, of which there is a warning, becomes the graph that fromSimpleNN makes.
         """
         if isinstance(s, (str, os.PathLike)):
-            from pyconvnet.files import load
+            from pyconvnet.formats import registry
 
-            s = load(s)
+            path, s = s, registry.read(s, "DagNN.loadobj")
+            with registry.naming(path):
+                return cls.loadobj(s)
         return s if isinstance(s, DagNN) else saved.load(cls, s)
 
     @classmethod

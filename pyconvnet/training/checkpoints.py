@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.files import load_checkpoint, save
+from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
 
 

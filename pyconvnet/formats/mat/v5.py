@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pyconvnet.compat.objects import resolved
+from pyconvnet.formats.mat.objects import resolved
 from pyconvnet.records import Opaque, Struct
 
 # element types

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.mat5 import DEFLATE, function_name, text
-from pyconvnet.compat.objects import resolved
+from pyconvnet.formats.mat.objects import resolved
+from pyconvnet.formats.mat.v5 import DEFLATE, function_name, text
 from pyconvnet.records import Opaque, Struct
 
 SPARE = 1 << 24

@@ -15,15 +15,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-# What stands in the place of a file that was not fetched, by its first bytes
-INSTEAD = (
-    (b"version https://git-lfs", "it is a pointer of Git LFS to the file, not the file: `git lfs pull` fetches that"),
-    (b"<!doctype html", "it is a web page, not the file that it may be about: download that"),
-    (b"<html", "it is a web page, not the file that it may be about: download that"),
-    (b"<?xml", "it is XML, as sites answer when a download fails: download the file again"),
-    (b"pk\3\4", "it is a ZIP archive (or a file of PyTorch): take out the .mat file that may be in it"),
-    (b"\x1f\x8b", "it is compressed by gzip: unpack it first"),
-)
+from pyconvnet.formats.registry import found_instead
+
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -37,14 +30,14 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         head = file.read(1024)
     try:
         if HDF5 in (head[:8], head[512:520]):
-            from pyconvnet.compat import mat73
+            from pyconvnet.formats.mat import v73
 
-            return mat73.read(path)
+            return v73.read(path)
         if len(head) >= 128 and head[126:128] in (b"IM", b"MI"):
-            from pyconvnet.compat import mat5
+            from pyconvnet.formats.mat import v5
 
             with open(path, "rb") as file:
-                return mat5.read(file)
+                return v5.read(file)
         return _version4(path, head)
     except (OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path.name} cannot be read as a MAT file: {error}") from error
@@ -54,10 +47,10 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
     # A version 4 file starts with a number M O P T in decimal digits: only few are possible.
     kinds = {m * 1000 + p * 10 + t for m in (0, 1) for p in range(6) for t in range(3)}
     if len(head) < 20 or not {int.from_bytes(head[:4], order) for order in ("little", "big")} & kinds:
-        raise ValueError(_found_instead(head))
+        raise ValueError(found_instead(head) or "its first bytes are those of no version")
     import scipy.io
 
-    from pyconvnet.compat.mat5 import text
+    from pyconvnet.formats.mat.v5 import text
 
     def plain(value: Any) -> Any:
         if hasattr(value, "tocsc"):
@@ -66,14 +59,6 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
 
     values = scipy.io.loadmat(path, chars_as_strings=False)
     return {name: plain(value) for name, value in values.items() if not name.startswith("__")}
-
-
-def _found_instead(head: bytes) -> str:
-    if not head:
-        return "it is empty"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    said = next((said for first, said in INSTEAD if start.startswith(first)), None)
-    return said or "its first bytes are those of no version"
 
 
 def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
@@ -89,7 +74,7 @@ def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
 
     import scipy.io
 
-    from pyconvnet.compat.tomatlab import matlab_value
+    from pyconvnet.formats.mat.encode import matlab_value
 
     path = Path(path)
     content = {name: matlab_value(value, name) for name, value in values.items()}

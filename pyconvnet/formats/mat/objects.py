@@ -4,7 +4,7 @@ A variable that is an object holds only numbers that point to a table, which sta
 first element lists names, classes and objects, the third and those that follow are the values of properties. Where a
 class turns its objects into plain values to save them (saveobj), these are the one property `any`.
 
-MathWorks does not describe the table; `tests/compat/test_objects.py` reads those of files that MATLAB wrote.
+MathWorks does not describe the table; `tests/formats/mat/test_objects.py` reads those of files that MATLAB wrote.
 """
 
 from __future__ import annotations
