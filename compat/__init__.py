@@ -6,13 +6,9 @@ if __name__ != "pyconvnet.compat":
 from importlib import import_module
 from types import ModuleType
 
-_MOVED = {"mat5": "v5", "mat73": "v73", "matfile": "matfile", "objects": "objects", "tomatlab": "encode"}
-
 
 def __getattr__(name: str) -> ModuleType:
     """Its modules: pyconvnet.compat.matlab ..."""
-    if name in _MOVED:
-        return import_module("pyconvnet.formats.mat." + _MOVED[name])
     try:
         return import_module("." + name, __name__)
     except ModuleNotFoundError as error:

@@ -1,0 +1,5 @@
+"""Plain values as scipy's savemat takes them: pyconvnet.formats.mat.encode."""
+
+from pyconvnet.formats.mat.encode import matlab_value
+
+__all__ = ["matlab_value"]
