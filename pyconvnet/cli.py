@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     show = _command(commands, "show", _show, "print the table of a network: its layers, sizes, memory")
-    show.add_argument("net", metavar="NET", help=".mat file, or the name of a standard network such as vgg-vd-16")
+    show.add_argument(
+        "net", metavar="NET", help="file of a network (.mat), or the name of a standard network such as vgg-vd-16"
+    )
     show.add_argument("--classic", action="store_true", help="the table of MatConvNet v1.0-beta7, as on old slides")
     show.add_argument(
         "--input", nargs="+", type=int, metavar="N", help="size of the input: H W C or H W C N (SimpleNN: else its own)"
@@ -63,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
     run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
-    run.add_argument("net", metavar="NET.mat", help="the file of a trained network")
+    run.add_argument("net", metavar="NET", help="the file of a trained network (.mat)")
     run.add_argument("images", metavar="IMAGE", nargs="+", help="images, prepared as the network's own meta says")
     run.add_argument("--top", type=_count, default=5, metavar="N", help="print the N best classes (5)")
     run.add_argument(

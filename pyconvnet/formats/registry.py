@@ -67,7 +67,7 @@ def register(
     install   which command installs what the module imports: it is told where that is missing
     replace   take the place of the formats that have one of these suffixes
 
-    Raises ValueError for a suffix that is known, unless `replace`, or is none.
+    Raises ValueError for a suffix that is known, unless `replace`, or is not one.
     """
     suffixes = tuple(s.lower() for s in ([suffixes] if isinstance(suffixes, str) else suffixes))
     for suffix in suffixes or ("",):
@@ -142,7 +142,7 @@ def _listed(formats: Sequence[Format]) -> str:
 
 
 def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
-    """Call a function of a format with the options that are given (not None), which it must take."""
+    """Call a function of a format with the options that are given (not None), each of which it must take."""
     kind = form.suffixes[0]
     try:
         module = import_module(form.module) if isinstance(form.module, str) else form.module
@@ -150,12 +150,10 @@ def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
         if function is None:
             raise ValueError(f"{fn}: {kind} files cannot be {_DONE[name]} here")
         takes = inspect.signature(function).parameters
-        for option in [o for o, value in options.items() if value is None or o not in takes]:
-            if (
-                options.pop(option) is not None and option != "tidy"
-            ):  # plain values are tidied in `load`, whatever the format
-                raise ValueError(f"{fn}: {kind} files take no {option}=")
-        return function(*args, **options)
+        given = {option: value for option, value in options.items() if value is not None}
+        for option in given.keys() - takes.keys() - {"tidy"}:  # plain values are tidied in load, whatever the format
+            raise ValueError(f"{fn}: {kind} files take no {option}=")
+        return function(*args, **{option: value for option, value in given.items() if option in takes})
     except ModuleNotFoundError as error:
         if not form.install:
             raise

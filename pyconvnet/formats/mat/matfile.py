@@ -57,7 +57,10 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
             return value.tocsc()
         return text(value) if value.dtype.kind == "U" else value.astype(value.dtype.newbyteorder("="), copy=False)
 
-    values = scipy.io.loadmat(path, chars_as_strings=False)
+    try:
+        values = scipy.io.loadmat(path, chars_as_strings=False)
+    except scipy.io.matlab.MatReadError as error:  # which is none of Python's own
+        raise ValueError(str(error)) from None
     return {name: plain(value) for name, value in values.items() if not name.startswith("__")}
 
 
