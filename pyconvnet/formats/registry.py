@@ -88,7 +88,7 @@ def names_file(path: str | os.PathLike[str]) -> bool:
 
 def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "read", **options: Any) -> Any:
     """What the `function` of a file's format gives: a network, or the plain values of one. `fn` is named in errors."""
-    with open(path, "rb") as file:
+    with open(Path(path), "rb") as file:  # a path, and not the number of an open file
         head = file.read(1024)
     suffix = _suffix(path)
     named = _by_suffix(suffix or DEFAULT)

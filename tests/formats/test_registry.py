@@ -153,6 +153,13 @@ def test_names_without_a_suffix_and_mat_in_any_letters_are_mat_files(tmp_path, n
     assert np.array_equal(pcn.load(str(path)).layers[0].weights[0], W)
 
 
+@pytest.mark.parametrize("path", [None, 0, b"net.mat"])
+def test_what_is_no_path_is_refused_at_once(path):
+    for call in (pcn.load, pcn.load_checkpoint, lambda path: pcn.save(path, chain())):
+        with pytest.raises(TypeError):
+            call(path)
+
+
 @pytest.mark.parametrize("version", ["4", "4 big", "5", "7", "7.3", "HDF5"])
 @pytest.mark.parametrize("name", ["net.toy", "net.onnx", "download", "net.mat.old"])
 def test_a_mat_file_is_one_under_any_name(tmp_path, toy, version, name):
