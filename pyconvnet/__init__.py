@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyconvnet.dagnn import DagNN
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
-    from pyconvnet.files import load, load_checkpoint, save
+    from pyconvnet.formats import load, load_checkpoint, save
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
     from pyconvnet.ops.vl_nnconcat import vl_nnconcat
@@ -63,7 +63,7 @@ _HOMES = {
     "dagnn": "DagNN",
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
-    "files": "load load_checkpoint save",
+    "formats": "load load_checkpoint save",
     "precision": "set_precision",
     "prediction": "best_classes predict",
     "records": "Opaque Struct",

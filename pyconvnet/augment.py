@@ -65,7 +65,7 @@ def augment(
     out.source = source
     result = Struct({**imdb, "images": out})
     if path is not None:
-        from pyconvnet.compat import matfile
+        from pyconvnet.formats.mat import matfile
 
         matfile.write(Path(path), result)
     return result

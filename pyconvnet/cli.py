@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     show = _command(commands, "show", _show, "print the table of a network: its layers, sizes, memory")
-    show.add_argument("net", metavar="NET", help=".mat file, or the name of a standard network such as vgg-vd-16")
+    show.add_argument(
+        "net", metavar="NET", help="file of a network (.mat), or the name of a standard network such as vgg-vd-16"
+    )
     show.add_argument("--classic", action="store_true", help="the table of MatConvNet v1.0-beta7, as on old slides")
     show.add_argument(
         "--input", nargs="+", type=int, metavar="N", help="size of the input: H W C or H W C N (SimpleNN: else its own)"
@@ -63,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
     run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
-    run.add_argument("net", metavar="NET.mat", help="the file of a trained network")
+    run.add_argument("net", metavar="NET", help="the file of a trained network (.mat)")
     run.add_argument("images", metavar="IMAGE", nargs="+", help="images, prepared as the network's own meta says")
     run.add_argument("--top", type=_count, default=5, metavar="N", help="print the N best classes (5)")
     run.add_argument(
@@ -112,11 +114,11 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from pyconvnet import dagnn, files, models, vl_simplenn_display
+    from pyconvnet import dagnn, formats, models, vl_simplenn_display
     from pyconvnet.networks import is_graph, network
 
-    if Path(args.net).exists() or args.net.endswith(".mat"):
-        net = files.load(args.net, tidy=not args.classic, variable=args.variable)
+    if Path(args.net).exists() or formats.names_file(args.net):
+        net = formats.load(args.net, tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
         near = get_close_matches(args.net, models.names(), n=1)
         hint = f"did you mean {near[0]}? known" if near else "known"
@@ -156,10 +158,10 @@ def _size(numbers: list[int]) -> list[int]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pyconvnet import files, predict
+    from pyconvnet import formats, predict
     from pyconvnet.models import preprocess
 
-    net = files.load(args.net, variable=args.variable)
+    net = formats.load(args.net, variable=args.variable)
     failed = 0
     for image, say in _progress(args.images):
         try:
@@ -256,10 +258,10 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from pyconvnet import files, vl_simplenn_display
+    from pyconvnet import formats, vl_simplenn_display
     from pyconvnet.models.sentence import LETTERS, SENTENCE, read_sentence
 
-    net = files.load(LETTERS)
+    net = formats.load(LETTERS)
     print(f"{LETTERS.name}: a network that reads letters a-z, 32 x 32 pixels each\n")
     print(vl_simplenn_display(net, style="classic")[1])
     reading = read_sentence(net, SENTENCE)

@@ -19,7 +19,7 @@ def load_imdb(path: str | os.PathLike[str]) -> Struct:
     Struct(images=Struct(data H x W x C x N, labels, set, id ...), meta=Struct(sets, classes ...)); labels, label, set
     and id become vectors, everything else stays as it is in the file. Raises ValueError where there is no `images`.
     """
-    from pyconvnet.compat import matfile
+    from pyconvnet.formats.mat import matfile
 
     found = matfile.read(path)
     imdb = found.get("imdb", found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import os
@@ -315,11 +316,13 @@ class DagNN(Editing):
 
         A SimpleNN, of which there is a warning, becomes the graph that fromSimpleNN makes.
         """
+        errors = contextlib.nullcontext()
         if isinstance(s, (str, os.PathLike)):
-            from pyconvnet.files import load
+            from pyconvnet.formats import registry
 
-            s = load(s)
-        return s if isinstance(s, DagNN) else saved.load(cls, s)
+            errors, s = registry.naming(s), registry.read(s, "DagNN.loadobj")
+        with errors:
+            return s if isinstance(s, DagNN) else saved.load(cls, s)
 
     @classmethod
     def fromSimpleNN(cls, net: Any, *args: Any, **options: Any) -> DagNN:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import host_numbers, shape_of
-from pyconvnet.files import load_checkpoint, save
+from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
 
 

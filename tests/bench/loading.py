@@ -42,7 +42,7 @@ def peak():
     with open('/proc/self/status') as f:
         return next(int(line.split()[1]) for line in f if line.startswith('VmHWM')) * 1024
 if sys.argv[2] == 'pyconvnet':
-    import h5py, pyconvnet.compat.tidy, pyconvnet.compat.mat5, pyconvnet.compat.mat73, pyconvnet.simplenn
+    import h5py, pyconvnet.compat.tidy, pyconvnet.formats.mat.v5, pyconvnet.formats.mat.v73, pyconvnet.simplenn
 before = peak()
 start = time.perf_counter()
 kept = read(sys.argv[1])

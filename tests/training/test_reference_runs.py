@@ -38,7 +38,7 @@ def test_there_are_runs_to_repeat():
 
 
 def trained(name, ref, **more):
-    from pyconvnet.files import network_of
+    from pyconvnet.formats import network_of
 
     dag = name.startswith("dagnn")
     train, batch = (pcn.cnn_train_dag, get_batch_dag) if dag else (pcn.cnn_train, get_batch)

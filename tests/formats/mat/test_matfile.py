@@ -13,7 +13,7 @@ import scipy.sparse
 from pyconvnet.compat import matfile
 from pyconvnet.records import Opaque, Struct, StructArray
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "matlab_fixtures").rglob("*.mat"))
 MODELS = ROOT.parent / "shared" / "models"
 

@@ -12,7 +12,7 @@ from support import python
 
 from pyconvnet.compat import matfile
 
-SHARED = Path(__file__).parents[2].parent / "shared"
+SHARED = Path(__file__).parents[3].parent / "shared"
 HEAD = b"MATLAB 5.0".ljust(124) + b"\0\1IM"
 FLIPS = """
 import random, sys

@@ -15,7 +15,7 @@ import pyconvnet as pcn
 from pyconvnet.compat import matfile
 from pyconvnet.records import Opaque, Struct
 
-MODELS = Path(__file__).parents[3] / "shared" / "models"
+MODELS = Path(__file__).parents[4] / "shared" / "models"
 F = np.arange(2 * 2 * 1 * 3, dtype=np.float32).reshape(2, 2, 1, 3)
 VERSIONS = ["v5", "v7.3"]
 NUMBERS = count()

@@ -1,0 +1,100 @@
+"""MAT files as plain values: `read` for every version that MATLAB ever wrote, `write` for version 7.
+
+What MATLAB calls   is in Python
+struct 1 x 1        Struct                  struct array   list of Struct, column by column
+cell                list                    char           str; a list of str where it has several rows, without
+                                                           the blanks at their ends
+numeric             ndarray of MATLAB's type and shape (never squeezed), column-major
+logical             ndarray of bool         sparse         scipy.sparse.csc_matrix
+function handle, object of a class          Opaque, by name: nothing in a file is ever executed
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pyconvnet.formats.registry import found_instead
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The variables of a MAT file, of version 4, 5, 6, 7 or 7.3.
+
+    Raises FileNotFoundError, IsADirectoryError; ValueError with the file's name for what is no MAT file or broken.
+    """
+    path = Path(path)
+    with open(path, "rb") as file:
+        head = file.read(1024)
+    try:
+        if HDF5 in (head[:8], head[512:520]):
+            from pyconvnet.formats.mat import v73
+
+            return v73.read(path)
+        if len(head) >= 128 and head[126:128] in (b"IM", b"MI"):
+            from pyconvnet.formats.mat import v5
+
+            with open(path, "rb") as file:
+                return v5.read(file)
+        return _version4(path, head)
+    except (OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path.name} cannot be read as a MAT file: {error}") from error
+
+
+def _version4(path: Path, head: bytes) -> dict[str, Any]:
+    # A version 4 file starts with a number M O P T in decimal digits: only few are possible.
+    kinds = {m * 1000 + p * 10 + t for m in (0, 1) for p in range(6) for t in range(3)}
+    if len(head) < 20 or not {int.from_bytes(head[:4], order) for order in ("little", "big")} & kinds:
+        raise ValueError(found_instead(head) or "its first bytes are those of no version")
+    import scipy.io
+
+    from pyconvnet.formats.mat.v5 import text
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tocsc"):
+            return value.tocsc()
+        return text(value) if value.dtype.kind == "U" else value.astype(value.dtype.newbyteorder("="), copy=False)
+
+    try:
+        values = scipy.io.loadmat(path, chars_as_strings=False)
+    except scipy.io.matlab.MatReadError as error:  # which is none of Python's own
+        raise ValueError(str(error)) from None
+    return {name: plain(value) for name, value in values.items() if not name.startswith("__")}
+
+
+def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
+    """Write variables as a MAT file of version 7 (compressed), whole or not at all; `read` gives the same values.
+
+    A list is written as a cell, of Python numbers as a row, a StructArray as a struct array. An array of strings or of
+    objects is written as a cell of its elements, column by column, of one string as that; names that numpy or scipy
+    fill up with blanks lose them.
+    Raises TypeError for what no MAT file can hold, and
+    ValueError for an array over 2 GiB, with the place where it stands.
+    """
+    import tempfile
+
+    import scipy.io
+
+    from pyconvnet.formats.mat.encode import matlab_value
+
+    path = Path(path)
+    content = {name: matlab_value(value, name) for name, value in values.items()}
+    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            scipy.io.savemat(file, content, do_compression=True, long_field_names=True, oned_as="row")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

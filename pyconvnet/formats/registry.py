@@ -1,0 +1,163 @@
+"""Which module reads and writes a file: found by the file's first bytes, else by its suffix."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Format(NamedTuple):
+    """A line of the table. `module` is a name, imported when it is first used, or what has its functions."""
+
+    module: Any
+    suffixes: tuple[str, ...]
+    magic: re.Pattern[bytes] | None = None  # of the first bytes of a file
+    install: str = ""
+
+
+# Versions 5 to 7, whose head ends so; HDF5, after which a head of 512 bytes may stand (7.3); and the five numbers that
+# version 4 starts with, of either byte order: of the first two bytes are 0, the fourth is 0 or 1, the last 1 to 255.
+_MAT = (
+    rb".{124}(\x00\x01IM|\x01\x00MI)|(.{512})?\x89HDF\r\n\x1a\n"
+    rb"|..\x00{2}.{8}[\x00\x01]\x00{3}[^\x00]\x00{3}|\x00{2}...{8}\x00{3}[\x00\x01]\x00{3}[^\x00]"
+)
+FORMATS = [
+    Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
+]
+DEFAULT = ".mat"  # of names without a suffix
+
+# What stands in the place of a file that was not fetched, by its first bytes
+INSTEAD = (
+    (b"version https://git-lfs", "it is a pointer of Git LFS to the file, not the file: `git lfs pull` fetches that"),
+    (b"<!doctype html", "it is a web page, not the file that it may be about: download that"),
+    (b"<html", "it is a web page, not the file that it may be about: download that"),
+    (b"<?xml", "it is XML, as sites answer when a download fails: download the file again"),
+    (b"pk\3\4", "it is a ZIP archive (or a file of PyTorch): take out the .mat file that may be in it"),
+    (b"\x1f\x8b", "it is compressed by gzip: unpack it first"),
+)
+
+
+def register(
+    module: Any,
+    suffixes: str | Sequence[str],
+    *,
+    magic: bytes | re.Pattern[bytes] | None = None,
+    install: str = "",
+    replace: bool = False,
+) -> None:
+    """Add a format to what load and save know: register("my_formats.toy", ".toy").
+
+    module    the name of a module, which is imported when a file of the format is first read or written, or a module;
+              it has one of these functions at least:
+              read(path) -> net          a SimpleNN or DagNN, or the plain values of one, of which load makes a network:
+                                         a dict with `layers` (records) and `meta`, or what DagNN.saveobj returns
+              write(path, net)           net is a SimpleNN or a DagNN
+              read_checkpoint(path)      a dict with such a `net`, and `state` and `stats`
+              Options of load and save that a function takes it is given (`tidy`, `variable`; `state`, `stats`); others
+              are refused.
+    suffixes  ".toy", or several; letter case does not matter
+    magic     first bytes of each file, or a regular expression that matches them, up to 1024: such a file is loaded
+              under any name
+    install   which command installs what the module imports: it is told where that is missing
+    replace   take the place of the formats that have one of these suffixes
+
+    Raises ValueError for a suffix that is known, unless `replace`, or is not one.
+    """
+    suffixes = tuple(s.lower() for s in ([suffixes] if isinstance(suffixes, str) else suffixes))
+    for suffix in suffixes or ("",):
+        if not re.fullmatch(r"\.[a-z]\w*", suffix):
+            raise ValueError(f"register: suffixes must be a dot and a word each, as .mat, got {suffix!r}")
+    before = [f for f in FORMATS if set(suffixes) & set(f.suffixes)]
+    if before and not replace:
+        raise ValueError(f"register: {', '.join(suffixes)} is known ({_listed(before)}); replace=True takes its place")
+    if isinstance(magic, bytes):
+        magic = re.compile(re.escape(magic))
+    FORMATS[:] = [f for f in FORMATS if f not in before] + [Format(module, suffixes, magic, install)]
+
+
+def names_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a path has the suffix of a known format."""
+    return _by_suffix(_suffix(path)) is not None
+
+
+def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "read", **options: Any) -> Any:
+    """What the `function` of a file's format gives: a network, or the plain values of one. `fn` is named in errors."""
+    with open(Path(path), "rb") as file:  # a path, and not the number of an open file
+        head = file.read(1024)
+    suffix = _suffix(path)
+    named = _by_suffix(suffix or DEFAULT)
+    found = [f for f in FORMATS if f.magic and f.magic.match(head)]
+    if not found and named is None:
+        what = found_instead(head) or f"neither its first bytes nor {suffix} are those of a known format"
+        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(FORMATS)})")
+    return _call(fn, named if named in found or not found else found[0], function, path, **options)
+
+
+def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: Any) -> None:
+    """Write a network in the format of the path's suffix; ValueError where there is none."""
+    suffix = _suffix(path) or DEFAULT
+    named = _by_suffix(suffix)
+    if named is None:
+        raise ValueError(
+            f"{fn}: {Path(path).name} is not written: no format has the suffix {suffix} (known: {_listed(FORMATS)})"
+        )
+    _call(fn, named, "write", path, net, **others)
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors about what a file holds name the file."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{Path(path).name}: {error}") from error
+
+
+def found_instead(head: bytes) -> str | None:
+    """What a file is that came in the place of another, by its first bytes; None where that is not known."""
+    if not head:
+        return "it is empty"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((said for first, said in INSTEAD if start.startswith(first)), None)
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix in lower case; it starts with a letter: net-v1.0 and net.mat.1 have none."""
+    suffix = Path(path).suffix.lower()
+    return suffix if suffix[1:2].isalpha() else ""
+
+
+def _by_suffix(suffix: str) -> Format | None:
+    return next((f for f in FORMATS if suffix in f.suffixes), None)
+
+
+def _listed(formats: Sequence[Format]) -> str:
+    return ", ".join("/".join(f.suffixes) + (f" ({f.install})" if f.install else "") for f in formats)
+
+
+def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
+    """Call a function of a format with the options that are given (not None), each of which it must take."""
+    kind = form.suffixes[0]
+    try:
+        module = import_module(form.module) if isinstance(form.module, str) else form.module
+        function = getattr(module, name, None)
+        if function is None:
+            raise ValueError(f"{fn}: {kind} files cannot be {_DONE[name]} here")
+        takes = inspect.signature(function).parameters
+        given = {option: value for option, value in options.items() if value is not None}
+        for option in given.keys() - takes.keys() - {"tidy"}:  # plain values are tidied in load, whatever the format
+            raise ValueError(f"{fn}: {kind} files take no {option}=")
+        return function(*args, **{option: value for option, value in given.items() if option in takes})
+    except ModuleNotFoundError as error:
+        if not form.install:
+            raise
+        raise ImportError(f"{fn}: {kind} files need the package {error.name!r}: {form.install}") from error
+
+
+_DONE = {"read": "read", "write": "written", "read_checkpoint": "read as checkpoints"}
