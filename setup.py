@@ -14,7 +14,6 @@ setup(
         "pyconvnet.kernels.plain",
         "pyconvnet.dagnn",
         "pyconvnet.display",
-        "pyconvnet.networks",
         "pyconvnet.training",
         "pyconvnet.view",
         "pyconvnet.formats",
