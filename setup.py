@@ -5,12 +5,15 @@ from setuptools import setup
 setup(
     packages=[
         "pyconvnet",
+        "pyconvnet.backends",
+        "pyconvnet.engine",
         "pyconvnet.kernels",
         "pyconvnet.kernels.cpu",
         "pyconvnet.kernels.cpu.llvm",
         "pyconvnet.kernels.plain",
         "pyconvnet.dagnn",
         "pyconvnet.display",
+        "pyconvnet.networks",
         "pyconvnet.training",
         "pyconvnet.view",
         "pyconvnet.layers",
