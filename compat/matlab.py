@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class, imresize
 
 __all__ = [
@@ -61,7 +62,7 @@ def rgb2gray(image: np.ndarray) -> np.ndarray:
     """H x W x 3 -> H x W: 0.298936 R + 0.587043 G + 0.114021 B; integers are rounded, the element type is kept."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"rgb2gray: takes an image of size H x W x 3, got {'x'.join(map(str, image.shape))}")
+        raise ValueError(f"rgb2gray: takes an image of size H x W x 3, got {size_text(image.shape)}")
     if image.dtype.kind not in "uf":
         raise TypeError(f"rgb2gray: takes uint8, uint16, single or double, got {image.dtype}")
     return as_class(image.astype(np.float64) @ LUMA, image.dtype)

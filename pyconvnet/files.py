@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.records import Opaque, Struct
 
 
@@ -187,7 +188,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, list):
         return f"list of {len(value)}"
     if isinstance(value, np.ndarray):
-        return f"{'x'.join(map(str, value.shape))} {value.dtype}"
+        return f"{size_text(value.shape)} {value.dtype}"
     if isinstance(value, Opaque):
         return f"{value.kind.replace('_', ' ')} {value.name}"
     return type(value).__name__

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.records import Struct
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")
@@ -90,8 +91,8 @@ def imdb_from_folders(
             data = np.empty((*image.shape, len(files)), np.float32, order="F")
         if image.shape != data.shape[:3]:
             raise ValueError(
-                f"imdb_from_folders: {file} is {'x'.join(map(str, image.shape))}, the first image is "
-                f"{'x'.join(map(str, data.shape[:3]))}; give imageSize=(H, W, C)"
+                f"imdb_from_folders: {file} is {size_text(image.shape)}, the first image is "
+                f"{size_text(data.shape[:3])}; give imageSize=(H, W, C)"
             )
         data[:, :, :, i] = image
     labels = np.array([label for _, label in files])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from pyconvnet.arrays import size_text
 from pyconvnet.display.facts import LayerFacts, NetworkFacts, gather, input_size
 from pyconvnet.display.rows import filter_text
 from pyconvnet.table import dims_text, memory_text, whole_text
@@ -22,7 +23,7 @@ def short_repr(net: Any) -> str:
     except (TypeError, ValueError):
         size = (float("nan"),)
     known = all(v == v for v in size)
-    return f"{type(net).__name__}({text}{', input ' + 'x'.join(map(whole_text, size)) if known else ''})"
+    return f"{type(net).__name__}({text}{', input ' + size_text(size, whole_text) if known else ''})"
 
 
 def html_table(net: Any) -> str:
@@ -49,7 +50,7 @@ def _row(a: LayerFacts) -> list[str]:
 
 
 def _size(size: tuple[float, ...]) -> str:
-    return "x".join("?" if v != v else whole_text(v) for v in size)
+    return size_text(size, lambda v: "?" if v != v else whole_text(v))
 
 
 def _cells(cells: list[str]) -> str:
