@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from pyconvnet.arrays import size_text
+from pyconvnet.options import did_you_mean
 
 
 class UnknownName(ValueError, KeyError):
@@ -134,11 +134,9 @@ class Table(list, Generic[T]):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """'no variable 'inptu'; did you mean 'input'?'"""
     known = list(known)
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"no {kind} {name!r}; did you mean {near[0]!r}?"
     shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-    return f"no {kind} {name!r}; there are: {shown or 'none'}"
+    hint = did_you_mean(name, known, f"there are: {shown or 'none'}")
+    return f"no {kind} {name!r}; {hint}"
 
 
 def names(fn: str, what: str, value: Any) -> list[str]:
