@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
 from pyconvnet.files import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
 
@@ -74,8 +75,8 @@ def last(folder: Path) -> tuple[int, Struct] | None:
 
 def sweep(folder: Path) -> None:
     """Delete drafts of checkpoints, curves and journal that a killed run left behind."""
-    for pattern in ("net-epoch-*.mat*.part", "net-train.pdf*.part", "training.json*.part"):
-        for draft in folder.glob(pattern):
+    for name in ("net-epoch-*.mat", "net-train.pdf", "training.json"):
+        for draft in folder.glob(f"{name}*{atomic.SUFFIX}"):
             draft.unlink(missing_ok=True)
 
 

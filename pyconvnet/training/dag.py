@@ -16,7 +16,7 @@ from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import DAGNN, read_options
-from pyconvnet.training.report import plain
+from pyconvnet.training.statistics import plain
 
 
 def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Struct]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, report
+from pyconvnet.training import checkpoints, journal, report, statistics
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -86,7 +86,7 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             report.say(opts, f"{fn}: resuming by loading epoch {start}")
             trainee.net = checkpoints.with_functions(saved["net"], trainee.net)
             state = saved.get("state")
-            stats = report.epochs(saved.get("stats"), stats)
+            stats = statistics.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, trainee.weights())
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
