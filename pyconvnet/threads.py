@@ -106,6 +106,7 @@ def _limit_blas(n: int | None) -> int | None:
 
 @lru_cache(maxsize=1)
 def _openblas():
+    """Its functions to get and set the limit. The tests, not users, have threadpoolctl, which knows every BLAS."""
     import numpy as np
 
     home = Path(np.__file__).parent
