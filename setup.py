@@ -22,5 +22,5 @@ setup(
         "pyconvnet.models",
     ],
     package_dir={"pyconvnet.compat": "compat", "pyconvnet.models": "models"},
-    package_data={"pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
+    package_data={"pyconvnet": ["py.typed"], "pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
 )

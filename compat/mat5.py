@@ -37,7 +37,7 @@ def read(file: BinaryIO) -> dict[str, Any]:
 def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
     """The variables from here to the end, and what has no name, which belongs to MATLAB's own objects."""
     found: dict[str, Any] = {}
-    unnamed = []
+    unnamed: list[Any] = []
     while True:
         tag = file.read(8)
         if not tag:
@@ -45,7 +45,7 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
         kind, size = np.frombuffer(tag, order + "u4").tolist() if len(tag) == 8 else (0, 0)
         start = file.tell()
         if kind == COMPRESSED:
-            source = _Inflated(file, size)
+            source: Any = _Inflated(file, size)
             kind, _ = np.frombuffer(source.read(8), order + "u4").tolist()
         else:
             source = file
@@ -80,8 +80,7 @@ def _object_table(unnamed: list[Any]) -> list[Any] | None:
 def text(chars: np.ndarray) -> Any:
     """A char array, as numbers or single characters, as str; several rows as a list of them."""
     if chars.dtype.kind == "U":
-        rows = chars.reshape(-1, chars.shape[-1]) if chars.ndim > 1 else chars[None]
-        rows = ["".join(r) for r in rows]
+        rows = ["".join(r) for r in (chars.reshape(-1, chars.shape[-1]) if chars.ndim > 1 else chars[None])]
     else:
         rows = ["".join(map(chr, r)) for r in chars.reshape(chars.shape[0], -1, order="F").tolist()]
     return (rows[0] if rows else "") if len(rows) < 2 else rows
@@ -128,7 +127,7 @@ class _Elements:
     def __init__(self, source: Any, order: str) -> None:
         self.source, self.order = source, order
 
-    def bytes(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
         data = self.source.read(size)
         if len(data) != size:
             raise EOFError("it ends in the middle of a variable")
@@ -136,7 +135,7 @@ class _Elements:
 
     def tag(self) -> tuple[int, int, bytes | None]:
         """(type, number of bytes, the data where they stand in the tag)."""
-        raw = self.bytes(8)
+        raw = self.take(8)
         kind, size = np.frombuffer(raw, self.order + "u4").tolist()
         if kind >> 16:
             kind, size = kind & 0xFFFF, kind >> 16
@@ -165,7 +164,7 @@ class _Elements:
             out = np.empty(size // dtype.itemsize, dtype)
             if self.source.readinto(out.view("u1") if out.size else bytearray()) not in (out.nbytes, None):
                 raise EOFError("it ends in the middle of a variable")
-            self.bytes(-size % 8)
+            self.take(-size % 8)
         if kind == UTF8:
             out = np.array([ord(c) for c in out.tobytes().decode("utf-8", "replace")], "u4")
         return out if out.dtype.isnative else out.astype(out.dtype.newbyteorder("="))

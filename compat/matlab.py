@@ -30,7 +30,7 @@ __all__ = [
 
 # The first row of the inverse of the NTSC matrix (RGB to YIQ), to which MATLAB's 0.2989, 0.5870, 0.1140 are rounded.
 LUMA = np.linalg.inv([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])[0]
-PADDING = {"symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
+PADDING: dict[str, Any] = {"symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 
 
 def im2double(image: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
         raise ValueError(f"padarray: takes a number, {', '.join(map(repr, PADDING))}; got {padval!r}")
     if min(sizes, default=0) < 0:
         raise ValueError(f"padarray: padsize takes whole numbers from 0, got {padsize!r}")
-    A = A.reshape(A.shape + (1,) * (len(sizes) - A.ndim))
+    A = A[(..., *(None,) * (len(sizes) - A.ndim))]
     sizes += [0] * (A.ndim - len(sizes))
     widths = [(p * (direction != "post"), p * (direction != "pre")) for p in sizes]
     if isinstance(padval, str):

@@ -36,7 +36,7 @@ def names() -> list[str]:
     return list(BUILDERS)
 
 
-def build(name: str, **options: Any):
+def build(name: str, **options: Any) -> Any:
     """The network of that name with fresh weights: a SimpleNN, or a DagNN.
 
     batchNormalization  False; True where MatConvNet has such a version (lenet, alexnet, vgg-*)

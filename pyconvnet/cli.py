@@ -107,8 +107,9 @@ def _count(text: str) -> int:
 
 
 def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
-    named = isinstance(error, OSError) and error.strerror and error.filename
-    text = f"{error.filename}: {error.strerror}" if named else " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {error.strerror}"
     say(f"pyconvnet: {text}", file=sys.stderr)
     return 1
 

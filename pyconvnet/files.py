@@ -41,7 +41,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struc
     values = _read(path)
     name = _find(Path(path), values, None)
     if name is None:
-        others = {k: values[k] for k in ("state", "stats", "info") if k in values}
+        others = {k: values[k] for k in values if k in ("state", "stats", "info")}
         net = {k: v for k, v in values.items() if k not in others}
         return Struct(net=_network(path, net, tidy), **others)
     others = {k: v for k, v in values.items() if k not in (name, "net")}

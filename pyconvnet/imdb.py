@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def imdb_from_folders(
         raise ValueError(f"imdb_from_folders: imageSize takes (H, W) or (H, W, C), got {imageSize!r}")
     if not 0 <= val < 1:
         raise ValueError(f"imdb_from_folders: val takes a share from 0 to below 1, got {val!r}")
-    data: np.ndarray | None = None
+    data: Any = None
     for i, (file, _) in enumerate(files):
         image = np.atleast_3d(single(imread(file)))
         if imageSize is not None:

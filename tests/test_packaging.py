@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -27,6 +28,21 @@ def test_setup_lists_every_package_folder():
             inner = init.parent.relative_to(ROOT / top).parts
             found.add(".".join((name, *inner)))
     assert declared == found
+
+
+def test_there_is_one_version():
+    import pyconvnet
+
+    for file, pattern in (("pyproject.toml", r'^version = "(.+)"$'), ("CITATION.cff", r"^version: (.+)$")):
+        found = re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        assert found == [pyconvnet.__version__], file
+
+
+def test_the_types_are_shipped_and_checkers_see_the_whole_package():
+    assert "py.typed" in declared_packages()["package_data"]["pyconvnet"]
+    assert (ROOT / "pyconvnet" / "py.typed").is_file()
+    for name in ("compat", "models"):
+        assert (ROOT / "tools" / "typing" / "pyconvnet" / name).resolve() == ROOT / name
 
 
 @pytest.mark.parametrize("name", ["compat", "models"])

@@ -20,7 +20,7 @@ class UnknownName(ValueError, KeyError):
 class _Part:
     """Base of the three: fields as attributes, mistyped ones refused, shown in one line."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={_brief(getattr(self, k))}' for k in self.__slots__)})"
@@ -102,7 +102,8 @@ class Table(list, Generic[T]):
 
     def reindex(self) -> None:
         """Read the names again, after a change of names or items."""
-        self.index = {item.name: i for i, item in enumerate(self)}
+        # MATLAB's scripts never ask a list for `index`; here it is the table of names.
+        self.index: dict[str, int] = {item.name: i for i, item in enumerate(self)}  # type: ignore[assignment]
 
     def place(self, key: Any) -> int:
         """The position of a name or a position; UnknownName with the nearest name."""

@@ -21,7 +21,7 @@ def short_repr(net: Any) -> str:
     try:
         size = input_size(net.get("meta"), None, None)[:3]
     except (TypeError, ValueError):
-        size = (float("nan"),)
+        size = (float("nan"),) * 3
     known = all(v == v for v in size)
     return f"{type(net).__name__}({text}{', input ' + size_text(size, whole_text) if known else ''})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ class DagTrainee:
             net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted.items()})
             return
         # means and sums meet on the way to one output
-        factors = {
+        factors: dict[Any, float] = {
             net.vars[name]: count
             for losses in of.values()
             for layer in losses
@@ -165,7 +166,7 @@ class DagTrainee:
                 float(np.asarray(p.learningRate).item()),
                 float(np.asarray(p.weightDecay).item()),
                 p.trainMethod,
-                lambda value, p=p: setattr(p, "value", value),
+                partial(setattr, p, "value"),
                 p.fanout,
             )
 

@@ -57,15 +57,20 @@ class Parameter:
 
     __slots__ = ("der", "fanout", "key", "learningRate", "method", "set", "value", "weightDecay")
 
-    def __init__(self, key, value, der, learningRate, weightDecay, method, set, fanout=1) -> None:
-        self.key: tuple[int, ...] = key
-        self.value: np.ndarray = value
-        self.der: np.ndarray = der
-        self.learningRate: float = learningRate
-        self.weightDecay: float = weightDecay
-        self.method: str = method
-        self.set: Callable[[np.ndarray], None] = set
-        self.fanout: int = fanout
+    def __init__(
+        self,
+        key: tuple[int, ...],
+        value: np.ndarray,
+        der: np.ndarray,
+        learningRate: float,
+        weightDecay: float,
+        method: str,
+        set: Callable[[np.ndarray], None],
+        fanout: int = 1,
+    ) -> None:
+        self.key, self.value, self.der = key, value, der
+        self.learningRate, self.weightDecay = learningRate, weightDecay
+        self.method, self.set, self.fanout = method, set, fanout
 
 
 def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], opts: Struct) -> tuple[Any, Struct]:
@@ -127,7 +132,18 @@ def _classes(imdb: Any) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
 
 
-def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -> Struct:
+def _pass(
+    fn: str,
+    trainee: Trainee,
+    imdb: Any,
+    getBatch: Callable[..., Any],
+    opts: Struct,
+    name: str,
+    epoch: int,
+    order: np.ndarray,
+    rate: float,
+    memory: Any,
+) -> Struct:
     """One pass over the images `order`; trains where name is 'train'."""
     train = name == "train"
     trainee.start_set()
@@ -177,8 +193,8 @@ def _fetch(imdb: Any, getBatch: Callable[..., Any], jobs: list[np.ndarray], ahea
             yield getBatch(imdb, images)
         return
     # The thread draws from a generator of its own, spawned from this one's: jitter repeats when training does.
-    own = rng.generator().spawn(1)
-    with ThreadPoolExecutor(1, "getBatch", rng.adopt, own) as pool:
+    (own,) = rng.generator().spawn(1)
+    with ThreadPoolExecutor(1, "getBatch", initializer=rng.adopt, initargs=(own,)) as pool:
         waiting = None
         for images in jobs:
             coming = pool.submit(getBatch, imdb, images)

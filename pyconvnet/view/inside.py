@@ -30,7 +30,7 @@ def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.nd
         f = f[(...,) + (None,) * (4 - f.ndim)]
     if f.shape[2] != 3:
         f = f.reshape(f.shape[0], f.shape[1], 1, -1, order="F")
-    return vl_imarraysc(f, spacing=spacing)
+    return np.asarray(vl_imarraysc(f, spacing=spacing))
 
 
 def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
@@ -213,7 +213,7 @@ def _position(net: Any, layer: int | str) -> int:
 class _Model:
     """The few things asked of a network here, the same for both kinds."""
 
-    def __new__(cls, net: Any):
+    def __new__(cls, net: Any) -> Any:
         return object.__new__(_Dag if hasattr(net, "params") else _Simple)
 
 

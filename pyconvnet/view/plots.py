@@ -155,9 +155,9 @@ def roc_curve(curve: dict[str, Any], ax: Any = None, label: str | None = None) -
 
 def text_curve(values: Sequence[float], width: int = 60, height: int = 10) -> str:
     """A curve for a terminal: `height` lines with the largest and smallest value at the left."""
-    values = np.asarray(values, float).ravel()
-    columns = min(width, values.size)
-    picked = values[np.round(np.linspace(0, values.size - 1, columns)).astype(int)] if values.size else values
+    y = np.asarray(values, float).ravel()
+    columns = min(width, y.size)
+    picked = y[np.round(np.linspace(0, y.size - 1, columns)).astype(int)] if y.size else y
     return text_plot({"": (np.arange(columns), picked)}, columns, height)
 
 
