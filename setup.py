@@ -24,5 +24,5 @@ setup(
         "pyconvnet.models",
     ],
     package_dir={"pyconvnet.compat": "compat", "pyconvnet.models": "models"},
-    package_data={"": ["*.pyi"], "pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
+    package_data={"": ["*.pyi"], "pyconvnet": ["py.typed"], "pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
 )

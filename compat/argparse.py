@@ -32,7 +32,8 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
     for flag in flags:
         if not isinstance(flag, str) or flag.lower() != "nonrecursive":
             raise ValueError(f"{FN}: the only flag is 'nonrecursive', got {flag!r}")
-    out: dict[str, Any] = type(opts)(opts)  # type: ignore[call-arg]
+    kind: Any = type(opts)  # a record of the same kind
+    out: dict[str, Any] = kind(opts)
     leftover: list[Any] = []
     for name, value in _pairs(args):
         field = _field(out, name)
@@ -48,7 +49,8 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
                 )
             out[field], rest = vl_argparse(out[field], value, strict=strict)
             if rest:
-                leftover += [name, type(value)(zip(rest[::2], rest[1::2]))]
+                kind = type(value)
+                leftover += [name, kind(zip(rest[::2], rest[1::2]))]
         else:
             out[field] = value
     return out, leftover

@@ -99,8 +99,8 @@ class _Options:
     pack: bool = False
     resize: tuple[int, ...] = ()
     random: bool = False
-    anisotropy: tuple[float, ...] = (1.0, 1.0)
-    size: tuple[float, ...] = (1.0, 1.0)
+    anisotropy: tuple[float, float] = (1.0, 1.0)
+    size: tuple[float, float] = (1.0, 1.0)
     flip: bool = False
     average: tuple[float, ...] = (0.0, 0.0, 0.0)
     averageImage: bytes = b""
@@ -110,7 +110,19 @@ class _Options:
     interpolation: str = "bilinear"
 
 
-def _options(pack, resize, location, anisotropy, size, flip, average, brightness, contrast, saturation, method):
+def _options(
+    pack: Any,
+    resize: Any,
+    location: Any,
+    anisotropy: Any,
+    size: Any,
+    flip: Any,
+    average: Any,
+    brightness: Any,
+    contrast: Any,
+    saturation: Any,
+    method: Any,
+) -> _Options:
     resize = () if resize is None or not np.size(resize) else tuple(int(v) for v in np.ravel(resize))
     if len(resize) > 2 or min(resize, default=1) < 1:
         raise ValueError(f"{FN}: resize takes the shorter side, or (height, width), from 1; got {resize}")
@@ -223,9 +235,10 @@ def _read(name: str, o: _Options, draws: np.ndarray) -> tuple[np.ndarray | None,
 
 def _output_size(size: tuple[int, int], resize: tuple[int, ...]) -> tuple[int, int]:
     if len(resize) != 1:
-        return resize or size
+        return (resize[0], resize[1]) if resize else size
     scale = max(resize[0] / size[1], resize[0] / size[0])
-    return tuple(max(1, int(np.floor(scale * n + 0.5))) for n in size)
+    height, width = (max(1, int(np.floor(scale * n + 0.5))) for n in size)
+    return height, width
 
 
 def _colours(y: np.ndarray, o: _Options, draws: np.ndarray) -> np.ndarray:

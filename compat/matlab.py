@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class, imresize
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 
 # The first row of the inverse of the NTSC matrix (RGB to YIQ), to which MATLAB's 0.2989, 0.5870, 0.1140 are rounded.
 LUMA = np.linalg.inv([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])[0]
-PADDING = {"symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
+PADDING: dict[str, Any] = {"symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 
 
 def im2double(image: np.ndarray) -> np.ndarray:
@@ -61,7 +62,7 @@ def rgb2gray(image: np.ndarray) -> np.ndarray:
     """H x W x 3 -> H x W: 0.298936 R + 0.587043 G + 0.114021 B; integers are rounded, the element type is kept."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"rgb2gray: takes an image of size H x W x 3, got {'x'.join(map(str, image.shape))}")
+        raise ValueError(f"rgb2gray: takes an image of size H x W x 3, got {size_text(image.shape)}")
     if image.dtype.kind not in "uf":
         raise TypeError(f"rgb2gray: takes uint8, uint16, single or double, got {image.dtype}")
     return as_class(image.astype(np.float64) @ LUMA, image.dtype)
@@ -79,7 +80,7 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
         raise ValueError(f"padarray: takes a number, {', '.join(map(repr, PADDING))}; got {padval!r}")
     if min(sizes, default=0) < 0:
         raise ValueError(f"padarray: padsize takes whole numbers from 0, got {padsize!r}")
-    A = A.reshape(A.shape + (1,) * (len(sizes) - A.ndim))
+    A = A[(..., *(None,) * (len(sizes) - A.ndim))]
     sizes += [0] * (A.ndim - len(sizes))
     widths = [(p * (direction != "post"), p * (direction != "pre")) for p in sizes]
     if isinstance(padval, str):

@@ -107,7 +107,8 @@ def _input_channels(meta: Struct) -> int | None:
 def _output_channels(record: Struct, channels: int | None) -> int | None:
     try:
         layer = layer_class(record["type"]).from_record(record)
-        size = layer.getOutputSizes([(np.nan, np.nan, np.nan if channels is None else channels, 1)])[0]
+        given: Any = (np.nan, np.nan, np.nan if channels is None else channels, 1)
+        size = layer.getOutputSizes([given])[0]
     except (ValueError, TypeError, KeyError, IndexError):
         return None  # an unknown layer, or one with fields missing: what it does to the size is not known
     return int(size[2]) if np.isfinite(size[2]) else None

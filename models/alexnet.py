@@ -7,7 +7,7 @@ from typing import Any
 from pyconvnet.models.imagenet import ImageNet
 
 
-def alexnet(**options: Any):
+def alexnet(**options: Any) -> Any:
     """AlexNet: 227 x 227 x 3 images, 1000 classes, 61 million parameters. Options: `models.imagenet.ImageNet`.
 
     Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, 2012.

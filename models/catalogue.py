@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from pyconvnet.models.alexnet import alexnet
@@ -13,7 +12,7 @@ from pyconvnet.models.lenet import lenet_cifar, lenet_mnist, ocr
 from pyconvnet.models.nin import nin
 from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
 from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
-from pyconvnet.options import unknown_option
+from pyconvnet.options import did_you_mean, unknown_option
 
 BUILDERS: dict[str, Callable[..., Any]] = {
     "lenet": lenet_mnist,
@@ -37,7 +36,7 @@ def names() -> list[str]:
     return list(BUILDERS)
 
 
-def build(name: str, **options: Any):
+def build(name: str, **options: Any) -> Any:
     """The network of that name with fresh weights: a SimpleNN, or a DagNN.
 
     batchNormalization  False; True where MatConvNet has such a version (lenet, alexnet, vgg-*)
@@ -55,8 +54,7 @@ def build(name: str, **options: Any):
     8
     """
     if name not in BUILDERS:
-        near = get_close_matches(str(name).lower(), BUILDERS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(BUILDERS)}"
+        hint = did_you_mean(str(name), BUILDERS, f"there are {', '.join(BUILDERS)}")
         raise ValueError(f"models.build: no network {name!r}; {hint}")
     builder = BUILDERS[name]
     if options.get("batchNormalization") is False:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyconvnet.models.records import layer
 from pyconvnet.records import Struct
 
@@ -11,7 +13,7 @@ def last_layer(deployed: bool, name: str | None = None) -> Struct:
     return layer("softmax", "prob") if deployed else layer("softmaxloss", name)
 
 
-def finish(layers: list[Struct], meta: Struct, networkType: str, errors: dict[str, tuple[str, str]]):
+def finish(layers: list[Struct], meta: Struct, networkType: str, errors: dict[str, tuple[str, str]]) -> Any:
     """A tidied SimpleNN; or a DagNN that measures `errors` as well: layer name -> (kind of loss, variable)."""
     from pyconvnet.compat.tidy import vl_simplenn_tidy
     from pyconvnet.simplenn import SimpleNN
@@ -23,7 +25,7 @@ def finish(layers: list[Struct], meta: Struct, networkType: str, errors: dict[st
     return net if kind == "simplenn" else _dag(net, errors)
 
 
-def _dag(net, errors: dict[str, tuple[str, str]]):
+def _dag(net: Any, errors: dict[str, tuple[str, str]]) -> Any:
     from pyconvnet.dagnn import DagNN, Loss
 
     dag = DagNN.fromSimpleNN(net, canonicalNames=True)

@@ -68,7 +68,9 @@ class ImageNet:
             trainOpts=Struct(learningRate=row(*rates), numEpochs=rates.size, batchSize=batchSize, weightDecay=0.0005),
         )
 
-    def conv(self, id: str, h: int, w: int, c: int, k: int, stride: int = 1, pad: int = 0, kind: str = "conv"):
+    def conv(
+        self, id: str, h: int, w: int, c: int, k: int, stride: int = 1, pad: int = 0, kind: str = "conv"
+    ) -> ImageNet:
         """Convolution, batch normalization where it is asked for, rectifier."""
         self._convolution(kind + id, (h, w, c, k), stride, pad)
         if self.batchNormalization:
@@ -78,25 +80,25 @@ class ImageNet:
         self.layers.append(layer("relu", f"relu{id}"))
         return self
 
-    def fc(self, id: str, h: int, w: int, c: int, k: int):
+    def fc(self, id: str, h: int, w: int, c: int, k: int) -> ImageNet:
         """A convolution as large as its input; dropout for training where there is no batch normalization."""
         self.conv(id, h, w, c, k, kind="fc")
         if not self.batchNormalization and not self.deployed:
             self.layers.append(layer("dropout", f"dropout{id}", rate=0.5))
         return self
 
-    def norm(self, id: str):
+    def norm(self, id: str) -> ImageNet:
         """Local response normalization where there is no batch normalization."""
         if not self.batchNormalization:
             self.layers.append(layer("normalize", f"norm{id}", param=row(5, 1, 0.0001 / 5, 0.75)))
         return self
 
-    def pool(self, id: str, size: int, stride: int, pad: Any = 0):
+    def pool(self, id: str, size: int, stride: int, pad: Any = 0) -> ImageNet:
         """Max pooling."""
         self.layers.append(pool(size, stride, pad, name=f"pool{id}"))
         return self
 
-    def classify(self, id: str, c: int, k: int = 1000):
+    def classify(self, id: str, c: int, k: int = 1000) -> Any:
         """The last layer and the loss; the finished network."""
         self._convolution("fc" + id, (1, 1, c, k), 1, 0)
         if self.initialize is not method("gaussian") and self.draw.init:
@@ -107,6 +109,6 @@ class ImageNet:
     def _convolution(self, name: str, shape: tuple[int, int, int, int], stride: int, pad: int) -> None:
         f = self.initialize(self.draw, shape, self.scale)
         b = self.draw.constant((shape[3], 1), self.initBias)
-        options = {"learningRate": row(1, 2), "weightDecay": row(self.weightDecay, 0)}
+        options: dict[str, Any] = {"learningRate": row(1, 2), "weightDecay": row(self.weightDecay, 0)}
         options["opts"] = ["CudnnWorkspaceLimit", float(self.cudnnWorkspaceLimit)]
         self.layers.append(conv(f, b, name, stride, pad, dilate=1, **options))

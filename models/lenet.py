@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.models.finish import finish, last_layer
@@ -17,7 +19,7 @@ def lenet_mnist(
     seed: int | None = None,
     init: bool = True,
     deployed: bool = False,
-):
+) -> Any:
     """LeNet for MNIST, as `cnn_mnist_init` makes it: 28 x 28 x 1 images, 10 classes.
 
     batchNormalization  normalise after the first three convolutions (MATLAB's function does unless told otherwise)
@@ -28,7 +30,7 @@ def lenet_mnist(
     draw = Draw(seed, init)
     layers = []
 
-    def block(h, w, c, k, normalize=batchNormalization):
+    def block(h: int, w: int, c: int, k: int, normalize: bool = batchNormalization) -> None:
         b = np.zeros((0, 0), np.float32) if normalize else draw.constant((1, k))
         layers.append(conv(draw.normal((h, w, c, k), 1 / 100), b))
         if normalize:
@@ -48,7 +50,9 @@ def lenet_mnist(
     return finish(layers, meta, networkType, {} if deployed else errors)
 
 
-def lenet_cifar(*, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False):
+def lenet_cifar(
+    *, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False
+) -> Any:
     """LeNet for CIFAR-10 ("quick"), as `cnn_cifar_init` makes it: 32 x 32 x 3 images, 10 classes.
 
     The pads of the pooling layers make up for Caffe rounding sizes up. Options: `models.build`.
@@ -56,7 +60,7 @@ def lenet_cifar(*, networkType: str = "simplenn", seed: int | None = None, init:
     draw = Draw(seed, init)
     rate = row(0.1, 2)
 
-    def block(h, w, c, k, deviation, pad=0, rate=rate):
+    def block(h: int, w: int, c: int, k: int, deviation: float, pad: int = 0, rate: np.ndarray = rate) -> Struct:
         weights = [draw.normal((h, w, c, k), deviation), draw.constant((1, k))]
         return layer("conv", weights=weights, learningRate=rate, stride=1, pad=pad)
 
@@ -81,14 +85,14 @@ def lenet_cifar(*, networkType: str = "simplenn", seed: int | None = None, init:
     return finish(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})
 
 
-def ocr(*, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False):
+def ocr(*, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False) -> Any:
     """A reader of rendered letters: 32 x 32 x 1 images, 26 classes, the small network of the practical on CNNs.
 
     Options: `models.build`. Vedaldi and Zisserman, VGG Convolutional Neural Networks Practical, 2014.
     """
     draw = Draw(seed, init)
 
-    def block(h, w, c, k):
+    def block(h: int, w: int, c: int, k: int) -> Struct:
         return conv(draw.normal((h, w, c, k), 1 / 100), draw.constant((1, k)))
 
     layers = [

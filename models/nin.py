@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.models.finish import finish, last_layer
@@ -10,7 +12,7 @@ from pyconvnet.models.records import layer, pool, row
 from pyconvnet.records import Struct
 
 
-def nin(*, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False):
+def nin(*, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False) -> Any:
     """Network in network for CIFAR-10, as `cnn_cifar_init_nin` makes it: 32 x 32 x 3 images, 10 classes.
 
     Each convolution is followed by two of 1 x 1 pixels, a small network at every position; averaging over the
@@ -20,15 +22,15 @@ def nin(*, networkType: str = "simplenn", seed: int | None = None, init: bool = 
     """
     draw = Draw(seed, init)
 
-    def block(id, size, c, k, pad=0, shrink=1.0, rate=1.0):
+    def block(id: str, size: int, c: int, k: int, pad: int = 0, shrink: float = 1.0, rate: float = 1.0) -> Struct:
         f = draw.normal((size, size, c, k), shrink * np.sqrt(2 / (size * size * c)))
         weights = [f, draw.constant((k, 1))]
         return layer("conv", id, weights=weights, learningRate=rate * row(1, 10), stride=1, pad=pad)
 
-    def relu(id):
+    def relu(id: str) -> Struct:
         return layer("relu", f"relu{id}")
 
-    def dropout(id):
+    def dropout(id: str) -> tuple[Struct, ...]:
         return () if deployed else (layer("dropout", f"dropout{id}", rate=0.5),)
 
     layers = [

@@ -70,6 +70,7 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
 
 def _target(meta: dict[str, Any], n: Struct) -> tuple[tuple[int, int] | None, int | None]:
     """(rows, columns) of the result and its channels; None where the network does not say."""
+    value: Any
     for name, value in (("normalization.imageSize", n.get("imageSize")), ("inputSize", meta.get("inputSize"))):
         if is_empty(value):
             continue
@@ -120,7 +121,8 @@ def _channels(x: np.ndarray, channels: int | None) -> np.ndarray:
 
 
 def _resized(x: np.ndarray, size: tuple[int, int], n: Struct) -> np.ndarray:
-    crop, border = n.get("cropSize"), n.get("border")
+    crop: Any = n.get("cropSize")
+    border: Any = n.get("border")
     method = n.get("interpolation")
     if not is_empty(method) and not isinstance(method, str):
         raise TypeError(f"{FN}: net.meta.normalization.interpolation takes a name, got {method!r}")

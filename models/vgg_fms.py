@@ -11,7 +11,7 @@ from pyconvnet.models.imagenet import ImageNet
 from pyconvnet.models.records import row
 
 
-def vgg_f(**options: Any):
+def vgg_f(**options: Any) -> Any:
     """VGG-F: 224 x 224 x 3 images, 1000 classes, 61 million parameters. Options: `models.imagenet.ImageNet`."""
     net = ImageNet((224, 224, 3), 256, **options)
     net.conv("1", 11, 11, 3, 64, stride=4).norm("1").pool("1", 3, 2, row(0, 1, 0, 1))
@@ -24,7 +24,7 @@ def vgg_f(**options: Any):
     return net.classify("8", 4096)
 
 
-def vgg_m(*, bottleneck: int = 4096, **options: Any):
+def vgg_m(*, bottleneck: int = 4096, **options: Any) -> Any:
     """VGG-M: 224 x 224 x 3 images, 1000 classes, 103 million parameters. Options: `models.imagenet.ImageNet`.
 
     bottleneck  outputs of the last layer but one: 4096, or 1024 in VGG-M-1024
@@ -40,12 +40,12 @@ def vgg_m(*, bottleneck: int = 4096, **options: Any):
     return net.classify("8", bottleneck)
 
 
-def vgg_m_1024(**options: Any):
+def vgg_m_1024(**options: Any) -> Any:
     """VGG-M with 1024 outputs before the classifier."""
     return vgg_m(bottleneck=1024, **options)
 
 
-def vgg_s(**options: Any):
+def vgg_s(**options: Any) -> Any:
     """VGG-S: 224 x 224 x 3 images, 1000 classes, 103 million parameters. Options: `models.imagenet.ImageNet`."""
     net = ImageNet((224, 224, 3), 128, **options)
     net.conv("1", 7, 7, 3, 96, stride=2).norm("1").pool("1", 3, 3, row(0, 2, 0, 2))

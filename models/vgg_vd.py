@@ -10,17 +10,17 @@ from typing import Any
 from pyconvnet.models.imagenet import ImageNet
 
 
-def vgg_vd_16(**options: Any):
+def vgg_vd_16(**options: Any) -> Any:
     """VGG-VD-16: 224 x 224 x 3 images, 1000 classes, 138 million parameters. Options: `models.imagenet.ImageNet`."""
     return _very_deep((2, 2, 3, 3, 3), 32, options)
 
 
-def vgg_vd_19(**options: Any):
+def vgg_vd_19(**options: Any) -> Any:
     """VGG-VD-19: 224 x 224 x 3 images, 1000 classes, 144 million parameters. Options: `models.imagenet.ImageNet`."""
     return _very_deep((2, 2, 4, 4, 4), 24, options)
 
 
-def _very_deep(depths: tuple[int, ...], batchSize: int, options: dict[str, Any]):
+def _very_deep(depths: tuple[int, ...], batchSize: int, options: dict[str, Any]) -> Any:
     net = ImageNet((224, 224, 3), batchSize, **options)
     c = 3
     for stage, (depth, k) in enumerate(zip(depths, (64, 128, 256, 512, 512)), start=1):

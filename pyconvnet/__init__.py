@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pyconvnet._checkout  # noqa: F401
+from pyconvnet._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from pyconvnet.compat.argparse import vl_argparse
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from pyconvnet.threads import num_threads, set_num_threads
     from pyconvnet.training import cnn_train, cnn_train_dag
     from pyconvnet.view import vl_imarray, vl_imarraysc
-
-__version__ = "0.1.1"
 
 
 _OPERATORS = (

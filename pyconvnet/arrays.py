@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,6 @@ def from_nhwc(y: np.ndarray) -> np.ndarray:
     return y.transpose(1, 2, 3, 0)
 
 
-def size_text(shape: tuple[int, ...]) -> str:
-    """(6, 6, 20, 4) -> '6x6x20x4', for messages."""
-    return "x".join(map(str, shape))
+def size_text(shape: Iterable[float], text: Callable[[float], str] = str) -> str:
+    """(6, 6, 20, 4) -> '6x6x20x4', for messages; `text` writes one number."""
+    return "x".join(map(text, shape))

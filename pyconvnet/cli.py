@@ -7,11 +7,13 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pyconvnet import atomic
+from pyconvnet.options import nearest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,8 +109,9 @@ def _count(text: str) -> int:
 
 
 def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
-    named = isinstance(error, OSError) and error.strerror and error.filename
-    text = f"{error.filename}: {error.strerror}" if named else " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {error.strerror}"
     say(f"pyconvnet: {text}", file=sys.stderr)
     return 1
 
@@ -120,8 +123,8 @@ def _show(args: argparse.Namespace) -> int:
     if Path(args.net).exists() or formats.names_file(args.net):
         net = formats.load(args.net, tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
-        near = get_close_matches(args.net, models.names(), n=1)
-        hint = f"did you mean {near[0]}? known" if near else "known"
+        near = nearest(args.net, models.names())
+        hint = f"did you mean {near}? known" if near else "known"
         raise ValueError(f"{args.net} is neither a file nor a standard network; {hint}: {', '.join(models.names())}")
     else:
         net = models.build(args.net, batchNormalization=args.bn, init=False, deployed=args.deployed or args.classic)
@@ -130,7 +133,7 @@ def _show(args: argparse.Namespace) -> int:
         if args.dot:
             print(dagnn.printing.describe(graph, Format="dot"), end="")
         if args.svg:
-            Path(args.svg).write_text(dagnn.printing.to_svg(graph), encoding="utf-8")
+            atomic.write(args.svg, dagnn.printing.to_svg(graph))
     elif is_graph(net):
         _refuse_classic(args)
         sizes = None
@@ -222,9 +225,9 @@ def _target(out: str, image: str, several: int) -> Path:
 def _write(path: Path, y: np.ndarray, scale: float) -> None:
     """The output as .npy, or as an image: of 1 or 3 channels as they are, else the number of the best class."""
     if path.suffix == ".npy":
-        np.save(path, y)
+        atomic.write(path, lambda draft: np.save(draft, y))
         return
-    from pyconvnet.images import pillow
+    from pyconvnet.images import imwrite
 
     image = y[:, :, :, 0]
     if image.shape[2] in (1, 3):
@@ -232,7 +235,7 @@ def _write(path: Path, y: np.ndarray, scale: float) -> None:
         image = image[:, :, 0] if image.shape[2] == 1 else image
     else:
         image = (image.argmax(axis=2) + 1).astype(np.uint8 if image.shape[2] < 256 else np.uint16)
-    pillow("run").fromarray(image).save(path)
+    imwrite(image, path)
 
 
 def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None:
@@ -241,7 +244,7 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
 
     grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
     made = y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1
-    figure, axes = view.figure(1, 2 if made else 1)
+    _, axes = view.figure(1, 2 if made else 1)
     for ax in axes.ravel():
         ax.axis("off")
     A = imread(image)
@@ -254,7 +257,7 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     else:
         best = best_classes(net, y, 1)[0]
         axes[0, 0].set_title(f"{best.name or 'class'} ({best.number}), score {best.score:.3f}")
-    figure.savefig(path)
+    view.save(axes, path, dpi=100)
 
 
 def _demo(args: argparse.Namespace) -> int:

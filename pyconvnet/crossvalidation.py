@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
 from pyconvnet.networks import network
 from pyconvnet.prediction import predict
 from pyconvnet.records import Struct
@@ -165,9 +166,7 @@ def _keep_folds(folder: Path, fold: np.ndarray, afresh: bool) -> None:
             "others); take another expDir, or continue_=False to begin again"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(fold.tolist()), encoding="utf-8")
-    draft.replace(path)
+    atomic.write(path, json.dumps(fold.tolist()))
 
 
 def _predicted(net: Any, imdb: Any, getBatch: Callable[..., Any], images: np.ndarray, batchSize: int) -> np.ndarray:

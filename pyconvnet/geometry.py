@@ -63,7 +63,9 @@ class Window:
     dilate: tuple[int, int] = (1, 1)
 
     @classmethod
-    def parse(cls, fn: str, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool"):
+    def parse(
+        cls, fn: str, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool"
+    ) -> Window:
         """From what a caller or a file gives: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
         given = [_hashable(v) for v in (size, stride, pad, dilate)]
         if any(v is None for v in given):
@@ -73,9 +75,10 @@ class Window:
     @cached_property
     def extent(self) -> tuple[int, int]:
         """Pixels that the dilated window spans."""
-        return tuple(d * (s - 1) + 1 for s, d in zip(self.size, self.dilate))
+        (h, w), (down, across) = self.size, self.dilate
+        return down * (h - 1) + 1, across * (w - 1) + 1
 
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
+    def output_size(self, height: Any, width: Any) -> tuple[Any, Any]:
         """floor((in + pads - extent) / stride) + 1 in each direction; less than 1 where the window does not fit."""
         t, b, left, r = self.pad
         e = self.extent

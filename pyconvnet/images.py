@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
 from pyconvnet.arrays import size_text
 
 ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB"}
@@ -77,8 +78,13 @@ def imwrite(A: np.ndarray, path: str | os.PathLike[str], quality: int = 75) -> N
             f"{size_text(A.shape)} for {name!r}"
         )
     picture = Image.fromarray(np.ascontiguousarray(A))
+    ending = os.path.splitext(name)[1].lower()
+    options = {"quality": quality} if ending in (".jpg", ".jpeg") else {}
     try:
-        picture.save(name, **({"quality": quality} if name.lower().endswith((".jpg", ".jpeg")) else {}))
+        format = Image.registered_extensions().get(ending)
+        if format is None:
+            raise ValueError(f"unknown file extension: {ending}")
+        atomic.write(name, lambda draft: picture.save(draft, format, **options))
     except (OSError, ValueError, KeyError) as e:
         raise ValueError(f"imwrite: cannot write {name!r}: {e}") from e
 

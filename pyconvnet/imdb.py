@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.records import Struct
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")
@@ -77,7 +79,7 @@ def imdb_from_folders(
         raise ValueError(f"imdb_from_folders: imageSize takes (H, W) or (H, W, C), got {imageSize!r}")
     if not 0 <= val < 1:
         raise ValueError(f"imdb_from_folders: val takes a share from 0 to below 1, got {val!r}")
-    data: np.ndarray | None = None
+    data: Any = None
     for i, (file, _) in enumerate(files):
         image = read_single(file)
         if imageSize is not None:
@@ -89,8 +91,8 @@ def imdb_from_folders(
             data = np.empty((*image.shape, len(files)), np.float32, order="F")
         if image.shape != data.shape[:3]:
             raise ValueError(
-                f"imdb_from_folders: {file} is {'x'.join(map(str, image.shape))}, the first image is "
-                f"{'x'.join(map(str, data.shape[:3]))}; give imageSize=(H, W, C)"
+                f"imdb_from_folders: {file} is {size_text(image.shape)}, the first image is "
+                f"{size_text(data.shape[:3])}; give imageSize=(H, W, C)"
             )
         data[:, :, :, i] = image
     labels = np.array([label for _, label in files])

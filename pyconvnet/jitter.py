@@ -42,7 +42,7 @@ def translate(pixels: float, fill: float | None = None) -> Jitter:
     """Shift by up to `pixels` whole pixels in each direction; what comes in is `fill`, or repeats the border."""
     reach = int(pixels)
 
-    def change(images, rng=None):
+    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         rng = library_rng.generator() if rng is None else rng
         h, w = images.shape[:2]
         out = np.empty_like(images)
@@ -63,7 +63,7 @@ def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
     if axis not in ("horizontal", "vertical"):
         raise ValueError(f"mirror: axis takes 'horizontal' or 'vertical', got {axis!r}")
 
-    def change(images, rng=None):
+    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         rng = library_rng.generator() if rng is None else rng
         out = images.copy()
         turned = rng.random(images.shape[3]) < probability
@@ -76,7 +76,7 @@ def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
 def rotate(degrees: float) -> Jitter:
     """Rotate about the centre by an angle drawn evenly from -degrees to degrees."""
 
-    def matrix(rng):
+    def matrix(rng: np.random.Generator) -> np.ndarray:
         a = np.deg2rad(rng.uniform(-degrees, degrees))
         return np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
 
@@ -93,7 +93,7 @@ def scale(low: float, high: float) -> Jitter:
 def warp(strength: float, smoothness: float = 4.0) -> Jitter:
     """Elastic deformation: random shifts up to `strength` pixels, smoothed by a Gaussian of `smoothness` pixels."""
 
-    def change(images, rng=None):
+    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         from scipy.ndimage import gaussian_filter, map_coordinates
 
         rng = library_rng.generator() if rng is None else rng
@@ -113,7 +113,7 @@ def warp(strength: float, smoothness: float = 4.0) -> Jitter:
 def noise(deviation: float) -> Jitter:
     """Add independent Gaussian noise of this standard deviation to every pixel; integers are rounded and clipped."""
 
-    def change(images, rng=None):
+    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         rng = library_rng.generator() if rng is None else rng
         added = rng.normal(0, deviation, images.shape)
         if images.dtype.kind in "iu":
@@ -162,7 +162,7 @@ def _extent(image: np.ndarray, white: float) -> tuple[int, int]:
 
 
 def _affine(matrix: Callable[[np.random.Generator], np.ndarray]) -> Jitter:
-    def change(images, rng=None):
+    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         from scipy.ndimage import affine_transform
 
         rng = library_rng.generator() if rng is None else rng

@@ -145,8 +145,18 @@ def unknown_option(fn: str, name: str, known: Iterable[str]) -> ValueError:
     if name.lower() in FORMER:
         return ValueError(f"{fn}: the option {name!r} of older releases is gone; {FORMER[name.lower()]}")
     known = sorted(known)
-    near = get_close_matches(name.lower(), [k.lower() for k in known], n=1)
-    if near:
-        right = next(k for k in known if k.lower() == near[0])
-        return ValueError(f"{fn}: unknown option {name!r}; did you mean {right!r}?")
-    return ValueError(f"{fn}: unknown option {name!r}; the options are {', '.join(known) or 'none'}")
+    hint = did_you_mean(name, known, f"the options are {', '.join(known) or 'none'}")
+    return ValueError(f"{fn}: unknown option {name!r}; {hint}")
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """ "did you mean 'stride'?" with the known name nearest to `name`; where none is near, `otherwise`."""
+    near = nearest(name, known)
+    return otherwise if near is None else f"did you mean {near!r}?"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like `name`, in any letter case; None where none is."""
+    by_lower = {k.lower(): k for k in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pyconvnet.arrays import size_text
+
 
 class Struct(dict):
     """A MATLAB struct: fields as attributes or items, in the order they were set.
@@ -114,7 +116,7 @@ def plain_text(value: Any) -> Any:
 
 def _brief(value: Any) -> str:
     if hasattr(value, "shape") and getattr(value, "size", 0) > 8:
-        return f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
+        return f"<{size_text(value.shape)} {value.dtype}>"
     if isinstance(value, list):
         return f"<list of {len(value)}>" if len(value) > 4 else f"[{', '.join(map(_brief, value))}]"
     return repr(value)

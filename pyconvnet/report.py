@@ -7,17 +7,16 @@ import html
 import io
 import os
 import re
-import tempfile
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal
-from pyconvnet.training import report as statistics
+from pyconvnet.training import checkpoints, journal, statistics
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
@@ -63,7 +62,7 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
                 parts += _training(fold, point, network=k == 0)
     target = folder / "report.html" if path is None else Path(path)
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(folder.name)}</title>"
-    _write(target, f"{page}<style>{_STYLE}</style>{''.join(parts)}</html>\n")
+    atomic.write(target, f"{page}<style>{_STYLE}</style>{''.join(parts)}</html>\n")
     return target
 
 
@@ -188,15 +187,3 @@ def _svg(drawn: Any) -> str:
     figure.savefig(out, format="svg")
     text = out.getvalue()
     return text[text.index("<svg") :]
-
-
-def _write(path: Path, text: str) -> None:
-    handle, draft = tempfile.mkstemp(suffix=".html", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as f:
-            f.write(text)
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise

@@ -71,7 +71,7 @@ class _Mode:
 def vl_simplenn(
     net: Any,
     x: np.ndarray,
-    dzdy: np.ndarray | None = None,
+    dzdy: np.ndarray | float | None = None,
     res: list[Result] | None = None,
     *,
     mode: str | None = None,

@@ -21,7 +21,7 @@ from pyconvnet.records import Struct
 Solver = Callable[..., Any]
 
 
-def adagrad(w=None, state=None, grad=None, opts=None, lr=None):
+def adagrad(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None, lr: Any = None) -> Any:
     """AdaGrad (Duchi, Hazan, Singer 2011). Options: epsilon 1e-10; rho 1, below 1 the sum of squares fades.
 
     s <- rho s + g^2        w <- w - lr g / (sqrt(s) + epsilon)
@@ -32,7 +32,7 @@ def adagrad(w=None, state=None, grad=None, opts=None, lr=None):
     return w - _as(w, lr) * grad / (_sqrt(state) + _as(w, opts["epsilon"])), state
 
 
-def rmsprop(w=None, state=None, grad=None, opts=None, lr=None):
+def rmsprop(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None, lr: Any = None) -> Any:
     """RMSProp (Tieleman, Hinton 2012). Options: epsilon 1e-8; rho 0.99, the memory of the mean square.
 
     s <- rho s + (1 - rho) g^2        w <- w - lr g / (sqrt(s) + epsilon)
@@ -43,7 +43,7 @@ def rmsprop(w=None, state=None, grad=None, opts=None, lr=None):
     return w - _as(w, lr) * grad / (_sqrt(state) + _as(w, opts["epsilon"])), state
 
 
-def adadelta(w=None, state=None, grad=None, opts=None, lr=None):
+def adadelta(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None, lr: Any = None) -> Any:
     """AdaDelta (Zeiler 2012), which sets its own rate: `lr` has no effect. Options: epsilon 1e-6, rho 0.9.
 
     s <- rho s + (1 - rho) g^2    d = -sqrt((q + epsilon) / (s + epsilon)) g    q <- rho q + (1 - rho) d^2    w <- w + d
@@ -58,7 +58,7 @@ def adadelta(w=None, state=None, grad=None, opts=None, lr=None):
     return w + delta, Struct(g_sqr=g_sqr, delta_sqr=state["delta_sqr"] * rho + delta * delta * (1 - rho))
 
 
-def adam(w=None, state=None, grad=None, opts=None, lr=None):
+def adam(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None, lr: Any = None) -> Any:
     """Adam (Kingma, Ba 2015). Options: beta1 0.9, beta2 0.999, eps 1e-8.
 
     m <- b1 m + (1 - b1) g    v <- b2 v + (1 - b2) g^2    w <- w - lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)
@@ -74,7 +74,9 @@ def adam(w=None, state=None, grad=None, opts=None, lr=None):
     return w - rate * m / (_sqrt(v) + _as(w, opts["eps"])), Struct(m=m, v=v, t=t)
 
 
-def sgd(w=None, state=None, grad=None, momentum: Any = 0.9, lr=None, nesterov: bool = False):
+def sgd(
+    w: Any = None, state: Any = None, grad: Any = None, momentum: Any = 0.9, lr: Any = None, nesterov: bool = False
+) -> Any:
     """The default step: gradient descent with momentum, Nesterov's (Sutskever et al. 2013) on request.
 
     m <- momentum m - g        w <- w + lr m, or with nesterov: w <- w + lr (momentum m - g)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
+
 Rows = Sequence[Sequence[str]]
 
 RULE = "-"
@@ -95,7 +97,7 @@ def dims_text(values: Iterable[float]) -> str:
     values = [float(v) for v in values]
     if all(v == values[0] for v in values):
         return short_text(values[0])
-    return "x".join(map(short_text, values))
+    return size_text(values, short_text)
 
 
 def short_text(value: float) -> str:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 _everywhere: int | None = None
 _here: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
@@ -86,7 +87,7 @@ def _limit_numba(n: int) -> None:
     if getattr(_numba, "limit", None) != n:
         from numba import config, set_num_threads
 
-        set_num_threads(min(n, config.NUMBA_NUM_THREADS))
+        set_num_threads(min(n, config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
         _numba.limit = n
 
 
@@ -163,7 +164,8 @@ def _limit_blas(n: int | None) -> int | None:
 
 
 @lru_cache(maxsize=1)
-def _openblas():
+def _openblas() -> tuple[Any, Any] | None:
+    """Its functions to get and set the limit. The tests, not users, have threadpoolctl, which knows every BLAS."""
     import numpy as np
 
     home = Path(np.__file__).parent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyconvnet.options import matlab_options
+from pyconvnet.options import did_you_mean, matlab_options
 
 
 @matlab_options(flags=("quick",))
@@ -51,3 +51,11 @@ def test_a_name_without_value_is_refused():
 
 def test_the_help_stays():
     assert f.__doc__ == "What it says." and f.__name__ == "f"
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [("strid", "did you mean 'stride'?"), ("PADD", "did you mean 'Pad'?"), ("window", "the options are stride, Pad")],
+)
+def test_the_nearest_name_in_any_letter_case(name, hint):
+    assert did_you_mean(name, ["stride", "Pad"], "the options are stride, Pad") == hint

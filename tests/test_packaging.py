@@ -31,6 +31,21 @@ def test_setup_lists_every_package_folder():
     assert declared == found
 
 
+def test_there_is_one_version():
+    import pyconvnet
+
+    for file, pattern in (("pyproject.toml", r'^version = "(.+)"$'), ("CITATION.cff", r"^version: (.+)$")):
+        found = re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        assert found == [pyconvnet.__version__], file
+
+
+def test_the_types_are_shipped_and_checkers_see_the_whole_package():
+    assert "py.typed" in declared_packages()["package_data"]["pyconvnet"]
+    assert (ROOT / "pyconvnet" / "py.typed").is_file()
+    for name in ("compat", "models"):
+        assert (ROOT / "tools" / "typing" / "pyconvnet" / name).resolve() == ROOT / name
+
+
 @pytest.mark.parametrize("name", ["compat", "models"])
 def test_a_top_level_folder_refuses_to_be_imported_under_its_bare_name(name):
     done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True)

@@ -7,7 +7,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,13 @@ class Editing:
     """The part of DagNN that changes the graph. A change that is refused leaves the graph as it was."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # of DagNN
+        layers: Table[LayerEntry]
+        vars: Table[Var]
+        params: Table[Param]
+        executionOrder: Any
+        _plan: Any
 
     def addLayer(
         self,
@@ -176,8 +183,7 @@ class Editing:
         for table in (self.layers, self.vars, self.params):
             table.reindex()
         if len(self.layers.index) < len(self.layers):
-            seen: set[str] = set()
-            twice = next(e.name for e in self.layers if e.name in seen or seen.add(e.name))
+            twice = next(e.name for i, e in enumerate(self.layers) if self.layers.index[e.name] != i)
             raise ValueError(f"DagNN: two layers are called {twice!r}")
         writer: dict[str, str] = {}
         for entry in self.layers:
@@ -214,7 +220,7 @@ class Editing:
     @contextmanager
     def _change(self, skipRebuild: bool = False) -> Iterator[None]:
         """A change of the graph that is undone as a whole where it is refused."""
-        tables = (self.layers, self.vars, self.params)
+        tables: list[Table[Any]] = [self.layers, self.vars, self.params]
         before = [list(table) for table in tables]
         wiring = [] if skipRebuild else [(e, e.inputs, e.outputs, e.params) for e in self.layers]
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from pyconvnet.arrays import shape_of, size_text
+from pyconvnet.options import did_you_mean
 
 
 class UnknownName(ValueError, KeyError):
@@ -20,7 +20,7 @@ class UnknownName(ValueError, KeyError):
 class _Part:
     """Base of the three: fields as attributes, mistyped ones refused, shown in one line."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={_brief(getattr(self, k))}' for k in self.__slots__)})"
@@ -102,7 +102,8 @@ class Table(list, Generic[T]):
 
     def reindex(self) -> None:
         """Read the names again, after a change of names or items."""
-        self.index = {item.name: i for i, item in enumerate(self)}
+        # MATLAB's scripts never ask a list for `index`; here it is the table of names.
+        self.index: dict[str, int] = {item.name: i for i, item in enumerate(self)}  # type: ignore[assignment]
 
     def place(self, key: Any) -> int:
         """The position of a name or a position; UnknownName with the nearest name."""
@@ -134,11 +135,9 @@ class Table(list, Generic[T]):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """'no variable 'inptu'; did you mean 'input'?'"""
     known = list(known)
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"no {kind} {name!r}; did you mean {near[0]!r}?"
     shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-    return f"no {kind} {name!r}; there are: {shown or 'none'}"
+    hint = did_you_mean(name, known, f"there are: {shown or 'none'}")
+    return f"no {kind} {name!r}; {hint}"
 
 
 def names(fn: str, what: str, value: Any) -> list[str]:

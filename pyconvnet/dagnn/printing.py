@@ -108,7 +108,8 @@ def describe(
     )
 
 
-describe.__wrapped__.__name__ = "DagNN.print"  # what errors about options call it
+_described: Any = describe
+_described.__wrapped__.__name__ = "DagNN.print"  # what errors about options call it
 
 
 def _columns(heads: list[str], table: Any, wanted: Any, cells: Any) -> list[list[str]]:

@@ -45,16 +45,16 @@ class MissingBlock(Layer, block=False):
             "with forward and backward, and load the network again"
         )
 
-    def forward(self, inputs, params):
+    def forward(self, inputs: Any, params: Any) -> Any:
         raise self._missing()
 
-    def backward(self, inputs, params, derOutputs):
+    def backward(self, inputs: Any, params: Any, derOutputs: Any) -> Any:
         raise self._missing()
 
-    def initParams(self):
+    def initParams(self) -> Any:
         raise self._missing()
 
-    def save(self):
+    def save(self) -> Any:
         return self._data
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ NO_WINDOW = Struct(size=(math.nan,) * 2, stride=(math.nan,) * 2, offset=(math.na
 
 def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
     """(H, W, C, N) of every variable, from {'input': (H, W, C, N)} or MATLAB's flat list."""
-    sizes = [UNKNOWN] * len(net.vars)
+    sizes: list[Any] = [UNKNOWN] * len(net.vars)
     for name, size in pairs("DagNN.getVarSizes", "inputSizes", input_sizes):
         numbers = np.ravel(size)
         if numbers.dtype.kind not in "iuf":
@@ -64,7 +64,7 @@ def _cell(table: Any, i: int, j: int) -> Struct:
     if not len(table):
         return NO_WINDOW
     row = table[i]
-    return row if isinstance(row, dict) else row[j]
+    return Struct(row if isinstance(row, dict) else row[j])
 
 
 def _compose(outer: Struct, inner: Struct) -> Struct:
@@ -94,7 +94,7 @@ def _join(a: Struct, b: Struct) -> Struct:
     return Struct(size=_numbers(last - first + 1), stride=a.stride, offset=_numbers((first + last) / 2))
 
 
-def _numbers(values: Sequence[float]) -> tuple:
+def _numbers(values: Iterable[float]) -> tuple:
     return tuple(_whole(float(v)) for v in values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyconvnet.arrays import size_text
 from pyconvnet.display.facts import LayerFacts, NetworkFacts
 from pyconvnet.table import whole_text
 
@@ -40,7 +41,7 @@ def _depths(layers: list[LayerFacts]) -> list[float]:
 
 
 def _times(values: tuple[float, ...]) -> str:
-    return "x".join(map(whole_text, values))
+    return size_text(values, whole_text)
 
 
 def _shortest(values: tuple[float, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ class NetworkFacts:
 
     def info(self) -> Struct:
         """MatConvNet's `info`: a column a layer, in dataSize a first one for the input."""
-        columns = {
+        columns: dict[str, list[Any]] = {
             "support": [a.support for a in self.layers],
             "stride": [a.stride for a in self.layers],
             "pad": [a.pad for a in self.layers],
@@ -90,9 +91,9 @@ def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFac
     for record, stored in zip(tidied["layers"], net["layers"]):
         layer = layer_of(record)
         support, stride, offset = receptive_field(layer, record)
-        field_size = tuple(s + d * (k - 1) for s, d, k in zip(field_size, field_stride, support))
-        field_offset = tuple(o + d * (i - 1) for o, d, i in zip(field_offset, field_stride, offset))
-        field_stride = tuple(d * s for d, s in zip(field_stride, stride))
+        field_size = _pair(s + d * (k - 1) for s, d, k in zip(field_size, field_stride, support))
+        field_offset = _pair(o + d * (i - 1) for o, d, i in zip(field_offset, field_stride, offset))
+        field_stride = _pair(d * s for d, s in zip(field_stride, stride))
         size = output_size(layer, record, size)
         layers.append(
             LayerFacts(
@@ -142,7 +143,8 @@ def receptive_field(layer: Layer, record: dict[str, Any]) -> tuple[Pair, Pair, P
     while isinstance(field, list) and field:
         field = field[0]
     if not is_empty(field):
-        return tuple(tuple(float(v) for v in np.ravel(field[k])) for k in ("size", "stride", "offset"))
+        size, stride, offset = (_pair(np.ravel(field[k]).tolist()) for k in ("size", "stride", "offset"))
+        return size, stride, offset
     point = window(layer, record)
     return (1.0, 1.0), point.stride, (1.0 - point.pad[0], 1.0 - point.pad[2])
 
@@ -151,8 +153,8 @@ def output_size(layer: Layer, record: dict[str, Any], size: tuple[float, ...]) -
     """H x W x C x N that the layer makes of `size`."""
     known = layer.table_size(size, record)
     if known is None:
-        known = (*window(layer, record).output_size(*size[:2]), *size[2:])
-    return tuple(float(v) for v in known)
+        known = (*window(layer, record).output_size(size[0], size[1]), *size[2:])
+    return _four(known)
 
 
 def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float, float, float]:
@@ -167,19 +169,29 @@ def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float,
     size[: given.size] = given.tolist()
     if not is_empty(batchSize):
         size[3] = float(np.ravel(batchSize)[0])
-    return tuple(size)
+    return _four(size)
 
 
 def _meta_size(meta: Any) -> Any:
     if not isinstance(meta, dict):
         return ()
-    found = meta.get("inputSize")
+    found: Any = meta.get("inputSize")
     if isinstance(found, list) and not all(isinstance(v, (int, float)) for v in found):
         # {'input', [224 224 3 32]}, as networks that were once a DagNN have it
         found = next((v for v in found if isinstance(v, np.ndarray)), None)
     if is_empty(found) and isinstance(meta.get("normalization"), dict):
         found = meta["normalization"].get("imageSize")
     return () if is_empty(found) else np.ravel(found)[:4]
+
+
+def _pair(values: Iterable[float]) -> Pair:
+    vertical, horizontal = map(float, values)
+    return vertical, horizontal
+
+
+def _four(values: Iterable[float]) -> tuple[float, float, float, float]:
+    h, w, c, n = map(float, values)
+    return h, w, c, n
 
 
 def stored_bytes(value: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import is_empty, size_text
 from pyconvnet.display.facts import LayerFacts, NetworkFacts, gather, input_size
 from pyconvnet.display.rows import filter_text
 from pyconvnet.table import dims_text, memory_text, whole_text
@@ -26,9 +26,9 @@ def short_repr(net: Any) -> str:
     try:
         size = input_size(net.get("meta"), None, None)[:3]
     except (TypeError, ValueError):
-        size = (float("nan"),)
+        size = (float("nan"),) * 3
     known = all(v == v for v in size)
-    return f"{type(net).__name__}({text}{', input ' + 'x'.join(map(whole_text, size)) if known else ''})"
+    return f"{type(net).__name__}({text}{', input ' + size_text(size, whole_text) if known else ''})"
 
 
 def html_table(net: Any) -> str:
@@ -71,7 +71,7 @@ def _row(a: LayerFacts) -> list[str]:
 
 
 def _size(size: tuple[float, ...]) -> str:
-    return "x".join("?" if v != v else whole_text(v) for v in size)
+    return size_text(size, lambda v: "?" if v != v else whole_text(v))
 
 
 def _cells(cells: list[str]) -> str:

@@ -23,7 +23,8 @@ class ResultSlot:
     __slots__ = ("fanout", "precious", "result")
 
     def __init__(self, fanout: int) -> None:
-        self.fanout, self.precious, self.result = fanout, False, None
+        self.fanout, self.precious = fanout, False
+        self.result: Any = None
 
     @property
     def value(self) -> Any:
@@ -202,7 +203,8 @@ def _stamp(record: Any) -> Any:
     if not is_layer_type(record["type"]):
         return None
     kind = layer_class(record["type"])
-    if not kind.from_record.__func__.__module__.startswith("pyconvnet.layers."):
+    reader: Any = kind.from_record
+    if not reader.__func__.__module__.startswith("pyconvnet.layers."):
         return None  # it may read anything
     weights = record.get("weights")
     shapes = tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import backends
+from pyconvnet import atomic, backends
 from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
@@ -86,8 +86,8 @@ def _epochs(folder: Path) -> list[int]:
 
 def sweep(folder: Path) -> None:
     """Delete drafts of checkpoints, curves and journal that a killed run left behind."""
-    for pattern in ("net-epoch-*.mat*.part", "net-train.pdf*.part", "training.json*.part"):
-        for draft in folder.glob(pattern):
+    for name in ("net-epoch-*.mat", "net-train.pdf", "training.json"):
+        for draft in folder.glob(f"{name}*{atomic.SUFFIX}"):
             draft.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import DAGNN, read_options
-from pyconvnet.training.report import plain
+from pyconvnet.training.statistics import plain
 
 
 def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Struct]:
@@ -130,7 +131,7 @@ class DagTrainee:
             net.eval(batch, {name: weight * count if name in means else weight for name, weight in wanted.items()})
             return
         # means and sums meet on the way to one output
-        factors = {
+        factors: dict[Any, float] = {
             net.vars[name]: count
             for losses in of.values()
             for layer in losses
@@ -173,7 +174,7 @@ class DagTrainee:
                 float(np.asarray(p.learningRate).item()),
                 float(np.asarray(p.weightDecay).item()),
                 p.trainMethod,
-                lambda value, p=p: setattr(p, "value", value),
+                partial(setattr, p, "value"),
                 p.fanout,
             )
 

@@ -6,27 +6,22 @@ What is needed to resume is in the checkpoints; this tells whether they are of t
 from __future__ import annotations
 
 import json
-import os
 import platform
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pyconvnet import atomic
+from pyconvnet._version import __version__
+from pyconvnet.arrays import size_text
 
 NAME = "training.json"
 
 
 def write(folder: Path, **content: Any) -> None:
     """Write the content as JSON, whole or not at all; arrays become lists, functions their names."""
-    handle, draft = tempfile.mkstemp(prefix=NAME, suffix=".part", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as f:
-            json.dump(plain({**content, "versions": versions()}), f, indent=1)
-        os.replace(draft, folder / NAME)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    atomic.write(folder / NAME, json.dumps(plain({**content, "versions": versions()}), indent=1))
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -38,8 +33,6 @@ def read(folder: Path) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python, pyconvnet and what it stands on, and the machine's kind."""
     from importlib.metadata import PackageNotFoundError, version
-
-    from pyconvnet import __version__
 
     out = {"pyconvnet": __version__, "Python": platform.python_version()}
     for name in ("numpy", "scipy", "numba", "h5py"):
@@ -59,7 +52,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         # a confusion matrix of 256 classes, a list of 4096 images
         few = value.size <= (65536 if value.ndim == 2 else 4096)
-        return value.tolist() if few else f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
+        return value.tolist() if few else f"<{size_text(value.shape)} {value.dtype}>"
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

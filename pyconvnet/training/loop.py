@@ -14,7 +14,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels, report, resume
+from pyconvnet.training import checkpoints, journal, labels, report, resume, statistics
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -58,15 +58,20 @@ class Parameter:
 
     __slots__ = ("der", "fanout", "key", "learningRate", "method", "set", "value", "weightDecay")
 
-    def __init__(self, key, value, der, learningRate, weightDecay, method, set, fanout=1) -> None:
-        self.key: tuple[int, ...] = key
-        self.value: np.ndarray = value
-        self.der: np.ndarray = der
-        self.learningRate: float = learningRate
-        self.weightDecay: float = weightDecay
-        self.method: str = method
-        self.set: Callable[[np.ndarray], None] = set
-        self.fanout: int = fanout
+    def __init__(
+        self,
+        key: tuple[int, ...],
+        value: Any,
+        der: Any,
+        learningRate: float,
+        weightDecay: float,
+        method: str,
+        set: Callable[[Any], None],
+        fanout: int = 1,
+    ) -> None:
+        self.key, self.value, self.der = key, value, der
+        self.learningRate, self.weightDecay = learningRate, weightDecay
+        self.method, self.set, self.fanout = method, set, fanout
 
 
 def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], opts: Struct) -> tuple[Any, Struct]:
@@ -92,7 +97,7 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             trainee.net = checkpoints.with_functions(saved["net"], trainee.net)
             # continue_="force": what another solver remembers is no use to this one
             state = None if resume.other_solver(opts, saved) else saved.get("state")
-            stats = report.epochs(saved.get("stats"), stats)
+            stats = statistics.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, trainee.weights())
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
@@ -139,7 +144,18 @@ def _warn_of_bool(fn: str, again: Any) -> None:
         )
 
 
-def _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory) -> Struct:
+def _pass(
+    fn: str,
+    trainee: Trainee,
+    imdb: Any,
+    getBatch: Callable[..., Any],
+    opts: Struct,
+    name: str,
+    epoch: int,
+    order: np.ndarray,
+    rate: float,
+    memory: Any,
+) -> Struct:
     """One pass over the images `order`; trains where name is 'train'."""
     train = name == "train"
     trainee.start_set()
@@ -189,8 +205,8 @@ def _fetch(imdb: Any, getBatch: Callable[..., Any], jobs: list[np.ndarray], ahea
             yield getBatch(imdb, images)
         return
     # The thread draws from a generator of its own, spawned from this one's: jitter repeats when training does.
-    own = rng.generator().spawn(1)
-    with ThreadPoolExecutor(1, "getBatch", rng.adopt, own) as pool:
+    (own,) = rng.generator().spawn(1)
+    with ThreadPoolExecutor(1, "getBatch", initializer=rng.adopt, initargs=(own,)) as pool:
         waiting = None
         for images in jobs:
             coming = pool.submit(getBatch, imdb, images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ class SimpleTrainee:
                     float(rates[j]) if j < rates.size else 1.0,
                     float(decays[j]) if j < decays.size else 1.0,
                     "average" if j in averaged else "gradient",
-                    lambda value, weights=weights, j=j: weights.__setitem__(j, value),
+                    partial(weights.__setitem__, j),
                 )
 
     def weights(self) -> list[Any]:

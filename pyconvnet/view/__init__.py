@@ -7,6 +7,7 @@ Modules load when a name of theirs is used, matplotlib when something is drawn.
 """
 
 from importlib import import_module
+from typing import Any
 
 from pyconvnet.view.imarray import vl_imarray, vl_imarraysc
 
@@ -49,7 +50,7 @@ __all__ = ["vl_imarray", "vl_imarraysc"]
 __all__ += [*_HOME, *_WHERE]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOME:
         return import_module(f"{__name__}.{name}")
     if name in _WHERE:
@@ -57,5 +58,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

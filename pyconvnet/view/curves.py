@@ -8,7 +8,7 @@ import numpy as np
 
 from pyconvnet.layers import layer_class
 
-SHOWN = {
+SHOWN: dict[str, dict[str, Any]] = {
     "ReLU  max(0, x)": {"type": "relu", "leak": 0.0},
     "leaky ReLU  max(0.1 x, x)": {"type": "relu", "leak": 0.1},
     "sigmoid  1/(1+exp(-x))": {"type": "sigmoid"},

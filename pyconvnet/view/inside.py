@@ -29,7 +29,7 @@ def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.nd
         f = f[(...,) + (None,) * (4 - f.ndim)]
     if f.shape[2] != 3:
         f = f.reshape(f.shape[0], f.shape[1], 1, -1, order="F")
-    return vl_imarraysc(f, spacing=spacing)
+    return np.asarray(vl_imarraysc(f, spacing=spacing))
 
 
 def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
+from pyconvnet.arrays import size_text
 from pyconvnet.records import Struct
-from pyconvnet.training.report import epochs, quantities, series
+from pyconvnet.training.statistics import epochs, quantities, series
 from pyconvnet.view import measures
 
 
@@ -38,7 +41,10 @@ def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:
         drawn = picture(drawn)
     first = np.ravel(drawn)[0] if isinstance(drawn, (list, tuple, np.ndarray)) else drawn
     fig = getattr(first, "figure", None) or first
-    fig.savefig(os.fspath(path), dpi=dpi)
+    path = Path(path)
+    if path.suffix in ("", "."):  # matplotlib's own habit
+        path = path.with_name(f"{path.name.rstrip('.')}.{fig.canvas.get_default_filetype()}")
+    atomic.write(path, lambda draft: fig.savefig(draft, format=path.suffix[1:], dpi=dpi))
 
 
 def picture(
@@ -53,7 +59,7 @@ def picture(
     """
     image = np.squeeze(np.asarray(image))
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        raise ValueError(f"view.picture: takes H x W or H x W x 3, got {'x'.join(map(str, image.shape))}")
+        raise ValueError(f"view.picture: takes H x W or H x W x 3, got {size_text(image.shape)}")
     if ax is None:
         h, w = image.shape[:2]
         side = 4.0 / max(h, w)
@@ -149,9 +155,9 @@ def roc_curve(curve: dict[str, Any], ax: Any = None, label: str | None = None) -
 
 def text_curve(values: Sequence[float], width: int = 60, height: int = 10) -> str:
     """A curve for a terminal: `height` lines with the largest and smallest value at the left."""
-    values = np.asarray(values, float).ravel()
-    columns = min(width, values.size)
-    picked = values[np.round(np.linspace(0, values.size - 1, columns)).astype(int)] if values.size else values
+    y = np.asarray(values, float).ravel()
+    columns = min(width, y.size)
+    picked = y[np.round(np.linspace(0, y.size - 1, columns)).astype(int)] if y.size else y
     return text_plot({"": (np.arange(columns), picked)}, columns, height)
 
 

@@ -233,41 +233,6 @@ def test_relu_is_fused_and_lets_not_a_number_through():
         assert np.isnan(fused).any() and not np.isnan(fused).all()
 
 
-def test_the_committed_transforms_are_what_the_generator_writes():
-    from pathlib import Path
-
-    from pyconvnet.kernels.cpu import winograd_generator
-
-    for name, (m, r) in winograd_generator.MODULES.items():
-        path = Path(winograd_generator.__file__).with_name(f"{name}.py")
-        assert path.read_text(encoding="utf-8") == winograd_generator.source(m, r)
-
-
-def test_winograds_matrices_compute_a_correlation_exactly():
-    from fractions import Fraction
-
-    from pyconvnet.kernels.cpu.winograd_generator import MODULES, matrices
-
-    for m, r in MODULES.values():
-        at, g, bt = (np.array(a, dtype=object) for a in matrices(m, r))
-        d = np.array([Fraction(i * i - 3 * i + 1) for i in range(m + r - 1)], dtype=object)
-        taps = np.array([Fraction(2), Fraction(-1, 3), Fraction(5), Fraction(1, 7), Fraction(-4)][:r], dtype=object)
-        y = at @ ((g @ taps) * (bt @ d))
-        assert y.tolist() == [sum(d[i + j] * taps[j] for j in range(r)) for i in range(m)]
-
-
-def test_the_shared_sums_are_the_rows_of_the_matrix():
-    from pyconvnet.kernels.cpu.winograd_generator import matrices, shared
-
-    names = [f"d{i}" for i in range(6)]
-    known = {name: np.eye(6, dtype=int)[i].astype(object) for i, name in enumerate(names)}
-    sums, rows = shared(names)
-    for name, terms in sums:
-        known[name] = sum(factor * known[value] for value, factor in terms.items())
-    found = [sum(factor * known[value] for value, factor in terms.items()).tolist() for terms in rows]
-    assert found == matrices(4, 3)[2] == matrices(2, 5)[2]
-
-
 def test_an_unknown_cpu_level_is_refused(monkeypatch):
     monkeypatch.setenv("PYCONVNET_CPU", "sse9")
     with pytest.raises(ValueError, match="PYCONVNET_CPU takes avx512, avx2, plain, got 'sse9'"):

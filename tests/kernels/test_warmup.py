@@ -11,6 +11,7 @@ import pytest
 from support import python
 
 from pyconvnet.kernels.cpu import machine
+from pyconvnet.kernels.cpu import warmup as warmup_module
 from pyconvnet.kernels.cpu.warmup import warmup
 
 RELU = "import numpy as np, pyconvnet\nprint(pyconvnet.vl_nnrelu(np.ones((4, 4, 3, 1), np.float32)).sum())\n"
@@ -27,6 +28,19 @@ print([k.__name__ for k in kernels() if not k.signatures])
     done = python(code)  # in a process that has compiled nothing yet
     assert done.stdout.strip() == "[]"
     assert done.stderr.endswith("\n")
+
+
+@pytest.mark.skipif(machine.level() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.parametrize("tqdm, end", [(True, "100%"), (False, "warmup: 2/2\n")])
+def test_progress_is_a_bar_of_tqdm_or_lines_without_it(monkeypatch, capsys, tqdm, end):
+    done = []
+    monkeypatch.setattr(warmup_module, "_calls", lambda: [lambda: done.append(1), lambda: done.append(2)])
+    if not tqdm:
+        monkeypatch.setitem(sys.modules, "tqdm", None)
+    warmup(progress=True)
+    shown = capsys.readouterr().err
+    assert done == [1, 2]
+    assert end in shown and shown.startswith("warmup: 1/2\n") == (not tqdm)
 
 
 def test_nothing_is_compiled_where_numpy_does_the_work(monkeypatch):

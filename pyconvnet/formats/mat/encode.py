@@ -69,7 +69,7 @@ def _struct(record: dict[str, Any], where: str) -> Any:
     return _struct_array([record], where)
 
 
-def _struct_array(records: list[Any], where: str, fields: Sequence[str] = ()) -> np.ndarray:
+def _struct_array(records: list[Any], where: str, fields: Sequence[str] = ()) -> Any:
     fields = list(records[0] if records else fields)
     for record in records:
         if list(record) != fields:

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pyconvnet import atomic
 from pyconvnet.formats.registry import found_instead
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -73,28 +74,11 @@ def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
     Raises TypeError for what no MAT file can hold, and
     ValueError for an array over 2 GiB, with the place where it stands.
     """
-    import tempfile
-
     import scipy.io
 
     from pyconvnet.formats.mat.encode import matlab_value
 
-    path = Path(path)
     content = {name: matlab_value(value, name) for name, value in values.items()}
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            scipy.io.savemat(file, content, do_compression=True, long_field_names=True, oned_as="row")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    atomic.write(
+        path, lambda draft: scipy.io.savemat(draft, content, do_compression=True, long_field_names=True, oned_as="row")
+    )

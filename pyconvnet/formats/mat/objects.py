@@ -34,7 +34,8 @@ def resolved(value: Any, table: list[Any]) -> Any:
 
 class _Table:
     def __init__(self, cells: list[Any]) -> None:
-        self.cells, self.made = cells, {}
+        self.cells = cells
+        self.made: dict[Any, Any] = {}
         data = np.ravel(cells[0]).astype("u1").tobytes()
         count = int.from_bytes(data[4:8], "little")
         starts = np.frombuffer(data[8:40], "<u4").tolist()

@@ -40,7 +40,7 @@ def read(file: BinaryIO) -> dict[str, Any]:
 def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
     """The variables from here to the end, and what has no name, which belongs to MATLAB's own objects."""
     found: dict[str, Any] = {}
-    unnamed = []
+    unnamed: list[Any] = []
     here = file.tell()
     end = file.seek(0, io.SEEK_END)
     file.seek(here)
@@ -56,7 +56,7 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
             )
         holds = size
         if kind == COMPRESSED:
-            source = _Inflated(file, size)
+            source: Any = _Inflated(file, size)
             kind, holds = np.frombuffer(source.read(8), order + "u4").tolist()
             holds = min(holds, DEFLATE * size)
         else:
@@ -150,7 +150,7 @@ class _Elements:
     def __init__(self, source: Any, order: str, holds: int) -> None:
         self.source, self.order, self.holds = source, order, holds
 
-    def bytes(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
         data = self.source.read(size)
         if len(data) != size:
             raise EOFError("it ends in the middle of a variable")
@@ -158,7 +158,7 @@ class _Elements:
 
     def tag(self) -> tuple[int, int, bytes | None]:
         """(type, number of bytes, the data where they stand in the tag)."""
-        raw = self.bytes(8)
+        raw = self.take(8)
         kind, size = np.frombuffer(raw, self.order + "u4").tolist()
         if kind >> 16:
             kind, size = kind & 0xFFFF, kind >> 16
@@ -189,7 +189,7 @@ class _Elements:
             out = np.empty(size // dtype.itemsize, dtype)
             if self.source.readinto(out.view("u1") if out.size else bytearray()) not in (out.nbytes, None):
                 raise EOFError("it ends in the middle of a variable")
-            self.bytes(-size % 8)
+            self.take(-size % 8)
         if kind == UTF8:
             out = np.array([ord(c) for c in out.tobytes().decode("utf-8", "replace")], "u4")
         return out if out.dtype.isnative else out.astype(out.dtype.newbyteorder("="))

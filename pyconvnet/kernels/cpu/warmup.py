@@ -17,13 +17,12 @@ MODULES = (
     "activations batch_normalization channel_normalization data_gradient direct filter_cache filter_gradient "
     "fully_connected layout narrow_gradient pooling winograd_kernels"
 ).split()
-WIDTH = 40  # of the bar, in characters
 
 
 def warmup(progress: bool = False) -> int:
     """Compile all kernels for this CPU, or load those that an earlier process compiled; returns how many are ready.
 
-    progress  False; True draws a bar on standard error, in place of the line that says that kernels are compiled
+    progress  False; True shows on standard error how far it is: a bar of tqdm, or lines where tqdm is not installed
 
     Takes about a minute the first time. Returns 0 where numpy and BLAS do all the work.
     """
@@ -36,13 +35,8 @@ def warmup(progress: bool = False) -> int:
     w, one = _array(1), np.float32(1)
     descend(w, w, w, one, one, one, one, False)
     calls = list(_calls())
-    for i, call in enumerate(calls):
-        if progress:
-            _draw(i, len(calls))
+    for call in _shown(calls) if progress else calls:
         call()
-    if progress:
-        _draw(len(calls), len(calls))
-        sys.stderr.write("\n")
     return len(kernels()) + 1  # and the matrix kernel, which is a C function
 
 
@@ -56,10 +50,15 @@ def kernels() -> list[Any]:
     return found
 
 
-def _draw(done: int, total: int) -> None:
-    full = WIDTH * done // total
-    sys.stderr.write(f"\r[{'#' * full}{' ' * (WIDTH - full)}] {done}/{total}")
-    sys.stderr.flush()
+def _shown(calls: list[Callable[[], Any]]) -> Iterator[Callable[[], Any]]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        for done, call in enumerate(calls, 1):
+            yield call
+            print(f"warmup: {done}/{len(calls)}", file=sys.stderr, flush=True)
+        return
+    yield from tqdm(calls, desc="warmup", file=sys.stderr)
 
 
 def _array(*shape: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""3 x 3 and 5 x 5 convolution of stride 1 by Winograd's algorithm, which winograd_generator.py explains.
+"""3 x 3 and 5 x 5 convolution of stride 1 by Winograd's algorithm, which tools/winograd.py explains.
 
 Each m x m tile of the output becomes n x n products summed over channels, n = m + r - 1: for each of as many points, a
 matrix product of tiles x channels by channels x filters. See winograd_kernels.py for how that is done.

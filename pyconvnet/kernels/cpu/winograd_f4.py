@@ -1,4 +1,4 @@
-"""Winograd's transforms for F(4x4, 3x3) on 16 channels; winograd_generator.py writes, explains them."""
+"""Winograd's transforms for F(4x4, 3x3) on 16 channels; tools/winograd.py writes, explains them."""
 
 import numpy as np
 

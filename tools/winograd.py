@@ -1,4 +1,4 @@
-"""Writes winograd_f2.py, winograd_f4.py and winograd_f2x5.py: run `python -m pyconvnet.kernels.cpu.winograd_generator`.
+"""Writes the modules winograd_f2, winograd_f4 and winograd_f2x5 of the kernels: run `python tools/winograd.py`.
 
 Winograd's (Cook's and Toom's) way to m outputs of a correlation with r filter taps takes n = m + r - 1 products instead
 of r m: the input and the filter are seen as polynomials, evaluated at n - 1 points and at infinity, multiplied there,
@@ -27,9 +27,10 @@ from fractions import Fraction
 from pathlib import Path
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
+FOLDER = Path(__file__).parents[1] / "pyconvnet" / "kernels" / "cpu"
 MODULES = {"winograd_f2": (2, 3), "winograd_f4": (4, 3), "winograd_f2x5": (2, 5)}  # (m, r) of each
 Matrix = list[list[Fraction]]
-HEAD = '''"""Winograd's transforms for {name} on 16 channels; winograd_generator.py writes, explains them."""
+HEAD = '''"""Winograd's transforms for {name} on 16 channels; tools/winograd.py writes, explains them."""
 
 import numpy as np
 
@@ -201,4 +202,4 @@ def source(m: int, r: int) -> str:
 
 if __name__ == "__main__":
     for name, (m, r) in MODULES.items():
-        Path(__file__).with_name(f"{name}.py").write_text(source(m, r), encoding="utf-8")
+        (FOLDER / f"{name}.py").write_text(source(m, r), encoding="utf-8")
