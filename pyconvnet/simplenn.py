@@ -10,8 +10,8 @@ import numpy as np
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, count, derivative_like, host_numbers, is_empty
 from pyconvnet.engine import run
+from pyconvnet.engine.chain import FN, ChainPlan
 from pyconvnet.layers import Loss
-from pyconvnet.networks.chain_plan import FN, ChainPlan
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Meta, Struct
 

@@ -7,6 +7,7 @@ import pytest
 from support import ROOT, python
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+MOVED = ("mat5", "mat73", "matfile", "objects", "tomatlab")  # names that stay where users import them from
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -22,6 +23,8 @@ def imports_at_the_top():
     for folder in ("pyconvnet", "compat", "models"):
         for path in (ROOT / folder).rglob("*.py"):
             parts = path.relative_to(ROOT).with_suffix("").parts
+            if folder == "compat" and path.stem in MOVED:
+                continue
             room = folder if folder != "pyconvnet" else parts[1]
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pyconvnet":
