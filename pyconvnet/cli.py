@@ -281,7 +281,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _warmup(args: argparse.Namespace) -> int:
-    from pyconvnet.kernels.cpu.warmup import warmup
+    from pyconvnet.backends.cpu.warmup import warmup
 
     print(f"{warmup(progress=sys.stderr.isatty())} kernels are ready")
     return 0

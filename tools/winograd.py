@@ -34,8 +34,8 @@ HEAD = '''"""Winograd's transforms for {name} on 16 channels; tools/winograd.py 
 
 import numpy as np
 
-from pyconvnet.kernels.cpu.compiled import jit
-from pyconvnet.kernels.cpu.llvm.simd import vadd, vfma, vload, vmul, vset1, vstore, vsub
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmul, vset1, vstore, vsub
 '''
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import dagnn
-from pyconvnet.kernels.cpu.layout import release_scratch
+from pyconvnet.backends.cpu.layout import release_scratch
 from pyconvnet.layers import conv, relu
 
 LAYERS = 50

@@ -1,0 +1,120 @@
+"""numpy arrays on a CPU with AVX2 or AVX-512: float32 goes to compiled kernels, everything else to numpy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.backends.cpu.machine import level
+from pyconvnet.backends.reference import Reference
+
+_SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
+# What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
+_folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray]]] = {}
+_MOST_FOLDED = 4096
+
+
+def _dispatched(name: str, module: str) -> Callable:
+    """The kernel of that name in pyconvnet.backends.cpu.`module` for float32, imported when first used."""
+    plain = getattr(Reference, name)
+    needs_self = not isinstance(vars(Reference).get(name), staticmethod)
+    home = None
+
+    @wraps(plain)
+    def kernel(self, x, *args, **options):
+        nonlocal home
+        if x.dtype != _SINGLE or not x.size or level() == "plain":
+            return plain(self, x, *args, **options) if needs_self else plain(x, *args, **options)
+        if home is None:
+            home = getattr(import_module(f"pyconvnet.backends.cpu.{module}"), name)
+        return home(x, *args, **options)
+
+    return kernel
+
+
+class CPU(Reference):
+    """numpy's backend with compiled kernels."""
+
+    conv = _dispatched("conv", "convolution")
+    conv_backward = _dispatched("conv_backward", "convolution_gradients")
+    convt = _dispatched("convt", "convolution_gradients")
+    convt_backward = _dispatched("convt_backward", "convolution_gradients")
+    pool = _dispatched("pool", "pooling")
+    pool_backward = _dispatched("pool_backward", "pooling")
+    total = _dispatched("total", "activations")
+    relu = _dispatched("relu", "activations")
+    relu_backward = _dispatched("relu_backward", "activations")
+    sigmoid = _dispatched("sigmoid", "activations")
+    sigmoid_backward = _dispatched("sigmoid_backward", "activations")
+    softmax = _dispatched("softmax", "activations")
+    softmax_backward = _dispatched("softmax_backward", "activations")
+    bnorm = _dispatched("bnorm", "batch_normalization")
+    bnorm_backward = _dispatched("bnorm_backward", "batch_normalization")
+    lrn = _dispatched("lrn", "channel_normalization")
+    lrn_backward = _dispatched("lrn_backward", "channel_normalization")
+    spnorm = _dispatched("spnorm", "channel_normalization")
+    spnorm_backward = _dispatched("spnorm_backward", "channel_normalization")
+
+    def fuses(self, x: np.ndarray) -> bool:
+        return type(x) is np.ndarray and x.dtype == _SINGLE and x.size > 0 and level() != "plain"
+
+    def fused_conv(
+        self,
+        x: np.ndarray,
+        f: np.ndarray,
+        b: np.ndarray | None,
+        window: Any,
+        scale: np.ndarray | None,
+        add: np.ndarray | None,
+        relu: bool,
+    ) -> np.ndarray:
+        from pyconvnet.backends.cpu.convolution import conv
+        from pyconvnet.backends.cpu.direct import Epilogue
+
+        return conv(x, f, b, window, Epilogue(scale, add, relu))
+
+    def folded_bnorm(self, b: Any, g: Any, offset: Any, moments: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        if any(type(p) is not np.ndarray or p.dtype != _SINGLE for p in (g, offset, moments)):
+            return None
+        count = g.size
+        if (offset.size, moments.size) != (count, 2 * count) or (b is not None and b.size != count):
+            return None
+        numbers = [a.tobytes(order="A") for a in (g, offset, moments)] + [None if b is None else b.tobytes()]
+        known = _folded.get(id(moments))
+        if known is not None and known[0] == numbers:
+            return known[1]
+        if not moments.any():
+            return None
+        mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
+        scale = g.ravel(order="F") / sigma
+        biases = offset.ravel(order="F") - mean * scale + (0 if b is None else b * scale)
+        folded = scale.astype(np.float32), biases.astype(np.float32)
+        if len(_folded) >= _MOST_FOLDED:
+            _folded.clear()
+        _folded[id(moments)] = numbers, folded
+        return folded
+
+    def sgd_start(self, w: np.ndarray, m: Any, der: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # laid out in memory as the derivative is, so that one loop goes through all three
+        value, momentum = np.empty_like(_ordered(der), w.dtype), np.empty_like(_ordered(der), w.dtype)
+        value[...], momentum[...] = w, m
+        return value, momentum
+
+    def sgd_fits(self, w: np.ndarray, der: np.ndarray) -> bool:
+        return w.strides == _ordered(der).strides
+
+    def sgd_step(self, w, m, der, scale, decay, momentum, rate, nesterov):
+        from pyconvnet.backends.cpu.sgd import descend
+
+        real = w.dtype.type
+        flat = (a.ravel(order="K") for a in (w, m, _ordered(der)))
+        descend(*flat, real(scale), real(decay), real(momentum), real(rate), nesterov)
+        return w, m
+
+
+def _ordered(der: np.ndarray) -> np.ndarray:
+    return der if der.flags.c_contiguous or der.flags.f_contiguous else np.ascontiguousarray(der)

@@ -1,0 +1,215 @@
+"""ReLU, sigmoid and softmax of float32 arrays. The first two work in whatever memory order x has."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pyconvnet.arrays import from_nhwc
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.elementary import vexp
+from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty, empty_like
+from pyconvnet.backends.cpu.llvm.simd import (
+    call_for,
+    finish_streams,
+    vabs,
+    vadd,
+    vdiv,
+    vif_greater,
+    vlargest,
+    vlargest_across,
+    vload_part,
+    vmul,
+    vset1,
+    vstore_part,
+    vstream,
+    vsub,
+    vsum_across,
+)
+from pyconvnet.threads import team
+
+RELU, SIGMOID = 0, 1
+# Results of so many floats leave the caches anyway, so a rectifier writes past them (a sigmoid is slower that way).
+FAR = 1 << 22
+
+
+def relu(x: np.ndarray, leak: float) -> np.ndarray:
+    """max(x, 0) + leak min(x, 0)."""
+    return _forward(x, RELU, leak)
+
+
+def relu_backward(x: np.ndarray, dzdy: np.ndarray, leak: float) -> np.ndarray:
+    """dzdy where x > 0, leak dzdy elsewhere."""
+    return _backward(x, dzdy, RELU, leak)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x))."""
+    return _forward(x, SIGMOID, 0.0)
+
+
+def sigmoid_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
+    """dzdy y (1 - y)."""
+    return _backward(x, dzdy, SIGMOID, 0.0)
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """exp(x) over its sum across channels; the largest value of each pixel is taken off first, against overflow."""
+    with team() as threads:
+        seen = channels_fastest(x)
+        y = empty(seen.shape)
+        _softmax(threads, address(seen), address(y), x.size // x.shape[2], x.shape[2])
+    return from_nhwc(y)
+
+
+def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
+    """y (dzdy - sum of dzdy y across channels)."""
+    with team() as threads:
+        seen, dy = channels_fastest(x), channels_fastest(dzdy)
+        dx = empty(seen.shape)
+        pixels = x.size // x.shape[2]
+        _softmax(threads, address(seen), address(dx), pixels, x.shape[2])
+        _softmax_backward(threads, address(dy), address(dx), pixels, x.shape[2])
+    return from_nhwc(dx)
+
+
+def _dense(x: np.ndarray) -> bool:
+    """Whether the elements fill their memory, in any order of the axes."""
+    return x.transpose(np.argsort(x.strides)[::-1]).flags.c_contiguous
+
+
+def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
+    with team() as threads:
+        seen = x if _dense(x) else from_nhwc(channels_fastest(x))
+        y = empty_like(seen)
+        _elements(threads, address(seen), address(y), x.size, which, np.float32(leak))
+    return y
+
+
+def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.ndarray:
+    with team() as threads:
+        same = x.strides == dzdy.strides and _dense(x)
+        seen, dy = (x, dzdy) if same else (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
+        dx = empty_like(seen)
+        _derivatives(threads, address(seen), address(dy), address(dx), x.size, which, np.float32(leak))
+    return dx
+
+
+def total(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x + y, of one shape, in memory that results share."""
+    x = x if _dense(x) else from_nhwc(channels_fastest(x))
+    return np.add(x, y, out=empty_like(x))
+
+
+def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
+    """y becomes y + x, or max(y + x, 0); both contiguous."""
+    with team() as threads:
+        _add_to(threads, address(y), address(x), y.size, relu)
+
+
+@jit()
+def _logistic(x):
+    """By exp of negative numbers only."""
+    one = vset1(np.float32(1))
+    e = vexp(vsub(vset1(np.float32(0)), vabs(x)))
+    return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
+
+
+@jit(parallel=True)
+def _add_to(threads, y, x, count, relu):
+    zero, vectors = np.float32(0), -(-count // 16)
+    for t in numba.prange(threads):
+        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+            part = min(16, count - i)
+            v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
+            vstore_part(y + 4 * i, vlargest(v, vset1(zero)) if relu else v, part)
+
+
+@jit(parallel=True)
+def _elements(threads, x, y, count, which, leak):
+    zero, slope = vset1(np.float32(0)), vset1(leak)
+    vectors = -(-count // 16)
+    far = which == RELU and count >= FAR and y % 64 == 0
+    for t in numba.prange(threads):
+        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+            part = min(16, count - i)
+            v = vload_part(x + 4 * i, part, np.float32(0))
+            if which == SIGMOID:
+                call_for(x + 4 * (i + AHEAD))
+                call_for(y + 4 * (i + AHEAD))
+                v = _logistic(v)
+            elif leak == 0:
+                v = vlargest(v, zero)
+            else:
+                v = vif_greater(v, zero, v, vmul(v, slope))
+            if far and part == 16:
+                vstream(y + 4 * i, v)
+            else:
+                vstore_part(y + 4 * i, v, part)
+        finish_streams()
+
+
+@jit(parallel=True)
+def _derivatives(threads, x, dy, dx, count, which, leak):
+    zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
+    vectors = -(-count // 16)
+    far = which == RELU and count >= FAR and dx % 64 == 0
+    for t in numba.prange(threads):
+        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+            part = min(16, count - i)
+            v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
+            if which == SIGMOID:
+                call_for(x + 4 * (i + AHEAD))
+                call_for(dy + 4 * (i + AHEAD))
+                call_for(dx + 4 * (i + AHEAD))
+                v = _logistic(v)
+                v = vmul(d, vmul(v, vsub(one, v)))
+            else:
+                v = vif_greater(v, zero, d, vmul(d, slope))
+            if far and part == 16:
+                vstream(dx + 4 * i, v)
+            else:
+                vstore_part(dx + 4 * i, v, part)
+        finish_streams()
+
+
+@jit(parallel=True)
+def _softmax(threads, x, y, pixels, c):
+    lowest = np.float32(-np.inf)
+    for t in numba.prange(threads):
+        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+            source, target = x + 4 * q * c, y + 4 * q * c
+            largest = vset1(lowest)
+            for k in range(0, c, 16):
+                largest = vlargest(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+            top = vset1(vlargest_across(largest))
+            total = vset1(np.float32(0))
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                e = vexp(vsub(vload_part(source + 4 * k, part, lowest), top))
+                vstore_part(target + 4 * k, e, part)
+                total = vadd(total, e)
+            scale = vset1(np.float32(1) / vsum_across(total))
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                vstore_part(target + 4 * k, vmul(vload_part(target + 4 * k, part, np.float32(0)), scale), part)
+
+
+@jit(parallel=True)
+def _softmax_backward(threads, dy, dx, pixels, c):
+    """dx holds y first."""
+    zero = np.float32(0)
+    for t in numba.prange(threads):
+        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+            source, target = dy + 4 * q * c, dx + 4 * q * c
+            total = vset1(zero)
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                total = vadd(
+                    total, vmul(vload_part(source + 4 * k, part, zero), vload_part(target + 4 * k, part, zero))
+                )
+            mean = vset1(vsum_across(total))
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                d = vsub(vload_part(source + 4 * k, part, zero), mean)
+                vstore_part(target + 4 * k, vmul(d, vload_part(target + 4 * k, part, zero)), part)

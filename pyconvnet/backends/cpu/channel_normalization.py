@@ -1,0 +1,120 @@
+"""Local response normalization of float32 arrays: across channels (LRN), and across space."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from pyconvnet.arrays import from_nhwc
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.elementary import vexp, vfast_power, vlog
+from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, empty_like
+from pyconvnet.backends.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
+from pyconvnet.backends.cpu.pooling import pool, pool_backward
+from pyconvnet.geometry import Window
+from pyconvnet.precision import get_precision
+from pyconvnet.threads import team
+
+
+def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:
+    """x (kappa + alpha sum of x^2 over n neighbouring channels)^-beta."""
+    with team() as threads:
+        seen = channels_fastest(x)
+        y = empty(seen.shape)
+        reals = np.array([kappa, alpha, beta], np.float32)
+        sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
+        _lrn(threads, address(seen), address(seen), address(y), *sizes, *reals, False, get_precision() == "high")
+    return from_nhwc(y)
+
+
+def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:
+    """dzdy L^-beta - 2 alpha beta x sum of dzdy x L^(-beta-1) over the channels whose window holds this one."""
+    with team() as threads:
+        seen, dy = channels_fastest(x), channels_fastest(dzdy)
+        dx = empty(seen.shape)
+        reals = np.array([kappa, alpha, beta], np.float32)
+        sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
+        _lrn(threads, address(seen), address(dy), address(dx), *sizes, *reals, True, get_precision() == "high")
+    return from_nhwc(dx)
+
+
+def spnorm(x: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarray:
+    """x (1 + alpha mean of x^2 over the window)^-beta."""
+    with team() as threads:
+        x = from_nhwc(channels_fastest(x))
+        y = empty_like(x)
+        mean = pool(x * x, window, "avg")
+        _spatial(threads, address(x), address(mean), address(y), x.size, np.float32(alpha), np.float32(beta))
+    return y
+
+
+def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarray:
+    """dzdy f^-beta - 2 alpha beta x avgpool'(dzdy x f^(-beta-1))."""
+    real = np.float32
+    with team() as threads:
+        x, dzdy = (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
+        squares = x * x
+        mean = pool(squares, window, "avg")
+        direct, inner = empty_like(x), empty_like(x)
+        _spatial(threads, address(dzdy), address(mean), address(direct), x.size, real(alpha), real(beta))
+        _spatial(threads, address(dzdy), address(mean), address(inner), x.size, real(alpha), real(beta + 1))
+        inner *= x
+        spread = pool_backward(squares, window, "avg", inner)
+    spread *= x
+    spread *= real(-2 * alpha * beta)
+    spread += direct
+    return spread
+
+
+@jit(parallel=True)
+def _spatial(threads, x, mean, y, count, alpha, beta):
+    """y = x (1 + alpha mean)^-beta, element by element."""
+    one, zero = vset1(np.float32(1)), np.float32(0)
+    vectors = -(-count // 16)
+    for t in numba.prange(threads):
+        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+            part = min(16, count - i)
+            f = vfma(vload_part(mean + 4 * i, part, zero), vset1(alpha), one)
+            vstore_part(y + 4 * i, vmul(vload_part(x + 4 * i, part, zero), vexp(vmul(vset1(-beta), vlog(f)))), part)
+
+
+@jit()
+def _window_sums(squares, k, before, after):
+    """Sums over channels k - before .. k + after, of a row that has zeros around it."""
+    total = vset1(np.float32(0))
+    for d in range(-before, after + 1):
+        total = vadd(total, vload(squares + 4 * (k + d)))
+    return total
+
+
+@jit(parallel=True)
+def _lrn(threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, backward, exact):
+    zero = np.float32(0)
+    around = before + after + 16
+    offset, rate = vset1(kappa), vset1(alpha)
+    for t in numba.prange(threads):
+        rows = np.zeros((2, c + 2 * around + 16), np.float32)
+        squares, inner = rows.ctypes.data + 4 * around, rows[1].ctypes.data + 4 * around
+        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+            here = 4 * q * c
+            for k in range(0, c, 16):
+                v = vload_part(x + here + 4 * k, min(16, c - k), zero)
+                vstore(squares + 4 * k, vmul(v, v))
+            for k in range(0, c, 16):
+                part = min(16, c - k)
+                mass = vfma(_window_sums(squares, k, before, after), rate, offset)
+                power = vexp(vmul(vset1(-beta), vlog(mass))) if exact else vfast_power(mass, -beta)
+                v = vload_part(dy + here + 4 * k, part, zero)
+                direct = vmul(v, power)
+                vstore_part(out + here + 4 * k, direct, part)
+                if backward:
+                    seen = vload_part(x + here + 4 * k, part, zero)
+                    vstore_part(inner + 4 * k, vdiv(vmul(direct, seen), mass), part)
+            if backward:
+                scale = vset1(np.float32(2) * alpha * beta)
+                for k in range(0, c, 16):
+                    part = min(16, c - k)
+                    spread = _window_sums(inner, k, after, before)
+                    seen = vload_part(x + here + 4 * k, part, zero)
+                    direct = vload_part(out + here + 4 * k, part, zero)
+                    vstore_part(out + here + 4 * k, vsub(direct, vmul(scale, vmul(seen, spread))), part)

@@ -1,0 +1,25 @@
+"""Convolution of float32 arrays: which algorithm for which layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyconvnet.arrays import from_nhwc
+from pyconvnet.backends.cpu import fully_connected
+from pyconvnet.backends.cpu.activations import add_to
+from pyconvnet.backends.cpu.direct import PLAIN, Epilogue, direct
+from pyconvnet.backends.cpu.layout import channels_fastest
+from pyconvnet.backends.cpu.winograd import suits, winograd
+from pyconvnet.geometry import Window
+
+
+def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
+    """See `backends.reference.conv.conv`; and what `after` says."""
+    if fully_connected.suits(x, f, window):
+        return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
+    if not suits(x, f, window):
+        return from_nhwc(direct(x, f, b, window, after))
+    y = winograd(x, f, b, window, after.scale, after.relu and after.add is None)
+    if after.add is not None:
+        add_to(y, channels_fastest(after.add), after.relu)
+    return from_nhwc(y)

@@ -1,0 +1,291 @@
+"""Direct convolution: a tile of output pixels x filters is one call of the matrix kernel, summing over filter rows."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from pyconvnet.backends.cpu import filter_cache, machine
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.layout import (
+    CACHE_LINE,
+    address,
+    aligned,
+    channels_fastest,
+    copy_floats,
+    empty_at,
+    padded,
+    scratch,
+    strides,
+)
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
+from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vstore
+from pyconvnet.backends.cpu.machine import Tile
+from pyconvnet.geometry import Window
+from pyconvnet.threads import team
+
+# A product of a tile is summed over this many inputs at a time, whose filters then stay in the nearest caches while
+# the tiles of a group of pixels pass by; so do the inputs of such a group: tiles of 6 or 14 pixels.
+INPUTS_AT_ONCE, TILES_AT_ONCE = 512, {6: 16, 14: 8}
+# Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
+LINE = 1 << 17
+# Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
+KEPT_FROM = 1 << 13
+# Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache; so where a
+# filter is one tap, a group of them is copied first to lie a cache line further apart.
+PAGE = 1024
+# Floats of filters that stay in the second-level cache; larger ones are called for a block ahead.
+NEAR = 1 << 16
+
+
+class Epilogue(NamedTuple):
+    """What becomes of a convolution before it is written: max(scale conv(x, f) + b + add, 0)."""
+
+    scale: np.ndarray | None = None  # K factors, which are multiplied into the filters
+    add: np.ndarray | None = None  # an array like the result
+    relu: bool = False
+
+
+PLAIN = Epilogue()
+
+
+class Place(NamedTuple):
+    """Where output pixels go, where these are not all of an image: height and width of that, (first, step) of each."""
+
+    height: int
+    width: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    def number(self, image: np.ndarray | int, i: np.ndarray | int, j: np.ndarray | int) -> np.ndarray:
+        """Of an output pixel, among those of all images."""
+        (i0, di), (j0, dj) = self.rows, self.columns
+        return np.asarray((image * self.height + i0 + di * i) * self.width + j0 + dj * j)
+
+
+class Lines(NamedTuple):
+    """How output pixels find their input: lines of pixels a fixed step apart, and the pieces that a filter meets."""
+
+    starts: np.ndarray  # of each line, the element offset of its input, and the number of its first output pixel
+    length: int  # output pixels in a line
+    step: int  # elements between the inputs of neighbours in a line
+    apart: int  # output pixels between them
+    offsets: np.ndarray  # element offset of each piece of the filter
+    depth: int  # elements in a piece
+
+
+def lines_of(
+    shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int, place: Place | None = None
+) -> Lines:
+    """For a padded N x H x W x C image and a tile of so many pixels; `depth` is less than C in grouped convolution."""
+    n, h, w, c = shape
+    (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
+    rows = dh * w * c * np.arange(fh)
+    if depth == c and (dw == 1 or fw == 1):  # a filter row meets consecutive memory
+        offsets, depth = rows, fw * c
+        if fh == 1 or (dh == 1 and fw == w):  # and so does the whole filter
+            offsets, depth = rows[:1], fh * fw * c
+    else:
+        offsets = (rows[:, None] + dw * c * np.arange(fw)).ravel()
+    oh, ow = out
+    if out == (h, w) and (sh, sw) == (1, 1) and place is None:  # 1 x 1
+        return Lines(np.zeros((1, 2), np.int64), n * h * w, c, 1, offsets, depth)
+    place = place or Place(oh, ow, (0, 1), (0, 1))
+    # many small images: those are the line
+    if full(n, tile) > full(ow, tile) and (out == (1, 1) or n * offsets.size * depth <= LINE):
+        i, j = np.arange(oh)[:, None], np.arange(ow)
+        starts = np.stack([w * c * sh * i + c * sw * j, place.number(0, i, j)], axis=2)
+        return Lines(starts.reshape(-1, 2), n, h * w * c, place.height * place.width, offsets, depth)
+    image, i = np.arange(n)[:, None], np.arange(oh)
+    starts = np.stack([h * w * c * image + w * c * sh * i, place.number(image, i, 0)], axis=2)
+    return Lines(starts.reshape(-1, 2), ow, sw * c, place.columns[1], offsets, depth)
+
+
+def full(length: int, rows: int) -> float:
+    """How full the tiles of a line are."""
+    return length / (-(-length // rows) * rows)
+
+
+def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
+    """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros; in scratch memory."""
+    h, w, c, k = f.shape
+    each = k // groups
+    sh, sw, sc, sk = strides(f)
+    with team() as threads:
+        out = scratch("filters", groups * -(-each // columns) * columns * h * w * c)
+        _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
+    return out
+
+
+def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
+    """A copy of what `pack` returns for f times `scale`; `old` is memory of that size to write into."""
+    packed = pack(f if scale is None else f * scale, groups, columns)
+    kept = aligned(packed.size) if old is None else old
+    kept[:] = packed
+    return kept
+
+
+def direct(
+    x: np.ndarray,
+    f: np.ndarray,
+    b: np.ndarray | None,
+    window: Window,
+    after: Epilogue = PLAIN,
+    groups: int | None = None,
+) -> np.ndarray:
+    """The convolution of `kernels.conv` as an N x H x W x K array."""
+    groups = groups or x.shape[2] // f.shape[2]
+    tile = machine.tile()
+    with team() as threads:
+        xp = padded(x, window.pad)
+        out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
+        _, first = _filters(f, groups, tile.columns, after.scale)
+        bias = None if b is None else np.ascontiguousarray(b)
+        old = None if after.add is None else channels_fastest(after.add)
+        y, start = empty_at((x.shape[3], *out, f.shape[3]))
+        copies = address(scratch("pixels", threads * room)) if room else 0
+        memory = address(xp), first, 0 if bias is None else address(bias), 0 if old is None else address(old)
+        mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
+        correlate(threads, *tile, *memory, start, copies, starts, taps, sizes, mode)
+    return y
+
+
+@lru_cache(maxsize=256)
+def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, groups: int, tile: Tile, threads: int):
+    """(output size, and what `schedule` says) of a call of `direct`."""
+    h, w, c, n = shape
+    out = window.output_size(h, w)
+    top, bottom, left, right = window.pad
+    lines = lines_of((n, h + top + bottom, w + left + right, c), window, out, filters[2], tile.rows)
+    return out, *schedule(lines, filters, groups, tile, threads)
+
+
+def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, threads: int):
+    """(line starts, taps, sizes, floats for each thread's copies of pixels) for `correlate`."""
+    depth, count = filters[2:]
+    taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
+    # a thread has at least a few tiles to do
+    at_once = min(TILES_AT_ONCE[tile.rows], -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
+    room = 0
+    if lines.step % PAGE == 0 and lines.offsets.size == 1:
+        room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)
+    sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups, at_once, room
+    return lines.starts, taps, np.array(sizes), room
+
+
+def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """What `pack` makes of f times `scale`, kept from call to call where it is worth it; and its address."""
+    if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
+        packed = pack(f if scale is None else f * scale, groups, columns)
+        return packed, address(packed)
+    kind = "direct", groups, columns
+    return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale), scale)
+
+
+@jit(parallel=True)
+def correlate(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
+    """The convolution itself, of what `schedule` found; x, f, b, old, y, copies are addresses, 0 for none."""
+    length, step, apart, depth, groups, slab, each, at_once, room = sizes
+    blocks = -(-each // nr)
+    per_line = -(-length // mr)
+    tiles, columns = len(starts) * per_line, groups * blocks
+    count, panel = groups * each, taps.shape[0] * depth * nr
+    pieces = -(-depth // INPUTS_AT_ONCE)  # of a deep tap; of shallow ones, some are summed at once
+    some = max(1, INPUTS_AT_ONCE // depth)
+    deep = -(-depth // pieces)
+    chunks = taps.shape[0] * pieces if pieces > 1 else -(-taps.shape[0] // some)
+    rounds = -(-tiles // at_once)
+    total = rounds * columns
+    least, more = length // per_line, length % per_line  # pixels of a tile, and how many tiles of a line have one more
+    contiguous, near = step == depth and pieces == 1, columns * panel <= NEAR
+    for t in numba.prange(threads):
+        for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
+            first_column = max(0, total * t // threads - r * columns)
+            last_column = min(columns, total * (t + 1) // threads - r * columns)
+            first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
+            units = max(1, last_tile - first_tile)
+            first_line, first_i = first_tile // per_line, first_tile % per_line
+            for chunk in range(chunks):
+                first_tap = chunk // pieces if pieces > 1 else chunk * some
+                many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
+                start = chunk % pieces * deep
+                now = min(deep, depth - start)
+                how = FAR + (mode if chunk == chunks - 1 else 0)
+                if chunk > 0 or old != 0:
+                    how += ACCUMULATE
+                pitch = now + CACHE_LINE
+                fetched, fetched_k = 4 * (many * now * nr // units), 4 * nr // units
+                for column in range(first_column, last_column):
+                    g = column // blocks
+                    k = (column - g * blocks) * nr
+                    line, i = first_line, first_i
+                    first = i * least + min(i, more)
+                    for q in range(first_tile, last_tile):
+                        last = first + least + (1 if i < more else 0)
+                        a, a_row = x + 4 * (starts[line, 0] + first * step + g * slab + start), step
+                        if room > 0:
+                            copy = copies + 4 * (t * room + (q - first_tile) * mr * pitch)
+                            if k == 0 or column == first_column:
+                                for j in range(last - first):
+                                    copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
+                            a, a_row = copy, pitch
+                        if not near:  # called for meanwhile: the next filters,
+                            ahead = f + 4 * ((column + 1) * panel + start * nr) + fetched * (q - first_tile)
+                            ahead_k = fetched_k
+                        elif contiguous and column == first_column:  # or the next pixels
+                            ahead, ahead_k = a + 4 * (last - first) * step, 4 * (last - first)
+                        else:
+                            ahead, ahead_k = 0, 0
+                        c = 4 * ((starts[line, 1] + first * apart) * count + g * each + k)
+                        call_tile(
+                            kernel,
+                            last - first,
+                            min(nr, each - k),
+                            a,
+                            a_row,
+                            1,
+                            taps.ctypes.data + 16 * first_tap,
+                            many,
+                            now,
+                            f + 4 * (column * panel + start * nr),
+                            nr,
+                            y + c,
+                            apart * count,
+                            (y if chunk > 0 else old) + c,
+                            b + 4 * (g * each + k),
+                            how,
+                            ahead,
+                            ahead_k,
+                        )
+                        first, i = last, i + 1
+                        if i == per_line:
+                            first, i, line = 0, 0, line + 1
+
+
+@jit(parallel=True)
+def _pack(threads, f, sh, sw, sc, sk, sg, h, w, c, each, groups, nr, out):
+    blocks = -(-each // nr)
+    taps = h * w
+    total = groups * blocks * taps
+    for t in numba.prange(threads):
+        for q in range(total * t // threads, total * (t + 1) // threads):
+            block = q // taps
+            tap = q - block * taps
+            g = block // blocks
+            k = (block - g * blocks) * nr
+            count = min(nr, each - k)
+            i = tap // w
+            source = f + 4 * (g * sg + k * sk + i * sh + (tap - i * w) * sw)
+            target = out + 4 * q * c * nr
+            if sk == 1 and count == nr:
+                for d in range(c):
+                    for v in range(0, nr, 16):
+                        vstore(target + 4 * (d * nr + v), vload(source + 4 * (d * sc + v)))
+                continue
+            for d in range(c):
+                for v in range(nr):
+                    value = fload(source + 4 * (d * sc + v * sk)) if v < count else np.float32(0)
+                    fstore(target + 4 * (d * nr + v), value)

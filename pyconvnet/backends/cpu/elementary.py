@@ -1,0 +1,81 @@
+"""exp and log of 16 floats, with the polynomials of Cephes (S. Moshier, expf.c and logf.c), and MatConvNet's power."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.llvm.simd import (
+    vadd,
+    vexponent,
+    vfloat_of_bits,
+    vfloor,
+    vfma,
+    vif_greater,
+    vmantissa,
+    vmul,
+    vround,
+    vset1,
+    vsub,
+    vtwo_to_the,
+)
+
+
+@jit()
+def vexp(x):
+    """exp(x); 0 below -87, the largest there is above 88, not a number where x is not."""
+    low, high = vset1(np.float32(-87.3)), vset1(np.float32(88.3))
+    y = vif_greater(low, x, low, vif_greater(x, high, high, x))
+    n = vround(vmul(y, vset1(np.float32(1.44269504088896341))))
+    # ln 2 in two parts, the first with few bits, so that n times it is exact
+    r = vfma(n, vset1(np.float32(-0.693359375)), y)
+    r = vfma(n, vset1(np.float32(2.12194440e-4)), r)
+    p = vset1(np.float32(1.9875691500e-4))
+    p = vfma(p, r, vset1(np.float32(1.3981999507e-3)))
+    p = vfma(p, r, vset1(np.float32(8.3334519073e-3)))
+    p = vfma(p, r, vset1(np.float32(4.1665795894e-2)))
+    p = vfma(p, r, vset1(np.float32(1.6666665459e-1)))
+    p = vfma(p, r, vset1(np.float32(5.0000001201e-1)))
+    p = vadd(vfma(p, vmul(r, r), r), vset1(np.float32(1)))
+    return vif_greater(low, x, vset1(np.float32(0)), vmul(p, vtwo_to_the(n)))
+
+
+@jit()
+def vlog(x):
+    """log(x) for normal positive x."""
+    one = vset1(np.float32(1))
+    m, e = vmantissa(x), vexponent(x)
+    small = vset1(np.float32(0.707106781186547524))
+    e = vif_greater(small, m, vsub(e, one), e)
+    m = vsub(vif_greater(small, m, vadd(m, m), m), one)
+    z = vmul(m, m)
+    p = vset1(np.float32(7.0376836292e-2))
+    p = vfma(p, m, vset1(np.float32(-1.1514610310e-1)))
+    p = vfma(p, m, vset1(np.float32(1.1676998740e-1)))
+    p = vfma(p, m, vset1(np.float32(-1.2420140846e-1)))
+    p = vfma(p, m, vset1(np.float32(1.4249322787e-1)))
+    p = vfma(p, m, vset1(np.float32(-1.6668057665e-1)))
+    p = vfma(p, m, vset1(np.float32(2.0000714765e-1)))
+    p = vfma(p, m, vset1(np.float32(-2.4999993993e-1)))
+    p = vfma(p, m, vset1(np.float32(3.3333331174e-1)))
+    p = vmul(vmul(p, m), z)
+    p = vfma(e, vset1(np.float32(-2.12194440e-4)), p)
+    p = vfma(vset1(np.float32(-0.5)), z, p)
+    return vfma(e, vset1(np.float32(0.693359375)), vadd(m, p))
+
+
+@jit()
+def vfast_power(x, y):
+    """See `backends.reference.normalization.fast_power`: MatConvNet's x^y, up to 4e-3 off."""
+    one = vset1(np.float32(1))
+    m = vsub(vmul(vset1(np.float32(2)), vmantissa(x)), one)
+    p = vset1(np.float32(0.164042561333445))
+    p = vfma(p, m, vset1(np.float32(-0.606737602222409)))
+    p = vfma(p, m, vset1(np.float32(1.442695040888963)))
+    t = vmul(vset1(y), vfma(p, m, vsub(vexponent(x), one)))
+    z = vfloor(t)
+    r = vsub(t, z)
+    p = vset1(np.float32(0.079441541679836))
+    p = vfma(p, r, vset1(np.float32(0.227411277760219)))
+    p = vfma(p, r, vset1(np.float32(0.693147180559945)))
+    return vfloat_of_bits(vmul(vfma(p, r, z), vset1(np.float32(1 << 23))))

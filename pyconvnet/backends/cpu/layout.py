@@ -1,0 +1,240 @@
+"""Memory for the kernels: images with channels fastest and a border of zeros, and buffers used again and again.
+
+Fresh memory costs about as much as a pass over it, since the system clears it page by page. So what a kernel needs for
+itself comes from `scratch`, and the memory of results that nobody holds any longer goes to later ones (`empty`).
+Both begin at a cache line, which numpy's arrays do not: a vector across two of them is stored at half the speed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
+from pyconvnet.threads import guard, team
+
+_kept: dict[str, np.ndarray] = {}
+_returned: deque[_Memory] = deque()  # by blocks that are gone
+_free: dict[int, list[_Memory]] = {}  # of those, what is to be used again: by size, the longest unused first
+_free_floats = 0
+_free_guard = guard()
+LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
+MOST_KEPT, MOST_SIZES = 1 / 16, 64  # of the machine's memory; and so many different ones
+CACHE_LINE = 16  # floats in a cache line
+AHEAD = 256  # floats between what a loop works on and what it calls for, where it computes too long to wait for memory
+
+
+class _Memory(NamedTuple):
+    array: np.ndarray
+    start: int  # its address
+
+
+class _Block:
+    """Memory of a result; it comes back to `_free` when the last array that lies in it is gone."""
+
+    __slots__ = ("__array_interface__", "memory")
+
+    def __init__(self, memory: _Memory, count: int) -> None:
+        self.memory = memory
+        self.__array_interface__ = {"shape": (count,), "typestr": "<f4", "data": (memory.start, False), "version": 3}
+
+    def __del__(self) -> None:
+        """May run at any moment, also while this thread holds the guard: then the next call does the rest."""
+        _returned.append(self.memory)
+        if _free_guard.acquire(blocking=False):
+            try:
+                _keep_returned()
+            finally:
+                _free_guard.release()
+
+
+def _keep_returned() -> None:
+    global _free_floats
+    while _returned:
+        memory = _returned.popleft()
+        size = memory.array.size
+        same = _free.pop(size, [])
+        same.append(memory)
+        _free[size] = same  # as the last
+        _free_floats += size
+    while 4 * _free_floats > MOST_KEPT * machine.memory() or len(_free) > MOST_SIZES:
+        _take(next(iter(_free)), 0)
+
+
+def _take(size: int, which: int) -> _Memory:
+    """One of the pieces of this size out of `_free`."""
+    global _free_floats
+    memory = _free[size].pop(which)
+    if not _free[size]:
+        del _free[size]
+    _free_floats -= size
+    return memory
+
+
+def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """(np.empty(shape, np.float32), its address), in memory of an earlier result where one of about that size is free.
+
+    The memory that was used last is taken, since it may still be in the caches.
+    """
+    count = math.prod(shape)
+    if count < LEAST_KEPT:
+        memory = _aligned(count)
+        return memory.array.reshape(shape), memory.start
+    with _free_guard:
+        _keep_returned()
+        size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
+        memory = None if size is None else _take(size, -1)
+    if memory is None:
+        memory = _aligned(count)
+    return np.asarray(_Block(memory, count)).reshape(shape), memory.start
+
+
+def empty(shape: tuple[int, ...]) -> np.ndarray:
+    """Such an array alone."""
+    return empty_at(shape)[0]
+
+
+def zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """np.zeros(shape, np.float32), in such memory."""
+    out = empty(shape)
+    with team() as threads:
+        _fill(threads, address(out), out.size)
+    return out
+
+
+def empty_like(x: np.ndarray) -> np.ndarray:
+    """np.empty_like(x) the same way, for float32 arrays whose elements fill their memory."""
+    order = np.argsort(x.strides, kind="stable")[::-1]
+    out = empty(tuple(x.shape[i] for i in order))
+    return out.transpose(np.argsort(order))
+
+
+def aligned(count: int) -> np.ndarray:
+    """np.empty(count, np.float32) that begins at a cache line."""
+    return _aligned(count).array
+
+
+def _aligned(count: int) -> _Memory:
+    memory = np.empty(count + CACHE_LINE, np.float32)
+    start = address(memory)
+    first = -(start // memory.itemsize) % CACHE_LINE
+    return _Memory(memory[first : first + count], start + first * memory.itemsize)
+
+
+def address(a: np.ndarray) -> int:
+    """Where the first element lies. The caller keeps `a` alive."""
+    return a.__array_interface__["data"][0]
+
+
+def strides(a: np.ndarray) -> tuple[int, ...]:
+    """In elements."""
+    return tuple(s // a.itemsize for s in a.strides)
+
+
+def scratch(name: str, count: int) -> np.ndarray:
+    """`count` floats that the next call with this name overwrites; only for the thread that holds `team`.
+
+    A fresh array of 100 MB costs 4 ms of page faults; this one costs them once.
+    """
+    kept = _kept.get(name)
+    if kept is None or not count <= kept.size <= 8 * count + (1 << 22):
+        kept = _kept[name] = aligned(count)
+    return kept[:count]
+
+
+def release_scratch() -> None:
+    """Gives the buffers of `scratch`, and the memory of results that are gone, back to the system."""
+    global _free_floats
+    with team(), _free_guard:
+        _kept.clear()
+        _returned.clear()
+        _free.clear()
+        _free_floats = 0
+
+
+def channels_fastest(x: np.ndarray) -> np.ndarray:
+    """x, H x W x C x N in any memory order, as a contiguous N x H x W x C array; copies only where it must."""
+    seen = x.transpose(3, 0, 1, 2)
+    if seen.flags.c_contiguous:
+        return seen
+    out = empty(seen.shape)
+    with team() as threads:
+        _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, 0, 0, 0, 0)
+    return out
+
+
+def padded(x: np.ndarray, pad: tuple[int, int, int, int], name: str = "padded") -> np.ndarray:
+    """Like `channels_fastest`, with zeros around, `pad` = (top, bottom, left, right); those lie in scratch memory."""
+    if not any(pad):
+        return channels_fastest(x)
+    seen = x.transpose(3, 0, 1, 2)
+    n, h, w, c = seen.shape
+    shape = (n, h + pad[0] + pad[1], w + pad[2] + pad[3], c)
+    with team() as threads:
+        out = scratch(name, n * shape[1] * shape[2] * c).reshape(shape)
+        _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, *pad)
+    return out
+
+
+@jit(parallel=True)
+def _copy_padded(threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left, right):
+    """y, n x (top + h + bottom) x (left + w + right) x c, from x with element strides xn, xh, xw, xc."""
+    height, width = top + h + bottom, left + w + right
+    rows = n * height
+    for t in numba.prange(threads):
+        for q in range(rows * t // threads, rows * (t + 1) // threads):
+            image = q // height
+            i = q - image * height - top
+            out = y + 4 * q * width * c
+            if i < 0 or i >= h:
+                _zeros(out, width * c)
+                continue
+            _zeros(out, left * c)
+            _zeros(out + 4 * (left + w) * c, right * c)
+            out += 4 * left * c
+            source = x + 4 * (image * xn + i * xh)
+            if xc == 1 and xw == c:
+                copy_floats(out, source, w * c)
+            elif xc == 1:
+                for j in range(w):
+                    copy_floats(out + 4 * j * c, source + 4 * j * xw, c)
+            else:
+                for j in range(w):
+                    for k in range(c):
+                        fstore(out + 4 * (j * c + k), fload(source + 4 * (j * xw + k * xc)))
+
+
+@jit(parallel=True)
+def _fill(threads, out, count):
+    for t in numba.prange(threads):
+        first, last = count * t // threads, count * (t + 1) // threads
+        _zeros(out + 4 * first, last - first)
+
+
+@jit()
+def copy_floats(out, source, count):
+    i = 0
+    while i + 16 <= count:
+        vstore(out + 4 * i, vload(source + 4 * i))
+        i += 16
+    while i < count:
+        fstore(out + 4 * i, fload(source + 4 * i))
+        i += 1
+
+
+@jit()
+def _zeros(out, count):
+    zero = vset1(np.float32(0))
+    i = 0
+    while i + 16 <= count:
+        vstore(out + 4 * i, zero)
+        i += 16
+    while i < count:
+        fstore(out + 4 * i, np.float32(0))
+        i += 1

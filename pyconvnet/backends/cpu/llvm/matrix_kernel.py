@@ -1,0 +1,259 @@
+"""The register-blocked matrix kernel, written in LLVM IR.
+
+It is the one building block of convolution here, forward and backward, direct and Winograd, and of fully connected
+layers: a sum of small matrix products, C = sum over t of A_t B_t (Georganas et al., "Harnessing deep learning via a
+single building block", 2020). C stays in registers: 14 x 32 floats with AVX-512's 32 registers, 6 x 16 with AVX2's 16.
+There is one for each number of rows. A C function, compiled once for each machine, writes their addresses into a table;
+other kernels call them through that, so that none of these depends on the instruction set and none compiles them again.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from pyconvnet.backends.cpu.llvm.pieces import F32, I64, at, first_lanes, fma, masked_load, prefetch, splat, store_first
+
+# What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
+ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
+_ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
+# A table of kernels holds the lanes of a vector, and at each of these places those for 1, 2 .. rows: of as many columns
+# as two vectors have, of fewer, and of one vector or less.
+WHOLE, WIDE, NARROW, SLOTS = 0, 16, 32, 48
+# Seventeen are more than go into registers: so they are passed by the address of a list.
+_KIND = ir.FunctionType(ir.VoidType(), [I64])
+
+
+def _loaded(build, table):
+    """The arguments in a table, by their names."""
+    places = [build.add(table, I64(8 * i)) for i in range(len(_ARGUMENTS))]
+    return {name: build.load(at(build, place, I64)) for name, place in zip(_ARGUMENTS, places)}
+
+
+def _hidden(build, number):
+    """The same number. LLVM would find it by a chain of sums, or keep all of its values, if it saw where it is from."""
+    return build.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], side_effect=False)
+
+
+class _Tile:
+    """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` floats, masked in the last vector or not."""
+
+    def __init__(self, module, rows, vectors, lanes, masked):
+        self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
+        self.v = ir.VectorType(F32, lanes)
+        name = f"tile_{rows}x{vectors}x{lanes}" + ("_masked" if masked else "")
+        self.fn = ir.Function(module, _KIND, name)
+        self.fn.linkage = "internal"
+        self.fn.attributes.add("noinline")
+        self.write()
+
+    def columns_of_last(self, build):
+        """In the last vector."""
+        return build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes))
+
+    def load(self, build, address, j):
+        where = build.add(address, I64(4 * self.lanes * j))
+        if self.masked and j == self.vectors - 1:
+            return masked_load(build, where, self.lanes_in_use, ir.Constant(self.v, [0.0] * self.lanes))
+        return build.load(at(build, where, self.v), align=4)
+
+    def store(self, build, sums):
+        last = [[], []]
+        for i, row in enumerate(sums):
+            for j, value in enumerate(row):
+                where = build.add(self.row(build, "c", i), I64(4 * self.lanes * j))
+                if self.masked and j == self.vectors - 1:
+                    last[0].append(value)
+                    last[1].append(where)
+                else:
+                    build.store(value, at(build, where, self.v), align=4)
+        if self.masked:
+            store_first(build, *last, self.columns_of_last(build))
+
+    def grid(self, make):
+        return [[make(i, j) for j in range(self.vectors)] for i in range(self.rows)]
+
+    def write(self):
+        fn = self.fn
+        entry, tap, k_loop, tap_end, done = (fn.append_basic_block(n) for n in ("entry", "tap", "k", "tap_end", "done"))
+        build = ir.IRBuilder(entry)
+        arg = self.arg = _loaded(build, fn.args[0])
+        self.lanes_in_use = first_lanes(build, self.columns_of_last(build), self.lanes) if self.masked else None
+        a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
+        apart = [None, a_row, _hidden(build, build.mul(a_row, I64(2)))]
+        zero = ir.Constant(self.v, [0.0] * self.lanes)
+        first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
+        far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
+        build.cbranch(self.asked(build, FAR), far, start)
+        build.position_at_end(far)
+        old = build.select(self.asked(build, ACCUMULATE), arg["old"], arg["c"])
+        for i in range(self.rows):
+            for j in range(0, 4 * self.lanes * self.vectors, 64):
+                prefetch(build, build.add(self.row(build, "c", i), I64(j)), True)
+                prefetch(build, build.add(build.add(old, build.mul(self.c_row, I64(i))), I64(j)), False)
+        build.branch(start)
+        build.position_at_end(start)
+        build.branch(tap)
+
+        build.position_at_end(tap)  # for each product of the sum: offsets of its A and B from the table
+        t, ahead = build.phi(I64), build.phi(I64)
+        t.add_incoming(I64(0), start)
+        # without anything to call for, it is something at hand
+        ahead.add_incoming(first, start)
+        outer = self.grid(lambda i, j: build.phi(self.v))
+        self.each(outer, lambda p, i, j: p.add_incoming(zero, start))
+        row = build.add(arg["taps"], build.mul(t, I64(16)))
+        a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(4)))
+        a_starts = [build.add(a_start, build.mul(a_row, I64(i))) for i in range(0, self.rows, 3)]
+        b_start = build.add(arg["b"], build.mul(build.load(at(build, build.add(row, I64(8)), I64)), I64(4)))
+        build.branch(k_loop)
+
+        build.position_at_end(k_loop)  # C += (column k of A) (row k of B)
+        k, b_now, ahead_now = build.phi(I64), build.phi(I64), build.phi(I64)
+        k.add_incoming(I64(0), tap)
+        a_now = [build.phi(I64) for _ in a_starts]
+        for phi, first in zip(a_now, a_starts):
+            phi.add_incoming(first, tap)
+        b_now.add_incoming(b_start, tap)
+        ahead_now.add_incoming(ahead, tap)
+        inner = self.grid(lambda i, j: build.phi(self.v))
+        self.each(inner, lambda p, i, j: p.add_incoming(outer[i][j], tap))
+        prefetch(build, ahead_now, False)
+        right = [self.load(build, b_now, j) for j in range(self.vectors)]
+        sums = []
+        held = [_hidden(build, phi) for phi in a_now]
+        for i in range(self.rows):
+            here, between = held[i // 3], i % 3
+            left = build.load(at(build, build.add(here, apart[between]) if between else here, F32))
+            left = splat(build, left, self.lanes)
+            sums.append([fma(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
+        k_next, b_next = build.add(k, I64(1)), build.add(b_now, b_k)
+        ahead_next = build.add(ahead_now, arg["ahead_k"])
+        k.add_incoming(k_next, k_loop)
+        ahead_now.add_incoming(ahead_next, k_loop)
+        for phi, there in zip(a_now, held):
+            phi.add_incoming(build.add(there, a_k), k_loop)
+        b_now.add_incoming(b_next, k_loop)
+        self.each(inner, lambda p, i, j: p.add_incoming(sums[i][j], k_loop))
+        build.cbranch(build.icmp_signed("<", k_next, arg["depth"]), k_loop, tap_end)
+
+        build.position_at_end(tap_end)
+        t_next = build.add(t, I64(1))
+        t.add_incoming(t_next, tap_end)
+        ahead.add_incoming(ahead_next, tap_end)
+        self.each(outer, lambda p, i, j: p.add_incoming(sums[i][j], tap_end))
+        build.cbranch(build.icmp_signed("<", t_next, arg["count"]), tap, done)
+
+        build.position_at_end(done)
+        sums = self.when(build, ACCUMULATE, sums, self.add_old)
+        sums = self.when(build, BIAS, sums, self.add_bias)
+        sums = self.when(build, RELU, sums, self.rectify)
+        self.store(build, sums)
+        build.ret_void()
+
+    @staticmethod
+    def each(grid, act):
+        for i, row in enumerate(grid):
+            for j, value in enumerate(row):
+                act(value, i, j)
+
+    def row(self, build, matrix, i):
+        return build.add(self.arg[matrix], build.mul(self.c_row, I64(i)))
+
+    def add_old(self, build, sums):
+        return self.grid(lambda i, j: build.fadd(sums[i][j], self.load(build, self.row(build, "old", i), j)))
+
+    def add_bias(self, build, sums):
+        bias = [self.load(build, self.arg["bias"], j) for j in range(self.vectors)]
+        return self.grid(lambda i, j: build.fadd(sums[i][j], bias[j]))
+
+    def rectify(self, build, sums):
+        zero = ir.Constant(self.v, [0.0] * self.lanes)
+
+        def positive(i, j):  # not a number stays so: a diverging network must show it
+            return build.select(build.fcmp_ordered("<=", sums[i][j], zero), zero, sums[i][j])
+
+        return self.grid(positive)
+
+    def asked(self, build, bit):
+        return build.icmp_signed("!=", build.and_(self.arg["mode"], I64(bit)), I64(0))
+
+    def when(self, build, bit, sums, change):
+        """`sums`, changed if `mode` has the bit."""
+        before = build.block
+        then, after = self.fn.append_basic_block(), self.fn.append_basic_block()
+        build.cbranch(self.asked(build, bit), then, after)
+        build.position_at_end(then)
+        changed = change(build, sums)
+        build.branch(after)
+        then = build.block
+        build.position_at_end(after)
+        out = self.grid(lambda i, j: build.phi(self.v))
+        self.each(out, lambda p, i, j: (p.add_incoming(sums[i][j], before), p.add_incoming(changed[i][j], then)))
+        return out
+
+
+def _intrinsic_of(most_rows, lanes):
+    @intrinsic
+    def fill(context, table):
+        """Writes the table of SLOTS numbers at an address: the lanes, and the addresses of the kernels."""
+
+        def code(ctx, build, signature, args):
+            build.store(I64(lanes), at(build, args[0], I64))
+            for kind, vectors, masked in ((WHOLE, 2, False), (WIDE, 2, True), (NARROW, 1, True)):
+                for rows in range(1, most_rows + 1):
+                    fn = _Tile(build.module, rows, vectors, lanes, masked).fn
+                    slot = build.add(args[0], I64(8 * (kind + rows)))
+                    build.store(build.ptrtoint(fn, I64), at(build, slot, I64))
+            return ctx.get_dummy_value()
+
+        return types.void(types.int64), code
+
+    return fill
+
+
+@intrinsic
+def call_tile(
+    context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
+):
+    """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns]; kernel is the address of a table of kernels.
+
+    a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
+    a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
+    with rows as far apart as those of C, is added), BIAS, RELU and FAR. Meanwhile memory at `ahead` is called into the
+    caches, `ahead_k` bytes for each k, so that it need not be waited for later; 0 for none.
+    """
+
+    def code(ctx, build, signature, args):
+        table = cgutils.alloca_once(build, ir.ArrayType(I64, len(_ARGUMENTS)))
+        for i, value in enumerate(args[1:]):
+            build.store(value, build.gep(table, [I64(0), I64(i)]))
+        rows, columns = args[1:3]
+        lanes = build.load(at(build, args[0], I64))
+        partial = build.select(build.icmp_signed("<=", columns, lanes), I64(NARROW), I64(WIDE))
+        kind = build.select(build.icmp_signed("==", columns, build.shl(lanes, I64(1))), I64(WHOLE), partial)
+        slot = build.add(args[0], build.shl(build.add(kind, rows), I64(3)))
+        fn = build.load(at(build, slot, _KIND.as_pointer()))
+        build.call(fn, [build.ptrtoint(table, I64)])
+        return ctx.get_dummy_value()
+
+    return types.void(*([types.int64] * (len(_ARGUMENTS) + 1))), code
+
+
+_fill_14x32 = _intrinsic_of(14, 16)
+_fill_6x16 = _intrinsic_of(6, 8)
+
+
+def compile_kernels(level, cfunc):
+    """A C function that fills a table with kernels for "avx512" or "avx2"; `cfunc` is numba's decorator."""
+    return cfunc(types.void(types.int64))(_avx512 if level == "avx512" else _avx2)
+
+
+def _avx512(table):
+    _fill_14x32(table)
+
+
+def _avx2(table):
+    _fill_6x16(table)

@@ -1,0 +1,70 @@
+"""What this CPU has, and so which kernels run on it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+LEVELS = ("avx512", "avx2", "plain")
+
+
+_in_use: list[Any] = []  # what addresses point to
+
+
+class Tile(NamedTuple):
+    """The kernels of llvm/matrix_kernel.py: the address of a table, and how much of C they hold in registers."""
+
+    kernel: int
+    rows: int
+    columns: int
+
+
+def level() -> str:
+    """ "avx512", "avx2" or "plain" (numpy and BLAS): the environment variable PYCONVNET_CPU, or the best there is."""
+    asked = os.environ.get("PYCONVNET_CPU")
+    if asked is None:
+        return _best()
+    if asked not in LEVELS:
+        raise ValueError(f"PYCONVNET_CPU takes {', '.join(LEVELS)}, got {asked!r}")
+    return asked
+
+
+@lru_cache(maxsize=1)
+def _best() -> str:
+    from llvmlite import binding
+
+    try:
+        has = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this processor
+        return "plain"
+    if all(has.get(f) for f in ("avx512f", "avx512dq", "avx512bw", "avx512vl")):
+        return "avx512"
+    return "avx2" if has.get("avx2") and has.get("fma") else "plain"
+
+
+@lru_cache(maxsize=1)
+def memory() -> int:
+    """Bytes of main memory; 4 GB where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # not a POSIX system
+        return 1 << 32
+
+
+def tile() -> Tile:
+    """The matrix kernel for this CPU; compiled at the first call, or loaded from numba's cache."""
+    return _tile(level())
+
+
+@lru_cache(maxsize=2)
+def _tile(which: str) -> Tile:
+    from pyconvnet.backends.cpu.compiled import cfunc
+    from pyconvnet.backends.cpu.llvm import matrix_kernel
+
+    compiled = matrix_kernel.compile_kernels(which, cfunc)
+    table = (ctypes.c_int64 * matrix_kernel.SLOTS)()
+    compiled.ctypes(ctypes.addressof(table))
+    _in_use.append((compiled, table))
+    return Tile(ctypes.addressof(table), *((14, 32) if which == "avx512" else (6, 16)))

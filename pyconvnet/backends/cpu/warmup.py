@@ -1,0 +1,102 @@
+"""Compiles every kernel now, so that later processes load them from the cache on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.backends.cpu import CPU
+from pyconvnet.backends.cpu.machine import level
+from pyconvnet.geometry import Window
+
+MODULES = (
+    "activations batch_normalization channel_normalization data_gradient direct filter_cache filter_gradient "
+    "fully_connected layout narrow_gradient pooling winograd_kernels"
+).split()
+
+
+def warmup(progress: bool = False) -> int:
+    """Compile all kernels for this CPU, or load those that an earlier process compiled; returns how many are ready.
+
+    progress  False; True shows on standard error how far it is: a bar of tqdm, or lines where tqdm is not installed
+
+    Takes about a minute the first time. Returns 0 where numpy and BLAS do all the work.
+    """
+    if level() == "plain":
+        return 0
+    compiled = import_module("pyconvnet.backends.cpu.compiled")
+    compiled.announced |= progress
+    from pyconvnet.backends.cpu.sgd import descend
+
+    w, one = _array(1), np.float32(1)
+    descend(w, w, w, one, one, one, one, False)
+    calls = list(_calls())
+    for call in _shown(calls) if progress else calls:
+        call()
+    return len(kernels()) + 1  # and the matrix kernel, which is a C function
+
+
+def kernels() -> list[Any]:
+    """The parallel kernels, as numba's dispatchers; those that they call are compiled with them."""
+    found = []
+    for name in MODULES:
+        for value in vars(import_module(f"pyconvnet.backends.cpu.{name}")).values():
+            if getattr(value, "targetoptions", {}).get("parallel") and value not in found:
+                found.append(value)
+    return found
+
+
+def _shown(calls: list[Callable[[], Any]]) -> Iterator[Callable[[], Any]]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        for done, call in enumerate(calls, 1):
+            yield call
+            print(f"warmup: {done}/{len(calls)}", file=sys.stderr, flush=True)
+        return
+    yield from tqdm(calls, desc="warmup", file=sys.stderr)
+
+
+def _array(*shape: int) -> np.ndarray:
+    return np.ones(shape, np.float32)
+
+
+def _calls() -> Iterator[Callable[[], Any]]:
+    """One small call for each kernel, each kind of layer that has one of its own."""
+    from pyconvnet.backends.cpu import convolution
+    from pyconvnet.backends.cpu.direct import Epilogue
+
+    cpu = CPU()
+    x, y = _array(8, 8, 16, 2), _array(8, 8, 32, 2)
+    three, one, strided = Window((3, 3), pad=(1, 1, 1, 1)), Window((1, 1)), Window((3, 3), (2, 2), (1, 1, 1, 1))
+    five = Window((5, 5))
+    f, tall = _array(3, 3, 16, 32), _array(8, 8, 16, 128)
+    g, b = _array(16), _array(16)
+    window = Window((2, 2), (2, 2))
+    yield lambda: cpu.conv(x, _array(1, 1, 16, 32), None, one)  # direct
+    yield lambda: cpu.conv(x, f, None, three)  # Winograd, few tiles
+    yield lambda: cpu.conv(_array(64, 64, 16, 1), f, None, three)  # many
+    yield lambda: cpu.conv(_array(8, 8, 16, 1), tall, None, Window((8, 8)))  # fully connected
+    for n in (1, 2):
+        yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
+    yield lambda: cpu.conv_backward(x, f, y, three)
+    yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
+    yield lambda: cpu.conv_backward(_array(6, 6, 64, 2), _array(5, 5, 64, 32), _array(2, 2, 32, 2), five)  # scattered
+    yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), five)
+    yield lambda: cpu.conv_backward(_array(8, 8, 16, 1), tall, _array(1, 1, 128, 1), Window((8, 8)))
+    yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), tall, _array(1, 1, 128, 20), Window((8, 8)))
+    yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
+    yield lambda: cpu.pool(x, window, "max")
+    yield lambda: cpu.pool_backward(x, window, "max", _array(4, 4, 16, 2))
+    yield lambda: cpu.relu(x, 0.0)
+    yield lambda: cpu.relu_backward(x, x, 0.0)
+    yield lambda: cpu.softmax(x)
+    yield lambda: cpu.softmax_backward(x, x)
+    yield lambda: cpu.bnorm(x, g, b, 1e-4)
+    yield lambda: cpu.bnorm_backward(x, g, b, x, 1e-4)
+    yield lambda: cpu.lrn(x, 5, 1.0, 1.0, 0.5)
+    yield lambda: cpu.spnorm(x, Window((3, 3), pad=(1, 1, 1, 1)), 0.1, 0.5)

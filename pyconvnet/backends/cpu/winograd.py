@@ -1,0 +1,146 @@
+"""3 x 3 and 5 x 5 convolution of stride 1 by Winograd's algorithm, which tools/winograd.py explains.
+
+Each m x m tile of the output becomes n x n products summed over channels, n = m + r - 1: for each of as many points, a
+matrix product of tiles x channels by channels x filters. See winograd_kernels.py for how that is done.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from pyconvnet.backends.cpu import filter_cache, machine
+from pyconvnet.backends.cpu.direct import pack
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty_at, scratch
+from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
+from pyconvnet.geometry import Window
+from pyconvnet.precision import get_precision
+from pyconvnet.threads import team
+
+# Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
+FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
+# And up to so many floats of transformed filters, which every round of tiles reads.
+FUSED_UP_TO = 1 << 22
+# Up to so many tiles, F(4 x 4) takes more time to read its filters, the larger ones, than it saves.
+FEW_TILES = 8
+# Tiles of a round, in units of what the matrix kernel takes (6 or 14): their inputs and the sums of so many blocks of
+# filters lie in the second level of the cache.
+UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 4}
+# By points: so many tiles are transformed first.
+TILES_AT_ONCE = 1 << 10
+
+
+class Variant(NamedTuple):
+    """F(m x m, r x r)."""
+
+    m: int
+    r: int
+
+    @property
+    def side(self) -> int:
+        """Of the inputs that a tile sees, and of the points."""
+        return self.m + self.r - 1
+
+    def tiles(self, n: int, out: tuple[int, int]) -> int:
+        """Of n images with outputs of that size."""
+        return n * -(-out[0] // self.m) * -(-out[1] // self.m)
+
+
+def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
+    """Whether this is a layer that Winograd's algorithm is faster for."""
+    return variant(x.shape, f.shape, window, get_precision()) is not None
+
+
+@lru_cache(maxsize=1024)
+def variant(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, precision: str) -> Variant | None:
+    """The fastest one for such a layer; None where that is direct convolution."""
+    (r, _), each = window.size, filters[3] * filters[2] // shape[2]
+    if window.stride != (1, 1) or window.dilate != (1, 1) or max(window.pad) >= r or window.size != (r, r):
+        return None
+    if min(filters[2], each) < LEAST_CHANNELS:
+        return None
+    out = window.output_size(*shape[:2])
+    known = {(4, 3): FEW_TILES + 1, (2, 3): LEAST_TILES, (2, 5): LEAST_TILES}
+    for v, least in known.items() if precision == "fast" else [((2, 3), LEAST_TILES)]:
+        if v[1] == r and Variant(*v).tiles(shape[3], out) >= least:
+            return Variant(*v)
+    return None
+
+
+def winograd(
+    x: np.ndarray,
+    f: np.ndarray,
+    b: np.ndarray | None,
+    window: Window,
+    scale: np.ndarray | None = None,
+    relu: bool = False,
+) -> np.ndarray:
+    """The convolution of `kernels.conv` as an N x H x W x K array; scale: K factors, multiplied into the filters."""
+    kind = variant(x.shape, f.shape, window, get_precision())
+    h, w, channels, n = x.shape
+    c, count = f.shape[2:]
+    groups = channels // c
+    k = count // groups
+    out = window.output_size(h, w)
+    tile = machine.tile()
+    blocks = -(-k // tile.columns)
+    high, wide = -(-out[0] // kind.m), -(-out[1] // kind.m)
+    tiles, points, padded_c = kind.tiles(n, out), kind.side**2, -(-c // 16) * 16
+    with team() as threads:
+        seen = channels_fastest(x)
+        key = "winograd", kind, groups, tile.columns
+        filters, first = filter_cache.get(
+            key, f, lambda old: transformed(f, kind, groups, tile.columns, old, scale), scale
+        )
+        bias = np.zeros(count + tile.columns, np.float32)
+        if b is not None:
+            bias[:count] = b.ravel()
+        y, start = empty_at((n, *out, count))
+        in_rounds = tiles >= FUSED_FROM * threads // 2 and filters.size <= FUSED_UP_TO
+        units = -(-tiles // tile.rows)
+        if in_rounds:
+            rounds = -(-units // UNITS_AT_ONCE[tile.rows])
+            rounds = -(-rounds // threads) * threads
+            at_once = -(-units // rounds) * tile.rows
+            together = min(BLOCKS_AT_ONCE[tile.rows], blocks)
+        else:
+            at_once = tiles // -(-tiles // TILES_AT_ONCE) + 1
+            together = blocks
+        # the 16 keep points off the same cache sets
+        step, sums_step = at_once * padded_c + 16, at_once * together * tile.columns + 16
+        parts = threads if in_rounds else 1
+        v = scratch("padded", parts * points * step)  # memory that direct convolution needs at other times
+        sums = scratch("sums", parts * points * sums_step + threads * 32 * points)
+        least = np.float32(0 if relu else -np.inf)
+        sizes = n, h, w, channels, *out, count, c, k, window.pad[0], window.pad[2]
+        shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step)
+        for g in range(groups):
+            memory = (
+                address(seen) + 4 * g * c,
+                first + 4 * g * blocks * c * tile.columns,
+                groups * blocks * c * tile.columns,
+                address(bias) + 4 * g * k,
+                least,
+                start + 4 * g * k,
+                address(v),
+                address(sums),
+            )
+            if in_rounds:
+                fused(threads, *tile, *memory, shape, rounds, together)
+            else:
+                by_points(threads, *tile, *memory, shape, at_once)
+    return y
+
+
+def transformed(
+    f: np.ndarray, kind: Variant, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None = None
+) -> np.ndarray:
+    """G f G' of filters, times `scale`, as [point][group][K / columns][C][columns]; `old`: memory to write into."""
+    packed = pack(f if scale is None else f * scale, groups, columns)
+    taps, plane = kind.r**2, f.shape[2] * columns
+    out = aligned(kind.side**2 * packed.size // taps) if old is None else old
+    with team() as threads:
+        transform_filters(threads, address(packed), plane, packed.size // (taps * plane), *kind, address(out))
+    return out

@@ -1,0 +1,290 @@
+"""The kernels of winograd.py: transforms of tiles, and matrix products at each point.
+
+`fused` transforms a few tiles, multiplies at all points and transforms back while they are in cache. `by_points`
+transforms all tiles first and multiplies at one point after the other: so small images keep every thread busy, and
+filters that no cache holds are read once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from pyconvnet.backends.cpu import winograd_f2, winograd_f2x5, winograd_f4
+from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.direct import INPUTS_AT_ONCE
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, FAR, call_tile
+from pyconvnet.backends.cpu.llvm.simd import call_for, fload, fstore, vload, vset1, vstore
+
+# By points: floats of filters that stay in the second level of the cache while the tiles pass by.
+FILTERS_AT_ONCE = 1 << 16
+
+
+class Shape(NamedTuple):
+    """Of a layer, and of its transforms."""
+
+    n: int
+    h: int
+    w: int
+    channels: int  # of all groups
+    oh: int
+    ow: int
+    count: int  # filters of all groups
+    c: int  # channels that a filter sees
+    k: int  # filters of a group
+    top: int
+    left: int
+    m: int
+    r: int
+    high: int  # tiles in a column of an image
+    wide: int
+    padded_c: int  # floats between tiles of transformed inputs
+    step: int  # and between points
+    sums_step: int  # floats between points of the sums
+
+
+@jit(parallel=True)
+def transform_filters(threads, f, plane, blocks, m, r, out):
+    """`plane` floats for each of the r^2 taps in each block, all of them multiples of 16."""
+    pieces = plane // 16
+    total = blocks * pieces
+    for t in numba.prange(threads):
+        for q in range(total * t // threads, total * (t + 1) // threads):
+            block = q // pieces
+            i = q - block * pieces
+            source, target = f + 4 * (r * r * block * plane + 16 * i), out + 4 * (block * plane + 16 * i)
+            if r == 5:
+                winograd_f2x5.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
+            elif m == 4:
+                winograd_f4.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
+            else:
+                winograd_f2.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
+
+
+@jit()
+def _inputs(x, v, shape, first, last, origin, spare):
+    """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds two tiles."""
+    h, w, c, high, wide, side = shape.h, shape.w, shape.c, shape.high, shape.wide, shape.m + shape.r - 1
+    for t in range(first, last):
+        n = t // (high * wide)
+        r = t - n * high * wide
+        i0 = r // wide * shape.m - shape.top
+        j0 = r % wide * shape.m - shape.left
+        inside = i0 >= 0 and j0 >= 0 and i0 + side <= h and j0 + side <= w
+        for k in range(0, c, 16):
+            target = v + 4 * ((t - origin) * shape.padded_c + k)
+            if inside and k + 16 <= c:
+                pixel = 4 * shape.channels
+                source, row, column = x + ((n * h + i0) * w + j0) * pixel + 4 * k, w * pixel, pixel
+                for i in range(side):
+                    for j in range(side, side + shape.m):
+                        call_for(source + i * row + j * pixel)
+            else:  # zeros for what is outside the image or after the last channel
+                source, row, column = spare, 64 * side, 64
+                for i in range(side):
+                    for j in range(side):
+                        here = spare + row * i + column * j
+                        vstore(here, vset1(np.float32(0)))
+                        if 0 <= i0 + i < h and 0 <= j0 + j < w:
+                            pixel = x + 4 * (((n * h + i0 + i) * w + j0 + j) * shape.channels + k)
+                            if k + 16 <= c:
+                                vstore(here, vload(pixel))
+                            else:
+                                for d in range(c - k):
+                                    fstore(here + 4 * d, fload(pixel + 4 * d))
+            if side == 6:
+                winograd_f4.input_transform(source, row, column, target, 4 * shape.step, spare + 64 * side**2)
+            else:
+                winograd_f2.input_transform(source, row, column, target, 4 * shape.step)
+
+
+@jit()
+def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, taps, how):
+    """At one point: `tiles` tiles of v x `blocks` blocks of filters, into sums[tile][width]."""
+    c, padded_c = shape.c, shape.padded_c
+    pieces = -(-c // INPUTS_AT_ONCE)
+    units = -(-tiles // mr)
+    for piece in range(pieces):
+        first, last = c * piece // pieces, c * (piece + 1) // pieces
+        for block in range(blocks):
+            for u in range(units):
+                i, end = tiles * u // units, tiles * (u + 1) // units
+                target = sums + 4 * (i * width + block * nr)
+                call_tile(
+                    kernel,
+                    end - i,
+                    nr,
+                    v + 4 * (i * padded_c + first),
+                    padded_c,
+                    1,
+                    taps,
+                    1,
+                    last - first,
+                    f + 4 * (block * c + first) * nr,
+                    nr,
+                    target,
+                    width,
+                    target,
+                    0,
+                    how + (ACCUMULATE if first > 0 else 0),
+                    f + 4 * (((block + 1) * c + first) * nr + (last - first) * nr * u // units),
+                    4 * nr // units,
+                )
+
+
+@jit()
+def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, spare):
+    """Transforms sums[point][tile][width] back and adds the bias, for tiles first .. last - 1; `origin` comes first.
+
+    y, bias  of the first of `columns` filters
+    """
+    h, w, count, high, wide, m, step = shape.oh, shape.ow, shape.count, shape.high, shape.wide, shape.m, shape.sums_step
+    for t in range(first, last):
+        n = t // (high * wide)
+        r = t - n * high * wide
+        i0 = r // wide * m
+        j0 = r % wide * m
+        for k in range(0, columns, 16):
+            source, target = sums + 4 * ((t - origin) * width + k), y + 4 * (((n * h + i0) * w + j0) * count + k)
+            whole = i0 + m <= h and j0 + m <= w and k + 16 <= columns
+            if whole:  # the pixels of the next tile
+                for i in range(m):
+                    for j in range(m, 2 * m):
+                        call_for(target + 4 * (i * w + j) * count)
+            out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
+            if shape.r == 5:
+                winograd_f2x5.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
+            elif m == 4:
+                winograd_f4.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
+            else:
+                winograd_f2.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
+            if not whole:
+                for i in range(min(m, h - i0)):
+                    for j in range(min(m, w - j0)):
+                        here, pixel = spare + row * i + column * j, target + 4 * (i * w + j) * count
+                        if k + 16 <= columns:
+                            vstore(pixel, vload(here))
+                        else:
+                            for d in range(columns - k):
+                                fstore(pixel + 4 * d, fload(here + 4 * d))
+
+
+@jit(parallel=True)
+def fused(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, rounds, together):
+    """Each thread takes rounds of tiles, of all filters, `together` blocks at a time."""
+    c, k, step, sums_step = shape.c, shape.k, shape.step, shape.sums_step
+    points, tiles = (shape.m + shape.r - 1) ** 2, shape.n * shape.high * shape.wide
+    blocks, units = -(-k // nr), -(-tiles // mr)
+    taps = np.zeros(2, np.int64)
+    for t in numba.prange(threads):
+        mine, own = v + 4 * t * points * step, sums + 4 * t * points * sums_step
+        spare = sums + 4 * points * (threads * sums_step + 32 * t)
+        for q in range(rounds * t // threads, rounds * (t + 1) // threads):
+            first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
+            _inputs(x, mine, shape, first, last, first, spare)
+            for block in range(0, blocks, together):
+                now = min(together, blocks - block)
+                for p in range(points):
+                    _products(
+                        kernel,
+                        mr,
+                        nr,
+                        mine + 4 * p * step,
+                        f + 4 * (p * plane + block * c * nr),
+                        now,
+                        own + 4 * p * sums_step,
+                        together * nr,
+                        shape,
+                        last - first,
+                        taps.ctypes.data,
+                        0,
+                    )
+                column = block * nr
+                columns = min(now * nr, k - column)
+                _outputs(
+                    y + 4 * column,
+                    own,
+                    together * nr,
+                    columns,
+                    bias + 4 * column,
+                    least,
+                    shape,
+                    first,
+                    last,
+                    first,
+                    spare,
+                )
+
+
+def by_points(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, at_once):
+    """All tiles, `at_once` at most, are transformed; then threads take blocks of filters at a point; and back.
+
+    Three kernels, since numba makes one of parallel loops that follow each other: it sees no memory behind addresses.
+    """
+    tiles = shape.n * shape.high * shape.wide
+    spare = sums + 4 * (shape.m + shape.r - 1) ** 2 * shape.sums_step
+    parts = -(-tiles // at_once)
+    for part in range(parts):
+        start, end = tiles * part // parts, tiles * (part + 1) // parts
+        _all_inputs(threads, x, v, shape, start, end, spare)
+        _all_products(threads, kernel, mr, nr, f, plane, v, sums, shape, end - start)
+        _all_outputs(threads, y, sums, -(-shape.k // nr) * nr, bias, least, shape, start, end, spare)
+
+
+@jit(parallel=True)
+def _all_inputs(threads, x, v, shape, start, end, spare):
+    for t in numba.prange(threads):
+        first, last = _share(start, end, t, threads)
+        _inputs(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
+
+
+@jit(parallel=True)
+def _all_products(threads, kernel, mr, nr, f, plane, v, sums, shape, count):
+    for t in numba.prange(threads):
+        _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count)
+
+
+@jit(parallel=True)
+def _all_outputs(threads, y, sums, width, bias, least, shape, start, end, spare):
+    for t in numba.prange(threads):
+        first, last = _share(start, end, t, threads)
+        mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t
+        _outputs(y, sums, width, shape.k, bias, least, shape, first, last, start, mine)
+
+
+@jit()
+def _share(start, end, t, threads):
+    """What thread t takes of start .. end - 1."""
+    return start + (end - start) * t // threads, start + (end - start) * (t + 1) // threads
+
+
+@jit()
+def _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count):
+    """Thread t's products of `count` tiles at all points: some blocks of filters at a point, and some of the tiles."""
+    c = shape.c
+    blocks = -(-shape.k // nr)
+    width = blocks * nr
+    groups, rounds = -(-blocks // max(1, FILTERS_AT_ONCE // (c * nr))), -(-count // (16 * mr))
+    taps = np.zeros(2, np.int64)
+    first, last = _share(0, (shape.m + shape.r - 1) ** 2 * groups * rounds, t, threads)
+    for q in range(first, last):
+        p = q // (groups * rounds)
+        g = q // rounds - p * groups
+        r = q - (p * groups + g) * rounds
+        block, i = blocks * g // groups, count * r // rounds
+        _products(
+            kernel,
+            mr,
+            nr,
+            v + 4 * (p * shape.step + i * shape.padded_c),
+            f + 4 * (p * plane + block * c * nr),
+            blocks * (g + 1) // groups - block,
+            sums + 4 * (p * shape.sums_step + i * width + block * nr),
+            width,
+            shape,
+            count * (r + 1) // rounds - i,
+            taps.ctypes.data,
+            FAR,
+        )

@@ -1,0 +1,34 @@
+"""Kernels on disk are compiled again when any file that they are made of has changed."""
+
+import os
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pyconvnet.backends.cpu.machine import level
+
+compiled = import_module("pyconvnet.backends.cpu.compiled")  # the package has a function of that name
+
+
+def test_a_change_of_any_source_file_changes_the_stamp(tmp_path):
+    (tmp_path / "inner").mkdir()
+    for name in ("kernel.py", "inner/called.py"):
+        (tmp_path / name).write_text("1")
+    seen = {compiled.stamp.__wrapped__(tmp_path)}
+    (tmp_path / "inner" / "called.py").write_text("22")
+    seen.add(compiled.stamp.__wrapped__(tmp_path))
+    os.utime(tmp_path / "kernel.py", (9e9, 9e9))
+    seen.add(compiled.stamp.__wrapped__(tmp_path))
+    assert len(seen) == 3
+
+
+@pytest.mark.skipif(level() == "plain", reason="nothing is compiled")
+def test_kernels_on_disk_carry_the_stamp_of_all_files():
+    from pyconvnet.backends.cpu import machine, warmup
+
+    now = compiled.stamp(Path(compiled.__file__).parent)
+    machine.tile()
+    every = [machine._in_use[0][0], *warmup.kernels()]
+    kept = [getattr(kernel._cache, "_cache_file", None) for kernel in every]
+    assert kept and all(k is None or k._source_stamp[1] == now for k in kept)
