@@ -120,7 +120,7 @@ def _after_fork_in_child() -> None:
         return  # none was started
     _forked = True
     _numba.__dict__.clear()
-    openmp = sys.modules.get("numba.np.ufunc.omppool")
+    openmp: Any = sys.modules.get("numba.np.ufunc.omppool")
     if getattr(openmp, "openmp_vendor", "") != "GNU":
         return  # workqueue and TBB, and the OpenMP of other makers, start anew by themselves
     # numba ends the child of a process that started GNU OpenMP, which would wait for the threads of its parent. A team

@@ -28,6 +28,7 @@ class Editing:
         params: Table[Param]
         executionOrder: Any
         _plan: Any
+        _origin: dict[str, Any]
 
     def addLayer(
         self,

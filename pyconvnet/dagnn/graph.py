@@ -316,7 +316,7 @@ class DagNN(Editing):
 
         A SimpleNN, of which there is a warning, becomes the graph that fromSimpleNN makes.
         """
-        errors = contextlib.nullcontext()
+        errors: Any = contextlib.nullcontext()
         if isinstance(s, (str, os.PathLike)):
             from pyconvnet.formats import registry
 

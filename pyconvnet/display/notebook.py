@@ -45,7 +45,9 @@ def _graph_row(i: int, entry: Any, net: Any) -> list[str]:
     from pyconvnet.dagnn.saved import matlab_class
 
     block, values = entry.block, [net.params[name].value for name in entry.params]
-    window = ["" if is_empty(v := getattr(block, p, None)) else dims_text(np.ravel(v).tolist()) for p in WINDOW]
+    window = [
+        "" if is_empty(v := getattr(block, p, None)) else dims_text(np.ravel(np.asarray(v)).tolist()) for p in WINDOW
+    ]
     count = sum(int(np.size(v)) for v in values if v is not None)
     memory = f"{count:,} ({memory_text(4 * count)})" if count else ""
     names = [", ".join(part) for part in (entry.inputs, entry.outputs, entry.params)]

@@ -96,7 +96,8 @@ def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "rea
     if not found and named is None:
         what = found_instead(head) or f"neither its first bytes nor {suffix} are those of a known format"
         raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(FORMATS)})")
-    return _call(fn, named if named in found or not found else found[0], function, path, **options)
+    chosen = found[0] if named is None or (found and named not in found) else named
+    return _call(fn, chosen, function, path, **options)
 
 
 def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: Any) -> None:

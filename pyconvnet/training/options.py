@@ -121,8 +121,8 @@ def image_sets(fn: str, imdb: Any, opts: Struct) -> dict[str, np.ndarray]:
         if name in ("train", "val", "num", "time"):
             raise ValueError(f"{fn}: evalSets cannot be called {name!r}")
         sets[name] = _indexes(fn, f"evalSets[{name!r}]", given, marks)
-    others = 0 if marks is None else np.count_nonzero((marks != 1) & (marks != 2))
-    if not opts["evalSets"] and np.size(() if opts["val"] is None else opts["val"]) == 0 and others:
+    chosen = opts["evalSets"] or np.size(() if opts["val"] is None else opts["val"])
+    if marks is not None and np.any((marks != 1) & (marks != 2)) and not chosen:
         if sets["train"].size and not sets["val"].size:
             _warn_of_no_validation(fn, marks)
     if not any(s.size for s in sets.values()):

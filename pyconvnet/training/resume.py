@@ -158,7 +158,8 @@ def _chains(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
         where = f"layer {i} {names[0]!r} ({a['type']})"
         _sizes(where, a.get("weights"), b.get("weights"), found)
         rates = ("learningRate", "weightDecay")
-        yield where, *({**_properties(layer), **{r: layer[r] for r in rates if r in layer}} for layer in (a, b))
+        mine, other = ({**_properties(layer), **{r: layer[r] for r in rates if r in layer}} for layer in (a, b))
+        yield where, mine, other
 
 
 def _graphs(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -188,7 +189,8 @@ def _graphs(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
             if isinstance(ours.value, np.ndarray) and isinstance(theirs.value, np.ndarray):
                 _sizes(where, [ours.value], [theirs.value], found)
             rates = ("learningRate", "weightDecay")
-            yield where, *({r: getattr(p, r) for r in rates} for p in (ours, theirs))
+            mine, other = ({r: getattr(p, r) for r in rates} for p in (ours, theirs))
+            yield where, mine, other
 
 
 def _sizes(where: str, ours: Any, theirs: Any, found: list[str]) -> None:

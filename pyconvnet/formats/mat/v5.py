@@ -95,11 +95,8 @@ def text(chars: np.ndarray) -> Any:
 
     Of more than two dimensions, which scipy makes of an array of strings, the last one runs along a row.
     """
-    rows = chars.reshape(-1, chars.shape[-1], order="F") if chars.ndim > 1 else chars[None]
-    if chars.dtype.kind == "U":
-        rows = ["".join(r) for r in rows]
-    else:
-        rows = [_joined(r) for r in rows.tolist()]
+    codes = chars.reshape(-1, chars.shape[-1], order="F") if chars.ndim > 1 else chars[None]
+    rows = ["".join(r) if chars.dtype.kind == "U" else _joined(r) for r in codes.tolist()]
     return (rows[0] if rows else "") if len(rows) < 2 else [row.rstrip(" \0") for row in rows]
 
 
