@@ -4,6 +4,7 @@
     python -m tests.bench VGG LeNet              what has such a word in its name
     python -m tests.bench --json out.json        the same as JSON as well
     python -m tests.bench --peers pyconvnet --rounds 5
+    python -m tests.bench --against ../before    beside another checkout of pyconvnet, in place of the libraries
 
 Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
 them, and medians are compared. `ratio` is our time over the best peer's. `pip install torch onnxruntime openvino onnx`
@@ -35,7 +36,9 @@ class Peer:
 
     def __init__(self, name: str) -> None:
         self.name, self.times, self.peak = name, [], 0.0
-        command = [sys.executable, str(FOLDER / "worker.py"), name]
+        other = Path(name, "tests", "bench")
+        run = [other / "worker.py", "pyconvnet"] if other.is_dir() else [FOLDER / "worker.py", name]
+        command = [sys.executable, *map(str, run)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -111,9 +114,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="turns that each library gets (7)")
     parser.add_argument("--seconds", type=float, default=3, help="time for a library in a benchmark (3)")
     parser.add_argument("--json", type=Path, help="write the results here as well")
+    parser.add_argument("--against", type=Path, help="another checkout, which is the only peer")
     args = parser.parse_args()
     names = [n for n in benchmarks.ALL if not args.words or any(w.lower() in n.lower() for w in args.words)]
     peers = [p for p in args.peers or worker.PEERS if worker.installed(p)]
+    if args.against is not None:
+        peers = ["pyconvnet", str(args.against.resolve())]
     print("libraries:", ", ".join(peers))
     print(f"{'':<46} {'ms':>9} {'GFLOP/s':>8} {'peak MB':>8} {'ratio':>6} {'target':>7} {'best ms':>9} {'peak MB':>8}")
     results = []
