@@ -12,6 +12,7 @@ import pyconvnet._checkout  # noqa: F401
 from pyconvnet._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from pyconvnet.caches import clear_caches
     from pyconvnet.compat.argparse import vl_argparse
     from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
     from pyconvnet.compat.tidy import vl_simplenn_tidy
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
     from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
     from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
-    from pyconvnet.precision import set_precision
+    from pyconvnet.precision import local_precision, set_precision
     from pyconvnet.prediction import best_classes, predict
     from pyconvnet.records import Opaque, Struct
     from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
@@ -63,7 +64,8 @@ _HOMES = {
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
     "formats": "load load_checkpoint save",
-    "precision": "set_precision",
+    "precision": "local_precision set_precision",
+    "caches": "clear_caches",
     "prediction": "best_classes predict",
     "records": "Opaque Struct",
     "simplenn": "SimpleNN vl_simplenn vl_simplenn_diagnose vl_simplenn_move",
@@ -101,11 +103,13 @@ __all__ = [
     "Struct",
     "best_classes",
     "check_derivatives",
+    "clear_caches",
     "cnn_train",
     "cnn_train_dag",
     "cross_validate",
     "load",
     "load_checkpoint",
+    "local_precision",
     "num_threads",
     "predict",
     "save",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 PRECISIONS = ("fast", "high")
-_precision = "fast"
+_everywhere = "fast"
+_here: ContextVar[str | None] = ContextVar("pyconvnet_precision", default=None)
 
 
 def set_precision(precision: str) -> None:
@@ -13,13 +18,34 @@ def set_precision(precision: str) -> None:
             the default. LRN raises to a power as MatConvNet's CPU code does, up to 4e-3 off
     "high"  F(2x2, 3x3), errors under 1e-6, 1.4 times the time; plain sums for 5 x 5, twice the time. LRN with the exact
             power, as MatConvNet's GPU code has it, and other libraries
+
+    This is for the whole process; `local_precision` is for a block.
     """
-    global _precision
-    if precision not in PRECISIONS:
-        raise ValueError(f"set_precision: precision takes {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
-    _precision = precision
+    global _everywhere
+    _everywhere = _checked("set_precision", precision)
+
+
+@contextmanager
+def local_precision(precision: str) -> Iterator[None]:
+    """ "fast" or "high" inside the block, for this Python thread; see set_precision.
+
+    >>> with local_precision("high"):
+    ...     get_precision()
+    'high'
+    """
+    token = _here.set(_checked("local_precision", precision))
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 def get_precision() -> str:
     """The precision in force, "fast" or "high"."""
-    return _precision
+    return _here.get() or _everywhere
+
+
+def _checked(fn: str, precision: str) -> str:
+    if precision not in PRECISIONS:
+        raise ValueError(f"{fn}: precision takes {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
+    return precision

@@ -99,6 +99,9 @@ class Backend:
         """Whether all values are finite."""
         raise self._missing("isfinite")
 
+    def clear_caches(self) -> None:
+        """Give back what is kept from call to call."""
+
     # --- composites: numbers and memory ---------------------------------------------------------------------------
 
     def scalar(self, x: Array, value: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -58,6 +59,14 @@ class CPU(Reference):
     lrn_backward = _dispatched("lrn_backward", "channel_normalization")
     spnorm = _dispatched("spnorm", "channel_normalization")
     spnorm_backward = _dispatched("spnorm_backward", "channel_normalization")
+
+    def clear_caches(self) -> None:
+        _folded.clear()
+        if "pyconvnet.backends.cpu.layout" in sys.modules:  # else no kernel has run
+            from pyconvnet.backends.cpu import filter_cache, layout
+
+            filter_cache.clear()
+            layout.release_scratch()
 
     def fuses(self, x: np.ndarray) -> bool:
         return type(x) is np.ndarray and x.dtype == _SINGLE and x.size > 0 and level() != "plain"

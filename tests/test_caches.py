@@ -1,0 +1,59 @@
+"""What is kept from call to call can be given back; the precision of a block is its own thread's."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+from pyconvnet.backends.cpu import _folded, machine
+from pyconvnet.engine import fusion
+from pyconvnet.precision import get_precision
+
+
+def network():
+    random = np.random.default_rng(0)
+    net = pcn.DagNN()
+    net.addLayer("c", pcn.dagnn.Conv(size=[3, 3, 16, 32], pad=1), "x", "a", ["f", "b"])
+    net.addLayer("n", pcn.dagnn.BatchNorm(numChannels=32), "a", "y", ["g", "h", "m"])
+    net.initParams()
+    net.params["m"].value = random.random((32, 2), np.float32) + 0.5
+    net.mode = "test"
+    return net, random.standard_normal((12, 12, 16, 2), np.float32)
+
+
+@pytest.mark.skipif(machine.level() == "plain", reason="nothing is packed on this CPU")
+def test_all_that_is_kept_can_be_given_back_and_nothing_changes():
+    from pyconvnet.backends.cpu import filter_cache, layout
+
+    net, x = network()
+    net.eval({"x": x})
+    before = net.vars["y"].value.copy()
+    assert filter_cache._entries and _folded and fusion._known_plan.cache_info().currsize
+    pcn.clear_caches()
+    kept = (filter_cache._entries, _folded, layout._kept, layout._free)
+    assert not any(kept) and not fusion._known_plan.cache_info().currsize
+    net.eval({"x": x})
+    assert np.array_equal(net.vars["y"].value, before)
+
+
+def test_the_precision_of_a_block_ends_with_it_and_is_of_its_own_thread():
+    with pcn.local_precision("high"):
+        with pcn.local_precision("fast"):
+            assert get_precision() == "fast"
+        assert get_precision() == "high"
+    assert get_precision() == "fast"
+    both = Barrier(2)
+
+    def seen(precision):
+        with pcn.local_precision(precision):
+            both.wait(10)
+            found = get_precision()
+            both.wait(10)
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(seen, ("high", "fast"))) == ["high", "fast"]
+    with pytest.raises(ValueError, match="local_precision: precision takes 'fast' or 'high', got 'exact'"):
+        pcn.local_precision("exact").__enter__()
