@@ -60,8 +60,8 @@ def num_threads(n: int) -> Iterator[None]:
         _limit_blas(before)
 
 
-class team:
-    """`with team() as n`: the right to run a parallel kernel, and the number of parts to split it into."""
+class parallel_region:
+    """`with parallel_region() as n`: the right to run a parallel kernel, and the number of parts to split it into."""
 
     def __enter__(self) -> int:
         _team.acquire()

@@ -132,7 +132,7 @@ class Backend:
         """Numbers from 0 to below 1 of a numpy Generator: the same for every backend."""
         return self.asarray(generator.random(shape, dtype="float32"), like)
 
-    def total(self, x: Array, y: Array) -> Array:
+    def add(self, x: Array, y: Array) -> Array:
         """x + y."""
         return x + y
 

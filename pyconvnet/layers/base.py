@@ -330,7 +330,7 @@ def backward_reads(layer: Layer, count: int) -> tuple[tuple[int, ...], bool]:
     )
 
 
-def take(layer: Layer, inputs: list[Any], *names: str) -> list[Any]:
+def unpack_inputs(layer: Layer, inputs: list[Any], *names: str) -> list[Any]:
     """The inputs of a layer, as many as it has names for; ValueError says which it takes."""
     if len(inputs) != len(names):
         raise ValueError(f"{type(layer).__name__} takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}")

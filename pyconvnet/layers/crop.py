@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconvnet.layers.base import take
+from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nncrop import vl_nncrop
 from pyconvnet.records import Struct
@@ -27,7 +27,7 @@ class Crop(ElementWise):
         return tuple(out)
 
     def forward(self, inputs, params):
-        x, like = take(self, inputs, "image", "image of the size to cut to")
+        x, like = unpack_inputs(self, inputs, "image", "image of the size to cut to")
         self.aux = (*x.shape, 1, 1)[:4], self.getAdaptedCrops(x.shape, like.shape)
         return [vl_nncrop(x, self.aux[1])]
 
@@ -36,7 +36,7 @@ class Crop(ElementWise):
         return [vl_nncrop(None, crops, derOutputs[0], size), None], []
 
     def getOutputSizes(self, inputSizes):
-        (h, w, c, n), second = take(self, inputSizes, "image", "image of the size to cut to")
+        (h, w, c, n), second = unpack_inputs(self, inputSizes, "image", "image of the size to cut to")
         top, bottom, left, right = self.getAdaptedCrops((h, w), second)
         return [(h - top - bottom, w - left - right, c, n)]
 

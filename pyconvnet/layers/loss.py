@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import host_numbers, is_empty, shape_of
-from pyconvnet.layers.base import take
+from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
 from pyconvnet.ops.vl_nnpdist import vl_nnpdist
@@ -74,7 +74,7 @@ class Loss(ElementWise):
 
     def _check_labels(self, inputs):
         if len(inputs) < 2:
-            take(self, inputs, "predictions", "labels")
+            unpack_inputs(self, inputs, "predictions", "labels")
         if is_empty(inputs[1]):
             raise ValueError(f"there are no labels: {ADVICE}")
 

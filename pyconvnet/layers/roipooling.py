@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.layers.base import Layer, take
+from pyconvnet.layers.base import Layer, unpack_inputs
 from pyconvnet.ops.vl_nnroipool import vl_nnroipool
 
 
@@ -23,7 +23,7 @@ class ROIPooling(Layer):
     flatten = False
 
     def forward(self, inputs, params):
-        y = vl_nnroipool(*take(self, inputs, "image", "regions"), **self._options())
+        y = vl_nnroipool(*unpack_inputs(self, inputs, "image", "regions"), **self._options())
         return [backends.of(y).reshaped(y, (1, 1, math.prod(y.shape[:3]), y.shape[3])) if self.flatten else y]
 
     def backward(self, inputs, params, derOutputs):
@@ -38,7 +38,7 @@ class ROIPooling(Layer):
         return {"subdivisions": self.subdivisions, "transform": self.transform, "method": self.method}
 
     def getOutputSizes(self, inputSizes):
-        (_, _, c, _), rois = take(self, inputSizes, "image", "regions")
+        (_, _, c, _), rois = unpack_inputs(self, inputSizes, "image", "regions")
         h, w = (int(s) for s in np.ravel(self.subdivisions))
         count = math.prod(rois) / 5
         count = int(count) if math.isfinite(count) else count

@@ -19,7 +19,7 @@ class Sum(ElementWise):
             x = as_tensor("Sum", f"input {k}", x, like=first)
             if tuple(x.shape) != tuple(first.shape):
                 raise ValueError(f"Sum: input {k} is {size_text(x.shape)}, input 1 is {size_text(first.shape)}")
-            y = backends.of(first).total(y, x) if y is first else y.__iadd__(x)
+            y = backends.of(first).add(y, x) if y is first else y.__iadd__(x)
         return [y]
 
     def backward(self, inputs, params, derOutputs):

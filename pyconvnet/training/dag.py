@@ -48,7 +48,7 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
     if not opts["derOutputs"] and not _none(opts["train"]):
         raise ValueError("cnn_train_dag: derOutputs takes at least one output to descend, such as {'objective': 1}")
-    return train("cnn_train_dag", DagTrainee(net, imdb, opts), imdb, getBatch, opts)
+    return train("cnn_train_dag", DagNNAdapter(net, imdb, opts), imdb, getBatch, opts)
 
 
 def _none(train: Any) -> bool:
@@ -80,7 +80,7 @@ def _losses(net: Any) -> dict[str, list[Any]]:
     return found
 
 
-class DagTrainee:
+class DagNNAdapter:
     """A DagNN under training."""
 
     def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
@@ -213,7 +213,7 @@ class DagTrainee:
         values = [self.net.vars[name].value for name in self.opts["derOutputs"]]
         return all(v is None or isfinite(v) for v in values)
 
-    def blame(self) -> str:
+    def locate_nonfinite(self) -> str:
         for name in self.net.getInputs():
             value = self.net.vars[name].value
             if value is not None and not isfinite(value):

@@ -1,4 +1,4 @@
-"""The epoch loop: shuffle, get a batch, evaluate, step, count, save. What differs between networks is in a Trainee."""
+"""The epoch loop: shuffle, get a batch, evaluate, step, count, save. What differs between networks is in an adapter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
 
-class Trainee(Protocol):
+class TrainingAdapter(Protocol):
     """A network under training: cnn_train wraps a SimpleNN in one, cnn_train_dag a DagNN."""
 
     net: Any
@@ -49,7 +49,7 @@ class Trainee(Protocol):
     def finite(self) -> bool:
         """Whether the objective of this pass is finite so far."""
 
-    def blame(self) -> str:
+    def locate_nonfinite(self) -> str:
         """Name what first had a value that is not finite in the last batch: images, weights or a layer's output."""
 
 
@@ -74,8 +74,10 @@ class Parameter:
         self.method, self.set, self.fanout = method, set, fanout
 
 
-def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], opts: Struct) -> tuple[Any, Struct]:
-    """Train `trainee` and return its network and the statistics of each epoch."""
+def train(
+    fn: str, adapter: TrainingAdapter, imdb: Any, getBatch: Callable[..., Any], opts: Struct
+) -> tuple[Any, Struct]:
+    """Train `adapter` and return its network and the statistics of each epoch."""
     sets = image_sets(fn, imdb, opts)
     training = sets["train"].size > 0
     folder = opts["expDir"] if training else None
@@ -92,13 +94,13 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
         point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
             start, saved = point
-            data = resume.check(fn, opts, start, saved, trainee.net, imdb, sets)
+            data = resume.check(fn, opts, start, saved, adapter.net, imdb, sets)
             report.say(opts, f"{fn}: resuming by loading epoch {start}")
-            trainee.net = checkpoints.with_functions(saved["net"], trainee.net)
+            adapter.net = checkpoints.with_functions(saved["net"], adapter.net)
             # continue_="force": what another solver remembers is no use to this one
             state = None if resume.other_solver(opts, saved) else saved.get("state")
             stats = statistics.epochs(saved.get("stats"), stats)
-    memory = checkpoints.solver_state(state, trainee.weights())
+    memory = checkpoints.solver_state(state, adapter.weights())
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
         # As in MatConvNet the seed follows from the epoch alone, so that a resumed run repeats an uninterrupted one.
@@ -109,29 +111,29 @@ def train(fn: str, trainee: Trainee, imdb: Any, getBatch: Callable[..., Any], op
             order = rng.shuffled(images) if opts["shuffle"] else images
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
-            state.stats[name] = _pass(fn, trainee, imdb, getBatch, opts, name, epoch, order, rate, memory)
+            state.stats[name] = _pass(fn, adapter, imdb, getBatch, opts, name, epoch, order, rate, memory)
             stats[name].append(state.stats[name])
-            if trainee.confusion is not None:
-                confusions[name] = trainee.confusion
+            if adapter.confusion is not None:
+                confusions[name] = adapter.confusion
         if not opts["saveSolverState"]:
             state.solverState = []
-            memory = checkpoints.solver_state(None, trainee.weights())
+            memory = checkpoints.solver_state(None, adapter.weights())
         if folder is not None:
-            checkpoints.write(folder, epoch, trainee.net, state, stats)
+            checkpoints.write(folder, epoch, adapter.net, state, stats)
             journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
             if opts["plotStatistics"]:
                 report.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
-                trainee.diagnose(folder / "net-diagnostics.pdf")
+                adapter.diagnose(folder / "net-diagnostics.pdf")
         if opts["postEpochFn"] is not None:
             params = {**opts, **sets, "epoch": epoch, "learningRate": rate, "imdb": imdb, "getBatch": getBatch}
-            again = opts["postEpochFn"](trainee.net, Struct(params), state)
+            again = opts["postEpochFn"](adapter.net, Struct(params), state)
             if again is not None and np.size(again):
                 _warn_of_bool(fn, again)
                 opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
                     break
-    return trainee.net, stats
+    return adapter.net, stats
 
 
 def _warn_of_bool(fn: str, again: Any) -> None:
@@ -146,7 +148,7 @@ def _warn_of_bool(fn: str, again: Any) -> None:
 
 def _pass(
     fn: str,
-    trainee: Trainee,
+    adapter: TrainingAdapter,
     imdb: Any,
     getBatch: Callable[..., Any],
     opts: Struct,
@@ -158,9 +160,9 @@ def _pass(
 ) -> Struct:
     """One pass over the images `order`; trains where name is 'train'."""
     train = name == "train"
-    trainee.start_set()
+    adapter.start_set()
     stats = Struct(num=0, time=0.0)
-    steps = Steps(fn, trainee, memory, opts, rate)
+    steps = Steps(fn, adapter, memory, opts, rate)
     began, adjust = time.perf_counter(), 0.0
     size, parts = opts["batchSize"], opts["numSubBatches"]
     starts = range(0, order.size, size)
@@ -171,24 +173,24 @@ def _pass(
     for t, s, images in jobs:
         batch = next(batches)
         if t == s == 0:
-            trainee.check(batch, train)
+            adapter.check(batch, train)
         last = s == min(parts, order[t : t + size].size) - 1
-        trainee.evaluate(batch, images.size, train, s == 0, last)
+        adapter.evaluate(batch, images.size, train, s == 0, last)
         stats.num += images.size
         if not last:
             continue
         count = min(size, order.size - t)
         if train:
-            if opts["stopOnNaN"] and not trainee.finite():
+            if opts["stopOnNaN"] and not adapter.finite():
                 bar.close()
                 raise FloatingPointError(
                     f"{fn}: the objective is not finite in epoch {epoch}, batch {t // size + 1}/{len(starts)}; "
-                    f"{trainee.blame()}. A lower learningRate often helps; stopOnNaN=False goes on"
+                    f"{adapter.locate_nonfinite()}. A lower learningRate often helps; stopOnNaN=False goes on"
                 )
             steps.take(count, s + 1)
         now = time.perf_counter() - began + adjust
         taken, before = now - stats.time, stats.num
-        stats = Struct({**trainee.statistics(before), "num": before, "time": now})
+        stats = Struct({**adapter.statistics(before), "num": before, "time": now})
         if t == 3 * size:
             # The first three batches are slow (caches, compilation): count them as the fourth.
             adjust = 4 * taken - now

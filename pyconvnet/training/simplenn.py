@@ -70,13 +70,13 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     if is_graph(net):
         raise TypeError("cnn_train: net takes a SimpleNN, got a DagNN; cnn_train_dag trains that")
     opts = read_options("cnn_train", SIMPLENN, args, options)
-    trainee = SimpleTrainee(net, imdb, opts)
+    adapter = SimpleNNAdapter(net, imdb, opts)
     if opts["verbose"] and not opts["progress"]:
-        print(vl_simplenn_display(trainee.net, batchSize=opts["batchSize"])[1])
-    return train("cnn_train", trainee, imdb, getBatch, opts)
+        print(vl_simplenn_display(adapter.net, batchSize=opts["batchSize"])[1])
+    return train("cnn_train", adapter, imdb, getBatch, opts)
 
 
-class SimpleTrainee:
+class SimpleNNAdapter:
     """A SimpleNN under training."""
 
     def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
@@ -230,7 +230,7 @@ class SimpleTrainee:
     def finite(self) -> bool:
         return bool(np.isfinite(self.sums[0]))
 
-    def blame(self) -> str:
+    def locate_nonfinite(self) -> str:
         if not isfinite(self.batch):
             return "the images of the batch are not finite"
         for i, layer in enumerate(self.net.layers):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.backends.cpu.machine import level
+from pyconvnet.backends.cpu.machine import isa
 from pyconvnet.backends.reference import Reference
 
 _SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
@@ -28,7 +28,7 @@ def _dispatched(name: str, module: str) -> Callable:
     @wraps(plain)
     def kernel(self, x, *args, **options):
         nonlocal home
-        if x.dtype != _SINGLE or not x.size or level() == "plain":
+        if x.dtype != _SINGLE or not x.size or isa() == "plain":
             return plain(self, x, *args, **options) if needs_self else plain(x, *args, **options)
         if home is None:
             home = getattr(import_module(f"pyconvnet.backends.cpu.{module}"), name)
@@ -46,7 +46,7 @@ class CPU(Reference):
     convt_backward = _dispatched("convt_backward", "convolution_gradients")
     pool = _dispatched("pool", "pooling")
     pool_backward = _dispatched("pool_backward", "pooling")
-    total = _dispatched("total", "activations")
+    add = _dispatched("add", "activations")
     relu = _dispatched("relu", "activations")
     relu_backward = _dispatched("relu_backward", "activations")
     sigmoid = _dispatched("sigmoid", "activations")
@@ -69,7 +69,7 @@ class CPU(Reference):
             layout.release_scratch()
 
     def fuses(self, x: np.ndarray) -> bool:
-        return type(x) is np.ndarray and x.dtype == _SINGLE and x.size > 0 and level() != "plain"
+        return type(x) is np.ndarray and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
 
     def fused_conv(
         self,

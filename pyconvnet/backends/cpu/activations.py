@@ -7,11 +7,10 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import jit
-from pyconvnet.backends.cpu.elementary import vexp
 from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import (
-    call_for,
     finish_streams,
+    prefetch,
     vabs,
     vadd,
     vdiv,
@@ -26,7 +25,8 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vsub,
     vsum_across,
 )
-from pyconvnet.threads import team
+from pyconvnet.backends.cpu.vmath import vexp
+from pyconvnet.threads import parallel_region
 
 RELU, SIGMOID = 0, 1
 # Results of so many floats leave the caches anyway, so a rectifier writes past them (a sigmoid is slower that way).
@@ -55,7 +55,7 @@ def sigmoid_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
 
 def softmax(x: np.ndarray) -> np.ndarray:
     """exp(x) over its sum across channels; the largest value of each pixel is taken off first, against overflow."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen = channels_fastest(x)
         y = empty(seen.shape)
         _softmax(threads, address(seen), address(y), x.size // x.shape[2], x.shape[2])
@@ -64,7 +64,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     """y (dzdy - sum of dzdy y across channels)."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         dx = empty(seen.shape)
         pixels = x.size // x.shape[2]
@@ -79,7 +79,7 @@ def _dense(x: np.ndarray) -> bool:
 
 
 def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
-    with team() as threads:
+    with parallel_region() as threads:
         seen = x if _dense(x) else from_nhwc(channels_fastest(x))
         y = empty_like(seen)
         _elements(threads, address(seen), address(y), x.size, which, np.float32(leak))
@@ -87,7 +87,7 @@ def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
 
 
 def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.ndarray:
-    with team() as threads:
+    with parallel_region() as threads:
         same = x.strides == dzdy.strides and _dense(x)
         seen, dy = (x, dzdy) if same else (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
         dx = empty_like(seen)
@@ -95,7 +95,7 @@ def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.nd
     return dx
 
 
-def total(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y, of one shape, in memory that results share."""
     x = x if _dense(x) else from_nhwc(channels_fastest(x))
     return np.add(x, y, out=empty_like(x))
@@ -103,7 +103,7 @@ def total(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
     """y becomes y + x, or max(y + x, 0); both contiguous."""
-    with team() as threads:
+    with parallel_region() as threads:
         _add_to(threads, address(y), address(x), y.size, relu)
 
 
@@ -135,8 +135,8 @@ def _elements(threads, x, y, count, which, leak):
             part = min(16, count - i)
             v = vload_part(x + 4 * i, part, np.float32(0))
             if which == SIGMOID:
-                call_for(x + 4 * (i + AHEAD))
-                call_for(y + 4 * (i + AHEAD))
+                prefetch(x + 4 * (i + AHEAD))
+                prefetch(y + 4 * (i + AHEAD))
                 v = _logistic(v)
             elif leak == 0:
                 v = vlargest(v, zero)
@@ -159,9 +159,9 @@ def _derivatives(threads, x, dy, dx, count, which, leak):
             part = min(16, count - i)
             v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
             if which == SIGMOID:
-                call_for(x + 4 * (i + AHEAD))
-                call_for(dy + 4 * (i + AHEAD))
-                call_for(dx + 4 * (i + AHEAD))
+                prefetch(x + 4 * (i + AHEAD))
+                prefetch(dy + 4 * (i + AHEAD))
+                prefetch(dx + 4 * (i + AHEAD))
                 v = _logistic(v)
                 v = vmul(d, vmul(v, vsub(one, v)))
             else:

@@ -8,8 +8,8 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty
-from pyconvnet.backends.cpu.llvm.simd import call_for, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
-from pyconvnet.threads import team
+from pyconvnet.backends.cpu.llvm.simd import prefetch, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
+from pyconvnet.threads import parallel_region
 
 SAMPLES, RUN = 256, 64
 
@@ -18,7 +18,7 @@ def bnorm(
     x: np.ndarray, g: np.ndarray, b: np.ndarray, epsilon: float, moments: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(g (x - mean) / sigma + b, moments)."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen = channels_fastest(x)
         if moments is None:
             moments = _moments(threads, seen, epsilon)
@@ -34,7 +34,7 @@ def bnorm_backward(
     x: np.ndarray, g: np.ndarray, b: np.ndarray, dzdy: np.ndarray, epsilon: float, moments: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(dx, dg, db, moments); given moments are taken for those of the batch, as MatConvNet does."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         if moments is None:
             moments = _moments(threads, seen, epsilon)
@@ -89,9 +89,9 @@ def _products(threads, a, x, pixels, c, mean, sums, centred):
                 for k in range(0, c, 16):
                     part = min(16, c - k)
                     here = 4 * (q * c + k)
-                    call_for(x + here + 4 * AHEAD)
+                    prefetch(x + here + 4 * AHEAD)
                     if not centred:
-                        call_for(a + here + 4 * AHEAD)
+                        prefetch(a + here + 4 * AHEAD)
                     d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
                     v = d if centred else vload_part(a + here, part, zero)
                     vstore(totals + 4 * k, vadd(v, vload(totals + 4 * k)))
@@ -110,10 +110,10 @@ def _combine(threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
             for k in range(0, c, 16):
                 part = min(16, c - k)
                 here = 4 * (q * c + k)
-                call_for(x + here + 4 * AHEAD)
-                call_for(out + here + 4 * AHEAD)
+                prefetch(x + here + 4 * AHEAD)
+                prefetch(out + here + 4 * AHEAD)
                 if dy != x:
-                    call_for(dy + here + 4 * AHEAD)
+                    prefetch(dy + here + 4 * AHEAD)
                 d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
                 v = vfma(d, vload_part(of_x + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero))
                 if dy != x:

@@ -7,18 +7,18 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import jit
-from pyconvnet.backends.cpu.elementary import vexp, vfast_power, vlog
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.backends.cpu.pooling import pool, pool_backward
+from pyconvnet.backends.cpu.vmath import vexp, vfast_power, vlog
 from pyconvnet.geometry import Window
 from pyconvnet.precision import get_precision
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 
 def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:
     """x (kappa + alpha sum of x^2 over n neighbouring channels)^-beta."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen = channels_fastest(x)
         y = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
@@ -29,7 +29,7 @@ def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.nd
 
 def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:
     """dzdy L^-beta - 2 alpha beta x sum of dzdy x L^(-beta-1) over the channels whose window holds this one."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         dx = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
@@ -40,7 +40,7 @@ def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: f
 
 def spnorm(x: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarray:
     """x (1 + alpha mean of x^2 over the window)^-beta."""
-    with team() as threads:
+    with parallel_region() as threads:
         x = from_nhwc(channels_fastest(x))
         y = empty_like(x)
         mean = pool(x * x, window, "avg")
@@ -51,7 +51,7 @@ def spnorm(x: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarr
 def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarray:
     """dzdy f^-beta - 2 alpha beta x avgpool'(dzdy x f^(-beta-1))."""
     real = np.float32
-    with team() as threads:
+    with parallel_region() as threads:
         x, dzdy = (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
         squares = x * x
         mean = pool(squares, window, "avg")

@@ -18,7 +18,7 @@ announced = False  # whether the user knows that kernels are being compiled
 
 
 def jit(**options) -> Callable:
-    """numba.njit; the interpreter lock is free meanwhile, and `threads.team` keeps calls apart."""
+    """numba.njit; the interpreter lock is free meanwhile, and `threads.parallel_region` keeps calls apart."""
 
     def decorate(fn):
         try:

@@ -17,7 +17,7 @@ from pyconvnet.backends.cpu.narrow_gradient import MOST_CHANNELS, narrow_gradien
 from pyconvnet.backends.cpu.strided_gradient import flip, strided_gradient
 from pyconvnet.backends.cpu.winograd import suits, winograd
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 # Correlating with flipped filters also multiplies the zeros around dzdy: worth it up to this many pixels of x per y.
 MOST_ZEROS = 1.5
@@ -49,7 +49,7 @@ def scatter(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, in
     c, (h, w) = f.shape[2], size
     shape = (n, h + pad[0] + pad[1], w + pad[2] + pad[3], c * groups)
     tile = machine.tile()
-    with team() as threads:
+    with parallel_region() as threads:
         dy = channels_fastest(dzdy)
         filters = _packed(threads, f, groups, tile.columns)
         if any(pad):

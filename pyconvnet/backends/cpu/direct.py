@@ -25,7 +25,7 @@ from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, REL
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vstore
 from pyconvnet.backends.cpu.machine import Tile
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 # A product of a tile is summed over this many inputs at a time, whose filters then stay in the nearest caches while
 # the tiles of a group of pixels pass by; so do the inputs of such a group: tiles of 6 or 14 pixels.
@@ -52,7 +52,7 @@ class Epilogue(NamedTuple):
 PLAIN = Epilogue()
 
 
-class Place(NamedTuple):
+class OutputGrid(NamedTuple):
     """Where output pixels go, where these are not all of an image: height and width of that, (first, step) of each."""
 
     height: int
@@ -78,7 +78,7 @@ class Lines(NamedTuple):
 
 
 def lines_of(
-    shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int, place: Place | None = None
+    shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int, place: OutputGrid | None = None
 ) -> Lines:
     """For a padded N x H x W x C image and a tile of so many pixels; `depth` is less than C in grouped convolution."""
     n, h, w, c = shape
@@ -93,7 +93,7 @@ def lines_of(
     oh, ow = out
     if out == (h, w) and (sh, sw) == (1, 1) and place is None:  # 1 x 1
         return Lines(np.zeros((1, 2), np.int64), n * h * w, c, 1, offsets, depth)
-    place = place or Place(oh, ow, (0, 1), (0, 1))
+    place = place or OutputGrid(oh, ow, (0, 1), (0, 1))
     # many small images: those are the line
     if full(n, tile) > full(ow, tile) and (out == (1, 1) or n * offsets.size * depth <= LINE):
         i, j = np.arange(oh)[:, None], np.arange(ow)
@@ -114,7 +114,7 @@ def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
     h, w, c, k = f.shape
     each = k // groups
     sh, sw, sc, sk = strides(f)
-    with team() as threads:
+    with parallel_region() as threads:
         out = scratch("filters", groups * -(-each // columns) * columns * h * w * c)
         _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
     return out
@@ -139,7 +139,7 @@ def direct(
     """The convolution of `kernels.conv` as an N x H x W x K array."""
     groups = groups or x.shape[2] // f.shape[2]
     tile = machine.tile()
-    with team() as threads:
+    with parallel_region() as threads:
         xp = padded(x, window.pad)
         out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
         _, first = _filters(f, groups, tile.columns, after.scale)

@@ -18,7 +18,7 @@ from pyconvnet.backends.cpu import machine
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.layout import address, copy_floats
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
-from pyconvnet.threads import guard, team
+from pyconvnet.threads import guard, parallel_region
 
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
 _guard = guard()
@@ -49,7 +49,7 @@ def get(
         return made, address(made)
     start = address(f)
     key = kind, scale is None, start, f.shape, f.strides
-    with team() as threads:
+    with parallel_region() as threads:
         now = _checksum(start, f.size, threads), None if scale is None else scale.tobytes()
         with _guard:
             _bury()
@@ -71,7 +71,7 @@ def get(
 
 def clear() -> None:
     """Forget all filters."""
-    with team(), _guard:
+    with parallel_region(), _guard:
         _entries.clear()
 
 

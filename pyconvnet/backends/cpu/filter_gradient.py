@@ -17,7 +17,7 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, padded, scr
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload, vload_part, vstore
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 PANEL = 1 << 14  # bytes of dzdy for a tile: half the first-level cache
 PANELS = 1 << 15  # floats of dzdy that are laid out at once, for some tiles
@@ -36,7 +36,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     depth = f.shape[2]
     groups = x.shape[2] // depth
     tile = machine.tile()
-    with team() as threads:
+    with parallel_region() as threads:
         xp, dy = padded(x, window.pad), channels_fastest(dzdy)
         _, h, w, c = xp.shape
         starts = h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(oh)
@@ -73,7 +73,7 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
     """The images are what is summed over: df = x' dzdy, or its transpose where a filter's elements lie side by side."""
     n = dzdy.shape[3]
     tile = machine.tile()
-    with team() as threads:
+    with parallel_region() as threads:
         turned = f.flags.f_contiguous and not f.flags.c_contiguous
         left, right = x.transpose(3, 2, 1, 0) if turned else channels_fastest(x), channels_fastest(dzdy)
         left, right = (np.ascontiguousarray(a).reshape(n, -1) for a in (left, right))
@@ -86,7 +86,7 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
 
 def bias_gradient(dzdy: np.ndarray) -> np.ndarray:
     """Sums over pixels and images, K."""
-    with team() as threads:
+    with parallel_region() as threads:
         dy = channels_fastest(dzdy)
         sums = np.zeros((threads, dy.shape[3]))
         _column_sums(threads, dy.reshape(-1, dy.shape[3]), sums)

@@ -17,7 +17,7 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, zeros
 from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
@@ -68,7 +68,7 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     (n, depth), count = x.shape, f.shape[1]
     row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
     y = zeros((n, row))
-    with team() as threads:
+    with parallel_region() as threads:
         _add_rows(threads, address(x), address(f), address(y), n, depth, count, row)
     return np.ascontiguousarray(y[:, :count])
 
@@ -79,7 +79,7 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     sums = np.empty((count, n), np.float32)
     tile = machine.tile()
     memory = address(f), address(x), address(sums)
-    with team() as threads:
+    with parallel_region() as threads:
         if n == 1:
             _dots(threads, *memory, depth, count)
             return sums.reshape(1, count)

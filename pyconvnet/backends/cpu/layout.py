@@ -17,7 +17,7 @@ import numpy as np
 from pyconvnet.backends.cpu import machine
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
-from pyconvnet.threads import guard, team
+from pyconvnet.threads import guard, parallel_region
 
 _kept: dict[str, np.ndarray] = {}
 _returned: deque[_Memory] = deque()  # by blocks that are gone
@@ -103,7 +103,7 @@ def empty(shape: tuple[int, ...]) -> np.ndarray:
 def zeros(shape: tuple[int, ...]) -> np.ndarray:
     """np.zeros(shape, np.float32), in such memory."""
     out = empty(shape)
-    with team() as threads:
+    with parallel_region() as threads:
         _fill(threads, address(out), out.size)
     return out
 
@@ -138,7 +138,7 @@ def strides(a: np.ndarray) -> tuple[int, ...]:
 
 
 def scratch(name: str, count: int) -> np.ndarray:
-    """`count` floats that the next call with this name overwrites; only for the thread that holds `team`.
+    """`count` floats that the next call with this name overwrites; only for the thread that is in a `parallel_region`.
 
     A fresh array of 100 MB costs 4 ms of page faults; this one costs them once.
     """
@@ -151,7 +151,7 @@ def scratch(name: str, count: int) -> np.ndarray:
 def release_scratch() -> None:
     """Gives the buffers of `scratch`, and the memory of results that are gone, back to the system."""
     global _free_floats
-    with team(), _free_guard:
+    with parallel_region(), _free_guard:
         _kept.clear()
         _returned.clear()
         _free.clear()
@@ -164,7 +164,7 @@ def channels_fastest(x: np.ndarray) -> np.ndarray:
     if seen.flags.c_contiguous:
         return seen
     out = empty(seen.shape)
-    with team() as threads:
+    with parallel_region() as threads:
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, 0, 0, 0, 0)
     return out
 
@@ -176,7 +176,7 @@ def padded(x: np.ndarray, pad: tuple[int, int, int, int], name: str = "padded") 
     seen = x.transpose(3, 0, 1, 2)
     n, h, w, c = seen.shape
     shape = (n, h + pad[0] + pad[1], w + pad[2] + pad[3], c)
-    with team() as threads:
+    with parallel_region() as threads:
         out = scratch(name, n * shape[1] * shape[2] * c).reshape(shape)
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, *pad)
     return out

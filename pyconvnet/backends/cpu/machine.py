@@ -21,7 +21,7 @@ class Tile(NamedTuple):
     columns: int
 
 
-def level() -> str:
+def isa() -> str:
     """ "avx512", "avx2" or "plain" (numpy and BLAS): the environment variable PYCONVNET_CPU, or the best there is."""
     asked = os.environ.get("PYCONVNET_CPU")
     if asked is None:
@@ -55,7 +55,7 @@ def memory() -> int:
 
 def tile() -> Tile:
     """The matrix kernel for this CPU; compiled at the first call, or loaded from numba's cache."""
-    return _tile(level())
+    return _tile(isa())
 
 
 @lru_cache(maxsize=2)

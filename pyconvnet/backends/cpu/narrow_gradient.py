@@ -19,7 +19,7 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scra
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload_part, vset1, vstore_part
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 MOST_CHANNELS = 24
 
@@ -37,7 +37,7 @@ def narrow_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple
     shape = np.array(
         [n, h, w, channels, oh, ow, count, groups, c, each, pad[0], pad[2], fh, sh, sw, dh, dw, pieces, width]
     )
-    with team() as threads:
+    with parallel_region() as threads:
         dy = channels_fastest(dzdy)
         filters = scratch("filters", groups * fh * pieces * blocks * each * tile.columns)
         _pack_rows(threads, address(f), *strides(f), shape, tile.columns, address(filters))

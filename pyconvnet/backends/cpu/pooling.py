@@ -20,12 +20,12 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vstore_part,
 )
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 
 def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
     """Maximum, or mean over the pixels inside the image."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen = channels_fastest(x)
         n, h, w, c = seen.shape
         out = window.output_size(h, w)
@@ -36,7 +36,7 @@ def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
 
 def pool_backward(x: np.ndarray, window: Window, method: str, dzdy: np.ndarray) -> np.ndarray:
     """The derivative goes to the first maximum, down the columns of the window as MATLAB's memory runs."""
-    with team() as threads:
+    with parallel_region() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         n, h, w, c = seen.shape
         out = dy.shape[1:3]

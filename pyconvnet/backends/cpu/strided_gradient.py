@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pyconvnet.backends.cpu import machine
-from pyconvnet.backends.cpu.direct import Place, correlate, lines_of, pack, schedule
+from pyconvnet.backends.cpu.direct import OutputGrid, correlate, lines_of, pack, schedule
 from pyconvnet.backends.cpu.layout import address, empty, padded, scratch, zeros
 from pyconvnet.backends.cpu.machine import Tile
 from pyconvnet.geometry import Window
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 
 class Share(NamedTuple):
@@ -58,7 +58,7 @@ def flip(f: np.ndarray, groups: int) -> np.ndarray:
 def strided_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, int], groups: int) -> np.ndarray:
     """dx as an N x h x w x C array, (h, w) = `size`."""
     tile = machine.tile()
-    with team() as threads:
+    with parallel_region() as threads:
         border, everywhere, parts = _plan(dzdy.shape, f.shape, window, size, groups, tile, threads)
         dy = padded(dzdy, border)
         shape = (dzdy.shape[3], *size, f.shape[2] * groups)
@@ -96,7 +96,7 @@ def _plan(
         for j in columns:
             taps = len(range(filters[0])[i.taps]), len(range(filters[1])[j.taps])
             back = Window(taps, dilate=(i.dilate, j.dilate))
-            place = Place(*size, *((s.first, stride) for s, stride in zip((i, j), window.stride)))
+            place = OutputGrid(*size, *((s.first, stride) for s, stride in zip((i, j), window.stride)))
             out = i.count, j.count
             lines = lines_of((n, height, width, count), back, out, count // groups, tile.rows, place)
             first = ((top + i.lowest) * width + left + j.lowest) * count

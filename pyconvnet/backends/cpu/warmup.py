@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import CPU
-from pyconvnet.backends.cpu.machine import level
+from pyconvnet.backends.cpu.machine import isa
 from pyconvnet.geometry import Window
 
 MODULES = (
@@ -26,7 +26,7 @@ def warmup(progress: bool = False) -> int:
 
     Takes about a minute the first time. Returns 0 where numpy and BLAS do all the work.
     """
-    if level() == "plain":
+    if isa() == "plain":
         return 0
     compiled = import_module("pyconvnet.backends.cpu.compiled")
     compiled.announced |= progress

@@ -17,7 +17,7 @@ from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, em
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.geometry import Window
 from pyconvnet.precision import get_precision
-from pyconvnet.threads import team
+from pyconvnet.threads import parallel_region
 
 # Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
 FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
@@ -88,7 +88,7 @@ def winograd(
     blocks = -(-k // tile.columns)
     high, wide = -(-out[0] // kind.m), -(-out[1] // kind.m)
     tiles, points, padded_c = kind.tiles(n, out), kind.side**2, -(-c // 16) * 16
-    with team() as threads:
+    with parallel_region() as threads:
         seen = channels_fastest(x)
         key = "winograd", kind, groups, tile.columns
         filters, first = filter_cache.get(
@@ -141,6 +141,6 @@ def transformed(
     packed = pack(f if scale is None else f * scale, groups, columns)
     taps, plane = kind.r**2, f.shape[2] * columns
     out = aligned(kind.side**2 * packed.size // taps) if old is None else old
-    with team() as threads:
+    with parallel_region() as threads:
         transform_filters(threads, address(packed), plane, packed.size // (taps * plane), *kind, address(out))
     return out

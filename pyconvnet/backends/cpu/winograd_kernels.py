@@ -16,7 +16,7 @@ from pyconvnet.backends.cpu import winograd_f2, winograd_f2x5, winograd_f4
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.direct import INPUTS_AT_ONCE
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, FAR, call_tile
-from pyconvnet.backends.cpu.llvm.simd import call_for, fload, fstore, vload, vset1, vstore
+from pyconvnet.backends.cpu.llvm.simd import fload, fstore, prefetch, vload, vset1, vstore
 
 # By points: floats of filters that stay in the second level of the cache while the tiles pass by.
 FILTERS_AT_ONCE = 1 << 16
@@ -80,7 +80,7 @@ def _inputs(x, v, shape, first, last, origin, spare):
                 source, row, column = x + ((n * h + i0) * w + j0) * pixel + 4 * k, w * pixel, pixel
                 for i in range(side):
                     for j in range(side, side + shape.m):
-                        call_for(source + i * row + j * pixel)
+                        prefetch(source + i * row + j * pixel)
             else:  # zeros for what is outside the image or after the last channel
                 source, row, column = spare, 64 * side, 64
                 for i in range(side):
@@ -152,7 +152,7 @@ def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, s
             if whole:  # the pixels of the next tile
                 for i in range(m):
                     for j in range(m, 2 * m):
-                        call_for(target + 4 * (i * w + j) * count)
+                        prefetch(target + 4 * (i * w + j) * count)
             out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
             if shape.r == 5:
                 winograd_f2x5.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)

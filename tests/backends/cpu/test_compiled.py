@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyconvnet.backends.cpu.machine import level
+from pyconvnet.backends.cpu.machine import isa
 
 compiled = import_module("pyconvnet.backends.cpu.compiled")  # the package has a function of that name
 
@@ -23,7 +23,7 @@ def test_a_change_of_any_source_file_changes_the_stamp(tmp_path):
     assert len(seen) == 3
 
 
-@pytest.mark.skipif(level() == "plain", reason="nothing is compiled")
+@pytest.mark.skipif(isa() == "plain", reason="nothing is compiled")
 def test_kernels_on_disk_carry_the_stamp_of_all_files():
     from pyconvnet.backends.cpu import machine, warmup
 

@@ -7,9 +7,9 @@ import os
 import pytest
 from support import python
 
-from pyconvnet.backends.cpu.machine import level
+from pyconvnet.backends.cpu.machine import isa
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork") or level() == "plain", reason="no fork, or no threads")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork") or isa() == "plain", reason="no fork, or no threads")
 
 START = """
 import multiprocessing, os, sys, threading

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.pieces import I32, I64, at, prefetch
+from pyconvnet.backends.cpu.llvm.pieces import I32, I64, at, build_prefetch
 
 LANES = 16  # 64-bit words that are mixed side by side
 CACHE_LINE, AHEAD = 64, 1024  # bytes; memory is called for so far ahead
@@ -46,7 +46,7 @@ def mix(context, sums, memory, count):
         words = [build.load(at(build, build.add(now, p), v), align=4) for p in places]
         new = [mixed(*each) for each in zip(old, words, keys)]
         for line in range(0, 8 * LANES, CACHE_LINE):
-            prefetch(build, build.add(now, I64(AHEAD + line)), False)
+            build_prefetch(build, build.add(now, I64(AHEAD + line)), False)
         i_next, now_next = build.add(i, I64(1)), build.add(now, I64(8 * LANES))
         for phi, first, following in [(i, I64(0), i_next), (now, args[1], now_next), *zip(old, start, new)]:
             phi.add_incoming(first, entry)

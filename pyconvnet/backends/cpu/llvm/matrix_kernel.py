@@ -14,7 +14,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.pieces import F32, I64, at, first_lanes, fma, masked_load, prefetch, splat, store_first
+from pyconvnet.backends.cpu.llvm.pieces import (
+    F32,
+    I64,
+    at,
+    build_prefetch,
+    first_lanes,
+    fma,
+    masked_load,
+    splat,
+    store_first,
+)
 
 # What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
@@ -91,8 +101,8 @@ class _Tile:
         old = build.select(self.asked(build, ACCUMULATE), arg["old"], arg["c"])
         for i in range(self.rows):
             for j in range(0, 4 * self.lanes * self.vectors, 64):
-                prefetch(build, build.add(self.row(build, "c", i), I64(j)), True)
-                prefetch(build, build.add(build.add(old, build.mul(self.c_row, I64(i))), I64(j)), False)
+                build_prefetch(build, build.add(self.row(build, "c", i), I64(j)), True)
+                build_prefetch(build, build.add(build.add(old, build.mul(self.c_row, I64(i))), I64(j)), False)
         build.branch(start)
         build.position_at_end(start)
         build.branch(tap)
@@ -120,7 +130,7 @@ class _Tile:
         ahead_now.add_incoming(ahead, tap)
         inner = self.grid(lambda i, j: build.phi(self.v))
         self.each(inner, lambda p, i, j: p.add_incoming(outer[i][j], tap))
-        prefetch(build, ahead_now, False)
+        build_prefetch(build, ahead_now, False)
         right = [self.load(build, b_now, j) for j in range(self.vectors)]
         sums = []
         held = [_hidden(build, phi) for phi in a_now]

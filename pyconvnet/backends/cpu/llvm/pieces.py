@@ -32,7 +32,7 @@ def fma(build, x, y, z):
     return build.call(declare(build.module, name, x.type, [x.type] * 3), [x, y, z])
 
 
-def prefetch(build, address, write):
+def build_prefetch(build, address, write):
     """Asks for the cache line at an address, to read it or to write to it."""
     pointer = at(build, address, ir.IntType(8))
     name = "llvm.prefetch." + ("p0" if _UNTYPED_POINTERS else "p0i8")

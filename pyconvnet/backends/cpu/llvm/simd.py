@@ -12,11 +12,11 @@ from pyconvnet.backends.cpu.llvm.pieces import (
     I32,
     I64,
     at,
+    build_prefetch,
     declare,
     first_lanes,
     fma,
     masked_load,
-    prefetch,
     splat,
     store_first,
 )
@@ -85,11 +85,11 @@ def finish_streams(context):
 
 
 @intrinsic
-def call_for(context, address):
+def prefetch(context, address):
     """Asks for the cache line at a byte address."""
 
     def code(ctx, build, signature, args):
-        prefetch(build, args[0], False)
+        build_prefetch(build, args[0], False)
         return ctx.get_dummy_value()
 
     return types.void(types.int64), code
