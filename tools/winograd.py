@@ -27,7 +27,7 @@ from fractions import Fraction
 from pathlib import Path
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
-FOLDER = Path(__file__).parents[1] / "pyconvnet" / "kernels" / "cpu"
+FOLDER = Path(__file__).parents[1] / "pyconvnet" / "backends" / "cpu"
 MODULES = {"winograd_f2": (2, 3), "winograd_f4": (4, 3), "winograd_f2x5": (2, 5)}  # (m, r) of each
 Matrix = list[list[Fraction]]
 HEAD = '''"""Winograd's transforms for {name} on 16 channels; tools/winograd.py writes, explains them."""
