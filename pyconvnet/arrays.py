@@ -15,7 +15,9 @@ def is_empty(x: Any) -> bool:
     """MATLAB's []: None, or an array or list without elements."""
     if x is None:
         return True
-    return not x if isinstance(x, (list, tuple)) else backends.find(x) is not None and 0 in x.shape
+    if isinstance(x, (list, tuple)):
+        return not x
+    return backends.find(x) is not None and 0 in x.shape
 
 
 def count(x: Any) -> int:

@@ -102,7 +102,9 @@ def effective(operator: Callable, layer: Any, *names: str) -> dict[str, Any]:
     MATLAB's blocks hand opts{:} over last, and the last of equal names counts.
     """
     out = {name: getattr(layer, name) for name in names}
-    opts = option_list(layer.opts)
+    opts = layer.opts
+    if type(opts) is not tuple or not opts or type(opts[0]) is not str:
+        opts = option_list(opts)
     if opts:
         try:
             out.update(operator.read_opts(*opts))  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from pyconvnet.arrays import derivative_like, is_empty
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
-from pyconvnet.engine.step import Step, handed
+from pyconvnet.engine.step import Step, handed, is_checked
 from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer, backward_reads
 
@@ -54,6 +54,7 @@ def _step(net: DagNN, at: int) -> Step:
         outputs and bool(positions),
         None if kind.forwardAdvanced is Layer.forwardAdvanced else block.forwardAdvanced,
         None if kind.backwardAdvanced is Layer.backwardAdvanced else block.backwardAdvanced,
+        checked=is_checked(block),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet import backends
 from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.engine.plan import Plan
-from pyconvnet.engine.step import Step, handed
+from pyconvnet.engine.step import Step, handed, is_checked
 from pyconvnet.layers import Layer, is_layer_type, layer_class
 from pyconvnet.layers.base import backward_reads
 
@@ -180,6 +180,7 @@ def _step(entry: ChainEntry) -> Step:
         None if kind.runForward is Layer.runForward else entry.run_forward,
         None if kind.runBackward is Layer.runBackward else entry.run_backward,
         optional=len(ins) - 1,
+        checked=is_checked(layer),
     )
 
 

@@ -86,7 +86,7 @@ class ConvEpilogue:
                 continue
             if len(chain) > 1:
                 block = cls([steps[i] for i in chain])
-                step = Step(block, block, block.inputs, block.outputs, block.params, [])
+                step = Step(block, block, block.inputs, block.outputs, block.params, [], checked=False)
             out.append(step)
         return out
 

@@ -21,16 +21,21 @@ def forward(steps: list[Step], held: set[Any]) -> int:
     start = clock()
     try:
         for step in steps:
-            entry, block, ins, outs, params, _, _, itself, _, optional, ends = step
+            entry, block, ins, outs, params, _, _, itself, _, optional, checked, ends = step
             if itself is not None:
                 itself(entry)
             else:
                 inputs = [v.value for v in ins]
-                if any([x is None for x in inputs[: len(inputs) - optional]]):
+                for x in inputs[:-optional] if optional else inputs:
+                    if x is None:
+                        break
+                else:
+                    x = inputs  # all are there
+                if x is not inputs:
                     held.update(ins)
                     continue
                 outputs = block.forward(inputs, [p.value for p in params])
-                for v, y in zip(outs, checks.outputs(outputs, len(outs))):
+                for v, y in zip(outs, checks.outputs(outputs, len(outs)) if checked else outputs):
                     v.value = y
             for v in ends:
                 if not v.precious and v not in held:
@@ -67,17 +72,22 @@ def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None
 
 
 def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> bool:
-    outs = step.outputs
-    ders = completed(outs)
-    if not ders:
-        return False
+    _, block, ins, outs, params, given, reads_both, _, _, optional, checked, _ = step
+    ders = [v.der for v in outs]
+    if any([d is None for d in ders]):
+        ders = completed(outs)
+        if not ders:
+            return False
     if factors:
         ders = [d * factors[v] if v in factors else d for v, d in zip(outs, ders)]
-    inputs = [None if v is None else v.value for v in step.given]
-    if conserve and not step.reads_both:
+    inputs = [None if v is None else v.value for v in given]
+    if conserve and not reads_both:
         forget(outs)
-    add_derivatives(step.block, inputs, step.inputs, step.params, ders, step.optional)
-    if conserve and step.reads_both:
+    if checked:
+        add_derivatives(block, inputs, ins, params, ders, optional)
+    else:
+        _add(ins, params, *block.backward(inputs, [p.value for p in params], ders))
+    if conserve and reads_both:
         forget(outs)
     return True
 
@@ -106,12 +116,21 @@ def add_derivatives(
     weights = [p.value for p in params]
     returned = block.backward(inputs, weights, ders)
     d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights, optional)
+    _add(ins, params, [_some(d) for d in d_inputs], [_some(d) for d in d_params])
+
+
+def _add(ins: list[Any], params: list[Any], d_inputs: list[Any], d_params: list[Any]) -> None:
     for slot, d in zip(ins, d_inputs):
-        if d is not None and count(d):  # MATLAB's [] is none either
+        if d is not None:
             slot.der = d if slot.der is None else _total(slot.der, d)
     for slot, d in zip(params, d_params):
-        if d is not None and count(d):
+        if d is not None:
             slot.der = d if slot.der is None else slot.der + d
+
+
+def _some(d: Any) -> Any:
+    """A derivative; None for MATLAB's [], which is none either."""
+    return d if d is not None and count(d) else None
 
 
 def _total(a: Any, b: Any) -> Any:

@@ -36,6 +36,8 @@ def derivatives(returned: Any, inputs: list[Any], params: list[Any], optional: i
         )
     for name, values, ders in (("inputs", inputs, d_inputs), ("params", params, d_params)):
         for i, (value, d) in enumerate(zip(values, ders)):
+            if value is None or d is None or getattr(value, "shape", 0) == getattr(d, "shape", 1):
+                continue
             if not is_empty(value) and not is_empty(d) and _size(value) != _size(d):
                 raise ValueError(
                     f"backward returned a derivative of size {size_text(shape_of(d))} for {name}[{i}], "

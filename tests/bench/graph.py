@@ -11,6 +11,7 @@ the bytes that are alive in the widest moment; the input is, all the time, since
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -73,6 +74,7 @@ class Clock:
             setattr(module, name, operator)
 
     def timed(self, operator: Callable) -> Callable:
+        @functools.wraps(operator)
         def call(*args: Any, **options: Any) -> Any:
             start = perf_counter()
             out = operator(*args, **options)
@@ -89,6 +91,7 @@ def overhead(side: int, channels: int, images: int, repeats: int) -> tuple[float
     other programs on the machine, which slow the operators of one pass or the other, hardly matter.
     """
     net = small_layers(channels)
+    net.conserveMemory = False  # so that each layer calls its operator; else convolution and rectifier run as one
     x = np.random.default_rng(0).standard_normal((side, side, channels, images), np.float32)
     d = np.ones_like(x)
     ways = (lambda: net.eval({"x0": x}, {f"x{LAYERS}": d}), lambda: by_hand(net, x, d))
