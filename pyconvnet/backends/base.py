@@ -18,11 +18,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pyconvnet.backends.losses import Losses
+
 Array = Any
 Shape = tuple[int, ...]
 
 
-class Backend:
+class Backend(Losses):
     """Kernels for one type of array; see the module."""
 
     name = ""
@@ -86,6 +88,10 @@ class Backend:
     def put(self, x: Array, at: Array, values: Array, axis: int) -> Array:
         """x with other values at the indexes `at` along an axis; x itself may be changed."""
         raise self._missing("put")
+
+    def indexes(self, x: Array) -> Array:
+        """Whole numbers in the element type that take and put want."""
+        raise self._missing("indexes")
 
     def concat(self, xs: Sequence[Array], axis: int) -> Array:
         """Arrays one after another along an axis."""
@@ -278,119 +284,6 @@ class Backend:
         inside = self.sum(self.power(x, p), axes) + self.scalar(x, epsilon)
         dzdy = dzdy / self.power(inside, 1 / p)
         return dzdy - self.sum(dzdy * x, axes) * (self.power(x, p - 1) / inside)
-
-    # --- composites: distances --------------------------------------------------------------------------------------
-
-    def pdist(self, x: Array, x0: Array, p: float, root: bool) -> Array:
-        """(sum over channels of |x - x0|^p)^(1/p), without the root if not wanted; a NaN in x0 does not count."""
-        mass = self.sum(self.power(self.abs(self._difference(x, x0)), p), (2,))
-        return mass ** self.scalar(x, 1 / p) if root and p != 1 else mass
-
-    def pdist_backward(self, x: Array, x0: Array, p: float, root: bool, epsilon: float, dzdy: Array) -> Array:
-        """The derivative by x; what is divided by is not less than epsilon."""
-        d = self._difference(x, x0)
-        size, least = self.abs(d), self.scalar(x, epsilon)
-        if p == 1:
-            return dzdy * self.sign(d)
-        if p == 2:
-            slope = d
-        else:
-            slope = (self.maximum(size, least) if p < 1 else size) ** self.scalar(x, p - 1) * self.sign(d)
-        if not root:
-            return self.scalar(x, p) * dzdy * slope
-        mass = self.sum(self.power(size, p), (2,))
-        mass = mass if p < 1 else self.maximum(mass, least)
-        return dzdy * mass ** self.scalar(x, (1 - p) / p) * slope
-
-    def _difference(self, x: Array, x0: Array) -> Array:
-        return self.where(x0 == x0, x - x0, self.scalar(x, 0))
-
-    # --- composites: losses ---------------------------------------------------------------------------------------
-
-    def categorical_loss(self, x: Array, labels: Array, loss: str, k: int) -> Array:
-        """The loss of vl_nnloss at each pixel, H x W x 1 x N; labels, whole numbers of that size, count from 1."""
-        at = self._places(labels)
-        if loss == "classerror":
-            return self.cast(self.argmax(x, 2) != at, x)
-        if loss == "topkerror":
-            return 1 - self.cast(self._within(x, at, k), x)
-        if loss == "log":
-            return -self.log(self._picked(x, labels, at))
-        if loss == "softmaxlog":
-            shifted = x - self.max(x, 2)
-            return self.log(self.sum(self.exp(shifted), (2,))) - self.take(shifted, at, 2)
-        if loss == "mhinge":
-            return self.maximum(1 - self.take(x, at, 2), 0)
-        margin, _ = self._margin(x, at)
-        return self.maximum(margin, 0)
-
-    def categorical_loss_backward(self, x: Array, labels: Array, loss: str, k: int) -> Array | None:
-        """Its derivative for each channel; None where that is zero everywhere."""
-        at = self._places(labels)
-        if loss in ("classerror", "topkerror"):
-            return None
-        if loss == "log":
-            return self._spread(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
-        if loss == "softmaxlog":
-            y = self.softmax(x)
-            return self.put(y, at, self.take(y, at, 2) - 1, 2)
-        if loss == "mhinge":
-            return self._spread(x, at, -self.cast(self.take(x, at, 2) < 1, x))
-        margin, rival = self._margin(x, at)
-        inside = self.cast(margin > 0, x)
-        d = self._spread(x, at, -inside)
-        return self.put(d, rival, self.take(d, rival, 2) + inside, 2)
-
-    def _places(self, labels: Array) -> Array:
-        """Indexes of channels; those of label 0 are any."""
-        return self.indexes(self.maximum(labels, 1)) - 1
-
-    def indexes(self, x: Array) -> Array:
-        """Whole numbers in the element type that take and put want."""
-        raise self._missing("indexes")
-
-    def _picked(self, x: Array, labels: Array, at: Array) -> Array:
-        return self.where(labels > 0, self.take(x, at, 2), self.scalar(x, 1))
-
-    def _spread(self, x: Array, at: Array, values: Array) -> Array:
-        return self.put(self.zeros(x.shape, x), at, values, 2)
-
-    def _within(self, x: Array, at: Array, k: int) -> Array:
-        """Whether the channel at `at` is among the k largest; of equal ones the first counts as larger."""
-        own = self.take(x, at, 2)
-        channel = self.asarray(list(range(x.shape[2])), x).reshape(1, 1, -1, 1)
-        ahead = (x > own) | ((x == own) & (channel < at))
-        return self.sum(self.cast(ahead, x), (2,)) < k
-
-    def _margin(self, x: Array, at: Array) -> tuple[Array, Array]:
-        """(1 - x of the label + the largest other, where that is)."""
-        others = self.put(self.copy(x), at, self.full((*x.shape[:2], 1, x.shape[3]), -math.inf, x), 2)
-        rival = self.argmax(others, 2)
-        return 1 - self.take(x, at, 2) + self.take(others, rival, 2), rival
-
-    def binary_loss(self, x: Array, c: Array, loss: str, threshold: float) -> Array:
-        """The loss of vl_nnloss for labels +1, -1 (0: left out), for each value of x."""
-        if loss == "binaryerror":
-            return self.cast(self.sign(x - self.scalar(x, threshold)) != c, x)
-        if loss == "binarylog":
-            return -self.log(c * (x - self.scalar(x, 0.5)) + self.scalar(x, 0.5))
-        if loss == "logistic":
-            a = -c * x
-            b = self.maximum(a, 0)
-            return b + self.log(self.exp(-b) + self.exp(a - b))
-        return self.maximum(1 - c * x, 0)
-
-    def binary_loss_backward(self, x: Array, c: Array, loss: str, threshold: float) -> Array | None:
-        """Its derivative; None where that is zero everywhere."""
-        if loss == "binaryerror":
-            return None
-        if loss == "binarylog":
-            return -c / (c * (x - self.scalar(x, 0.5)) + self.scalar(x, 0.5))
-        if loss == "logistic":
-            a = -c * x
-            b = self.maximum(a, 0)
-            return -c * self.exp(a - b) / (self.exp(-b) + self.exp(a - b))
-        return -c * self.cast(1 - c * x > 0, x)
 
     # --- composites: grids of the spatial transformer --------------------------------------------------------------
 
