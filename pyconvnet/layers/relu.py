@@ -21,8 +21,7 @@ class ReLU(ElementWise):
     @property
     def backward_uses(self):
         # the output has the sign of the input, which is all that backward needs, unless leak is negative
-        leak = self.effective_options()["leak"] if self.opts else self.leak
-        return "outputs" if self.useShortCircuit and leak >= 0 else "inputs"
+        return "outputs" if self.useShortCircuit and self.effective_options()["leak"] >= 0 else "inputs"
 
     def effective_options(self):
         return effective(vl_nnrelu, self, "leak")
