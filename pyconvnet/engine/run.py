@@ -26,12 +26,7 @@ def forward(steps: list[Step], held: set[Any]) -> int:
                 itself(entry)
             else:
                 inputs = [v.value for v in ins]
-                for x in inputs[:-optional] if optional else inputs:
-                    if x is None:
-                        break
-                else:
-                    x = inputs  # all are there
-                if x is not inputs:
+                if any([x is None for x in (inputs[:-optional] if optional else inputs)]):
                     held.update(ins)
                     continue
                 outputs = block.forward(inputs, [p.value for p in params])
