@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.formats import load, load_checkpoint, save
+    from pyconvnet.formats.mat.matfile import MatFileError
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
     from pyconvnet.ops.vl_nnconcat import vl_nnconcat
@@ -64,6 +65,7 @@ _HOMES = {
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
     "formats": "load load_checkpoint save",
+    "formats.mat.matfile": "MatFileError",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
     "prediction": "best_classes predict",
@@ -98,6 +100,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "DagNN",
+    "MatFileError",
     "Opaque",
     "SimpleNN",
     "Struct",

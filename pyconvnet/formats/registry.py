@@ -88,15 +88,10 @@ def names_file(path: str | os.PathLike[str]) -> bool:
 
 def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "read", **options: Any) -> Any:
     """What the `function` of a file's format gives: a network, or the plain values of one. `fn` is named in errors."""
-    with open(Path(path), "rb") as file:  # a path, and not the number of an open file
-        head = file.read(1024)
-    suffix = _suffix(path)
-    named = _by_suffix(suffix or DEFAULT)
-    found = [f for f in FORMATS if f.magic and f.magic.match(head)]
-    if not found and named is None:
-        what = found_instead(head) or f"neither its first bytes nor {suffix} are those of a known format"
+    chosen = _format_of(path)
+    if chosen is None:
+        what = found_instead(_head(path)) or f"neither its first bytes nor {_suffix(path)} are those of a known format"
         raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(FORMATS)})")
-    chosen = found[0] if named is None or (found and named not in found) else named
     return _call(fn, chosen, function, path, **options)
 
 
@@ -113,11 +108,13 @@ def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: An
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors about what a file holds name the file."""
+    """Errors about what a file holds name the file, and are of the type `Error` of its format's module, if it has one."""
     try:
         yield
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{Path(path).name}: {error}") from error
+        form = _format_of(path)
+        kind = getattr(_module(form), "Error", ValueError) if form else ValueError
+        raise kind(f"{Path(path).name}: {error}") from error
 
 
 def found_instead(head: bytes) -> str | None:
@@ -126,6 +123,23 @@ def found_instead(head: bytes) -> str | None:
         return "it is empty"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return next((said for first, said in INSTEAD if start.startswith(first)), None)
+
+
+def _head(path: str | os.PathLike[str]) -> bytes:
+    with open(Path(path), "rb") as file:  # a path, and not the number of an open file
+        return file.read(1024)
+
+
+def _format_of(path: str | os.PathLike[str]) -> Format | None:
+    """The format of a file: that of its first bytes, of its suffix where several or none have these."""
+    head = _head(path)
+    named = _by_suffix(_suffix(path) or DEFAULT)
+    found = [f for f in FORMATS if f.magic and f.magic.match(head)]
+    return found[0] if found and named not in found else named
+
+
+def _module(form: Format) -> Any:
+    return import_module(form.module) if isinstance(form.module, str) else form.module
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:
@@ -146,8 +160,7 @@ def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
     """Call a function of a format with the options that are given (not None), each of which it must take."""
     kind = form.suffixes[0]
     try:
-        module = import_module(form.module) if isinstance(form.module, str) else form.module
-        function = getattr(module, name, None)
+        function = getattr(_module(form), name, None)
         if function is None:
             raise ValueError(f"{fn}: {kind} files cannot be {_DONE[name]} here")
         takes = inspect.signature(function).parameters

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pyconvnet.formats.mat import locate, matfile
+from pyconvnet.formats.mat.matfile import MatFileError
 
+Error = MatFileError  # what errors about the content of such files are
 
 def read(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | None = None) -> dict[str, Any]:
     """The plain values of the network in a file; tidy: what stands beside it comes along in `meta`."""

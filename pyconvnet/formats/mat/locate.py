@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.formats.mat.matfile import MatFileError
 from pyconvnet.records import Opaque, Struct
 
 CHECKPOINT = ("state", "stats", "info")
@@ -23,9 +24,9 @@ def find(file: str, values: dict[str, Any], variable: str | None) -> str | None:
         try:
             found = at(values, variable)
         except (KeyError, IndexError, TypeError):
-            raise ValueError(f"{file} has no variable {variable!r}; it holds {_listed(values)}") from None
+            raise MatFileError(f"{file} has no variable {variable!r}; it holds {_listed(values)}") from None
         if not is_network(found):
-            raise ValueError(f"{file}: variable {variable!r} is no network (a struct with layers) but {_kind(found)}")
+            raise MatFileError(f"{file}: variable {variable!r} is no network (a struct with layers) but {_kind(found)}")
         return variable
     if is_network(values):
         return None
@@ -36,11 +37,11 @@ def find(file: str, values: dict[str, Any], variable: str | None) -> str | None:
         return several[0]
     if several:
         found = [*several[:3], "...", several[-1]] if len(several) > 5 else several
-        raise ValueError(
+        raise MatFileError(
             f"{file} holds several networks: {', '.join(found)}; pick one with variable= "
             "(--variable on the command line)"
         )
-    raise ValueError(
+    raise MatFileError(
         f"{file} holds no MatConvNet network (layers at the top, or in a variable); it holds {_listed(values)}"
     )
 

@@ -21,10 +21,14 @@ from pyconvnet.formats.registry import found_instead
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
+class MatFileError(ValueError):
+    """A file that is not a MAT file, is damaged, or holds no network; the message names the file."""
+
+
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The variables of a MAT file, of version 4, 5, 6, 7 or 7.3.
 
-    Raises FileNotFoundError, IsADirectoryError; ValueError with the file's name for what is no MAT file or broken.
+    Raises FileNotFoundError, IsADirectoryError; MatFileError for a file that is not a MAT file or is damaged.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -41,14 +45,16 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
                 return v5.read(file)
         return _version4(path, head)
     except (OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError, MemoryError) as error:
-        raise ValueError(f"{path.name} cannot be read as a MAT file: {error}") from error
+        raise MatFileError(f"{path.name} cannot be read as a MAT file: {error}") from error
 
 
 def _version4(path: Path, head: bytes) -> dict[str, Any]:
     # A version 4 file starts with a number M O P T in decimal digits: only few are possible.
     kinds = {m * 1000 + p * 10 + t for m in (0, 1) for p in range(6) for t in range(3)}
-    if len(head) < 20 or not {int.from_bytes(head[:4], order) for order in ("little", "big")} & kinds:
+    orders = [order for order in ("little", "big") if int.from_bytes(head[:4], order) in kinds]
+    if len(head) < 20 or not orders:
         raise ValueError(found_instead(head) or "its first bytes are those of no version")
+    _check_sizes(path, orders[0])
     import scipy.io
 
     from pyconvnet.formats.mat.v5 import text
@@ -63,6 +69,24 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
     except scipy.io.matlab.MatReadError as error:  # which is none of Python's own
         raise ValueError(str(error)) from None
     return {name: plain(value) for name, value in values.items() if not name.startswith("__")}
+
+
+def _check_sizes(path: Path, order: Any) -> None:
+    """Refuse variables that are larger than what stands in the file, before memory is asked for."""
+    size, at = path.stat().st_size, 0
+    with open(path, "rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(20)
+            kind, rows, columns, imaginary, name = (
+                int.from_bytes(head[i : i + 4], order, signed=True) for i in range(0, 20, 4)
+            )
+            if len(head) < 20 or min(kind, rows, columns, name) < 0 or kind // 10 % 10 > 5:
+                raise ValueError(f"the variable at byte {at} has no head: the file is damaged")
+            holds = rows * columns * (8, 4, 4, 2, 2, 1)[kind // 10 % 10] * (2 if imaginary else 1) + name
+            if at + 20 + holds > size:
+                raise ValueError(f"the variable at byte {at} must hold {holds} bytes, {size - at - 20} are there")
+            at += 20 + holds
 
 
 def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:

@@ -1,7 +1,12 @@
-"""MAT files of version 7.3, which are HDF5: groups are structs, datasets arrays, references lead to what cells hold."""
+"""MAT files of version 7.3, which are HDF5: groups are structs, datasets arrays, references lead to what cells hold.
+
+HDF5 can do more than MATLAB writes: links to other files, data that stand in other files, groups in themselves. None of
+these is followed.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from pyconvnet.formats.mat.v5 import DEFLATE, function_name, text
 from pyconvnet.records import Opaque, Struct
 
 SPARE = 1 << 24
+SHARED = 8  # MATLAB gives each element of a cell a place of its own, but for empty ones
 NUMERIC = {"double", "single", "logical", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
 
 
@@ -22,9 +28,9 @@ def read(path: Path) -> dict[str, Any]:
 
     with h5py.File(path, "r") as file:
         reader = _Reader(file)
-        found = {name: reader.value(item) for name, item in file.items() if not name.startswith("#")}
+        found = {name: reader.value(reader.member(file, name)) for name in file if not name.startswith("#")}
         if "MCOS" in file.get("#subsystem#", ()):
-            return resolved(found, reader.cells(file["#subsystem#/MCOS"]))
+            return resolved(found, reader.cells(reader.member(file["#subsystem#"], "MCOS")))
         return found
 
 
@@ -33,6 +39,16 @@ class _Reader:
         import h5py
 
         self.file, self.h5py = file, h5py
+        self.visits: Counter[Any] = Counter()  # of groups and cells, by address
+        # What all arrays together may take, where references lead to the same one many times
+        self.left = DEFLATE * file.id.get_filesize() + 4 * SPARE
+
+    def member(self, group: Any, name: str) -> Any:
+        """What stands in a group of this file under a name."""
+        link = group.get(name, getlink=True)
+        if isinstance(link, self.h5py.ExternalLink):
+            raise ValueError(f"{group.name} has a link to another file, which is not followed: {link.filename!r}")
+        return group[name]
 
     def cells(self, item: Any) -> list[Any]:
         """What the references of a dataset lead to; where there is none, nothing was ever put."""
@@ -42,10 +58,16 @@ class _Reader:
         """The elements of a dataset as they stand in the file."""
         if item.shape is None:
             return np.empty((0, 0))
+        made = item.id.get_create_plist()
+        if made.get_external_count() or made.get_layout() == self.h5py.h5d.VIRTUAL:
+            raise ValueError(f"the data of {item.name} stand in another file, which is not read")
         size = prod(item.shape) * item.dtype.itemsize
         # What was never written takes no place; SPARE leaves room for that.
         if size > DEFLATE * item.id.get_storage_size() + SPARE:
             raise ValueError(f"{item.name} says that it takes {size} bytes, which the file cannot hold")
+        self.left -= size
+        if self.left < 0:
+            raise ValueError("references lead to the same arrays again and again: the file is damaged")
         data = np.empty(item.shape, item.dtype)
         if data.size:
             item.id.read(self.h5py.h5s.ALL, self.h5py.h5s.ALL, data)
@@ -54,6 +76,11 @@ class _Reader:
     def value(self, item: Any) -> Any:
         if not isinstance(item, (self.h5py.Group, self.h5py.Dataset)):
             raise ValueError("a reference leads to no array: the file is broken")
+        if isinstance(item, self.h5py.Group) or item.dtype == self.h5py.ref_dtype:
+            place = self.h5py.h5o.get_info(item.id).addr
+            self.visits[place] += 1
+            if self.visits[place] > SHARED:
+                raise ValueError(f"{item.name} is held by itself, or by too many others: the file is damaged")
         attributes = item.attrs
         kind = attributes.get("MATLAB_class", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
@@ -114,7 +141,7 @@ class _Reader:
     def struct(self, group: Any) -> Any:
         names = [b"".join(np.ravel(name)).decode() for name in group.attrs.get("MATLAB_fields", ())]
         names = [n for n in names if n in group] + [n for n in group if n not in names]
-        items = {name: group[name] for name in names}
+        items = {name: self.member(group, name) for name in names}
         if items and all(self.is_column(item) for item in items.values()):
             return [Struct(zip(items, values)) for values in zip(*map(self.cells, items.values()))]
         return Struct((name, self.value(item)) for name, item in items.items())
@@ -127,9 +154,9 @@ class _Reader:
     def sparse(self, group: Any, kind: str) -> Any:
         from scipy.sparse import csc_matrix
 
-        starts = self.data(group["jc"])
+        starts = self.data(self.member(group, "jc"))
         rows = int(group.attrs["MATLAB_sparse"])
-        data = self.data(group["data"]) if "data" in group else np.empty(0)
-        index = self.data(group["ir"]) if "ir" in group else np.empty(0, int)
+        data = self.data(self.member(group, "data")) if "data" in group else np.empty(0)
+        index = self.data(self.member(group, "ir")) if "ir" in group else np.empty(0, int)
         data = data.astype(bool) if kind == "logical" else data
         return csc_matrix((data, index, starts), (rows, len(starts) - 1))

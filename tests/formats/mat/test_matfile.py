@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from mat73 import HDF5
 
 from pyconvnet.compat import matfile
 from pyconvnet.records import Opaque, Struct, StructArray
@@ -152,62 +153,6 @@ def test_a_big_endian_file(tmp_path):
     body = flags + element(5, b"\0\0\0\1\0\0\0\2") + element(1, b"a") + element(9, np.array([1.5, -2], ">f8").tobytes())
     (tmp_path / "x.mat").write_bytes(b"MATLAB".ljust(124) + b"\x01\x00MI" + element(14, body))
     same(matfile.read(tmp_path / "x.mat"), {"a": np.array([[1.5, -2.0]])})
-
-
-class HDF5:
-    """Writes a 7.3 file as MATLAB lays it out."""
-
-    def __init__(self, path):
-        self.file = h5py.File(path, "w")
-        self.refs = self.file.create_group("#refs#")
-
-    def put(self, group, name, value):
-        if isinstance(value, StructArray):
-            g = group.create_group(name)
-            g.attrs["MATLAB_class"] = np.bytes_("struct")
-            for field in value[0]:
-                g.create_dataset(field, data=self.pointers(r[field] for r in value), dtype=h5py.ref_dtype)
-            return
-        if isinstance(value, dict):
-            g = group.create_group(name)
-            g.attrs["MATLAB_class"] = np.bytes_("struct")
-            fields = np.empty(len(value), object)
-            fields[:] = [np.array(list(f), "S1") for f in value]
-            g.attrs.create("MATLAB_fields", fields, dtype=h5py.vlen_dtype(np.dtype("S1")))
-            for f, v in value.items():
-                self.put(g, f, v)
-            return
-        kinds = {"f8": "double", "f4": "single", "b1": "logical", "i8": "int64", "u1": "uint8"}
-        if isinstance(value, (list, str)) and not len(value):
-            d = group.create_dataset(name, data=np.zeros(2, np.uint64))
-            d.attrs["MATLAB_empty"] = np.uint8(1)
-            kind = "cell" if isinstance(value, list) else "char"
-        elif isinstance(value, list):
-            d, kind = group.create_dataset(name, data=self.pointers(value), dtype=h5py.ref_dtype), "cell"
-        elif isinstance(value, str):
-            d, kind = group.create_dataset(name, data=np.array([[ord(c)] for c in value], np.uint16)), "char"
-        elif not value.size:
-            d = group.create_dataset(name, data=np.array(value.shape, np.uint64))
-            d.attrs["MATLAB_empty"] = np.uint8(1)
-            kind = kinds[value.dtype.str[1:]]
-        elif value.dtype.kind == "c":
-            parts = np.empty(value.T.shape, [("real", "f8"), ("imag", "f8")])
-            parts["real"], parts["imag"] = value.T.real, value.T.imag
-            d, kind = group.create_dataset(name, data=parts), "double"
-        else:
-            kind = kinds[value.dtype.str[1:]]
-            d = group.create_dataset(name, data=value.T.astype("u1") if kind == "logical" else value.T)
-        d.attrs["MATLAB_class"] = np.bytes_(kind)
-
-    def pointers(self, values):
-        made = []
-        for v in values:
-            name = f"r{len(self.refs)}"
-            self.put(self.refs, name, v)
-            made.append(self.refs[name].ref)
-        out = np.empty((len(made), 1), h5py.ref_dtype)
-        out[:, 0] = made
-        return out
 
 
 def test_version_73_gives_the_same_values(tmp_path):
