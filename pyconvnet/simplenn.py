@@ -129,7 +129,7 @@ def vl_simplenn(
     if not res:
         res = [Result() for _ in range(depth + 1)]
     if not skipForward:
-        res[0].x = as_tensor(FN, "x", x)
+        res[0].x = as_tensor(f"{FN}: x", x)
     plan.bind(res, _Mode("test" if mode is not None and mode.lower() == "test" else "normal"), first, bool(accumulate))
     try:
         if not skipForward:
@@ -211,7 +211,7 @@ def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
         raise ValueError(f"{FN}: res holds no output of the last layer")
     if of_loss and count(dzdy) == 1:
         dzdy = backends.of(y).full(y.shape, host_numbers(dzdy).item(), y)
-    return derivative_like(FN, "dzdy", dzdy, y)
+    return derivative_like(f"{FN}: dzdy", dzdy, y)
 
 
 def vl_simplenn_move(net: Any, destination: str) -> Any:

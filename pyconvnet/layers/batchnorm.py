@@ -35,7 +35,7 @@ class BatchNorm(ElementWise):
 
     def forward(self, inputs, params):
         if len(params) < 2:
-            raise ValueError(f"bnorm takes multipliers and biases, got {len(params)} weights")
+            raise ValueError(f"bnorm must have multipliers and biases, got {len(params)} weights")
         moments = params[2] if self.mode == "test" and len(params) > 2 else None
         if moments is not None and not host_numbers(moments).any():
             warnings.warn(

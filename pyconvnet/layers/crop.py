@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyconvnet.arrays import size_4d
 from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nncrop import vl_nncrop
@@ -28,7 +29,7 @@ class Crop(ElementWise):
 
     def forward(self, inputs, params):
         x, like = unpack_inputs(self, inputs, "image", "image of the size to cut to")
-        self.aux = (*x.shape, 1, 1)[:4], self.getAdaptedCrops(x.shape, like.shape)
+        self.aux = size_4d(x.shape), self.getAdaptedCrops(x.shape, like.shape)
         return [vl_nncrop(x, self.aux[1])]
 
     def backward(self, inputs, params, derOutputs):

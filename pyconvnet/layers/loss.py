@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, is_empty, shape_of
+from pyconvnet.arrays import host_numbers, is_empty, shape_of, size_4d
 from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
 from pyconvnet.ops.vl_nnpdist import vl_nnpdist
 from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
-from pyconvnet.options import effective, option_list
+from pyconvnet.options import effective, naming, option_list
 
 ADVICE = (
     "set net.layers[-1]['class'] = labels to compute the loss; "
@@ -99,7 +99,10 @@ class Loss(ElementWise):
         labels, factors = label_weights(inputs[0], inputs[1])
         if factors is not None:
             given = options.get("instanceWeights")
-            options["instanceWeights"] = factors if is_empty(given) else factors * weights_like(given, factors.shape)
+            if not is_empty(given):
+                with naming("vl_nnloss"):
+                    factors = factors * weights_like(given, factors.shape)
+            options["instanceWeights"] = factors
         return labels, options
 
     @property
@@ -116,7 +119,7 @@ class Loss(ElementWise):
         """Take the output for one batch into `average`."""
         if self.ignoreAverage:
             return
-        h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
+        h, w, _, n = size_4d(inputs[0].shape)
         total = host_numbers(outputs[0]).sum(dtype=float) * (n if self.averages else 1)
         count = self.numAveraged + h * w * n
         self.average = (self.numAveraged * self.average + total) / count

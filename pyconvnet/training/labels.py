@@ -93,7 +93,7 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int | None, known: 
     if labels is None:
         raise ValueError(f"{fn}: getBatch gave images without labels; each image takes one, from 1 to {_top(classes)}")
     a = np.asarray(labels)
-    count = as_tensor(fn, "images", images).shape[3]
+    count = as_tensor(f"{fn}: images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
         raise ValueError(
             f"{fn}: getBatch gave {count} images ({size_text(images.shape)}: H x W x C x N) and {a.size} labels "

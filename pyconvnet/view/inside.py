@@ -169,7 +169,7 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
 
 
 def _batch(image: np.ndarray) -> np.ndarray:
-    x = as_tensor("view", "image", image)
+    x = as_tensor("view: image", image)
     if x.shape[3] != 1:
         raise ValueError(f"view: takes one image, got a batch of {x.shape[3]}")
     return x
