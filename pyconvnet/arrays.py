@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
+from pyconvnet.values import as_array
 
 
 def is_empty(x: Any) -> bool:
@@ -132,10 +133,7 @@ def derivative_like(name: str, d: Any, y: Any, output: str = "the output") -> An
 
 def _numbers(name: str, d: Any) -> np.ndarray:
     """What a caller gives in main memory."""
-    try:
-        given = np.asarray(d)
-    except ValueError:  # a list of lists of different lengths
-        given = np.asarray(None)
+    given = as_array(d)
     if given.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be numbers, got {type(d).__name__} ({given.dtype})")
     return given

@@ -8,19 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-def whole_numbers(name: str, value: Any, counts: tuple[int, ...], least: int = 0) -> tuple[int, ...]:
-    """`value` as a tuple of whole numbers, as many as `counts` allows; MATLAB's 1 x n arrays of any class are taken."""
-    a = np.asarray(value)
-    if a.dtype.kind not in "iufb":
-        raise TypeError(f"{name} must be {_counts(counts)}, got {type(value).__name__}: {value!r}")
-    a = a.ravel()
-    if a.size not in counts:
-        raise ValueError(f"{name} must be {_counts(counts)}, got {a.size}: {a.tolist()}")
-    out = tuple(int(v) for v in a if np.isfinite(v))
-    if len(out) != a.size or any(o != v for o, v in zip(out, a.tolist())) or min(out) < least:
-        raise ValueError(f"{name} must be whole numbers from {least} up, got {a.tolist()}")
-    return out
+from pyconvnet.values import whole_numbers
 
 
 def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
@@ -47,10 +35,6 @@ def broadcast(value: Any, count: int) -> Any:
     if len(numbers) < a.size or (a.size == 2 and count != 4):
         return value
     return tuple(numbers * count) if a.size == 1 else (numbers[0], numbers[0], numbers[1], numbers[1])
-
-
-def _counts(counts: tuple[int, ...]) -> str:
-    return " or ".join(map(str, counts)) + (" number" if counts == (1,) else " numbers")
 
 
 @dataclass(frozen=True)

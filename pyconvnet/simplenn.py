@@ -14,6 +14,7 @@ from pyconvnet.engine.chain import FN, ChainPlan
 from pyconvnet.layers import Loss
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Meta, Struct
+from pyconvnet.values import number
 
 
 class SimpleNN(Struct):
@@ -117,10 +118,8 @@ def vl_simplenn(
         raise ValueError(f"{FN}: skipForward takes the outputs in res, which is missing")
     if res and len(res) != depth + 1:
         raise ValueError(f"{FN}: res has {len(res)} entries, the network {depth} layers; it takes {depth + 1}")
-    reach = np.asarray(backPropDepth, float)
-    if reach.size != 1 or not reach.item() >= 1:
-        raise ValueError(f"{FN}: backPropDepth takes a number from 1 up, got {backPropDepth!r}")
-    first = max(depth - int(min(reach.item(), depth)), 0) if backward else depth
+    reach = number(f"{FN}: backPropDepth", backPropDepth, "a number from 1 up", lambda v: v >= 1)
+    first = max(depth - int(min(reach, depth)), 0) if backward else depth
 
     plan = _take_plan(net, records)
     layers = plan.layers

@@ -9,11 +9,12 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.arrays import is_empty, padded_to_4d, size_4d
-from pyconvnet.geometry import Window, broadcast, whole_numbers
+from pyconvnet.geometry import Window, broadcast
 from pyconvnet.layers.base import Layer
 from pyconvnet.ops.vl_nnconv import vl_nnconv
 from pyconvnet.options import effective, naming
 from pyconvnet.records import Struct
+from pyconvnet.values import whole_numbers
 
 
 class Filter(Layer, block=False):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import is_empty, padded_to_4d, size_4d
-from pyconvnet.geometry import borders, broadcast, pair, whole_numbers
+from pyconvnet.geometry import borders, broadcast, pair
 from pyconvnet.layers.base import Layer
 from pyconvnet.layers.conv import filter_size, filters_and_biases, first_filters
 from pyconvnet.ops.vl_nnconvt import vl_nnconvt
 from pyconvnet.options import effective, naming
 from pyconvnet.records import Struct
+from pyconvnet.values import whole_numbers
 
 
 class ConvTranspose(Layer):

@@ -1,4 +1,4 @@
-"""What the operators check alike: filters, biases, derivatives, numbers.
+"""What the operators check alike: filters, biases, derivatives.
 
 Messages begin with the argument; the name of the operator that was called is put in front (options.matlab_options).
 """
@@ -6,11 +6,8 @@ Messages begin with the argument; the name of the operator that was called is pu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, check_like, is_empty, size_text
@@ -42,43 +39,6 @@ def check_biases(b: Any, count: int, x: Any) -> Any:
         size = size_text(b.shape) or "a number"
         raise ValueError(f"b has {math.prod(b.shape)} elements ({size}), f has {count} filters")
     return backends.of(b).flat(b)
-
-
-def number(name: str, value: Any, accepted: str = "one number", fits: Callable[[float], bool] | None = None) -> float:
-    """One number; MATLAB's 1 x 1 arrays of any class are numbers.
-
-    fits  whether it is what `accepted` says in the message
-    """
-    a = np.asarray(value)
-    if a.size != 1 or a.dtype.kind not in "biuf" or (fits is not None and not fits(a.item())):
-        raise ValueError(f"{name} must be {accepted}, got {value!r}")
-    return float(a.item())
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """One whole number from `least` up."""
-    return int(number(name, value, f"a whole number from {least} up", lambda v: v >= least and v == v // 1))
-
-
-def flag(name: str, value: Any) -> bool:
-    """True or False; any number is one of them."""
-    return bool(number(name, value, "True or False"))
-
-
-def numbers(name: str, value: Any, what: str) -> tuple[float, ...]:
-    """Floats, as many as `what` names: "[alpha, beta]"."""
-    a = np.asarray(value)
-    count = what.count(",") + 1
-    if a.dtype.kind not in "iuf" or a.size != count:
-        raise ValueError(f"{name} must be {count} numbers {what}, got {a.ravel().tolist()}")
-    return tuple(float(v) for v in a.ravel())
-
-
-def choice(name: str, value: Any, accepted: Sequence[str]) -> str:
-    """One of the names `accepted`, in lower case; any letter case is accepted."""
-    if not isinstance(value, str) or value.lower() not in accepted:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}, got {value!r}")
-    return value.lower()
 
 
 def check_derivative(dzdy: Any, x: Any, shape: tuple[int, ...]) -> Any:

@@ -10,8 +10,8 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_4d, size_text
-from pyconvnet.geometry import whole_numbers
 from pyconvnet.options import matlab_options
+from pyconvnet.values import whole_numbers
 
 
 @matlab_options(names_errors=True)

@@ -8,9 +8,10 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.geometry import borders, pair, whole_numbers
+from pyconvnet.geometry import borders, pair
 from pyconvnet.ops.checks import check_biases, check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import whole_numbers
 
 
 @matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"), names_errors=True)

@@ -8,8 +8,9 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_4d, size_text
-from pyconvnet.geometry import borders, whole_numbers
+from pyconvnet.geometry import borders
 from pyconvnet.options import matlab_options
+from pyconvnet.values import whole_numbers
 
 
 @matlab_options(names_errors=True)

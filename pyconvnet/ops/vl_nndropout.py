@@ -9,8 +9,9 @@ import numpy as np
 from pyconvnet import backends
 from pyconvnet import rng as library_rng
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.ops.checks import check_derivative, number
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import number
 
 
 @matlab_options(names_errors=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, size_text
-from pyconvnet.ops.checks import choice, number, whole_number
 from pyconvnet.options import matlab_options
+from pyconvnet.values import choice, number, whole_number
 
 CATEGORICAL = ("classerror", "topkerror", "log", "softmaxlog", "mhinge", "mshinge")
 BINARY = ("binaryerror", "binarylog", "logistic", "hinge")

@@ -8,8 +8,9 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.ops.checks import check_derivative, numbers
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import numbers
 
 
 @matlab_options(names_errors=True)

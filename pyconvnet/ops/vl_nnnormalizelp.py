@@ -8,9 +8,9 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.geometry import whole_numbers
-from pyconvnet.ops.checks import check_derivative, number
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import number, whole_numbers
 
 
 @matlab_options(flags=("spatial",), names_errors=True)

@@ -9,8 +9,9 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
-from pyconvnet.ops.checks import check_derivative, flag, number
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import flag, number
 
 
 @matlab_options(names_errors=True)

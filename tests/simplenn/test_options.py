@@ -178,7 +178,7 @@ def test_an_error_names_the_layer(net, x, change, message):
     "options, message",
     [
         ({"mode": "tests"}, "mode takes 'normal' or 'test', got 'tests'"),
-        ({"backPropDepth": 0}, "backPropDepth takes a number from 1 up, got 0"),
+        ({"backPropDepth": 0}, "backPropDepth must be a number from 1 up, got 0"),
         ({"skipForward": True}, "skipForward runs backward only, which takes dzdy"),
         ({"res": [1, 2]}, "res has 2 entries, the network 6 layers; it takes 7"),
         ({"conserveMemry": True}, "unknown option 'conserveMemry'; did you mean 'conserveMemory'"),
