@@ -55,7 +55,7 @@ def padded_to_4d(x: Any) -> Any:
 def host_numbers(x: Any) -> Any:
     """Labels, regions and the like, which are looked at before they are used, as a numpy array."""
     backend = backends.find(x)
-    return np.asarray(x) if backend is None else backend.to_host(x)
+    return as_array(x) if backend is None else backend.to_host(x)
 
 
 def in_precision(x: Any, weights: list[Any]) -> Any:
