@@ -27,7 +27,7 @@ def count(x: Any) -> int:
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array of any backend, or of what numpy makes of a value."""
+    """The shape of an array of any backend, or of a value once numpy has converted it."""
     return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
 
 
@@ -43,7 +43,7 @@ def own_copy(x: Any) -> Any:
 
 
 def size_4d(shape: Iterable[Any]) -> tuple[Any, ...]:
-    """A size with the trailing ones that MATLAB drops: (5, 5) -> (5, 5, 1, 1); what follows the fourth goes."""
+    """A size with the trailing ones that MATLAB drops: (5, 5) -> (5, 5, 1, 1), never more than four numbers."""
     return (*shape, 1, 1, 1, 1)[:4]
 
 
@@ -53,7 +53,7 @@ def padded_to_4d(x: Any) -> Any:
 
 
 def host_numbers(x: Any) -> Any:
-    """Labels, regions and the like, which are looked at before they are used, as a numpy array."""
+    """Labels, regions and the like as a numpy array, for checks of their values."""
     backend = backends.find(x)
     return as_array(x) if backend is None else backend.to_host(x)
 
@@ -73,8 +73,7 @@ def as_tensor(name: str, x: Any, like: Any = None) -> Any:
     """`x` as an array of single or double precision with four dimensions; missing trailing ones count as 1.
 
     Nothing is copied.
-    name  what messages call it: "x", or with the function that asks, "Sum: input 1", where no operator's name is put
-          in front of them
+    name  how messages begin: "x" in an operator, whose name is put in front, elsewhere "Sum: input 1"
     like  an array whose backend and element type `x` must share (MATLAB mixes no single with double)
     """
     backend = backends.find(x)
@@ -94,7 +93,7 @@ def as_tensor(name: str, x: Any, like: Any = None) -> Any:
 
 
 def check_like(name: str, a: Any, x: Any, other: str = "x is", rule: str = "all must be the same") -> None:
-    """Refuse what is not an array of the backend and the element type of x."""
+    """Refuse a value that is not an array of the backend and the element type of x."""
     backend = backends.find(a)
     if backend is None or a.dtype != x.dtype:
         got = type(a).__name__ if backend is None else a.dtype
@@ -107,7 +106,7 @@ def derivative_like(name: str, d: Any, y: Any, output: str = "the output") -> An
     """The derivative that a caller gives for an output `y` of a network, in its size and precision.
 
     A number stands for an output of one element; trailing dimensions of 1 may be missing.
-    Raises TypeError for what holds no numbers and for a number in place of an array, ValueError for another size.
+    Raises TypeError for values other than numbers and for a number in place of an array, ValueError for another size.
     """
     if backends.find(y) is None:
         y = np.asarray(y, float)  # a block of the user's may give a number
@@ -132,7 +131,7 @@ def derivative_like(name: str, d: Any, y: Any, output: str = "the output") -> An
 
 
 def _numbers(name: str, d: Any) -> np.ndarray:
-    """What a caller gives in main memory."""
+    """The derivative that a caller gives, as a numpy array of numbers."""
     given = as_array(d)
     if given.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be numbers, got {type(d).__name__} ({given.dtype})")

@@ -48,7 +48,7 @@ class Window:
 
     @classmethod
     def parse(cls, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool") -> Window:
-        """From what a caller or a file gives: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
+        """The window for values of a caller or a file: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
         given = [_hashable(v) for v in (size, stride, pad, dilate)]
         if any(v is None for v in given):
             return _window(size, stride, pad, dilate, size_name)

@@ -18,18 +18,18 @@ F = TypeVar("F", bound=Callable)
 IGNORED = {"cudnn": 0, "nocudnn": 0, "verbose": 0, "cudnnworkspacelimit": 1}
 
 
-# Options of old releases, in lower case -> what took their place.
-FORMER = {"disabledropout": "mode='test' takes its place"}
+# Options of old releases, in lower case -> their replacement.
+FORMER = {"disabledropout": "mode='test' replaces it"}
 
 
 def matlab_options(
     flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED, *, names_errors: bool = False
 ) -> Callable[[F], F]:
-    """Let a function take its keywords as MATLAB does too: `f(x, 'Stride', 2)`, in any letter case.
+    """Let a function accept its keywords in MATLAB's form too: `f(x, 'Stride', 2)`, in any letter case.
 
     flags         keywords that stand alone in MATLAB, without a value, and mean True
     ignored       names accepted without effect, with the number of values that follow each
-    names_errors  put the function's name in front of what its checks raise: "x must be ..." comes as "f: x must be ..."
+    names_errors  the errors of its checks begin with its name: "x must be ..." becomes "f: x must be ..."
 
     An unknown name raises ValueError with the nearest known one.
     """
@@ -67,7 +67,7 @@ def matlab_options(
 
 
 class naming:
-    """`with naming("Conv"): ...`: what checks in the block raise begins with the name, "Conv: stride must be ..."."""
+    """`with naming("Conv"): ...`: errors of checks in the block begin with the name, "Conv: stride must be ..."."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -136,7 +136,7 @@ def read_pairs(
 
 
 def effective(operator: Callable, layer: Any, *names: str) -> dict[str, Any]:
-    """The options a layer runs `operator` with: its properties of these names, and over them what its `opts` say.
+    """The options a layer runs `operator` with: its properties of these names, overridden by its `opts`.
 
     MATLAB's blocks hand opts{:} over last, and the last of equal names counts.
     """
@@ -191,13 +191,13 @@ def unknown_option(fn: str, name: str, known: Iterable[str]) -> ValueError:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """ "did you mean 'stride'?" with the known name nearest to `name`; where none is near, `otherwise`."""
+    """ "did you mean 'stride'?" with the known name nearest to `name`; `otherwise` where there is not a near one."""
     near = nearest(name, known)
     return otherwise if near is None else f"did you mean {near!r}?"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, in any letter case; None where none is."""
+    """The known name most similar to `name`, in any letter case; None if there is not one."""
     by_lower = {k.lower(): k for k in known}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[near[0]] if near else None

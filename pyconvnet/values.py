@@ -1,7 +1,7 @@
 """Values of options: numbers, True or False, one of several names. MATLAB's 1 x 1 arrays of any class are numbers.
 
-Messages begin with `name`, what they call the value: "stride" where an operator's name is put in front of them
-(options.matlab_options), elsewhere "cnn_train: batchSize".
+Messages begin with `name`: "stride" in an operator, whose name is put in front (options.matlab_options), elsewhere
+"cnn_train: batchSize".
 """
 
 from __future__ import annotations

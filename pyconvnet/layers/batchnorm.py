@@ -57,7 +57,7 @@ class BatchNorm(ElementWise):
 
     def initParams(self):
         if is_empty(self.numChannels):
-            raise ValueError("BatchNorm: numChannels says how many parameters there are: BatchNorm(numChannels=64)")
+            raise ValueError("BatchNorm: numChannels must be set, the number of channels: BatchNorm(numChannels=64)")
         k = int(np.ravel(self.numChannels)[0])
         return [np.ones((k, 1), np.float32), np.zeros((k, 1), np.float32), np.zeros((k, 2), np.float32)]
 

@@ -12,7 +12,7 @@ from pyconvnet.records import Struct
 class Crop(ElementWise):
     """Cut input 1 to the height and width of input 2, `crop` = (vertical, horizontal) pixels from top and left.
 
-    What is left to remove goes from the bottom and the right, as in the networks of Long et al. (FCN, 2015).
+    The remaining pixels are cut from the bottom and the right, as in the networks of Long et al. (FCN, 2015).
     """
 
     crop = (0, 0)

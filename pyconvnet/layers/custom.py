@@ -16,7 +16,7 @@ class Custom(Layer, block=False):
     """Runs the record's own `forward(layer, before, after)` and `backward(layer, before, after)`.
 
     `before` and `after` are the results on the two sides of the layer; forward returns `after` with x (and aux) set,
-    backward `before` with dzdx (and dzdw) set. What is changed in place need not be returned.
+    backward `before` with dzdx (and dzdw) set. A function that changes it in place need not return it.
     A table asks the record's `getForwardSize(layer, size)`; without it the channels of the output are not known.
     """
 

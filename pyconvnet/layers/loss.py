@@ -37,9 +37,9 @@ class SoftMax(ElementWise):
 class Loss(ElementWise):
     """A loss or error of input 1 (predictions) for input 2 (labels); see vl_nnloss.
 
-    Labels of classes may have a second channel, H x W x 2 x N: factors of the summands, as vl_nnsoftmaxloss takes them.
+    Labels of classes may have a second channel, H x W x 2 x N: factors of the summands, as in vl_nnsoftmaxloss.
     In a SimpleNN the record's fields loss, instanceWeights, topK, threshold, normalise and opts, where there are any,
-    say the same; MatConvNet itself reads none of them there, and takes the log loss.
+    say the same; MatConvNet itself reads none of them there, and computes the log loss.
 
     average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage, and of how
                           many; subclasses may set them to statistics of their own, also to several numbers
@@ -107,7 +107,7 @@ class Loss(ElementWise):
 
     @property
     def prediction(self) -> str | None:
-        """The layer type that makes probabilities of what this is the loss of; None if its input is good as it is."""
+        """The layer type that turns the input of this loss into probabilities; None where it is the prediction."""
         loss = self.effective_options().get("loss", self.loss)
         return {"softmaxlog": "softmax", "logistic": "sigmoid"}.get(loss.lower() if isinstance(loss, str) else "")
 
@@ -155,7 +155,7 @@ class Loss(ElementWise):
 
 
 def _count(labels: Any) -> int:
-    """Of how many images, with one label each, these are the labels; 0 if that cannot be said."""
+    """The number of images, where each has one label; 0 where the shape does not tell."""
     shape = shape_of(labels)
     if len(shape) == 4:
         return shape[3]

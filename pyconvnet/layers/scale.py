@@ -52,7 +52,7 @@ class Scale(ElementWise):
 
     def initParams(self):
         size = size_4d(int(s) for s in np.ravel(self.size))
-        # g comes first, h second; those that are further inputs are made by other layers
+        # g comes first, h second; one that is a further input is made by another layer
         count = len(self.net.layers[self.layerIndex].params) if self.layerIndex is not None else 1 + bool(self.hasBias)
         g = rng.normal(size, math.sqrt(2 / math.prod(size[:3])))
         values = [g, np.zeros(size, np.float32)] if self.hasBias else [g]

@@ -31,7 +31,7 @@ def vl_nnbnorm(
 
     y = g (x - mean) / sigma + b, with sigma = sqrt(variance + epsilon) and the variance divided by H W N.
     moments   columns mean and sigma (not the variance); give those of training to use them instead of the batch's;
-              backward too takes them for those of the batch, as MatConvNet does
+              backward too treats them as those of the batch, as MatConvNet does
     epsilon   1e-4
 
     Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.

@@ -40,7 +40,7 @@ def vl_nnloss(
         "softmaxlog"  -log(exp(x_c) / sum of exp(x_k)) (default)   "log"        -log(x_c), x are probabilities
         "mhinge"      max(0, 1 - x_c)                              "mshinge"    max(0, 1 - x_c + largest other x_k)
         "classerror"  1 if x_c is not the largest                  "topkerror"  1 if x_c is not among the topK largest
-    and for labels +1 and -1, one for each value of x (of 0 and 1, of which 0 is left out, there is a warning)
+    and for labels +1 and -1, one for each value of x (there is a warning for labels 0 and 1: 0 means "leave out")
         "logistic"    log(1 + exp(-c x))                           "hinge"      max(0, 1 - c x)
         "binarylog"   -log(c (x - 0.5) + 0.5)                      "binaryerror"  1 if sign(x - threshold) is not c
     Errors have no derivative: dzdx is zero.
@@ -73,7 +73,7 @@ def compute(
     threshold: Any = 0,
     normalise: Any = True,
 ) -> np.ndarray:
-    """vl_nnloss, for its namesake and vl_nnsoftmaxloss, which put their names in front of what it raises."""
+    """The loss, or its derivative, for vl_nnloss and vl_nnsoftmaxloss, whose names go in front of its errors."""
     x = as_tensor("x", x)
     loss = choice("loss", loss, CATEGORICAL + BINARY)
     backend = backends.of(x)
@@ -142,7 +142,7 @@ def _labels(c: Any, x: np.ndarray, loss: str) -> np.ndarray:
 
 
 def is_categorical(loss: Any) -> bool:
-    """Whether a loss takes classes as labels, rather than +1 and -1."""
+    """Whether the labels of a loss are classes, rather than +1 and -1."""
     return isinstance(loss, str) and loss.lower() in CATEGORICAL
 
 
@@ -162,7 +162,7 @@ def weights_like(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise TypeError(f"instanceWeights must be numbers, got {type(weights).__name__}")
     full = padded_to_4d(factors)
     fits = full.ndim == 4 and all(f in (1, s) for f, s in zip(full.shape, shape))
-    # a vector is one factor for each image, except where MATLAB takes a matrix for a row or column of pixels
+    # a vector is one factor for each image, except where a matrix stands for a row or column of pixels, as in MATLAB
     if factors.size == shape[3] and (factors.ndim == 1 or (factors.ndim == 2 and not fits)):
         return factors.reshape(1, 1, 1, -1, order="F")
     if not fits:

@@ -34,12 +34,12 @@ def vl_nnpdist(
     y = (sum over channels of |x - x0|^p)^(1/p)
 
     x0 may be a vector: N numbers, one for each image, where C is 1, or C numbers where N is 1. x0 and instanceWeights
-    are taken in the precision of x.
+    are converted to the precision of x.
 
     noRoot           leave the power 1/p out
     aggregate        sum over all pixels and images: y and dzdy are 1 x 1 x 1 x 1
     instanceWeights  factors of y, of its size or 1 in a dimension
-    epsilon          1e-6; what the derivative divides by is not less
+    epsilon          1e-6, the least divisor in the derivative
     A target that is NaN does not count (no distance, no derivative).
 
     Raises TypeError for x or dzdy that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
@@ -74,7 +74,7 @@ def vl_nnpdist(
 
 
 def _numbers(name: str, a: Any, x: Any) -> Any:
-    """Any numbers as a tensor in the precision of x, which is what MATLAB's arithmetic gives."""
+    """Any numbers as a tensor in the precision of x, that of MATLAB's arithmetic."""
     backend = backends.of(x)
     if backends.find(a) is backend and a.dtype in backend.floats:
         return as_tensor(name, backend.cast(a, x))
@@ -85,7 +85,7 @@ def _numbers(name: str, a: Any, x: Any) -> Any:
 
 
 def _fitting(name: str, a: Any, full: tuple[int, ...]) -> Any:
-    """`a`, which has the size `full` or 1 in a dimension, or is a vector that can stand for one such array only."""
+    """`a` where its size is `full` or 1 in a dimension; a vector is reshaped if it fits one such array only."""
     if all(s in (1, t) for s, t in zip(a.shape, full)):
         return a
     for shape in (full, (1, 1, *full[2:])):

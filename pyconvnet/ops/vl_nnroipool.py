@@ -30,7 +30,7 @@ def vl_nnroipool(
     vl_nnroipool(x, rois, dzdy) -> dzdx      dzdy like y, dzdx like x
 
     A column of rois is [image, u0, v0, u1, v1]: image, columns and rows counted from 1, both corners included. There
-    may be none (R = 0); numbers of any type are taken in the precision of x.
+    may be none (R = 0); numbers of any type are converted to the precision of x.
     method        "max" or "avg"; a cell that lies outside the image is zero
     subdivisions  1, or (SH, SW)
     transform     1; maps the regions to pixels of x before they are rounded: a factor t or a pair of factors (u, v),
@@ -61,7 +61,7 @@ def vl_nnroipool(
 
 
 def _regions(rois: Any, x: Any) -> np.ndarray:
-    """5 x R in main memory, in the precision of x, which is that of MATLAB's arithmetic; any numbers are taken."""
+    """5 x R in main memory, any numbers converted to the precision of x, that of MATLAB's arithmetic."""
     a = host_numbers(rois)
     if a.dtype.kind not in "iuf":
         raise TypeError(f"rois must be numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
