@@ -36,8 +36,9 @@ class Filter(Layer, block=False):
         """The window these properties, and `opts`, describe."""
         options = self.effective_options()
         stride, pad, dilate = (options.get(name, getattr(self, name)) for name in ("stride", "pad", "dilate"))
+        size = self.getKernelSize()
         with naming(type(self).__name__):
-            return Window.parse(self.getKernelSize(), stride, pad, dilate, "size")
+            return Window.parse(size, stride, pad, dilate, "size")
 
     def getOutputSizes(self, inputSizes):
         h, w, c, n = inputSizes[0]

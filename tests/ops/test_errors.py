@@ -86,6 +86,8 @@ def test_layers_name_themselves_where_no_operator_runs():
         dagnn.Sum().forward([X, X.astype(float)], [])
     with pytest.raises(ValueError, match=r"^Pooling: stride must be whole numbers from 1 up"):
         dagnn.Pooling(poolSize=2, stride=0).getOutputSizes([X.shape])
+    with pytest.raises(ValueError, match=r"^Pooling: poolSize must be whole numbers from 1 up"):
+        dagnn.Pooling(poolSize=0).getOutputSizes([X.shape])
 
 
 def test_the_innermost_name_counts_and_users_errors_stay():
