@@ -186,7 +186,7 @@ def test_the_network_is_left_as_it_was():
         ({"style": "modern"}, "style takes None or 'classic', got 'modern'"),
         ({"style": "classic", "format": "csv"}, "style 'classic' is plain text"),
         ({"format": "html"}, "format takes 'ascii', 'latex', 'csv', got 'html'"),
-        ({"maxNumColumns": 0}, "maxNumColumns takes a whole number from 1 up, got 0"),
+        ({"maxNumColumns": 0}, "maxNumColumns must be a whole number from 1 up, got 0"),
         ({"inputSize": [1, 2, 3, 4, 5]}, "inputSize takes up to 4 numbers"),
         ({"batchsze": 3}, "did you mean 'batchSize'"),
     ],
