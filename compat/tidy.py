@@ -99,7 +99,7 @@ def _weights(weights: Any, channels: int | None, type: str) -> list[Any]:
 def _input_channels(meta: Struct) -> int | None:
     for holder, field in ((meta.get("normalization"), "imageSize"), (meta, "inputSize")):
         size = holder.get(field) if isinstance(holder, dict) else None
-        if isinstance(size, np.ndarray) and size.dtype.kind in "iuf" and size.size >= 3:
+        if isinstance(size, np.ndarray) and size.dtype.kind in "iuf" and size.size >= 3 and np.isfinite(size).all():
             return int(size.ravel()[2])
     return None
 

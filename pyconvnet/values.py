@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 
+LARGEST = (1 << 31) - 1  # of sizes, strides, pads: sums and products of two stay within 64 bits
+
+
 def as_array(value: Any) -> np.ndarray:
     """Any value as a numpy array; a list of lists of different lengths is one of no numbers."""
     try:
@@ -68,6 +71,8 @@ def whole_numbers(name: str, value: Any, counts: tuple[int, ...], least: int = 0
     out = tuple(int(v) for v in a if np.isfinite(v))
     if len(out) != a.size or any(o != v for o, v in zip(out, a.tolist())) or min(out) < least:
         raise ValueError(f"{name} must be whole numbers from {least} up, got {a.tolist()}")
+    if max(out) > LARGEST:
+        raise ValueError(f"{name} must be whole numbers up to {LARGEST}, got {a.tolist()}")
     return out
 
 

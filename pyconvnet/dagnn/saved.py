@@ -128,6 +128,8 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
             raise TypeError(f"DagNN.loadobj: layers({i}) ({record['type']}) has an empty name; each takes its own")
         block = _block(record["type"], record.get("block"), record["name"], left_out)
         fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
+        if not fields[0] and type(block).__module__.startswith("pyconvnet.layers."):
+            raise ValueError(f"DagNN.loadobj: layer {record['name']!r} ({record['type']}) has no inputs")
         net.addLayer(record["name"], block, *fields, skipRebuild=True)
     for what, layers in left_out.items():
         where = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")

@@ -33,7 +33,14 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
         sizes[net.vars.place(name)] = size_4d(size)
     for at in net.executionOrder:
         entry = net.layers[at]
-        out = entry.block.getOutputSizes([sizes[i] for i in entry.inputIndexes])
+        given = [sizes[i] for i in entry.inputIndexes]
+        try:
+            out = entry.block.getOutputSizes(given)
+        except (ValueError, TypeError, LookupError) as error:
+            kind = type(entry.block).__name__
+            raise ValueError(
+                f"DagNN.getVarSizes: layer {entry.name!r} ({kind}) has no output size for its {len(given)} inputs: {error}"
+            ) from error
         if len(out) != len(entry.outputs):
             raise ValueError(
                 f"DagNN.getVarSizes: layer {entry.name!r} gives {len(out)} sizes for {len(entry.outputs)} outputs"

@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.fuzz.trial import VERSIONS, Trials
 
-HANG = 30.0  # seconds on the clock, after which a process is ended: others may be at work beside it
+HANG = 120.0  # seconds on the clock, after which a process is ended: kernels may be compiled, others be at work
 
 
 class Reader:

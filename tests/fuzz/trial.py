@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ LARGEST = 300_000  # bytes of a file to start from: small ones make many mutants
 def corpus(version: str, folder: Path) -> list[Path]:
     """The files that mutants of a version are made from; v7.3 and v4 are written to `folder`."""
     files = sorted(p for p in FIXTURES.rglob("*.mat") if p.stat().st_size < LARGEST)
-    files = [p for p in files if p.parent.name in ("nets", "dags", "train", "print", "display")]
+    files = [p for p in files if p.parent.name in ("nets", "dags") and not p.stem.endswith((".ref", ".sizes"))]
     if version == "v5":
         plain = folder / "plain.mat"  # version 6: nothing is compressed
         scipy.io.savemat(plain, {"layers": np.array([{"type": "relu", "name": "r"}], object), "meta": {"a": 1.0}})
@@ -43,17 +44,15 @@ def corpus(version: str, folder: Path) -> list[Path]:
         for path, data in made:
             path.write_bytes(data)
         return [path for path, _ in made]
-    made73 = []
+    written = []
     for source in files:
-        if source.parent.name not in ("nets", "dags") or source.stem.endswith((".ref", ".sizes")):
-            continue
         path = folder / f"73-{source.name}"
         file = HDF5(path)
         for name, value in matfile.read(source).items():
             file.put(file.file, name, value)
         file.file.close()
-        made73.append(path)
-    return made73
+        written.append(path)
+    return written
 
 
 class Trials:
@@ -81,8 +80,10 @@ class Trials:
         path = self.mutant(number)
         _forget_peak()
         before, start = _resident(), time.process_time()
-        outcome, fault = _outcome(path)
+        outcome, fault, net = _outcome(path)
         seconds, memory = time.process_time() - start, _peak() - before
+        if net is not None:
+            fault = _use(net)
         if fault is None and seconds > SECONDS:
             fault = f"took {seconds:.1f} s"
         if fault is None and memory > MEMORY:
@@ -91,33 +92,32 @@ class Trials:
         return found if fault is None else {**found, "fault": fault}
 
 
-def _outcome(path: Path) -> tuple[str, str | None]:
+def _outcome(path: Path) -> tuple[str, str | None, Any]:
+    """What reading a file gives: a word for it, a fault, the network."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            net = pcn.load(path)
+            return "loaded", None, pcn.load(path)
         except pcn.MatFileError as error:
             if path.name not in str(error):
-                return "refused", f"the message does not name the file: {error}"
-            return "refused", _asked_for_memory(error)
+                return "refused", f"the message does not name the file: {error}", None
+            return "refused", _asked_for_memory(error), None
         except Exception:
-            return "other error", traceback.format_exc(limit=-3)
-        return _use(net)
+            return "other error", traceback.format_exc(limit=-3), None
 
 
-def _use(net: Any) -> tuple[str, str | None]:
-    """Print it, print its table, run it on a small image: each works or is refused."""
-    outcome = "loaded"
-    for step in (_text, _show, _predict):
-        try:
-            step(net)
-        except (ValueError, TypeError) as error:
-            fault = _asked_for_memory(error)
-            if fault:
-                return outcome, fault
-        except Exception:
-            return outcome, f"{step.__name__[1:]}: " + traceback.format_exc(limit=-4)
-    return outcome, None
+def _use(net: Any) -> str | None:
+    """Print a network, print its table, run it on a small image: a fault, where one is neither done nor refused."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for step in (_text, _show, _predict):
+            try:
+                step(net)
+            except (ValueError, TypeError):
+                pass
+            except Exception:
+                return f"{step.__name__[1:]}: " + traceback.format_exc(limit=-4)
+    return None
 
 
 def _text(net: Any) -> None:
@@ -170,6 +170,8 @@ def _forget_peak() -> None:
 
 def main() -> None:
     version, seed = sys.argv[1], int(sys.argv[2])
+    room = _status("VmSize:") + 4 * MEMORY  # so that one mutant does not take the memory of all
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     trials = Trials(version, seed)

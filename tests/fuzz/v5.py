@@ -64,7 +64,10 @@ def mutant(whole: bytes, draw: Random) -> bytes:
     packed, data = parts[which]
     changed = bytearray(data)
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
-        changed = draw.choice(WAYS)(changed, draw)
+        try:
+            changed = draw.choice(WAYS)(changed, draw)
+        except (struct.error, IndexError, RecursionError):  # an earlier change of this mutant led outside
+            break
     parts[which] = (packed, bytes(changed))
     if draw.random() < 0.05:
         parts.append(draw.choice(parts))
@@ -81,10 +84,7 @@ def mutant(whole: bytes, draw: Random) -> bytes:
 
 
 def _some(data: bytearray, draw: Random, *kinds: int) -> Element | None:
-    try:
-        found = [e for e in elements(bytes(data)) if not kinds or e.kind in kinds]
-    except (struct.error, RecursionError):  # an earlier change of this mutant
-        return None
+    found = [e for e in elements(bytes(data)) if not kinds or e.kind in kinds]
     return draw.choice(found) if found else None
 
 

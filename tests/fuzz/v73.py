@@ -11,7 +11,18 @@ import numpy as np
 
 from tests.fuzz.v5 import _raw
 
-CLASSES = (b"double", b"single", b"cell", b"struct", b"char", b"logical", b"function_handle", b"DagNN", b"", b"\xff\xfe")
+CLASSES = (
+    b"double",
+    b"single",
+    b"cell",
+    b"struct",
+    b"char",
+    b"logical",
+    b"function_handle",
+    b"DagNN",
+    b"",
+    b"\xff\xfe",
+)
 HUGE = ((1 << 40,), (1 << 20, 1 << 20), (0,), (0, 5), (1 << 16, 1 << 16, 4), ())
 
 
@@ -66,7 +77,9 @@ def _replace(file: Any, item: Any, items: list[Any], draw: Random) -> None:
     way = draw.randrange(9)
     if way == 0:
         shape = draw.choice(HUGE)
-        new = file.create_dataset(name, shape=shape, chunks=(1,) * len(shape) if shape and 0 not in shape else None, dtype="f8")
+        new = file.create_dataset(
+            name, shape=shape, chunks=(1,) * len(shape) if shape and 0 not in shape else None, dtype="f8"
+        )
     elif way == 1:
         new = file.create_dataset(name, data=draw.choice((1.5, "text", np.bool_(True), b"bytes", 2**62)))
     elif way == 2:
@@ -85,7 +98,9 @@ def _replace(file: Any, item: Any, items: list[Any], draw: Random) -> None:
     else:
         packed = draw.choice(({"compression": "gzip"}, {"shuffle": True}, {"fletcher32": True}, {"scaleoffset": 3},
                               {"compression": "lzf"}))  # fmt: skip
-        new = file.create_dataset(name, data=np.arange(24, dtype="i4").reshape(4, 6), chunks=(draw.choice((1, 4)), 2), **packed)
+        new = file.create_dataset(
+            name, data=np.arange(24, dtype="i4").reshape(4, 6), chunks=(draw.choice((1, 4)), 2), **packed
+        )
     for key, value in kept.items():
         new.attrs[key] = value
 

@@ -11,6 +11,7 @@ from pyconvnet.formats.mat.matfile import MatFileError
 
 Error = MatFileError  # what errors about the content of such files are
 
+
 def read(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | None = None) -> dict[str, Any]:
     """The plain values of the network in a file; tidy: what stands beside it comes along in `meta`."""
     values = matfile.read(path)
