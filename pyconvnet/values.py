@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-
 LARGEST = (1 << 31) - 1  # of sizes, strides, pads: sums and products of two stay within 64 bits
 
 

@@ -37,9 +37,9 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
         try:
             out = entry.block.getOutputSizes(given)
         except (ValueError, TypeError, LookupError) as error:
-            kind = type(entry.block).__name__
+            where = f"layer {entry.name!r} ({type(entry.block).__name__})"
             raise ValueError(
-                f"DagNN.getVarSizes: layer {entry.name!r} ({kind}) has no output size for its {len(given)} inputs: {error}"
+                f"DagNN.getVarSizes: {where} has no output size for its {len(given)} inputs: {error}"
             ) from error
         if len(out) != len(entry.outputs):
             raise ValueError(

@@ -108,7 +108,7 @@ def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: An
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors about what a file holds name the file, and are of the type `Error` of its format's module, if it has one."""
+    """Errors about the content of a file name the file; their type is the `Error` of its format's module, if any."""
     try:
         yield
     except (ValueError, TypeError) as error:

@@ -111,8 +111,8 @@ def _report(version: str, seed: int, answers: Iterator[dict[str, Any]]) -> int:
     print(
         f"{version}: {total} mutants, "
         + ", ".join(f"{n} {what}" for what, n in outcomes.most_common())
-        + f"; slowest {slowest[0]:.2f} s (number {slowest[1]}), largest {int(largest[0]) >> 20} MB (number {largest[1]}); "
-        f"{len(faults)} faults",
+        + f"; slowest {slowest[0]:.2f} s (number {slowest[1]}), largest {int(largest[0]) >> 20} MB "
+        f"(number {largest[1]}); {len(faults)} faults",
         flush=True,
     )
     return len(faults)
