@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pyconvnet as pcn
-from pyconvnet.backends.cpu import _folded, machine
+from pyconvnet.backends.cpu import _folded, hardware
 from pyconvnet.engine import fusion
 from pyconvnet.precision import get_precision
 
@@ -23,7 +23,7 @@ def network():
     return net, random.standard_normal((12, 12, 16, 2), np.float32)
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="nothing is packed on this CPU")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is packed on this CPU")
 def test_all_that_is_kept_can_be_given_back_and_nothing_changes():
     from pyconvnet.backends.cpu import filter_cache, layout
 

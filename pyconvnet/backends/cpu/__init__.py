@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.backends.cpu.machine import isa
+from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.backends.reference import Reference
 
 _SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type

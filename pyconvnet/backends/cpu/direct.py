@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import filter_cache, machine
+from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import (
     CACHE_LINE,
     address,
@@ -23,7 +24,6 @@ from pyconvnet.backends.cpu.layout import (
 )
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vstore
-from pyconvnet.backends.cpu.machine import Tile
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -138,7 +138,7 @@ def direct(
 ) -> np.ndarray:
     """The convolution of `kernels.conv` as an N x H x W x K array."""
     groups = groups or x.shape[2] // f.shape[2]
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         xp = padded(x, window.pad)
         out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.layout import address, copy_floats
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
@@ -29,7 +29,7 @@ ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
 def limit() -> int:
     """Bytes that may be kept: a quarter of the machine's memory, or the environment variable PYCONVNET_FILTER_CACHE."""
     asked = os.environ.get("PYCONVNET_FILTER_CACHE")
-    return machine.memory() // 4 if asked is None else int(asked)
+    return hardware.memory() // 4 if asked is None else int(asked)
 
 
 def get(

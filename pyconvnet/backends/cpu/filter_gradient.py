@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.layout import address, channels_fastest, padded, scratch, strides
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
@@ -35,7 +35,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     oh, ow, count, n = dzdy.shape
     depth = f.shape[2]
     groups = x.shape[2] // depth
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         xp, dy = padded(x, window.pad), channels_fastest(dzdy)
         _, h, w, c = xp.shape
@@ -72,7 +72,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
 def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
     """The images are what is summed over: df = x' dzdy, or its transpose where a filter's elements lie side by side."""
     n = dzdy.shape[3]
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         turned = f.flags.f_contiguous and not f.flags.c_contiguous
         left, right = x.transpose(3, 2, 1, 0) if turned else channels_fastest(x), channels_fastest(dzdy)

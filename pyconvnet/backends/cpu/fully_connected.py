@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, zeros
@@ -77,7 +77,7 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     """(f x)', of K x D, contiguous, by D x n."""
     x, (count, depth), n = np.ascontiguousarray(x), f.shape, x.shape[1]
     sums = np.empty((count, n), np.float32)
-    tile = machine.tile()
+    tile = hardware.tile()
     memory = address(f), address(x), address(sums)
     with parallel_region() as threads:
         if n == 1:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import guard, parallel_region
@@ -63,7 +63,7 @@ def _keep_returned() -> None:
         same.append(memory)
         _free[size] = same  # as the last
         _free_floats += size
-    while 4 * _free_floats > MOST_KEPT * machine.memory() or len(_free) > MOST_SIZES:
+    while 4 * _free_floats > MOST_KEPT * hardware.memory() or len(_free) > MOST_SIZES:
         _take(next(iter(_free)), 0)
 
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.direct import OutputGrid, correlate, lines_of, pack, schedule
+from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import address, empty, padded, scratch, zeros
-from pyconvnet.backends.cpu.machine import Tile
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -57,7 +57,7 @@ def flip(f: np.ndarray, groups: int) -> np.ndarray:
 
 def strided_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, int], groups: int) -> np.ndarray:
     """dx as an N x h x w x C array, (h, w) = `size`."""
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         border, everywhere, parts = _plan(dzdy.shape, f.shape, window, size, groups, tile, threads)
         dy = padded(dzdy, border)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import CPU
-from pyconvnet.backends.cpu.machine import isa
+from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.geometry import Window
 
 MODULES = (

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvnet.backends.cpu import filter_cache, machine
+from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.direct import pack
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty_at, scratch
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
@@ -84,7 +84,7 @@ def winograd(
     groups = channels // c
     k = count // groups
     out = window.output_size(h, w)
-    tile = machine.tile()
+    tile = hardware.tile()
     blocks = -(-k // tile.columns)
     high, wide = -(-out[0] // kind.m), -(-out[1] // kind.m)
     tiles, points, padded_c = kind.tiles(n, out), kind.side**2, -(-c // 16) * 16
