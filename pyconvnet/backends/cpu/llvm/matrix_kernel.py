@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.pieces import (
+from pyconvnet.backends.cpu.llvm.ir import (
     F32,
     I64,
     at,

@@ -7,7 +7,7 @@ from numba import types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-from pyconvnet.backends.cpu.llvm.pieces import (
+from pyconvnet.backends.cpu.llvm.ir import (
     F32,
     I32,
     I64,

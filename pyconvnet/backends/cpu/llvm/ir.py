@@ -1,4 +1,4 @@
-"""Pieces of LLVM IR that the vector type, the matrix kernel and the checksum share."""
+"""LLVM IR builders that the vector type, the matrix kernel and the checksum share."""
 
 from __future__ import annotations
 
