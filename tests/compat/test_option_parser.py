@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyconvnet.compat.argparse import vl_argparse
+from pyconvnet.compat.option_parser import vl_argparse
 from pyconvnet.records import Struct
 
 
