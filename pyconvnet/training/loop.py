@@ -14,7 +14,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels, report, resume, statistics
+from pyconvnet.training import checkpoints, journal, labels, progress, resume, statistics
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -89,13 +89,13 @@ def train(
             resume.warn_of_leftovers(fn, opts)
         checkpoints.sweep(folder)
         if opts["plotStatistics"] and find_spec("matplotlib") is None:
-            report.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
+            progress.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
     if opts["expDir"] is not None:
         point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
             start, saved = point
             data = resume.check(fn, opts, start, saved, adapter.net, imdb, sets)
-            report.say(opts, f"{fn}: resuming by loading epoch {start}")
+            progress.say(opts, f"{fn}: resuming by loading epoch {start}")
             adapter.net = checkpoints.with_functions(saved["net"], adapter.net)
             # continue_="force": what another solver remembers is no use to this one
             state = None if resume.other_solver(opts, saved) else saved.get("state")
@@ -122,7 +122,7 @@ def train(
             checkpoints.write(folder, epoch, adapter.net, state, stats)
             journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
             if opts["plotStatistics"]:
-                report.plot(stats, folder / "net-train.pdf")
+                progress.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
                 adapter.diagnose(folder / "net-diagnostics.pdf")
         if opts["postEpochFn"] is not None:
@@ -169,7 +169,7 @@ def _pass(
     jobs = [(t, s, order[t : t + size][s::parts]) for t in starts for s in range(parts)]
     jobs = [job for job in jobs if job[2].size]
     batches = _fetch(imdb, getBatch, [job[2] for job in jobs], opts["prefetch"])
-    bar = report.Bar(opts, name, epoch, len(starts))
+    bar = progress.Bar(opts, name, epoch, len(starts))
     for t, s, images in jobs:
         batch = next(batches)
         if t == s == 0:

@@ -17,7 +17,7 @@ from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
 from pyconvnet.training import checkpoints, journal, labels
-from pyconvnet.training.report import say
+from pyconvnet.training.progress import say
 
 # Options whose change is an ordinary continuation, told in one line; those left out do not touch the weights.
 _TOLD = (
