@@ -90,7 +90,7 @@ def cross_validate(
 
     Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
-    from pyconvnet.training import journal
+    from pyconvnet.training import run_metadata
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
@@ -146,7 +146,7 @@ def cross_validate(
         ),
     )
     if expDir is not None:
-        journal.write(
+        run_metadata.write(
             Path(expDir),
             confusion={"pooled over the folds": result.confusion},
             classes=result.classes,

@@ -85,7 +85,7 @@ def _epochs(folder: Path) -> list[int]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete drafts of checkpoints, curves and journal that a killed run left behind."""
+    """Delete drafts of checkpoints, curves and run metadata that a killed run left behind."""
     for name in ("net-epoch-*.mat", "net-train.pdf", "training.json"):
         for draft in folder.glob(f"{name}*{atomic.SUFFIX}"):
             draft.unlink(missing_ok=True)

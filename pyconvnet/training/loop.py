@@ -14,7 +14,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels, progress, resume, statistics
+from pyconvnet.training import checkpoints, labels, progress, resume, run_metadata, statistics
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -120,7 +120,7 @@ def train(
             memory = checkpoints.solver_state(None, adapter.weights())
         if folder is not None:
             checkpoints.write(folder, epoch, adapter.net, state, stats)
-            journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
+            run_metadata.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
             if opts["plotStatistics"]:
                 progress.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:

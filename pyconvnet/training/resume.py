@@ -16,7 +16,7 @@ from pyconvnet.arrays import size_text
 from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels
+from pyconvnet.training import checkpoints, labels, run_metadata
 from pyconvnet.training.progress import say
 
 # Options whose change is an ordinary continuation, told in one line; those left out do not touch the weights.
@@ -27,7 +27,7 @@ _TOLD = (
 
 
 def images_of(imdb: Any, train: np.ndarray) -> Struct:
-    """What the journal keeps of the data: how many labels and their checksum, where there is one per image; `train`."""
+    """The data in the run metadata: number of labels and their checksum, where there is one per image; `train`."""
     known = _labels(imdb)
     return Struct(count=known.size, checksum=_checksum(known), train=_packed(train))
 
@@ -55,9 +55,9 @@ def _unpacked(text: str) -> np.ndarray:
 
 
 def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: Any, sets: dict[str, Any]) -> Struct:
-    """Refuse a checkpoint of another run, unless continue is 'force'; returns what the journal is to keep of the data.
+    """Refuse a checkpoint of another run, unless continue is 'force'; returns the data's part of the run metadata.
 
-    given  the network to train; saved  what the checkpoint of `epoch` holds; without a journal beside it, as MATLAB
+    given  the network to train; saved  what the checkpoint of `epoch` holds; without run metadata beside it, as MATLAB
            writes none, the networks alone are compared
     """
     folder, force = opts["expDir"], opts["continue"] == "force"
@@ -108,7 +108,7 @@ def warn_of_leftovers(fn: str, opts: Struct) -> None:
 
 def _notes(folder: Path) -> dict[str, Any]:
     try:
-        return journal.read(folder)
+        return run_metadata.read(folder)
     except ValueError:
         return {}  # damaged by hand: as where there is none
 
@@ -295,7 +295,7 @@ def _shown(value: Any) -> str:
 
 
 def _solver(opts: Any) -> str:
-    """The name of the solver in options, as the journal has them as well; '' where it has none that would last."""
+    """The name of the solver in options, also of the run metadata; "" for a function without a lasting name."""
     solver = opts["solver"]
     name = "sgd" if solver is None else solver if isinstance(solver, str) else getattr(solver, "__name__", "")
     return "" if " at 0x" in name else name
@@ -312,7 +312,7 @@ def other_solver(opts: Struct, saved: Struct, notes: dict[str, Any] | None = Non
 
 
 def _data(notes: dict[str, Any], imdb: Any, sets: dict[str, Any]) -> list[str]:
-    """What shows that the images or classes are others than the journal's; new images at the end are none of it."""
+    """Differences of images or classes from the run metadata; new images at the end do not count."""
     found = []
     names = labels.class_names(imdb)
     if names and notes.get("classes") and names != notes["classes"]:
@@ -335,7 +335,7 @@ def _data(notes: dict[str, Any], imdb: Any, sets: dict[str, Any]) -> list[str]:
 
 
 def _tell(fn: str, opts: Struct, notes: dict[str, Any]) -> None:
-    before, now = notes.get("options") or {}, journal.plain(opts)
+    before, now = notes.get("options") or {}, run_metadata.plain(opts)
     changed = [
         f"{name} {before[name]} -> {now[name]}" for name in _TOLD if name in before and before[name] != now.get(name)
     ]

@@ -1,6 +1,6 @@
 """training.json beside the checkpoints: settings, versions and the last confusion matrices, for reports.
 
-What is needed to resume is in the checkpoints; this tells whether they are of the same run (see resume.py).
+The state needed to resume is in the checkpoints; this file tells whether they belong to the same run (see resume.py).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def write(folder: Path, **content: Any) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What `write` wrote, or {} where there is none."""
+    """The content that `write` wrote, or {} where there is none."""
     path = folder / NAME
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, pyconvnet and what it stands on, and the machine's kind."""
+    """Versions of Python, pyconvnet and its dependencies; operating system and kind of machine."""
     from importlib.metadata import PackageNotFoundError, version
 
     out = {"pyconvnet": __version__, "Python": platform.python_version()}
@@ -44,7 +44,7 @@ def versions() -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: arrays as lists, functions as their names."""
+    """A value that JSON can hold: arrays as lists, functions as their names."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
