@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.models.finish import finish, last_layer
+from pyconvnet.models.assemble import assemble, last_layer
 from pyconvnet.models.initialize import Draw, method
-from pyconvnet.models.records import conv, layer, pool, row
+from pyconvnet.models.layer_records import conv, layer, pool, row
 from pyconvnet.records import Struct
 
 ERRORS = {"top1err": ("classerror", "top1err"), "top5err": ("topkerror", "top5err")}
@@ -104,7 +104,7 @@ class ImageNet:
         if self.initialize is not method("gaussian") and self.draw.init:
             self.layers[-1].weights[0] /= 10
         self.layers.append(last_layer(self.deployed, "loss"))
-        return finish(self.layers, self.meta, self.networkType, {} if self.deployed else ERRORS)
+        return assemble(self.layers, self.meta, self.networkType, {} if self.deployed else ERRORS)
 
     def _convolution(self, name: str, shape: tuple[int, int, int, int], stride: int, pad: int) -> None:
         f = self.initialize(self.draw, shape, self.scale)
