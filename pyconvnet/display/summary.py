@@ -18,7 +18,7 @@ Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class LayerFacts:
+class LayerSummary:
     """One layer; pairs are (vertical, horizontal), pad is (top, bottom, left, right)."""
 
     name: str
@@ -46,11 +46,11 @@ class LayerFacts:
 
 
 @dataclass(frozen=True)
-class NetworkFacts:
+class NetworkSummary:
     """A network: the size of its input, its layers, and the bytes of all that it holds, meta included."""
 
     inputSize: tuple[float, float, float, float]
-    layers: list[LayerFacts]
+    layers: list[LayerSummary]
     bytes: int
 
     @property
@@ -80,8 +80,8 @@ class NetworkFacts:
         )
 
 
-def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFacts:
-    """The facts about `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display."""
+def summarize(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkSummary:
+    """The summary of `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display."""
     from pyconvnet.compat.tidy import vl_simplenn_tidy
 
     tidied = vl_simplenn_tidy(net)
@@ -96,7 +96,7 @@ def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFac
         field_stride = _pair(d * s for d, s in zip(field_stride, stride))
         size = output_size(layer, record, size)
         layers.append(
-            LayerFacts(
+            LayerSummary(
                 name=str(record.get("name", "")),
                 label=layer.table_label(record["type"]),
                 classic_label=layer.table_label(record["type"], classic=True),
@@ -112,7 +112,7 @@ def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFac
                 bytes=stored_bytes(stored),
             )
         )
-    return NetworkFacts(first, layers, stored_bytes(net))
+    return NetworkSummary(first, layers, stored_bytes(net))
 
 
 def layer_of(record: dict[str, Any]) -> Layer:
