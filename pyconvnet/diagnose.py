@@ -10,7 +10,7 @@ from pyconvnet.networks import network
 from pyconvnet.records import Struct
 
 
-def spread(layer: str, what: str, values: Any) -> Struct:
+def value_statistics(layer: str, what: str, values: Any) -> Struct:
     """Struct(layer, what, size, mean, deviation, smallest, largest, zeros, values); zeros: the share of exact zeros."""
     v = np.ravel(values)
     return Struct(
@@ -35,7 +35,7 @@ def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
 
     def add(layer: str, what: str, values: Any) -> None:
         if values is not None and np.size(values):
-            rows.append(spread(layer, what, values))
+            rows.append(value_statistics(layer, what, values))
 
     for layer, what, values in network(net).arrays(res):
         add(layer, what, values)

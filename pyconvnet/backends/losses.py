@@ -62,15 +62,15 @@ class Losses:
         if loss in ("classerror", "topkerror"):
             return None
         if loss == "log":
-            return self._spread(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
+            return self._scatter(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
         if loss == "softmaxlog":
             y = self.softmax(x)
             return self.put(y, at, self.take(y, at, 2) - 1, 2)
         if loss == "mhinge":
-            return self._spread(x, at, -self.cast(self.take(x, at, 2) < 1, x))
+            return self._scatter(x, at, -self.cast(self.take(x, at, 2) < 1, x))
         margin, rival = self._margin(x, at)
         inside = self.cast(margin > 0, x)
-        d = self._spread(x, at, -inside)
+        d = self._scatter(x, at, -inside)
         return self.put(d, rival, self.take(d, rival, 2) + inside, 2)
 
     def _places(self, labels: Array) -> Array:
@@ -80,7 +80,7 @@ class Losses:
     def _picked(self, x: Array, labels: Array, at: Array) -> Array:
         return self.where(labels > 0, self.take(x, at, 2), self.scalar(x, 1))
 
-    def _spread(self, x: Array, at: Array, values: Array) -> Array:
+    def _scatter(self, x: Array, at: Array, values: Array) -> Array:
         return self.put(self.zeros(x.shape, x), at, values, 2)
 
     def _within(self, x: Array, at: Array, k: int) -> Array:

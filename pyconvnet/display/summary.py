@@ -1,4 +1,4 @@
-"""Facts about a SimpleNN, gathered apart from how they are shown: sizes, windows, receptive fields, memory."""
+"""What tables show of a SimpleNN, apart from how they show it: sizes, windows, receptive fields, memory."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     The predictions are the input of the loss, H x W x C x N; among equal scores the first class wins.
     """
     scores = host_numbers(res[-2].x)
-    labels, weight = _spread(labels, scores)
+    labels, weight = _expanded(labels, scores)
     at = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
     own = np.take_along_axis(scores, at, axis=2)
     ahead = np.arange(scores.shape[2])[:, None] < at
@@ -32,7 +32,7 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
 def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
     """Counts, true class x predicted class, of a batch with one label per image or pixel; label 0 is not counted."""
     scores = host_numbers(scores)
-    labels = _spread(labels, scores)[0]
+    labels = _expanded(labels, scores)[0]
     predicted = scores.argmax(axis=2)[:, :, None]
     if labels.shape != predicted.shape:
         return None
@@ -63,7 +63,7 @@ ERRORS = {
 }
 
 
-def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _expanded(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import as_tensor
-from pyconvnet.diagnose import of_results, spread, text
+from pyconvnet.diagnose import of_results, text, value_statistics
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
 from pyconvnet.view.imarray import vl_imarraysc
@@ -108,7 +108,7 @@ def statistics(net: Any, image: np.ndarray | None = None) -> list[Struct]:
     if image is None:
         return [row for row in of_results(net) if row.what.startswith("weights")]
     found = network(net).predictor().everything(_batch(image))
-    return [spread(name, what, values) for name, what, values in found if np.size(values)]
+    return [value_statistics(name, what, values) for name, what, values in found if np.size(values)]
 
 
 def statistics_text(rows: list[Struct]) -> str:

@@ -102,14 +102,14 @@ def _pool_backward(threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apa
             image = q // parts
             i = q - image * parts
             if apart:
-                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
+                _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
             else:
                 first, last = 16 * (chunks * i // parts), min(c, 16 * (chunks * (i + 1) // parts))
-                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
+                _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
 
 
 @jit()
-def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
+def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
     """The derivatives of some rows and channels of an image, added to dx; written to it if each pixel gets one."""
     fh, fw, sh, sw, top, left = numbers
     zero = vset1(np.float32(0))
