@@ -13,7 +13,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vif_equal,
     vload,
     vload_part,
-    vmaximum,
+    vmax_nan_any,
     vmul,
     vset1,
     vstore,
@@ -83,7 +83,7 @@ def _pool(threads, x, y, n, h, w, c, oh, ow, numbers, average):
                         pixel = x + 4 * (((image * h + u) * w + w0) * c + k)
                         for _ in range(w0, w1):
                             seen = vload(pixel) if part == 16 else vload_part(pixel, part, np.float32(0))
-                            value = vadd(value, seen) if average else vmaximum(value, seen)
+                            value = vadd(value, seen) if average else vmax_nan_any(value, seen)
                             pixel += 4 * c
                     if average:
                         value = vmul(value, vset1(scale))
@@ -133,7 +133,7 @@ def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_ro
                 largest = vset1(np.float32(-np.inf))
                 for u in range(h0, h1):
                     for v in range(w0, w1):
-                        largest = vmaximum(largest, _load(x + origin + 4 * (u * w + v) * c, part))
+                        largest = vmax_nan_any(largest, _load(x + origin + 4 * (u * w + v) * c, part))
                 for v in range(w0, w1):
                     for u in range(h0, h1):
                         place = origin + 4 * (u * w + v) * c

@@ -136,8 +136,8 @@ def vfma(context, x, y, z):
 
 
 @intrinsic
-def vlargest(context, x, y):
-    """The larger; x where it is not a number: a diverging network must show it."""
+def vmax_nan_first(context, x, y):
+    """The larger, lane by lane; x where either is NaN, so that the NaN of a diverging network stays."""
 
     def code(ctx, build, signature, args):
         return build.select(build.fcmp_unordered(">=", *args), *args)
@@ -184,8 +184,8 @@ def _is_whole(build, count):
 
 
 @intrinsic
-def vmaximum(context, x, y):
-    """The larger; not a number where either is not."""
+def vmax_nan_any(context, x, y):
+    """The larger, lane by lane; NaN where x or y is NaN."""
 
     def code(ctx, build, signature, args):
         larger = build.select(build.fcmp_ordered(">=", *args), *args)
@@ -282,4 +282,4 @@ def _across(combine):
 
 
 vsum_across = _across(lambda build, x, y: build.fadd(x, y))
-vlargest_across = _across(lambda build, x, y: build.select(build.fcmp_unordered(">=", x, y), x, y))
+vmax_across = _across(lambda build, x, y: build.select(build.fcmp_unordered(">=", x, y), x, y))
