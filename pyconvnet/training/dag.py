@@ -20,7 +20,7 @@ from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import DAGNN, read_options
-from pyconvnet.training.statistics import plain
+from pyconvnet.training.statistics import as_number
 
 
 def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Struct]:
@@ -155,7 +155,7 @@ class DagNNAdapter:
             return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
         return Struct(
             {
-                layer.outputs[0]: plain(layer.block.average)
+                layer.outputs[0]: as_number(layer.block.average)
                 for layer in self.net.layers
                 if isinstance(layer.block, Loss) and not layer.block.ignoreAverage
             }

@@ -335,7 +335,7 @@ def _data(notes: dict[str, Any], imdb: Any, sets: dict[str, Any]) -> list[str]:
 
 
 def _tell(fn: str, opts: Struct, notes: dict[str, Any]) -> None:
-    before, now = notes.get("options") or {}, run_metadata.plain(opts)
+    before, now = notes.get("options") or {}, run_metadata.json_value(opts)
     changed = [
         f"{name} {before[name]} -> {now[name]}" for name in _TOLD if name in before and before[name] != now.get(name)
     ]

@@ -21,7 +21,7 @@ NAME = "training.json"
 
 def write(folder: Path, **content: Any) -> None:
     """Write the content as JSON, whole or not at all; arrays become lists, functions their names."""
-    atomic.write(folder / NAME, json.dumps(plain({**content, "versions": versions()}), indent=1))
+    atomic.write(folder / NAME, json.dumps(json_value({**content, "versions": versions()}), indent=1))
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -43,12 +43,12 @@ def versions() -> dict[str, str]:
     return {**out, "system": f"{platform.system()} {platform.machine()}"}
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """A value that JSON can hold: arrays as lists, functions as their names."""
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): json_value(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [json_value(v) for v in value]
     if isinstance(value, np.ndarray):
         # a confusion matrix of 256 classes, a list of 4096 images
         few = value.size <= (65536 if value.ndim == 2 else 4096)

@@ -16,11 +16,11 @@ def epochs(saved: Any, empty: Struct) -> Struct:
     out = Struct(empty)
     for name, rows in (saved or {}).items():
         rows = [rows] if isinstance(rows, dict) else list(rows)
-        out[name] = [Struct({k: plain(v) for k, v in row.items() if np.size(v)}) for row in rows]
+        out[name] = [Struct({k: as_number(v) for k, v in row.items() if np.size(v)}) for row in rows]
     return out
 
 
-def plain(value: Any) -> Any:
+def as_number(value: Any) -> Any:
     """A number as Python's; several (accuracies that a block keeps side by side) as a vector."""
     a = np.asarray(value)
     if a.dtype.kind not in "biuf":
@@ -63,7 +63,7 @@ def rows(stats: Struct) -> list[list[str]]:
     return [head, *body]
 
 
-def table(stats: Struct) -> str:
+def stats_table(stats: Struct) -> str:
     """The statistics that cnn_train returns, or a checkpoint holds, as text: a row per epoch."""
     cells = rows(stats)
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
