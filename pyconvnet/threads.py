@@ -21,8 +21,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_everywhere: int | None = None
-_here: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
+_process_limit: int | None = None
+_context_limit: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
 _team = threading.RLock()
 _guards: list[threading.Lock] = []  # what a fork waits for after the team, so that its child finds nothing half done
 _held: list[threading.Lock] = []
@@ -33,14 +33,14 @@ _broken = False  # and whether kernels cannot run in it
 
 def get_num_threads() -> int:
     """The number of threads in force: of the innermost `num_threads`, of `set_num_threads`, or one per core."""
-    return _here.get() or _everywhere or _cores()
+    return _context_limit.get() or _process_limit or _cores()
 
 
 def set_num_threads(n: int) -> None:
     """Use at most `n` threads in the kernels of this process, and in numpy's BLAS."""
-    global _everywhere
-    _everywhere = _checked("set_num_threads", n)
-    _limit_blas(_everywhere)
+    global _process_limit
+    _process_limit = _checked("set_num_threads", n)
+    _limit_blas(_process_limit)
 
 
 @contextmanager
@@ -51,12 +51,12 @@ def num_threads(n: int) -> Iterator[None]:
     ...     get_num_threads()
     1
     """
-    token = _here.set(_checked("num_threads", n))
+    token = _context_limit.set(_checked("num_threads", n))
     before = _limit_blas(n)
     try:
         yield
     finally:
-        _here.reset(token)
+        _context_limit.reset(token)
         _limit_blas(before)
 
 

@@ -22,7 +22,7 @@ from pyconvnet.threads import guard, parallel_region
 
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
 _guard = guard()
-_dead: deque[tuple] = deque()
+_collected: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
 
 
@@ -52,7 +52,7 @@ def get(
     with parallel_region() as threads:
         now = _checksum(start, f.size, threads), None if scale is None else scale.tobytes()
         with _guard:
-            _bury()
+            _drop_collected()
             found = _entries.get(key)
             if found is not None and found[0] == now:
                 _entries.move_to_end(key)
@@ -79,22 +79,22 @@ def _forget_with(f: np.ndarray, key: tuple) -> None:
     """Drop the entry when the array that owns the memory goes away."""
     while isinstance(f.base, np.ndarray):
         f = f.base
-    weakref.finalize(f, _died, key).atexit = False
+    weakref.finalize(f, _on_collected, key).atexit = False
 
 
-def _died(key: tuple) -> None:
+def _on_collected(key: tuple) -> None:
     """May run at any moment, also while this thread is at work above; then the next call drops the entry."""
-    _dead.append(key)
+    _collected.append(key)
     if _guard.acquire(blocking=False):
         try:
-            _bury()
+            _drop_collected()
         finally:
             _guard.release()
 
 
-def _bury() -> None:
-    while _dead:
-        _entries.pop(_dead.popleft(), None)
+def _drop_collected() -> None:
+    while _collected:
+        _entries.pop(_collected.popleft(), None)
 
 
 def checksum(f: np.ndarray, threads: int) -> bytes:

@@ -64,10 +64,10 @@ def _keep_returned() -> None:
         _free[size] = same  # as the last
         _free_floats += size
     while 4 * _free_floats > MOST_KEPT * hardware.memory() or len(_free) > MOST_SIZES:
-        _take(next(iter(_free)), 0)
+        _reuse(next(iter(_free)), 0)
 
 
-def _take(size: int, which: int) -> _Memory:
+def _reuse(size: int, which: int) -> _Memory:
     """One of the pieces of this size out of `_free`."""
     global _free_floats
     memory = _free[size].pop(which)
@@ -89,7 +89,7 @@ def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     with _free_guard:
         _keep_returned()
         size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
-        memory = None if size is None else _take(size, -1)
+        memory = None if size is None else _reuse(size, -1)
     if memory is None:
         memory = _aligned(count)
     return np.asarray(_Block(memory, count)).reshape(shape), memory.start

@@ -14,9 +14,9 @@ from pyconvnet import threads
 
 @pytest.fixture(autouse=True)
 def limit_restored():
-    before = threads._everywhere
+    before = threads._process_limit
     yield
-    threads._everywhere = before
+    threads._process_limit = before
     threads._limit_blas(before or threads._cores())
 
 
