@@ -109,7 +109,7 @@ def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
 
 @jit()
 def _logistic(x):
-    """By exp of negative numbers only."""
+    """The sigmoid, by exp of negative numbers only."""
     one = vset1(np.float32(1))
     e = vexp(vsub(vset1(np.float32(0)), vabs(x)))
     return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
@@ -197,7 +197,7 @@ def _softmax(threads, x, y, pixels, c):
 
 @jit(parallel=True)
 def _softmax_backward(threads, dy, dx, pixels, c):
-    """dx holds y first."""
+    """dx holds y before and the derivative after."""
     zero = np.float32(0)
     for t in numba.prange(threads):
         for q in range(pixels * t // threads, pixels * (t + 1) // threads):

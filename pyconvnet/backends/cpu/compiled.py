@@ -46,7 +46,7 @@ def cfunc(signature) -> Callable:
 
 
 def _stamped(dispatcher: Any) -> Any:
-    """numba sees whether the file that defines a kernel is older than the kernel on disk: here, all files are seen."""
+    """Extend numba's cache stamp so that a change in any kernel file invalidates the cache."""
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if kept is not None:
         kept._source_stamp = kept._source_stamp, stamp(Path(__file__).parent)

@@ -35,9 +35,7 @@ def limit() -> int:
 def get(
     kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None = None
 ) -> tuple[np.ndarray, int]:
-    """`make(None)` for the filters `f`, or what it returned before if `f` and `scale` still have the same elements.
-
-    With its address.
+    """(`make(None)` for the filters `f`, its address); the earlier one if `f` and `scale` still have the same elements.
 
     kind   what `make` does, so that one array may have several forms
     make   gets outdated memory of the same kind and shape to write into, or None
@@ -110,7 +108,7 @@ def _checksum(start: int, size: int, threads: int) -> bytes:
 
 @jit(parallel=True)
 def _checksums(threads, memory, size, sums):
-    """Of each PIECE of an array and, in the last row, of what is left; a part of a ROW is filled up with zeros."""
+    """Checksums of each PIECE of an array and, in the last row, of its rest; zeros fill up a part of a ROW."""
     pieces = len(sums)
     for t in numba.prange(threads):
         for p in range(pieces * t // threads, pieces * (t + 1) // threads):

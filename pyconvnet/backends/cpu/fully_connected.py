@@ -26,7 +26,7 @@ ROWS = 6
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
-    """Whether this is a layer that it is faster for."""
+    """Whether the functions below are faster for this layer than the matrix kernel."""
     return (
         f.shape[:3] == x.shape[:3]
         and not any(window.pad)
@@ -37,7 +37,7 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 
 
 def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
-    """The convolution of `kernels.conv` as an N x 1 x 1 x K array."""
+    """The convolution of `backends.reference.conv.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
     if f.flags.c_contiguous:
         y = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))

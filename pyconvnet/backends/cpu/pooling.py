@@ -145,7 +145,7 @@ def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_ro
 
 @jit()
 def _overlapping(first, count):
-    """Where to begin instead of `first`: a whole vector that repeats some is faster than a part of one."""
+    """Where to begin instead of `first`: a whole vector that repeats some lanes is faster than a part of one."""
     return first if first + 16 <= count or count < 16 else count - 16
 
 

@@ -27,13 +27,13 @@ class Share(NamedTuple):
     first: int  # pixel of x
     count: int
     taps: slice  # of the filter
-    dilate: int  # of these
-    lowest: int  # pixel of dzdy that the first one meets
-    highest: int  # that the last one meets
+    dilate: int  # between the taps
+    lowest: int  # pixel of dzdy that the first pixel meets
+    highest: int  # pixel of dzdy that the last pixel meets
 
 
 def shares(taps: int, stride: int, dilate: int, before: int, size: int) -> list[Share]:
-    """Those of `size` pixels with `before` zeros before them; pixels that meet no tap are in none."""
+    """The shares of `size` pixels with `before` zeros before them; pixels that meet no tap are in no share."""
     out, common = [], gcd(stride, dilate)
     apart = stride // common
     for tap in range(min(taps, apart)):
@@ -83,7 +83,7 @@ def _plan(
 ):
     """(zeros around dzdy, whether every pixel meets a tap, parts), shape being that of dzdy.
 
-    A part is (its taps of the filters, the element of padded dzdy where it begins, what `schedule` says).
+    A part is (its taps of the filters, the element of padded dzdy where it begins, result of `schedule`).
     """
     oh, ow, count, n = shape
     both = zip(window.size, window.stride, window.dilate, window.pad[::2], size)
