@@ -20,7 +20,7 @@ def assemble(layers: list[Struct], meta: Struct, networkType: str, errors: dict[
 
     kind = networkType.lower() if isinstance(networkType, str) else networkType
     if kind not in ("simplenn", "dagnn"):
-        raise ValueError(f"networkType takes 'simplenn' or 'dagnn', got {networkType!r}")
+        raise ValueError(f"networkType must be 'simplenn' or 'dagnn', got {networkType!r}")
     net = vl_simplenn_tidy(SimpleNN(layers=layers, meta=meta))
     return net if kind == "simplenn" else _dag(net, errors)
 

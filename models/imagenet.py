@@ -1,4 +1,4 @@
-"""What the networks for ImageNet share: their blocks, options and meta, as `cnn_imagenet_init` has them."""
+"""The common parts of the networks for ImageNet: their blocks, options and meta, as `cnn_imagenet_init` has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ImageNet:
     batchNormalization   normalise after every convolution but the last; then there is neither LRN nor dropout
     weightInitMethod     "gaussian", "xavier" or "xavierimproved" (models.initialize); scale divides the first's
     scale, initBias, weightDecay, cudnnWorkspaceLimit   as in MATLAB
-    classNames, classDescriptions, averageImage, colorDeviation   what the data's statistics put into `meta`
+    classNames, classDescriptions, averageImage, colorDeviation   statistics of the data for `meta`
     networkType, seed, init, deployed   as `models.build` says
     """
 

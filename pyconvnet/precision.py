@@ -47,5 +47,5 @@ def get_precision() -> str:
 
 def _checked(fn: str, precision: str) -> str:
     if precision not in PRECISIONS:
-        raise ValueError(f"{fn}: precision takes {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
+        raise ValueError(f"{fn}: precision must be {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
     return precision

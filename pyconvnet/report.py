@@ -39,7 +39,7 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
     """
     folder = Path(expDir)
     if not folder.is_dir():
-        raise ValueError(f"report: {folder} is no folder; it takes the expDir of a training")
+        raise ValueError(f"report: folder must be the expDir of a training, got {folder}, which is not a folder")
     parts = [_title(folder)]
     folds = sorted((p for p in folder.glob("fold-*") if p.is_dir()), key=lambda p: int(re.sub(r"\D", "", p.name) or 0))
     own = checkpoints.last(folder)

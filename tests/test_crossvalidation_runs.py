@@ -117,7 +117,7 @@ def test_a_graph_is_validated_as_well(imdb):
 
 def test_labels_are_needed(imdb):
     del imdb.images["labels"]
-    with pytest.raises(ValueError, match=r"cross_validate: imdb\.images takes labels"):
+    with pytest.raises(ValueError, match=r"cross_validate: imdb\.images must have labels"):
         validate(imdb, None)
 
 

@@ -1,9 +1,9 @@
-"""Backend: what computes for one type of array.
+"""Backend: the kernels for one type of array.
 
 The operators (pyconvnet.ops) check arguments and call one method of the backend that the arrays bring. Three kinds of
 methods make up a backend:
 
-primitives   what every array library has; a new backend provides them all (the first part of the class)
+primitives   functions of every array library; a new backend provides them all (the first part of the class)
 composites   written over the primitives here; a backend overrides those that it does better
 kernels      convolution, pooling, LRN and their like, which have no composite: a backend without one says
              "no NAME kernel for TYPE yet" when it is called
@@ -106,7 +106,7 @@ class Backend(Losses):
         raise self._missing("isfinite")
 
     def clear_caches(self) -> None:
-        """Give back what is kept from call to call."""
+        """Release the memory kept from call to call."""
 
     # --- composites: numbers and memory ---------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Backend(Losses):
         return self.maximum(x, -x)
 
     def power(self, x: Array, y: float) -> Array:
-        """x^y; NaN for what has no power, without a warning."""
+        """x^y; NaN where that is undefined, without a warning."""
         return x if y == 1 else x * x if y == 2 else x ** self.scalar(x, y)
 
     def random(self, shape: Shape, like: Array, generator: Any) -> Array:
@@ -143,7 +143,7 @@ class Backend(Losses):
         return x + y
 
     def subsampled(self, x: Array, stride: tuple[int, int], pad: tuple[int, int, int, int], out: Shape) -> Array:
-        """Every stride-th pixel of x with zeros around it: what a convolution without filters gives."""
+        """Every stride-th pixel of x with zeros around it: a convolution without filters."""
         y = self.zeros((*out, *x.shape[2:]), x)
         pixels, seen = _overlap(stride, pad, out, x.shape)
         y[pixels] = x[seen]

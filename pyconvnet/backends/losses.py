@@ -9,7 +9,7 @@ Array = Any
 
 
 class Losses:
-    """What vl_nnloss and vl_nnpdist compute at each pixel, and its derivatives."""
+    """The losses of vl_nnloss and distances of vl_nnpdist at each pixel, and their derivatives."""
 
     # --- composites: distances --------------------------------------------------------------------------------------
 
@@ -19,7 +19,7 @@ class Losses:
         return mass ** self.scalar(x, 1 / p) if root and p != 1 else mass
 
     def pdist_backward(self, x: Array, x0: Array, p: float, root: bool, epsilon: float, dzdy: Array) -> Array:
-        """The derivative by x; what is divided by is not less than epsilon."""
+        """The derivative by x; divisors are not less than epsilon."""
         d = self._difference(x, x0)
         size, least = self.abs(d), self.scalar(x, epsilon)
         if p == 1:

@@ -51,11 +51,11 @@ def vl_simplenn_display(
     404
     """
     if style not in (None, "classic"):
-        raise ValueError(f"{FN}: style takes None or 'classic', got {style!r}")
+        raise ValueError(f"{FN}: style must be None or 'classic', got {style!r}")
     if style == "classic" and format != "ascii":
-        raise ValueError(f"{FN}: style 'classic' is plain text, it takes no format {format!r}")
+        raise ValueError(f"{FN}: style 'classic' is plain text, it has no format {format!r}")
     if not isinstance(net, dict) or "layers" not in net:
-        raise TypeError(f"{FN}: net takes a SimpleNN (a record with 'layers'), got {type(net).__name__}")
+        raise TypeError(f"{FN}: net must be a SimpleNN (a record with 'layers'), got {type(net).__name__}")
     summary = summarize(net, inputSize, batchSize)
     if style == "classic":
         return summary.info(), classic_table(summary)

@@ -32,12 +32,12 @@ def short_repr(net: Any) -> str:
 
 
 def html_table(net: Any) -> str:
-    """A row a layer, with what a reader looks for first."""
+    """A row a layer, with the columns a reader looks for first."""
     return _table(short_repr(net), COLUMNS, _rows(summarize(net)))
 
 
 def graph_html_table(net: Any) -> str:
-    """A row a layer of a DagNN, in the order they were added: what it reads and writes, and its parameters."""
+    """A row a layer of a DagNN, in the order they were added: its inputs, outputs and parameters."""
     return _table(repr(net), GRAPH_COLUMNS, [_graph_row(i, entry, net) for i, entry in enumerate(net.layers, start=1)])
 
 

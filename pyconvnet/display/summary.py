@@ -1,4 +1,4 @@
-"""What tables show of a SimpleNN, apart from how they show it: sizes, windows, receptive fields, memory."""
+"""The numbers in tables of a SimpleNN, apart from their layout: sizes, windows, receptive fields, memory."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float,
         given = _meta_size(meta)
     given = np.ravel(np.asarray(given, float))
     if given.size > 4:
-        raise ValueError(f"{FN}: inputSize takes up to 4 numbers (H, W, C, N), got {given.size}: {given.tolist()}")
+        raise ValueError(f"{FN}: inputSize must be up to 4 numbers (H, W, C, N), got {given.size}: {given.tolist()}")
     size[: given.size] = given.tolist()
     if not is_empty(batchSize):
         size[3] = float(np.ravel(batchSize)[0])

@@ -1,4 +1,4 @@
-"""net-epoch-N.mat: what is written after each epoch, and where to resume."""
+"""net-epoch-N.mat: the checkpoint of each epoch, and where to resume."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def sweep(folder: Path) -> None:
 
 
 def solver_state(saved: Any, like: list[Any]) -> list[Any]:
-    """What solvers remember, as a file has it, in the shapes of the weights `like` (nested as they are).
+    """The state of solvers in a file, in the shapes of the weights `like` (nested as they are).
 
     MATLAB drops trailing dimensions of 1, and calls it `momentum` in the releases before beta23.
     """

@@ -1,4 +1,4 @@
-"""Class labels of a batch: errors of predictions against them, and what is plainly wrong with them."""
+"""Class labels of a batch: errors of predictions against them, and checks of them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _expanded(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_binary(loss: Any) -> bool:
-    """Whether a loss takes +1 and -1 as labels, rather than classes."""
+    """Whether a loss has +1 and -1 as labels, rather than classes."""
     return isinstance(loss, str) and loss.lower() in BINARY
 
 
@@ -91,13 +91,13 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int | None, known: 
     known    labels of the whole data set, if the imdb has them: more to judge by than one batch
     """
     if labels is None:
-        raise ValueError(f"{fn}: getBatch gave images without labels; each image takes one, from 1 to {_top(classes)}")
+        raise ValueError(f"{fn}: getBatch gave images without labels; each image must have one, 1 to {_top(classes)}")
     a = np.asarray(labels)
     count = as_tensor(fn, "images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
         raise ValueError(
             f"{fn}: getBatch gave {count} images ({size_text(images.shape)}: H x W x C x N) and {a.size} labels "
-            f"({size_text(a.shape)}); each image takes one label, or a map of labels H x W x 1 x N"
+            f"({size_text(a.shape)}); each image must have one label, or a map of labels H x W x 1 x N"
         )
     check_values(fn, a, classes, known)
 
@@ -107,7 +107,7 @@ def _top(classes: int | None) -> str:
 
 
 def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -> None:
-    """Refuse class labels of a batch, or `known` ones of the data set, that are no numbers from 0 to `classes`."""
+    """Refuse class labels of a batch, or `known` ones of the data set, that are not numbers from 0 to `classes`."""
     a, known = np.asarray(labels), None if known is None else np.asarray(known)
     for where, values in (("the batch", a), ("images.labels", known)):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
@@ -118,7 +118,7 @@ def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -
         if not np.isfinite(low) or not np.isfinite(high) or np.any(values != np.floor(values)) or low < 0:
             raise ValueError(
                 f"{fn}: labels of {where} must be whole numbers from 1 to {_top(classes)} (0: ignore), got {low:g}; "
-                "where the targets are no classes, errorFunction='none'"
+                "where the targets are not classes, errorFunction='none'"
             )
         if classes is None:
             continue
@@ -139,7 +139,7 @@ def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -
 
 
 def _warn_of_zeros(fn: str, labels: np.ndarray, classes: int) -> None:
-    """What a batch alone shows: a 0 among labels of images, or a map that has all of 0, 1 ... classes - 1."""
+    """Errors that a batch alone shows: a 0 among labels of images, or a map that has all of 0, 1 ... classes - 1."""
     labels = labels[:, :, :1] if labels.ndim == 4 else labels
     per_image = labels.size == max(labels.shape, default=1)
     ignored = np.count_nonzero(labels == 0)

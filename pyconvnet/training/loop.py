@@ -1,4 +1,4 @@
-"""The epoch loop: shuffle, get a batch, evaluate, step, count, save. What differs between networks is in an adapter."""
+"""The epoch loop: shuffle, get a batch, evaluate, step, count, save. Differences between networks are in an adapter."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TrainingAdapter(Protocol):
         """All weights, nested as the solver state is saved."""
 
     def check(self, batch: Any, train: bool) -> None:
-        """Refuse a first batch whose precision or labels cannot be right, and losses that are no means."""
+        """Refuse a first batch whose precision or labels cannot be right, and losses that are not means."""
 
     def diagnose(self, path: Path) -> None:
         """Draw how large the weights, outputs and derivatives are that the last batch left."""
@@ -50,7 +50,7 @@ class TrainingAdapter(Protocol):
         """Whether the objective of this pass is finite so far."""
 
     def locate_nonfinite(self) -> str:
-        """Name what first had a value that is not finite in the last batch: images, weights or a layer's output."""
+        """Name the first array in the last batch that is not finite: images, weights or a layer's output."""
 
 
 class Parameter:
@@ -97,7 +97,7 @@ def train(
             data = resume.check(fn, opts, start, saved, adapter.net, imdb, sets)
             progress.say(opts, f"{fn}: resuming by loading epoch {start}")
             adapter.net = checkpoints.with_functions(saved["net"], adapter.net)
-            # continue_="force": what another solver remembers is no use to this one
+            # continue_="force": the state of another solver is of no use to this one
             state = None if resume.other_solver(opts, saved) else saved.get("state")
             stats = statistics.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, adapter.weights())

@@ -57,7 +57,7 @@ def _unpacked(text: str) -> np.ndarray:
 def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: Any, sets: dict[str, Any]) -> Struct:
     """Refuse a checkpoint of another run, unless continue is 'force'; returns the data's part of the run metadata.
 
-    given  the network to train; saved  what the checkpoint of `epoch` holds; without run metadata beside it, as MATLAB
+    given  the network to train; saved  the checkpoint of `epoch`; without run metadata beside it, as MATLAB
            writes none, the networks alone are compared
     """
     folder, force = opts["expDir"], opts["continue"] == "force"
@@ -96,7 +96,7 @@ def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: An
 
 
 def warn_of_leftovers(fn: str, opts: Struct) -> None:
-    """A run that starts over and ends before an older one did leaves checkpoints that a later call would take."""
+    """Warn of an older, longer run in this folder: a later call would resume from its checkpoints."""
     last = checkpoints.highest(opts["expDir"])
     if last > opts["numEpochs"]:
         warnings.warn(
@@ -117,7 +117,7 @@ def _notes(folder: Path) -> dict[str, Any]:
 
 
 def _networks(given: Any, saved: Any) -> tuple[list[str], list[str]]:
-    """What makes the given network another one than the saved one; and values that differ without that.
+    """(differences that make the given network another one than the saved one, differences that do not).
 
     Rates and factors (fractions: of dropout, leak, learning) may be changed during a run, as postEpochFn may do.
     """
@@ -201,7 +201,7 @@ def _sizes(where: str, ours: Any, theirs: Any, found: list[str]) -> None:
 
 
 def _bare(size: tuple[int, ...]) -> tuple[int, ...]:
-    """A size without what a file does not keep: dimensions of 1 at the end, and which way a vector lies."""
+    """A size as files keep it: without dimensions of 1 at the end, and without the direction of a vector."""
     count = int(np.prod(size))
     if count == max(size, default=1):
         return (count,)
@@ -221,11 +221,11 @@ def _properties(record: Any) -> dict[str, Any]:
     try:
         return {} if isinstance(kind, str) else _block_properties(kind.from_record(record))
     except (ValueError, TypeError, KeyError):
-        return {}  # it cannot run either, which says what is wrong
+        return {}  # it cannot run either, and that error says why
 
 
 def _block_properties(block: Any) -> dict[str, Any]:
-    """The properties that this library's classes define: those of users' blocks may count what training has done."""
+    """The properties that this library's classes define; a user's block may count the steps of training in its own."""
     own = {name for k in type(block).__mro__ if k.__module__.startswith("pyconvnet.layers.") for name in vars(k)} - set(
         type(block).transient
     )
@@ -302,7 +302,7 @@ def _solver(opts: Any) -> str:
 
 
 def other_solver(opts: Struct, saved: Struct, notes: dict[str, Any] | None = None) -> str:
-    """The solver whose state the checkpoint holds, where it is another than in the options: it takes it for its own."""
+    """Name of the solver whose state the checkpoint holds, if it differs from the options' (which could not tell)."""
     notes = _notes(opts["expDir"]) if notes is None else notes
     state = (saved.get("state") or {}).get("solverState")
     if not isinstance(state, (list, tuple)) or not len(state) or "solver" not in (notes.get("options") or {}):

@@ -1,4 +1,4 @@
-"""The statistics of a training, a list of one Struct per epoch for each set: what was measured, as curves, as text."""
+"""The statistics of a training, a list of one Struct per epoch for each set: as curves, as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from pyconvnet.records import Struct
 
-COUNTS = ("num", "time")  # what statistics hold beside quantities
+COUNTS = ("num", "time")  # fields of statistics that are not measured quantities
 
 
 def epochs(saved: Any, empty: Struct) -> Struct:
@@ -34,7 +34,7 @@ def number_text(value: Any, digits: int) -> str:
 
 
 def quantities(stats: Struct) -> list[str]:
-    """Names of what was measured (objective, errors), sorted."""
+    """Names of the measured quantities (objective, errors), sorted."""
     return sorted({k for rows in stats.values() for row in rows for k in row if k not in COUNTS})
 
 

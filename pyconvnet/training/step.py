@@ -13,13 +13,13 @@ from pyconvnet.solver import SOLVERS
 class Steps:
     """The steps of one pass over the training images.
 
-    memory  what the solver remembers, nested as adapter.weights(); it is brought up to date
+    memory  the solver's state, nested as adapter.weights(); it is updated
     rate    learning rate of this epoch
     """
 
     def __init__(self, fn: str, adapter: Any, memory: list[Any], opts: Struct, rate: float) -> None:
         self.fn, self.adapter, self.memory, self.opts, self.rate = fn, adapter, memory, opts, rate
-        # Arrays that this pass made, and may change: whoever got the weights after an earlier epoch keeps those.
+        # Arrays that this pass made, and may change: weights handed out after an earlier epoch stay as they were.
         self.own: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
     def take(self, count: int, parts: int) -> None:

@@ -59,7 +59,7 @@ def picture(
     """
     image = np.squeeze(np.asarray(image))
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        raise ValueError(f"view.picture: takes H x W or H x W x 3, got {size_text(image.shape)}")
+        raise ValueError(f"view.picture: image must be H x W or H x W x 3, got {size_text(image.shape)}")
     if ax is None:
         h, w = image.shape[:2]
         side = 4.0 / max(h, w)
@@ -80,7 +80,7 @@ def picture(
 def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str] | None = None) -> np.ndarray:
     """One axes per quantity (objective, top1err, top5err ...) with a curve per set over the epochs; returns the axes.
 
-    stats  what cnn_train returns, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
+    stats  as cnn_train returns it, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
     names  the quantities to draw; otherwise all there are
     """
     stats = epochs(stats, Struct())

@@ -111,10 +111,10 @@ def test_print_without_arguments_leaves_the_variables_out(dags, read_mat):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"Format": "pdf"}, "DagNN.print: Format takes 'ascii', 'latex', 'csv', 'dot', got 'pdf'"),
+        ({"Format": "pdf"}, "DagNN.print: Format must be one of 'ascii', 'latex', 'csv', 'dot', got 'pdf'"),
         ({"Layrs": "*"}, "DagNN.print: unknown option 'Layrs'; did you mean 'Layers'"),
         ({"Layers": ["conv99"]}, "no layer 'conv99'"),
-        ({"MaxNumColumns": 0}, "takes a whole number from 1 up, got 0"),
+        ({"MaxNumColumns": 0}, "must be a whole number from 1 up, got 0"),
     ],
 )
 def test_print_refuses_what_it_does_not_know(options, message, dags, read_mat):

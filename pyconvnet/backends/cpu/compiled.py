@@ -61,7 +61,7 @@ def stamp(folder: Path) -> tuple[float, int]:
 
 
 def _announced(dispatcher: Any) -> Any:
-    """What is not on disk is compiled next: then `announce`."""
+    """Call `announce` before a kernel that is not on disk is compiled."""
     kept = dispatcher._cache
     load = kept.load_overload
 

@@ -37,7 +37,7 @@ def get(
 ) -> tuple[np.ndarray, int]:
     """(`make(None)` for the filters `f`, its address); the earlier one if `f` and `scale` still have the same elements.
 
-    kind   what `make` does, so that one array may have several forms
+    kind   names the work of `make`, so that one array may have several forms
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """

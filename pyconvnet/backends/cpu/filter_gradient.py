@@ -260,7 +260,7 @@ def _products(threads, kernel, mr, nr, a, b, c, n, rows, columns):
 def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent):
     """The image rows of some lines as [group][tile of channels][pixel][mr]; table[i, 0]: where line i begins.
 
-    `end` is that of x. What a vector has after its mr channels is overwritten by the next pixel.
+    `end` is that of x. The lanes of a vector after its mr channels are overwritten by the next pixel.
     """
     channels = groups * depth
     rows = 0  # laid out so far

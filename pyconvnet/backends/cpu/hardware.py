@@ -25,7 +25,7 @@ def isa() -> str:
     if asked is None:
         return _best()
     if asked not in LEVELS:
-        raise ValueError(f"PYCONVNET_CPU takes {', '.join(LEVELS)}, got {asked!r}")
+        raise ValueError(f"PYCONVNET_CPU must be one of {', '.join(LEVELS)}, got {asked!r}")
     return asked
 
 

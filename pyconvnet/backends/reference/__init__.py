@@ -101,7 +101,7 @@ class Reference(Backend):
         # numpy sums float32 along leading axes one after another, so in float64 here
         return dzdy.sum(axis=(0, 1, 3), dtype=np.float64).astype(dzdy.dtype)
 
-    # --- what numpy does more exactly than the composites ---------------------------------------------------------
+    # --- more exact in numpy than as composites --------------------------------------------------------------------
 
     def softplus(self, x: np.ndarray) -> np.ndarray:
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))

@@ -24,7 +24,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The variables of a MAT file, of version 4, 5, 6, 7 or 7.3.
 
-    Raises FileNotFoundError, IsADirectoryError; ValueError with the file's name for what is no MAT file or broken.
+    Raises FileNotFoundError, IsADirectoryError; ValueError with the file's name if it is not a MAT file, or broken.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -71,7 +71,7 @@ def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
     A list is written as a cell, of Python numbers as a row, a StructArray as a struct array. An array of strings or of
     objects is written as a cell of its elements, column by column, of one string as that; names that numpy or scipy
     fill up with blanks lose them.
-    Raises TypeError for what no MAT file can hold, and
+    Raises TypeError for values that a MAT file cannot hold, and
     ValueError for an array over 2 GiB, with the place where it stands.
     """
     import scipy.io

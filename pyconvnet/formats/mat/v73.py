@@ -1,4 +1,4 @@
-"""MAT files of version 7.3, which are HDF5: groups are structs, datasets arrays, references lead to what cells hold."""
+"""MAT files of version 7.3, in HDF5: groups are structs, datasets arrays, references lead to the elements of cells."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Reader:
         self.file, self.h5py = file, h5py
 
     def cells(self, item: Any) -> list[Any]:
-        """What the references of a dataset lead to; where there is none, nothing was ever put."""
+        """The values that a dataset refers to; a null reference is an element that was never written."""
         return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(self.data(item))]
 
     def data(self, item: Any) -> np.ndarray:
@@ -43,9 +43,9 @@ class _Reader:
         if item.shape is None:
             return np.empty((0, 0))
         size = prod(item.shape) * item.dtype.itemsize
-        # What was never written takes no place; SPARE leaves room for that.
+        # Elements that were never written have no place in the file; SPARE leaves room for them.
         if size > DEFLATE * item.id.get_storage_size() + SPARE:
-            raise ValueError(f"{item.name} says that it takes {size} bytes, which the file cannot hold")
+            raise ValueError(f"{item.name} claims {size} bytes, more than the file can hold")
         data = np.empty(item.shape, item.dtype)
         if data.size:
             item.id.read(self.h5py.h5s.ALL, self.h5py.h5s.ALL, data)
@@ -93,7 +93,7 @@ class _Reader:
         return data.astype(bool) if kind == "logical" else data
 
     def strings(self, item: Any) -> Any:
-        """What h5py writes of Python's strings and lists of them, which MATLAB reads as strings."""
+        """Python's strings and lists of them as h5py writes them, which MATLAB reads as strings."""
         found = [s.decode("utf-8", "replace") if isinstance(s, bytes) else str(s) for s in np.ravel(self.data(item))]
         return found if item.shape else found[0]
 
@@ -107,7 +107,7 @@ class _Reader:
         if kind in NUMERIC:
             name = {"double": "f8", "single": "f4", "logical": "bool"}.get(kind, kind)
             return np.empty(shape, name, order="F")
-        if kind == "canonical empty":  # what a cell or struct holds where nothing was ever put
+        if kind == "canonical empty":  # an element of a cell or struct that was never written
             return np.empty((0, 0))
         return Opaque("object", kind, None)
 

@@ -236,5 +236,5 @@ def test_relu_is_fused_and_lets_not_a_number_through():
 
 def test_an_unknown_cpu_level_is_refused(monkeypatch):
     monkeypatch.setenv("PYCONVNET_CPU", "sse9")
-    with pytest.raises(ValueError, match="PYCONVNET_CPU takes avx512, avx2, plain, got 'sse9'"):
+    with pytest.raises(ValueError, match="PYCONVNET_CPU must be one of avx512, avx2, plain, got 'sse9'"):
         hardware.isa()

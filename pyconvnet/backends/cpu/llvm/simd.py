@@ -63,7 +63,7 @@ def vstore(context, address, value):
 
 @intrinsic
 def vstream(context, address, value):
-    """16 floats to the beginning of a cache line, past the caches: what is there need not be read first."""
+    """16 floats to the beginning of a cache line, past the caches: the line need not be read first."""
 
     def code(ctx, build, signature, args):
         store = build.store(args[1], at(build, args[0], V16), align=64)
@@ -75,7 +75,7 @@ def vstream(context, address, value):
 
 @intrinsic
 def finish_streams(context):
-    """Other threads see what `vstream` wrote."""
+    """Make the stores of `vstream` visible to other threads."""
 
     def code(ctx, build, signature, args):
         build.fence("seq_cst")
