@@ -8,8 +8,9 @@ composites   written over the primitives here; a backend overrides those that it
 kernels      convolution, pooling, LRN and their like, which have no composite: a backend without one says
              "no NAME kernel for TYPE yet" when it is called
 
-Arrays are H x W x C x N. They have shape, ndim, dtype, Python's operators, slices and reshape; a backend is asked for
-all else. Derivatives are called NAME_backward and get the arguments of NAME, then the derivative of its output.
+Arrays are H x W x C x N. They have shape, ndim, dtype, T, reshape, Python's operators and comparisons, and slices that
+are read and assigned; a backend is asked for all else. No method warns of overflow or NaN. Derivatives are called
+NAME_backward and get the arguments of NAME, then the derivative of its output.
 """
 
 from __future__ import annotations
