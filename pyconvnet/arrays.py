@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
+from pyconvnet.values import as_array
 
 
 def is_empty(x: Any) -> bool:
@@ -26,7 +27,7 @@ def count(x: Any) -> int:
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array of any backend, or of what numpy makes of a value."""
+    """The shape of an array of any backend, or of a value once numpy has converted it."""
     return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
 
 
@@ -41,10 +42,20 @@ def own_copy(x: Any) -> Any:
     return np.array(x, order="F") if backends.find(x) is None else backends.of(x).copy(x)
 
 
+def size_4d(shape: Iterable[Any]) -> tuple[Any, ...]:
+    """A size with the trailing ones that MATLAB drops: (5, 5) -> (5, 5, 1, 1), never more than four numbers."""
+    return (*shape, 1, 1, 1, 1)[:4]
+
+
+def padded_to_4d(x: Any) -> Any:
+    """An array of any backend with its missing trailing dimensions, of size 1; nothing is copied."""
+    return x[(...,) + (None,) * (4 - x.ndim)] if x.ndim < 4 else x
+
+
 def host_numbers(x: Any) -> Any:
-    """Labels, regions and the like, which are looked at before they are used, as a numpy array."""
+    """Labels, regions and the like as a numpy array, for checks of their values."""
     backend = backends.find(x)
-    return np.asarray(x) if backend is None else backend.to_host(x)
+    return as_array(x) if backend is None else backend.to_host(x)
 
 
 def in_precision(x: Any, weights: list[Any]) -> Any:
@@ -58,43 +69,44 @@ def in_precision(x: Any, weights: list[Any]) -> Any:
     return backend.cast(x, next(w for w in weights if backends.find(w) is backend and w.dtype in kinds))
 
 
-def as_tensor(fn: str, name: str, x: Any, like: Any = None) -> Any:
+def as_tensor(name: str, x: Any, like: Any = None) -> Any:
     """`x` as an array of single or double precision with four dimensions; missing trailing ones count as 1.
 
     Nothing is copied.
+    name  how messages begin: "x" in an operator, whose name is put in front, elsewhere "Sum: input 1"
     like  an array whose backend and element type `x` must share (MATLAB mixes no single with double)
     """
     backend = backends.find(x)
     if backend is None:
-        raise TypeError(f"{fn}: {name} takes a float32 or float64 array, got {type(x).__name__}")
+        raise TypeError(f"{name} must be a float32 or float64 array, got {type(x).__name__}")
     if x.dtype not in backend.floats:
-        raise TypeError(f"{fn}: {name} takes float32 or float64, got {x.dtype}: convert it first")
+        raise TypeError(f"{name} must be float32 or float64, got {x.dtype}: convert it first")
     if like is not None:
-        check_like(fn, name, x, like, "the other arrays are", "all must be the same")
+        check_like(name, x, like, "the other arrays are", "all must be the same")
     if x.ndim == 4:
         return x
     if x.ndim > 4:
         if any(d != 1 for d in x.shape[4:]):
-            raise ValueError(f"{fn}: {name} takes H x W x C x N, at most 4 dimensions, got {size_text(x.shape)}")
+            raise ValueError(f"{name} must be H x W x C x N, at most 4 dimensions, got {size_text(x.shape)}")
         return x.reshape(x.shape[:4])
-    return x[(...,) + (None,) * (4 - x.ndim)]
+    return padded_to_4d(x)
 
 
-def check_like(fn: str, name: str, a: Any, x: Any, other: str = "x is", rule: str = "all must be the same") -> None:
-    """Refuse what is not an array of the backend and the element type of x."""
+def check_like(name: str, a: Any, x: Any, other: str = "x is", rule: str = "all must be the same") -> None:
+    """Refuse a value that is not an array of the backend and the element type of x."""
     backend = backends.find(a)
     if backend is None or a.dtype != x.dtype:
         got = type(a).__name__ if backend is None else a.dtype
-        raise TypeError(f"{fn}: {name} is {got} where {other} {x.dtype}; {rule}")
+        raise TypeError(f"{name} is {got} where {other} {x.dtype}; {rule}")
     if type(a) is not type(x) and backend is not backends.find(x):
-        raise TypeError(f"{fn}: {name} is an array of {backend.name} where {other} of {backends.of(x).name}; {rule}")
+        raise TypeError(f"{name} is an array of {backend.name} where {other} of {backends.of(x).name}; {rule}")
 
 
-def derivative_like(fn: str, name: str, d: Any, y: Any, output: str = "the output") -> Any:
+def derivative_like(name: str, d: Any, y: Any, output: str = "the output") -> Any:
     """The derivative that a caller gives for an output `y` of a network, in its size and precision.
 
     A number stands for an output of one element; trailing dimensions of 1 may be missing.
-    Raises TypeError for what holds no numbers and for a number in place of an array, ValueError for another size.
+    Raises TypeError for values other than numbers and for a number in place of an array, ValueError for another size.
     """
     if backends.find(y) is None:
         y = np.asarray(y, float)  # a block of the user's may give a number
@@ -102,30 +114,27 @@ def derivative_like(fn: str, name: str, d: Any, y: Any, output: str = "the outpu
     if backends.find(d) is backend and d.dtype in backend.floats:
         given = backend.cast(d, y)
     else:
-        given = backend.asarray(_numbers(fn, name, d), y)
+        given = backend.asarray(_numbers(name, d), y)
     size = math.prod(y.shape)
     if math.prod(given.shape) == size == 1:
         return given.reshape(y.shape)
     if not given.ndim:
         raise TypeError(
-            f"{fn}: {name} takes an array of its size {size_text(y.shape)}, got {type(d).__name__}; a number weighs an "
+            f"{name} must be an array of its size {size_text(y.shape)}, got {type(d).__name__}; a number weighs an "
             "output of one element only"
         )
     if tuple(given.shape) + (1,) * (y.ndim - given.ndim) != tuple(y.shape) + (1,) * (given.ndim - y.ndim):
         raise ValueError(
-            f"{fn}: {name} is {size_text(given.shape)} where {output} is {size_text(y.shape)}; both must be the same"
+            f"{name} is {size_text(given.shape)} where {output} is {size_text(y.shape)}; both must be the same"
         )
     return given.reshape(y.shape)
 
 
-def _numbers(fn: str, name: str, d: Any) -> np.ndarray:
-    """What a caller gives in main memory."""
-    try:
-        given = np.asarray(d)
-    except ValueError:  # a list of lists of different lengths
-        given = np.asarray(None)
+def _numbers(name: str, d: Any) -> np.ndarray:
+    """The derivative that a caller gives, as a numpy array of numbers."""
+    given = as_array(d)
     if given.dtype.kind not in "biuf":
-        raise TypeError(f"{fn}: {name} takes numbers, got {type(d).__name__} ({given.dtype})")
+        raise TypeError(f"{name} must be numbers, got {type(d).__name__} ({given.dtype})")
     return given
 
 

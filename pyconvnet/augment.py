@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.records import Struct
+from pyconvnet.values import whole_number
 
 
 def augment(
@@ -45,8 +46,7 @@ def augment(
         raise ValueError(
             f"augment: images.data is {data.shape} for {marks.size} marks in images.set; it must be H x W x C x N"
         )
-    if copies < 1:
-        raise ValueError(f"augment: copies must be a whole number from 1 up, got {copies!r}")
+    copies = whole_number("augment: copies", copies, 1)
     rng = np.random.default_rng(seed)
     own = np.flatnonzero(np.isin(marks, sets))
     if not own.size:

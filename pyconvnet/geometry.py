@@ -8,34 +8,22 @@ from typing import Any
 
 import numpy as np
 
-
-def whole_numbers(fn: str, name: str, value: Any, counts: tuple[int, ...], least: int = 0) -> tuple[int, ...]:
-    """`value` as a tuple of whole numbers, as many as `counts` allows; MATLAB's 1 x n arrays of any class are taken."""
-    a = np.asarray(value)
-    if a.dtype.kind not in "iufb":
-        raise TypeError(f"{fn}: {name} takes {_counts(counts)}, got {type(value).__name__}: {value!r}")
-    a = a.ravel()
-    if a.size not in counts:
-        raise ValueError(f"{fn}: {name} takes {_counts(counts)}, got {a.size}: {a.tolist()}")
-    out = tuple(int(v) for v in a if np.isfinite(v))
-    if len(out) != a.size or any(o != v for o, v in zip(out, a.tolist())) or min(out) < least:
-        raise ValueError(f"{fn}: {name} takes whole numbers from {least} up, got {a.tolist()}")
-    return out
+from pyconvnet.values import whole_numbers
 
 
-def pair(fn: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
+def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
     """(vertical, horizontal) from one number or two."""
-    v = whole_numbers(fn, name, value, (1, 2), least)
+    v = whole_numbers(name, value, (1, 2), least)
     return (v[0], v[0]) if len(v) == 1 else (v[0], v[1])
 
 
-def borders(fn: str, name: str, value: Any) -> tuple[int, int, int, int]:
+def borders(name: str, value: Any) -> tuple[int, int, int, int]:
     """(top, bottom, left, right) from one number or four."""
-    v = whole_numbers(fn, name, value, (1, 4))
+    v = whole_numbers(name, value, (1, 4))
     return (v[0],) * 4 if len(v) == 1 else (v[0], v[1], v[2], v[3])
 
 
-def spread(value: Any, count: int) -> Any:
+def broadcast(value: Any, count: int) -> Any:
     """As MATLAB's blocks set pad, stride, crop: one number for all of `count`, of four borders two as (v, v, h, h).
 
     Anything else stays as it is, to be refused where it is used.
@@ -49,10 +37,6 @@ def spread(value: Any, count: int) -> Any:
     return tuple(numbers * count) if a.size == 1 else (numbers[0], numbers[0], numbers[1], numbers[1])
 
 
-def _counts(counts: tuple[int, ...]) -> str:
-    return " or ".join(map(str, counts)) + (" number" if counts == (1,) else " numbers")
-
-
 @dataclass(frozen=True)
 class Window:
     """A window that slides over an image: all fields are (vertical, horizontal), pad is (top, bottom, left, right)."""
@@ -63,14 +47,12 @@ class Window:
     dilate: tuple[int, int] = (1, 1)
 
     @classmethod
-    def parse(
-        cls, fn: str, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool"
-    ) -> Window:
-        """From what a caller or a file gives: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
+    def parse(cls, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool") -> Window:
+        """The window for values of a caller or a file: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
         given = [_hashable(v) for v in (size, stride, pad, dilate)]
         if any(v is None for v in given):
-            return _window(fn, size, stride, pad, dilate, size_name)
-        return _known_window(fn, *given, size_name)
+            return _window(size, stride, pad, dilate, size_name)
+        return _known_window(*given, size_name)
 
     @cached_property
     def extent(self) -> tuple[int, int]:
@@ -88,10 +70,8 @@ class Window:
         )
 
 
-def _window(fn: str, size: Any, stride: Any, pad: Any, dilate: Any, size_name: str) -> Window:
-    return Window(
-        pair(fn, size_name, size), pair(fn, "stride", stride), borders(fn, "pad", pad), pair(fn, "dilate", dilate)
-    )
+def _window(size: Any, stride: Any, pad: Any, dilate: Any, size_name: str) -> Window:
+    return Window(pair(size_name, size), pair("stride", stride), borders("pad", pad), pair("dilate", dilate))
 
 
 _known_window = lru_cache(maxsize=1024)(_window)  # layers ask for the same one again and again

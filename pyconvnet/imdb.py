@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import size_text
+from pyconvnet.arrays import padded_to_4d, size_text
 from pyconvnet.records import Struct
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")
@@ -39,7 +39,7 @@ def load_imdb(path: str | os.PathLike[str]) -> Struct:
         if data.ndim == 3 and data.shape[2] == count != 1:
             images["data"] = data[:, :, None, :]
         else:
-            images["data"] = data[(...,) + (None,) * (4 - data.ndim)]
+            images["data"] = padded_to_4d(data)
     return Struct(imdb)
 
 

@@ -18,15 +18,18 @@ F = TypeVar("F", bound=Callable)
 IGNORED = {"cudnn": 0, "nocudnn": 0, "verbose": 0, "cudnnworkspacelimit": 1}
 
 
-# Options of old releases, in lower case -> what took their place.
-FORMER = {"disabledropout": "mode='test' takes its place"}
+# Options of old releases, in lower case -> their replacement.
+FORMER = {"disabledropout": "mode='test' replaces it"}
 
 
-def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED) -> Callable[[F], F]:
-    """Let a function take its keywords as MATLAB does too: `f(x, 'Stride', 2)`, in any letter case.
+def matlab_options(
+    flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED, *, names_errors: bool = False
+) -> Callable[[F], F]:
+    """Let a function accept its keywords in MATLAB's form too: `f(x, 'Stride', 2)`, in any letter case.
 
-    flags    keywords that stand alone in MATLAB, without a value, and mean True
-    ignored  names accepted without effect, with the number of values that follow each
+    flags         keywords that stand alone in MATLAB, without a value, and mean True
+    ignored       names accepted without effect, with the number of values that follow each
+    names_errors  the errors of its checks begin with its name: "x must be ..." becomes "f: x must be ..."
 
     An unknown name raises ValueError with the nearest known one.
     """
@@ -43,10 +46,17 @@ def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED)
             for i, a in enumerate(args):
                 if isinstance(a, str) and i:
                     pairs = read_pairs(fn.__name__, args[i:], keywords, alone, ignored)
-                    return fn(*args[:i], **{**pairs, **_recase(fn.__name__, kwargs, keywords, arguments, ignored)})
-            if not exact.issuperset(kwargs):
-                kwargs = _recase(fn.__name__, kwargs, keywords, arguments, ignored)
-            return fn(*args, **kwargs)
+                    args, kwargs = args[:i], {**pairs, **_recase(fn.__name__, kwargs, keywords, arguments, ignored)}
+                    break
+            else:
+                if not exact.issuperset(kwargs):
+                    kwargs = _recase(fn.__name__, kwargs, keywords, arguments, ignored)
+            try:
+                return fn(*args, **kwargs)
+            except (TypeError, ValueError) as error:
+                if names_errors:
+                    _put_name(error, fn.__name__)
+                raise
 
         call.read_opts = functools.lru_cache(maxsize=1024)(  # type: ignore[attr-defined]
             lambda *opts: read_pairs(fn.__name__, opts, keywords, alone, ignored, strict=False)
@@ -54,6 +64,35 @@ def matlab_options(flags: Iterable[str] = (), ignored: dict[str, int] = IGNORED)
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+class naming:
+    """`with naming("Conv"): ...`: errors of checks in the block begin with the name, "Conv: stride must be ..."."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is not None:
+            _put_name(error, self.name)
+
+
+def _put_name(error: BaseException, name: str) -> None:
+    """Let an error begin with `name`, if it is of a check and has no name yet; those of kernels and users' code stay.
+
+    Checks stand in all of pyconvnet but backends; errors that are raised in this file name a function already.
+    """
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    raised_in = "" if at is None else at.tb_frame.f_globals.get("__name__", "")
+    of_check = raised_in.startswith("pyconvnet.") and not raised_in.startswith(("pyconvnet.backends", __name__))
+    if of_check and type(error) in (TypeError, ValueError) and not hasattr(error, "named"):
+        error.args = (f"{name}: {error}",)
+        error.named = True  # type: ignore[attr-defined]
 
 
 def read_pairs(
@@ -97,7 +136,7 @@ def read_pairs(
 
 
 def effective(operator: Callable, layer: Any, *names: str) -> dict[str, Any]:
-    """The options a layer runs `operator` with: its properties of these names, and over them what its `opts` say.
+    """The options a layer runs `operator` with: its properties of these names, overridden by its `opts`.
 
     MATLAB's blocks hand opts{:} over last, and the last of equal names counts.
     """
@@ -108,7 +147,7 @@ def effective(operator: Callable, layer: Any, *names: str) -> dict[str, Any]:
     if opts:
         try:
             out.update(operator.read_opts(*opts))  # type: ignore[attr-defined]
-        except TypeError:  # arrays, which cannot be looked up; or what is no name, which is refused again
+        except TypeError:  # arrays, which cannot be looked up; or an item that is not a name, which is refused again
             out.update(operator.read_opts.__wrapped__(*opts))  # type: ignore[attr-defined]
     return out
 
@@ -152,13 +191,13 @@ def unknown_option(fn: str, name: str, known: Iterable[str]) -> ValueError:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """ "did you mean 'stride'?" with the known name nearest to `name`; where none is near, `otherwise`."""
+    """ "did you mean 'stride'?" with the known name nearest to `name`; `otherwise` where there is not a near one."""
     near = nearest(name, known)
     return otherwise if near is None else f"did you mean {near!r}?"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, in any letter case; None where none is."""
+    """The known name most similar to `name`, in any letter case; None if there is not one."""
     by_lower = {k.lower(): k for k in known}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[near[0]] if near else None

@@ -14,6 +14,7 @@ from pyconvnet.engine.chain import FN, ChainPlan
 from pyconvnet.layers import Loss
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Meta, Struct
+from pyconvnet.values import number
 
 
 class SimpleNN(Struct):
@@ -117,10 +118,8 @@ def vl_simplenn(
         raise ValueError(f"{FN}: skipForward takes the outputs in res, which is missing")
     if res and len(res) != depth + 1:
         raise ValueError(f"{FN}: res has {len(res)} entries, the network {depth} layers; it takes {depth + 1}")
-    reach = np.asarray(backPropDepth, float)
-    if reach.size != 1 or not reach.item() >= 1:
-        raise ValueError(f"{FN}: backPropDepth takes a number from 1 up, got {backPropDepth!r}")
-    first = max(depth - int(min(reach.item(), depth)), 0) if backward else depth
+    reach = number(f"{FN}: backPropDepth", backPropDepth, "a number from 1 up", lambda v: v >= 1)
+    first = max(depth - int(min(reach, depth)), 0) if backward else depth
 
     plan = _take_plan(net, records)
     layers = plan.layers
@@ -129,7 +128,7 @@ def vl_simplenn(
     if not res:
         res = [Result() for _ in range(depth + 1)]
     if not skipForward:
-        res[0].x = as_tensor(FN, "x", x)
+        res[0].x = as_tensor(f"{FN}: x", x)
     plan.bind(res, _Mode("test" if mode is not None and mode.lower() == "test" else "normal"), first, bool(accumulate))
     try:
         if not skipForward:
@@ -211,7 +210,7 @@ def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
         raise ValueError(f"{FN}: res holds no output of the last layer")
     if of_loss and count(dzdy) == 1:
         dzdy = backends.of(y).full(y.shape, host_numbers(dzdy).item(), y)
-    return derivative_like(FN, "dzdy", dzdy, y)
+    return derivative_like(f"{FN}: dzdy", dzdy, y)
 
 
 def vl_simplenn_move(net: Any, destination: str) -> Any:

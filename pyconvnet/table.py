@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-
 from pyconvnet.arrays import size_text
+from pyconvnet.values import whole_number
 
 Rows = Sequence[Sequence[str]]
 
@@ -38,9 +37,7 @@ def render(
     width = max((len(row) for row in rows), default=0)
     if maxNumColumns is None:
         maxNumColumns = max(width, 1)
-    if not isinstance(maxNumColumns, (int, float, np.number)) or maxNumColumns < 1 or maxNumColumns % 1:
-        raise ValueError(f"{fn}: maxNumColumns must be a whole number from 1 up, got {maxNumColumns!r}")
-    step = int(maxNumColumns)
+    step = whole_number(f"{fn}: maxNumColumns", maxNumColumns, 1)
     pieces = ([[row[0], *row[i : i + step]] for row in rows] for i in range(1, width, step))
     return "".join(write(piece) + "\n" for piece in pieces)
 

@@ -60,12 +60,12 @@ def test_dimensions_of_1_may_be_missing_at_the_end_or_be_more(run):
 @pytest.mark.parametrize(
     ("d", "error", "message"),
     [
-        (1, TypeError, "takes an array of its size 2x2x4x5, got int; a number weighs an output of one element"),
+        (1, TypeError, "must be an array of its size 2x2x4x5, got int; a number weighs an output of one element"),
         (np.ones(5), ValueError, "is 5 where .* is 2x2x4x5"),
         (np.ones((2, 2, 4, 1)), ValueError, "is 2x2x4x1 where .* is 2x2x4x5"),
-        ([[1, 2], [3]], TypeError, "takes numbers, got list"),
-        ({"ones"}, TypeError, "takes numbers, got set"),
-        (np.ones(D.shape, complex), TypeError, "takes numbers, got ndarray .complex128"),
+        ([[1, 2], [3]], TypeError, "must be numbers, got list"),
+        ({"ones"}, TypeError, "must be numbers, got set"),
+        (np.ones(D.shape, complex), TypeError, "must be numbers, got ndarray .complex128"),
     ],
 )
 def test_what_does_not_fit_the_output_is_refused(run, d, error, message):

@@ -40,7 +40,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 
 def test_an_option_of_old_releases_is_refused_with_what_took_its_place():
-    with pytest.raises(ValueError, match=r"'disableDropout' of older releases is gone; mode='test' takes its place"):
+    with pytest.raises(ValueError, match=r"'disableDropout' of older releases is gone; mode='test' replaces it"):
         f(1, "disableDropout", True)
 
 

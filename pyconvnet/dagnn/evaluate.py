@@ -177,7 +177,7 @@ def _seed(net: DagNN, var: Var, d: Any) -> Any:
         missing = [v.name for v in net.vars if not v.fanin and v.value is None]
         hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
         raise ValueError(f"DagNN.eval: derOutputs names {var.name!r}, which was not computed{hint}")
-    return derivative_like("DagNN.eval", f"the derivative of {var.name!r}", d, value, "its value")
+    return derivative_like(f"DagNN.eval: the derivative of {var.name!r}", d, value, "its value")
 
 
 def _variable(net: DagNN, what: str, name: str, fn: str = "DagNN.eval") -> Var:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_4d
 from pyconvnet.dagnn.parts import pairs
 from pyconvnet.records import Struct
 
@@ -29,7 +30,7 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
         size = tuple(_whole(s) for s in numbers.tolist())
         if not 1 <= len(size) <= 4:
             raise ValueError(f"DagNN.getVarSizes: size of {name!r} must be at most 4 numbers, got {size}")
-        sizes[net.vars.place(name)] = size + (1,) * (4 - len(size))
+        sizes[net.vars.place(name)] = size_4d(size)
     for at in net.executionOrder:
         entry = net.layers[at]
         out = entry.block.getOutputSizes([sizes[i] for i in entry.inputIndexes])

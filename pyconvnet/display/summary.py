@@ -130,8 +130,8 @@ def window(layer: Layer, record: dict[str, Any]) -> Window:
     try:
         return Window(
             (1, 1),
-            (1, 1) if is_empty(stride) else pair(FN, "stride", stride),
-            pad=(0,) * 4 if is_empty(pad) else borders(FN, "pad", pad),
+            (1, 1) if is_empty(stride) else pair("stride", stride),
+            pad=(0,) * 4 if is_empty(pad) else borders("pad", pad),
         )
     except (ValueError, TypeError):
         return Window((1, 1))  # a layer of the user's own, which means something else by them

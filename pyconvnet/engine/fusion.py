@@ -25,7 +25,7 @@ from pyconvnet.engine.step import Step
 from pyconvnet.geometry import Window
 from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
 from pyconvnet.ops.checks import check_biases, check_filters
-from pyconvnet.options import option_list
+from pyconvnet.options import naming, option_list
 
 # In the order in which they come, and what of each says how it runs.
 _OPTIONS: dict[type, tuple[str, ...]] = {
@@ -215,17 +215,18 @@ def run(
     f, b = (*params[0], None)[:2]
     if backend is None or not backend.fuses(x) or is_empty(f):
         return None
-    x = as_tensor("vl_nnconv", "x", x)
-    f = as_tensor("vl_nnconv", "f", f, like=x)
-    facts = tuple(map(_options, layers)), x.shape, f.shape, input_subsampled, output_stride
-    try:
-        found = _known_plan(*facts)
-    except TypeError:  # options that cannot be looked up, or wrong ones, which are refused again
-        found = _plan(*facts)
-    if found is None:
-        return None
-    window, out = found
-    b, scale = check_biases("vl_nnconv", b, f.shape[3], x), None
+    with naming("vl_nnconv"):
+        x = as_tensor("x", x)
+        f = as_tensor("f", f, like=x)
+        facts = tuple(map(_options, layers)), x.shape, f.shape, input_subsampled, output_stride
+        try:
+            found = _known_plan(*facts)
+        except TypeError:  # options that cannot be looked up, or wrong ones, which are refused again
+            found = _plan(*facts)
+        if found is None:
+            return None
+        b = check_biases(b, f.shape[3], x)
+    (window, out), scale = found, None
     kinds = [type(layer) for layer in layers]
     if BatchNorm in kinds:
         moments = params[kinds.index(BatchNorm)]
@@ -268,12 +269,12 @@ def _plan(
     if not all(map(_allowed, options)):  # they may have changed since the layers were found to go together
         return None
     _, _, stride, pad, dilate = options[0]
-    window = Window.parse("vl_nnconv", filters[:2], stride, pad, dilate, "f")
+    window = Window.parse(filters[:2], stride, pad, dilate, "f")
     if input_subsampled:
         window = replace(window, stride=(1, 1))
     elif output_stride != (1, 1):
         window = replace(window, stride=(window.stride[0] * output_stride[0], window.stride[1] * output_stride[1]))
-    return window, check_filters("vl_nnconv", shape, filters, window)
+    return window, check_filters(shape, filters, window)
 
 
 _known_plan = lru_cache(maxsize=1024)(_plan)  # the same is asked at each call

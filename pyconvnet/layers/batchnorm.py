@@ -35,7 +35,7 @@ class BatchNorm(ElementWise):
 
     def forward(self, inputs, params):
         if len(params) < 2:
-            raise ValueError(f"bnorm takes multipliers and biases, got {len(params)} weights")
+            raise ValueError(f"bnorm must have multipliers and biases, got {len(params)} weights")
         moments = params[2] if self.mode == "test" and len(params) > 2 else None
         if moments is not None and not host_numbers(moments).any():
             warnings.warn(
@@ -57,7 +57,7 @@ class BatchNorm(ElementWise):
 
     def initParams(self):
         if is_empty(self.numChannels):
-            raise ValueError("BatchNorm: numChannels says how many parameters there are: BatchNorm(numChannels=64)")
+            raise ValueError("BatchNorm: numChannels must be set, the number of channels: BatchNorm(numChannels=64)")
         k = int(np.ravel(self.numChannels)[0])
         return [np.ones((k, 1), np.float32), np.zeros((k, 1), np.float32), np.zeros((k, 2), np.float32)]
 

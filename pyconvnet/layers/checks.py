@@ -1,4 +1,4 @@
-"""Whether what a layer returns fits the network: found out where it happens, not layers later."""
+"""Checks of the values that a layer returns, so that a mistake shows in its layer and not some layers later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyconvnet.arrays import is_empty, shape_of, size_text
 
 
 def outputs(returned: Any, count: int) -> list[Any]:
-    """What `forward` returned, which is a list of `count` outputs; TypeError or ValueError if it is not."""
+    """The list of `count` outputs that `forward` returned; TypeError or ValueError if it is not one."""
     if not isinstance(returned, (list, tuple)):
         raise TypeError(f"forward returns a list of outputs, got {type(returned).__name__}")
     if len(returned) != count:
@@ -17,9 +17,9 @@ def outputs(returned: Any, count: int) -> list[Any]:
 
 
 def derivatives(returned: Any, inputs: list[Any], params: list[Any], optional: int = 0) -> tuple[list[Any], list[Any]]:
-    """What `backward` returned: (derInputs, derParams), each as many and of the sizes of inputs and parameters.
+    """The (derInputs, derParams) that `backward` returned, as many as inputs and parameters and of their sizes.
 
-    What is None, such as an input that is not kept, can have a derivative of any size.
+    An input that is None, because it is not kept, can have a derivative of any size.
 
     optional  how many of the last inputs (labels) need no entry
     """

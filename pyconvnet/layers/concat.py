@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pyconvnet.arrays import size_4d
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnconcat import vl_nnconcat
 from pyconvnet.records import Struct
@@ -19,7 +20,7 @@ class Concat(ElementWise):
     backward_uses = "nothing"
 
     def forward(self, inputs, params):
-        self.aux = [(*x.shape, 1, 1, 1)[:4] for x in inputs]
+        self.aux = [size_4d(x.shape) for x in inputs]
         return [vl_nnconcat(inputs, self.dim)]
 
     def backward(self, inputs, params, derOutputs):

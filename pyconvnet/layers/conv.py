@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import rng
-from pyconvnet.arrays import is_empty
-from pyconvnet.geometry import Window, spread, whole_numbers
+from pyconvnet.arrays import is_empty, padded_to_4d, size_4d
+from pyconvnet.geometry import Window, broadcast
 from pyconvnet.layers.base import Layer
 from pyconvnet.ops.vl_nnconv import vl_nnconv
-from pyconvnet.options import effective
+from pyconvnet.options import effective, naming
 from pyconvnet.records import Struct
+from pyconvnet.values import whole_numbers
 
 
 class Filter(Layer, block=False):
@@ -25,7 +26,7 @@ class Filter(Layer, block=False):
 
     def __setattr__(self, name: str, value: Any) -> None:
         count = {"pad": 4, "stride": 2, "dilate": 2}.get(name)
-        super().__setattr__(name, spread(value, count) if count else value)
+        super().__setattr__(name, broadcast(value, count) if count else value)
 
     def getKernelSize(self) -> tuple[int, int]:
         """(height, width) of the window before dilation."""
@@ -35,7 +36,9 @@ class Filter(Layer, block=False):
         """The window these properties, and `opts`, describe."""
         options = self.effective_options()
         stride, pad, dilate = (options.get(name, getattr(self, name)) for name in ("stride", "pad", "dilate"))
-        return Window.parse(type(self).__name__, self.getKernelSize(), stride, pad, dilate, "size")
+        size = self.getKernelSize()
+        with naming(type(self).__name__):
+            return Window.parse(size, stride, pad, dilate, "size")
 
     def getOutputSizes(self, inputSizes):
         h, w, c, n = inputSizes[0]
@@ -61,7 +64,7 @@ class Conv(Filter):
     table_labels = {"conv": ("conv", "cnv")}
 
     def __setattr__(self, name, value):
-        super().__setattr__(name, filter_size("Conv", value) if name == "size" else value)
+        super().__setattr__(name, filter_size("Conv: size", value) if name == "size" else value)
 
     def getKernelSize(self):
         return self.size[:2]
@@ -106,7 +109,7 @@ class Conv(Filter):
         if is_empty(weights):
             raise ValueError("the layer has no weights")
         # without filters every channel passes as it is: one pixel, no filters
-        layer.size = (1, 1, 0, 0) if is_empty(weights[0]) else (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
+        layer.size = (1, 1, 0, 0) if is_empty(weights[0]) else size_4d(np.shape(weights[0]))
         layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
         return layer
 
@@ -114,7 +117,7 @@ class Conv(Filter):
 def filters_and_biases(layer: Any, params: list[Any]) -> tuple[Any, Any]:
     """Parameters of Conv and ConvTranspose; biases are None where hasBias is not set, as in MATLAB."""
     if not params:
-        raise ValueError(f"{type(layer).__name__} takes filters, and biases where hasBias, as parameters, got none")
+        raise ValueError(f"{type(layer).__name__} must have filters, and biases where hasBias, as parameters, got none")
     return params[0], params[1] if layer.hasBias and len(params) > 1 else None
 
 
@@ -126,11 +129,11 @@ def first_filters(layer: Any) -> np.ndarray:
     return rng.normal(layer.size, math.sqrt(2 / (h * w * k)))
 
 
-def filter_size(fn: str, value: Any) -> tuple[int, ...]:
+def filter_size(name: str, value: Any) -> tuple[int, ...]:
     """The property `size` of Conv and ConvTranspose as four numbers: [5, 5] stands for [5, 5, 1, 1], as in MATLAB."""
     if is_empty(value):
         return (0, 0, 0, 0)
-    return (*whole_numbers(fn, "size", value, (1, 2, 3, 4)), 1, 1, 1)[:4]
+    return size_4d(whole_numbers(name, value, (1, 2, 3, 4)))
 
 
 def four_dimensions(f: np.ndarray, count: int, channels: int | None) -> np.ndarray:
@@ -141,7 +144,7 @@ def four_dimensions(f: np.ndarray, count: int, channels: int | None) -> np.ndarr
     """
     if f.ndim >= 4:
         return f
-    usual = f[(...,) + (None,) * (4 - f.ndim)]
+    usual = padded_to_4d(f)
     other = f[None, None] if f.ndim == 2 else f[:, :, None] if f.ndim == 3 else usual
 
     def fits(shape: tuple[int, ...]) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
-from pyconvnet.geometry import borders, pair, spread, whole_numbers
+from pyconvnet.arrays import is_empty, padded_to_4d, size_4d
+from pyconvnet.geometry import borders, broadcast, pair
 from pyconvnet.layers.base import Layer
 from pyconvnet.layers.conv import filter_size, filters_and_biases, first_filters
 from pyconvnet.ops.vl_nnconvt import vl_nnconvt
-from pyconvnet.options import effective
+from pyconvnet.options import effective, naming
 from pyconvnet.records import Struct
+from pyconvnet.values import whole_numbers
 
 
 class ConvTranspose(Layer):
@@ -29,9 +30,9 @@ class ConvTranspose(Layer):
 
     def __setattr__(self, name, value):
         if name == "size":
-            value = filter_size("ConvTranspose", value)
+            value = filter_size("ConvTranspose: size", value)
         elif name in ("crop", "upsample"):
-            value = spread(value, 4 if name == "crop" else 2)
+            value = broadcast(value, 4 if name == "crop" else 2)
         super().__setattr__(name, value)
 
     def forward(self, inputs, params):
@@ -62,9 +63,10 @@ class ConvTranspose(Layer):
         )
 
     def _geometry(self):
-        fn, options = "ConvTranspose", self.effective_options()
-        (groups,) = whole_numbers(fn, "numGroups", options["numGroups"], (1,), least=1)
-        return pair(fn, "upsample", options["upsample"]), borders(fn, "crop", options["crop"]), groups
+        options = self.effective_options()
+        with naming("ConvTranspose"):
+            (groups,) = whole_numbers("numGroups", options["numGroups"], (1,), least=1)
+            return pair("upsample", options["upsample"]), borders("crop", options["crop"]), groups
 
     def initParams(self):
         filters, biases = first_filters(self), self.size[2] * self._geometry()[2]
@@ -74,8 +76,7 @@ class ConvTranspose(Layer):
     def shapedWeights(cls, weights, channels):
         if not weights or not isinstance(weights[0], np.ndarray) or not weights[0].size:
             return weights
-        f = weights[0]
-        return [f[(...,) + (None,) * (4 - f.ndim)] if f.ndim < 4 else f, *weights[1:]]
+        return [padded_to_4d(weights[0]), *weights[1:]]
 
     @classmethod
     def from_record(cls, record):
@@ -83,6 +84,6 @@ class ConvTranspose(Layer):
         weights = record["weights"]
         if is_empty(weights):
             raise ValueError("the layer has no weights")
-        layer.size = (*np.shape(weights[0]), 1, 1, 1, 1)[:4]
+        layer.size = size_4d(np.shape(weights[0]))
         layer.hasBias = len(weights) > 1 and not is_empty(weights[1])
         return layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyconvnet.arrays import size_4d
 from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nncrop import vl_nncrop
@@ -11,7 +12,7 @@ from pyconvnet.records import Struct
 class Crop(ElementWise):
     """Cut input 1 to the height and width of input 2, `crop` = (vertical, horizontal) pixels from top and left.
 
-    What is left to remove goes from the bottom and the right, as in the networks of Long et al. (FCN, 2015).
+    The remaining pixels are cut from the bottom and the right, as in the networks of Long et al. (FCN, 2015).
     """
 
     crop = (0, 0)
@@ -28,7 +29,7 @@ class Crop(ElementWise):
 
     def forward(self, inputs, params):
         x, like = unpack_inputs(self, inputs, "image", "image of the size to cut to")
-        self.aux = (*x.shape, 1, 1)[:4], self.getAdaptedCrops(x.shape, like.shape)
+        self.aux = size_4d(x.shape), self.getAdaptedCrops(x.shape, like.shape)
         return [vl_nncrop(x, self.aux[1])]
 
     def backward(self, inputs, params, derOutputs):

@@ -8,6 +8,7 @@ from typing import Any
 from pyconvnet.geometry import Window
 from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer
+from pyconvnet.options import naming
 from pyconvnet.records import Opaque
 
 
@@ -15,7 +16,7 @@ class Custom(Layer, block=False):
     """Runs the record's own `forward(layer, before, after)` and `backward(layer, before, after)`.
 
     `before` and `after` are the results on the two sides of the layer; forward returns `after` with x (and aux) set,
-    backward `before` with dzdx (and dzdw) set. What is changed in place need not be returned.
+    backward `before` with dzdx (and dzdw) set. A function that changes it in place need not return it.
     A table asks the record's `getForwardSize(layer, size)`; without it the channels of the output are not known.
     """
 
@@ -34,7 +35,9 @@ class Custom(Layer, block=False):
     def _call(name: str, record: Any, before: Any, after: Any, changed: Any) -> Any:
         function = record.get(name)
         if not callable(function):
-            raise TypeError(f"vl_simplenn: the layer is 'custom' and takes a function in its field {name!r}")
+            raise TypeError(
+                f"vl_simplenn: field {name!r} of a custom layer must be a function, got {type(function).__name__}"
+            )
         returned = function(record, before, after)
         if returned is not None and not isinstance(returned, dict):
             what = "after" if name == "forward" else "before"
@@ -45,5 +48,6 @@ class Custom(Layer, block=False):
         tell = record.get("getForwardSize")
         if callable(tell) and not isinstance(tell, Opaque):
             return tell(record, size)
-        window = Window.parse("custom", 1, record.get("stride", 1), record.get("pad", 0))
+        with naming("custom"):
+            window = Window.parse(1, record.get("stride", 1), record.get("pad", 0))
         return (*window.output_size(*size[:2]), math.nan, size[3])

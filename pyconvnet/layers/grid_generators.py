@@ -34,9 +34,9 @@ class _GridGenerator(Layer, block=False):
 
     def forward(self, inputs, params):
         fn = type(self).__name__
-        x = as_tensor(fn, "input", inputs[0])
+        x = as_tensor(f"{fn}: input", inputs[0])
         if tuple(x.shape[:3]) != (1, 1, self._coefficients):
-            raise ValueError(f"{fn}: input is {size_text(x.shape)}, it takes 1x1x{self._coefficients}xN")
+            raise ValueError(f"{fn}: input is {size_text(x.shape)}, it must be 1x1x{self._coefficients}xN")
         coefficients = self._matrix(x[0, 0]).reshape(2, 3, x.shape[3])
         return [backends.of(x).affine_grid(coefficients, *self._points())]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, is_empty, shape_of
+from pyconvnet.arrays import host_numbers, is_empty, shape_of, size_4d
 from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
 from pyconvnet.ops.vl_nnpdist import vl_nnpdist
 from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
-from pyconvnet.options import effective, option_list
+from pyconvnet.options import effective, naming, option_list
 
 ADVICE = (
     "set net.layers[-1]['class'] = labels to compute the loss; "
@@ -37,9 +37,9 @@ class SoftMax(ElementWise):
 class Loss(ElementWise):
     """A loss or error of input 1 (predictions) for input 2 (labels); see vl_nnloss.
 
-    Labels of classes may have a second channel, H x W x 2 x N: factors of the summands, as vl_nnsoftmaxloss takes them.
+    Labels of classes may have a second channel, H x W x 2 x N: factors of the summands, as in vl_nnsoftmaxloss.
     In a SimpleNN the record's fields loss, instanceWeights, topK, threshold, normalise and opts, where there are any,
-    say the same; MatConvNet itself reads none of them there, and takes the log loss.
+    say the same; MatConvNet itself reads none of them there, and computes the log loss.
 
     average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage, and of how
                           many; subclasses may set them to statistics of their own, also to several numbers
@@ -99,12 +99,15 @@ class Loss(ElementWise):
         labels, factors = label_weights(inputs[0], inputs[1])
         if factors is not None:
             given = options.get("instanceWeights")
-            options["instanceWeights"] = factors if is_empty(given) else factors * weights_like(given, factors.shape)
+            if not is_empty(given):
+                with naming("vl_nnloss"):
+                    factors = factors * weights_like(given, factors.shape)
+            options["instanceWeights"] = factors
         return labels, options
 
     @property
     def prediction(self) -> str | None:
-        """The layer type that makes probabilities of what this is the loss of; None if its input is good as it is."""
+        """The layer type that turns the input of this loss into probabilities; None where it is the prediction."""
         loss = self.effective_options().get("loss", self.loss)
         return {"softmaxlog": "softmax", "logistic": "sigmoid"}.get(loss.lower() if isinstance(loss, str) else "")
 
@@ -116,7 +119,7 @@ class Loss(ElementWise):
         """Take the output for one batch into `average`."""
         if self.ignoreAverage:
             return
-        h, w, _, n = (*inputs[0].shape, 1, 1, 1, 1)[:4]
+        h, w, _, n = size_4d(inputs[0].shape)
         total = host_numbers(outputs[0]).sum(dtype=float) * (n if self.averages else 1)
         count = self.numAveraged + h * w * n
         self.average = (self.numAveraged * self.average + total) / count
@@ -152,7 +155,7 @@ class Loss(ElementWise):
 
 
 def _count(labels: Any) -> int:
-    """Of how many images, with one label each, these are the labels; 0 if that cannot be said."""
+    """The number of images, where each has one label; 0 where the shape does not tell."""
     shape = shape_of(labels)
     if len(shape) == 4:
         return shape[3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconvnet.geometry import pair, spread
+from pyconvnet.geometry import broadcast, pair
 from pyconvnet.layers.conv import Filter
 from pyconvnet.ops.vl_nnpool import vl_nnpool
 from pyconvnet.options import effective
@@ -20,10 +20,10 @@ class Pooling(Filter):
     simplenn_names = {"pool": "poolSize"}
 
     def __setattr__(self, name, value):
-        super().__setattr__(name, spread(value, 2) if name == "poolSize" else value)
+        super().__setattr__(name, broadcast(value, 2) if name == "poolSize" else value)
 
     def getKernelSize(self):
-        return pair("Pooling", "poolSize", self.poolSize)
+        return pair("Pooling: poolSize", self.poolSize)
 
     def table_label(self, type, classic=False):
         return "apool" if str(self.effective_options()["method"]).lower() == "avg" else "mpool"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+
+from pyconvnet.options import did_you_mean
 
 if TYPE_CHECKING:
     from pyconvnet.layers.base import Layer
@@ -71,7 +72,5 @@ def _path(cls: type) -> str:
 
 
 def _unknown(kind: str, name: str, known: dict[str, Any]) -> str:
-    plain = {k.lower(): k for k in known}
-    near = get_close_matches(name.rsplit(".", 1)[-1].lower(), plain, n=1)
-    hint = f"did you mean {plain[near[0]]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    hint = did_you_mean(name.rsplit(".", 1)[-1], known, f"known: {', '.join(sorted(known))}")
     return f"unknown layer {kind} {name!r}; {hint}"

@@ -20,7 +20,7 @@ class ReLU(ElementWise):
 
     @property
     def backward_uses(self):
-        # the output has the sign of the input, which is all that backward needs, unless leak is negative
+        # backward needs only the signs of the input, which are those of the output unless leak is negative
         return "outputs" if self.useShortCircuit and self.effective_options()["leak"] >= 0 else "inputs"
 
     def effective_options(self):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends, rng
-from pyconvnet.arrays import as_tensor, size_text
+from pyconvnet.arrays import as_tensor, size_4d, size_text
 from pyconvnet.layers.elementwise import ElementWise
 
 
@@ -41,8 +41,8 @@ class Scale(ElementWise):
             raise ValueError(
                 f"Scale: {'x, g and h' if self.hasBias else 'x and g'} come as inputs or parameters, got {len(given)}"
             )
-        x = as_tensor("Scale", "x", given[0])
-        out = [x] + [as_tensor("Scale", n, a, like=x) for n, a in zip(("g", "h"), given[1:])]
+        x = as_tensor("Scale: x", given[0])
+        out = [x] + [as_tensor(f"Scale: {n}", a, like=x) for n, a in zip(("g", "h"), given[1:])]
         for name, a in zip(("g", "h"), out[1:]):
             if any(s not in (1, t) for s, t in zip(a.shape, x.shape)):
                 raise ValueError(
@@ -51,9 +51,8 @@ class Scale(ElementWise):
         return out
 
     def initParams(self):
-        size = tuple(int(s) for s in np.ravel(self.size))
-        size += (1,) * (4 - len(size))
-        # g comes first, h second; those that are further inputs are made by other layers
+        size = size_4d(int(s) for s in np.ravel(self.size))
+        # g comes first, h second; one that is a further input is made by another layer
         count = len(self.net.layers[self.layerIndex].params) if self.layerIndex is not None else 1 + bool(self.hasBias)
         g = rng.normal(size, math.sqrt(2 / math.prod(size[:3])))
         values = [g, np.zeros(size, np.float32)] if self.hasBias else [g]

@@ -13,10 +13,10 @@ class Sum(ElementWise):
     backward_uses = "nothing"
 
     def forward(self, inputs, params):
-        first = as_tensor("Sum", "input 1", inputs[0])
+        first = as_tensor("Sum: input 1", inputs[0])
         y = first
         for k, x in enumerate(inputs[1:], 2):
-            x = as_tensor("Sum", f"input {k}", x, like=first)
+            x = as_tensor(f"Sum: input {k}", x, like=first)
             if tuple(x.shape) != tuple(first.shape):
                 raise ValueError(f"Sum: input {k} is {size_text(x.shape)}, input 1 is {size_text(first.shape)}")
             y = backends.of(first).add(y, x) if y is first else y.__iadd__(x)

@@ -12,7 +12,7 @@ from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnbilinearsampler(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray | None = None) -> Any:
     """Sample images at the points of a grid by bilinear interpolation.
 
@@ -30,15 +30,13 @@ def vl_nnbilinearsampler(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray | Non
     >>> vl_nnbilinearsampler(x, np.zeros((2, 1, 1, 1))).item()
     1.5
     """
-    x = as_tensor("vl_nnbilinearsampler", "x", x)
-    grid = as_tensor("vl_nnbilinearsampler", "grid", grid, like=x)
+    x = as_tensor("x", x)
+    grid = as_tensor("grid", grid, like=x)
     if grid.shape[0] != 2:
-        raise ValueError(f"vl_nnbilinearsampler: grid takes 2 x YH x YW x M, got {size_text(grid.shape)}")
+        raise ValueError(f"grid must be 2 x YH x YW x M, got {size_text(grid.shape)}")
     if grid.shape[3] % x.shape[3]:
-        raise ValueError(
-            f"vl_nnbilinearsampler: grid has {grid.shape[3]} grids for {x.shape[3]} images; it takes a multiple of them"
-        )
+        raise ValueError(f"grid has {grid.shape[3]} grids, which must be a multiple of the {x.shape[3]} images")
     if is_empty(dzdy):
         return backends.of(x).bilinear(x, grid)
-    dzdy = check_derivative("vl_nnbilinearsampler", dzdy, x, (*grid.shape[1:3], x.shape[2], grid.shape[3]))
+    dzdy = check_derivative(dzdy, x, (*grid.shape[1:3], x.shape[2], grid.shape[3]))
     return backends.of(x).bilinear_backward(x, grid, dzdy)

@@ -13,7 +13,7 @@ from pyconvnet.ops.checks import check_biases, check_derivative, check_filters
 from pyconvnet.options import matlab_options
 
 
-@matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"))
+@matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"), names_errors=True)
 def vl_nnconv(
     x: np.ndarray,
     f: np.ndarray | None,
@@ -51,19 +51,19 @@ def vl_nnconv(
     array([[4., 4.],
            [4., 4.]], dtype=float32)
     """
-    x = as_tensor("vl_nnconv", "x", x)
+    x = as_tensor("x", x)
     if is_empty(f):
-        window = Window.parse("vl_nnconv", 1, stride, pad, dilate)
+        window = Window.parse(1, stride, pad, dilate)
         if window.dilate != (1, 1):
-            raise ValueError(f"vl_nnconv: without filters there is nothing to dilate, got dilate {list(window.dilate)}")
+            raise ValueError(f"without filters there is nothing to dilate, got dilate {list(window.dilate)}")
         return _subsample(x, b, dzdy, window, noDerData, noDerBiases)
-    filters = as_tensor("vl_nnconv", "f", f, like=x)
-    window = Window.parse("vl_nnconv", filters.shape[:2], stride, pad, dilate, "f")
-    out = check_filters("vl_nnconv", x.shape, filters.shape, window)
-    biases = check_biases("vl_nnconv", b, filters.shape[3], x)
+    filters = as_tensor("f", f, like=x)
+    window = Window.parse(filters.shape[:2], stride, pad, dilate, "f")
+    out = check_filters(x.shape, filters.shape, window)
+    biases = check_biases(b, filters.shape[3], x)
     if is_empty(dzdy):
         return backends.of(x).conv(x, filters, biases, window)
-    dzdy = check_derivative("vl_nnconv", dzdy, x, (*out, filters.shape[3], x.shape[3]))
+    dzdy = check_derivative(dzdy, x, (*out, filters.shape[3], x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = backends.of(x).conv_backward(x, filters, dzdy, window, needs)
     return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
@@ -71,15 +71,15 @@ def vl_nnconv(
 
 def _subsample(x: Any, b: Any, dzdy: Any, window: Window, noDerData: bool, noDerBiases: bool) -> Any:
     """vl_nnconv without filters: pad, take every stride-th pixel, add biases."""
-    biases = check_biases("vl_nnconv", b, x.shape[2], x)
+    biases = check_biases(b, x.shape[2], x)
     out = window.output_size(*x.shape[:2])
     if min(out) < 1:
-        raise ValueError(f"vl_nnconv: x is {size_text(x.shape)}, which leaves no pixels")
+        raise ValueError(f"x is {size_text(x.shape)}, which leaves no pixels")
     backend, how = backends.of(x), (window.stride, window.pad, out)
     if is_empty(dzdy):
         y = backend.subsampled(x, *how)
         return y if biases is None else y + biases[:, None]
-    dzdy = check_derivative("vl_nnconv", dzdy, x, (*out, *x.shape[2:]))
+    dzdy = check_derivative(dzdy, x, (*out, *x.shape[2:]))
     dx = None if noDerData else backend.subsampled_backward(x, *how, dzdy)
     db = None if biases is None or noDerBiases else backend.bias_gradient(dzdy).reshape(b.shape)
     return dx, None, db

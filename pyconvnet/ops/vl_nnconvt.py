@@ -8,12 +8,13 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.geometry import borders, pair, whole_numbers
+from pyconvnet.geometry import borders, pair
 from pyconvnet.ops.checks import check_biases, check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import whole_numbers
 
 
-@matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"))
+@matlab_options(flags=("noDerData", "noDerFilters", "noDerBiases"), names_errors=True)
 def vl_nnconvt(
     x: np.ndarray,
     f: np.ndarray,
@@ -44,26 +45,26 @@ def vl_nnconvt(
     >>> vl_nnconvt(np.ones((2, 1, 1, 1)), np.ones((2, 1, 1, 1)), None, upsample=(2, 1))[:, 0, 0, 0]
     array([1., 1., 1., 1.])
     """
-    fn = "vl_nnconvt"
-    x = as_tensor(fn, "x", x)
-    filters = as_tensor(fn, "f", f, like=x)
-    up, cut = pair(fn, "upsample", upsample), borders(fn, "crop", crop)
-    (groups,) = whole_numbers(fn, "numGroups", numGroups, (1,), least=1)
+    x = as_tensor("x", x)
+    filters = as_tensor("f", f, like=x)
+    up, cut = pair("upsample", upsample), borders("crop", crop)
+    (groups,) = whole_numbers("numGroups", numGroups, (1,), least=1)
     channels, count = x.shape[2], filters.shape[2] * groups
     if filters.shape[3] != channels:
-        raise ValueError(f"{fn}: x has {channels} channels, f takes {filters.shape[3]} ({size_text(filters.shape)})")
+        size = size_text(filters.shape)
+        raise ValueError(f"x has {channels} channels and f {filters.shape[3]} ({size}); both must be the same")
     if channels % groups:
-        raise ValueError(f"{fn}: numGroups {groups} must divide the {channels} channels of x")
+        raise ValueError(f"numGroups {groups} must divide the {channels} channels of x")
     out = (
         up[0] * (x.shape[0] - 1) + filters.shape[0] - cut[0] - cut[1],
         up[1] * (x.shape[1] - 1) + filters.shape[1] - cut[2] - cut[3],
     )
     if min(out) < 1:
-        raise ValueError(f"{fn}: crop {list(cut)} leaves an output of {size_text(out)}")
-    biases = check_biases(fn, b, count, x)
+        raise ValueError(f"crop {list(cut)} leaves an output of {size_text(out)}")
+    biases = check_biases(b, count, x)
     if is_empty(dzdy):
         return backends.of(x).convt(x, filters, biases, up, cut, groups)
-    dzdy = check_derivative(fn, dzdy, x, (*out, count, x.shape[3]))
+    dzdy = check_derivative(dzdy, x, (*out, count, x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = backends.of(x).convt_backward(x, filters, dzdy, up, cut, groups, needs)
     return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, is_empty, size_text
-from pyconvnet.geometry import borders, whole_numbers
+from pyconvnet.arrays import as_tensor, is_empty, size_4d, size_text
+from pyconvnet.geometry import borders
 from pyconvnet.options import matlab_options
+from pyconvnet.values import whole_numbers
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nncrop(x: np.ndarray | None, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any = None) -> np.ndarray:
     """Cut rows and columns off the border of each image.
 
@@ -28,21 +29,21 @@ def vl_nncrop(x: np.ndarray | None, crop: Any, dzdy: np.ndarray | None = None, i
     >>> vl_nncrop(np.arange(6.0).reshape(3, 2, 1, 1), (1, 1, 0, 0)).ravel()
     array([2., 3.])
     """
-    top, bottom, left, right = borders("vl_nncrop", "crop", crop)
+    top, bottom, left, right = borders("crop", crop)
     if not is_empty(x):
-        x = as_tensor("vl_nncrop", "x", x)
+        x = as_tensor("x", x)
         size = x.shape
     elif is_empty(inputSize) or is_empty(dzdy):
-        raise ValueError("vl_nncrop: without x, dzdy and inputSize (H, W, C, N) are needed")
+        raise ValueError("without x, dzdy and inputSize (H, W, C, N) are needed")
     else:
-        size = (*whole_numbers("vl_nncrop", "inputSize", inputSize, (2, 3, 4)), 1, 1)[:4]
+        size = size_4d(whole_numbers("inputSize", inputSize, (2, 3, 4)))
     rows, cols = slice(top, size[0] - bottom), slice(left, size[1] - right)
     out = (rows.stop - rows.start, cols.stop - cols.start, *size[2:])
     if min(out) < 1:
-        raise ValueError(f"vl_nncrop: crop {[top, bottom, left, right]} leaves nothing of {size_text(size[:2])}")
+        raise ValueError(f"crop {[top, bottom, left, right]} leaves nothing of {size_text(size[:2])}")
     if is_empty(dzdy):
         return x[rows, cols]
-    dzdy = as_tensor("vl_nncrop", "dzdy", dzdy, like=None if is_empty(x) else x)
+    dzdy = as_tensor("dzdy", dzdy, like=None if is_empty(x) else x)
     if tuple(dzdy.shape) != out:
-        raise ValueError(f"vl_nncrop: dzdy is {size_text(dzdy.shape)}, the output is {size_text(out)}")
+        raise ValueError(f"dzdy is {size_text(dzdy.shape)}, the output is {size_text(out)}")
     return backends.of(dzdy).crop_backward(size, top, left, dzdy)

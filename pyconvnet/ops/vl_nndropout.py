@@ -11,9 +11,10 @@ from pyconvnet import rng as library_rng
 from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import number
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nndropout(
     x: np.ndarray,
     dzdy: np.ndarray | None = None,
@@ -38,20 +39,18 @@ def vl_nndropout(
     >>> sorted({*y.ravel().tolist()}), bool(np.all(y == mask))
     ([0.0, 2.0], True)
     """
-    x = as_tensor("vl_nndropout", "x", x)
-    share = np.asarray(rate)
-    if share.size != 1 or share.dtype.kind not in "iuf" or not 0 <= share.item() < 1:
-        raise ValueError(f"vl_nndropout: rate takes one number from 0 to below 1, got {rate!r}")
+    x = as_tensor("x", x)
+    share = number("rate", rate, "one number from 0 to below 1", lambda v: 0 <= v < 1)
     if not is_empty(mask):
-        mask = as_tensor("vl_nndropout", "mask", mask, like=x)
+        mask = as_tensor("mask", mask, like=x)
         if tuple(mask.shape) != tuple(x.shape):
-            raise ValueError(f"vl_nndropout: mask is {size_text(mask.shape)}, x is {size_text(x.shape)}")
+            raise ValueError(f"mask is {size_text(mask.shape)}, x is {size_text(x.shape)}")
     if is_empty(dzdy):
         if is_empty(mask):
             backend = backends.of(x)
             drawn = backend.random(x.shape, x, library_rng.generator() if rng is None else rng)
-            mask = backend.cast(drawn >= share.item(), x) * backend.scalar(x, 1 / (1 - share.item()))
+            mask = backend.cast(drawn >= share, x) * backend.scalar(x, 1 / (1 - share))
         return x * mask, mask
     if is_empty(mask):
-        raise ValueError("vl_nndropout: backward takes mask=, the one that forward returned")
-    return check_derivative("vl_nndropout", dzdy, x, x.shape) * mask
+        raise ValueError("backward must be given mask=, the one that forward returned")
+    return check_derivative(dzdy, x, x.shape) * mask

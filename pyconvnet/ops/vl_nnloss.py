@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
-from pyconvnet.ops.checks import number
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, size_text
 from pyconvnet.options import matlab_options
+from pyconvnet.values import choice, number, whole_number
 
 CATEGORICAL = ("classerror", "topkerror", "log", "softmaxlog", "mhinge", "mshinge")
 BINARY = ("binaryerror", "binarylog", "logistic", "hinge")
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnloss(
     x: np.ndarray,
     c: Any,
@@ -40,7 +40,7 @@ def vl_nnloss(
         "softmaxlog"  -log(exp(x_c) / sum of exp(x_k)) (default)   "log"        -log(x_c), x are probabilities
         "mhinge"      max(0, 1 - x_c)                              "mshinge"    max(0, 1 - x_c + largest other x_k)
         "classerror"  1 if x_c is not the largest                  "topkerror"  1 if x_c is not among the topK largest
-    and for labels +1 and -1, one for each value of x (of 0 and 1, of which 0 is left out, there is a warning)
+    and for labels +1 and -1, one for each value of x (there is a warning for labels 0 and 1: 0 means "leave out")
         "logistic"    log(1 + exp(-c x))                           "hinge"      max(0, 1 - c x)
         "binarylog"   -log(c (x - 0.5) + 0.5)                      "binaryerror"  1 if sign(x - threshold) is not c
     Errors have no derivative: dzdx is zero.
@@ -60,11 +60,10 @@ def vl_nnloss(
     >>> vl_nnloss(x, np.array([1]), loss="classerror").item()
     1.0
     """
-    return compute("vl_nnloss", x, c, dzdy, loss, instanceWeights, topK, threshold, normalise)
+    return compute(x, c, dzdy, loss, instanceWeights, topK, threshold, normalise)
 
 
 def compute(
-    fn: str,
     x: Any,
     c: Any,
     dzdy: Any,
@@ -74,87 +73,76 @@ def compute(
     threshold: Any = 0,
     normalise: Any = True,
 ) -> np.ndarray:
-    """vl_nnloss under the name of the function that is called."""
-    x = as_tensor(fn, "x", x)
-    if not isinstance(loss, str) or loss.lower() not in CATEGORICAL + BINARY:
-        raise ValueError(f"{fn}: loss takes one of {', '.join(CATEGORICAL + BINARY)}, got {loss!r}")
-    loss = loss.lower()
+    """The loss, or its derivative, for vl_nnloss and vl_nnsoftmaxloss, whose names go in front of its errors."""
+    x = as_tensor("x", x)
+    loss = choice("loss", loss, CATEGORICAL + BINARY)
     backend = backends.of(x)
-    host = _labels(fn, host_numbers(c), x, loss)
+    host = _labels(host_numbers(c), x, loss)
     labels = backend.asarray(host, x)
     weights = backend.cast(labels != 0, x)
     if not is_empty(instanceWeights):
-        weights = weights * backend.asarray(weights_like(instanceWeights, host.shape, fn), x)
+        weights = weights * backend.asarray(weights_like(instanceWeights, host.shape), x)
     if np.all(normalise):
         weights = weights / backend.scalar(x, x.shape[3])
     if loss in BINARY:
-        kind, of = "binary", number(fn, "threshold", threshold)
+        kind, of = "binary", number("threshold", threshold)
     else:
-        kind, of = "categorical", _top(fn, topK, loss)
+        kind, of = "categorical", whole_number("topK", topK, 1) if loss == "topkerror" else 0
     if is_empty(dzdy):
         found = getattr(backend, f"{kind}_loss")(x, labels, loss, of)
         return backend.sum(weights * found, (0, 1, 2, 3))
-    weights = weights * _weight(fn, dzdy, x)
+    weights = weights * _weight(dzdy, x)
     found = getattr(backend, f"{kind}_loss_backward")(x, labels, loss, of)
     return backend.zeros(x.shape, x) if found is None else found * weights
 
 
-def _weight(fn: str, dzdy: Any, x: Any) -> Any:
+def _weight(dzdy: Any, x: Any) -> Any:
     backend = backends.of(x)
     if backends.find(dzdy) is not backend:
         dzdy = host_numbers(dzdy)
         if dzdy.dtype.kind not in "iuf":
-            raise ValueError(f"{fn}: dzdy takes one number, got {dzdy.dtype}")
+            raise ValueError(f"dzdy must be one number, got {dzdy.dtype}")
         dzdy = backend.asarray(dzdy, x)
     if math.prod(dzdy.shape) != 1:
-        raise ValueError(f"{fn}: dzdy takes one number, got {size_text(dzdy.shape)}")
+        raise ValueError(f"dzdy must be one number, got {size_text(dzdy.shape)}")
     return backend.cast(dzdy.reshape(1, 1, 1, 1), x)
 
 
-def _labels(fn: str, c: Any, x: np.ndarray, loss: str) -> np.ndarray:
+def _labels(c: Any, x: np.ndarray, loss: str) -> np.ndarray:
     h, w, depth, n = x.shape
     labels = c
     if labels.dtype.kind not in "iufb":
-        raise TypeError(f"{fn}: c takes numbers, got {c.dtype}")
+        raise TypeError(f"c must be numbers, got {c.dtype}")
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise ValueError(f"{fn}: c holds NaN; 0 stands for 'leave out'")
+        raise ValueError("c holds NaN; 0 stands for 'leave out'")
     if labels.size == n and (loss in CATEGORICAL or depth == 1):
         labels = np.broadcast_to(labels.reshape(1, 1, 1, n, order="F"), (h, w, 1, n))
     else:
-        labels = labels.reshape(labels.shape + (1,) * (4 - labels.ndim)) if labels.ndim < 4 else labels
+        labels = padded_to_4d(labels)
         if labels.shape != (h, w, 1 if loss in CATEGORICAL else depth, n):
             wanted = size_text((h, w, 1 if loss in CATEGORICAL else depth, n))
             also = f", or {n} labels, one for each image" if loss in CATEGORICAL or depth == 1 else ""
-            raise ValueError(
-                f"{fn}: c is {size_text(np.shape(c))}; for x of {size_text(x.shape)} it takes {wanted}{also}"
-            )
+            raise ValueError(f"c is {size_text(np.shape(c))}; for x of {size_text(x.shape)} it must be {wanted}{also}")
     if loss in CATEGORICAL:
         if labels.size and (labels.min() < 0 or labels.max() > depth or (labels != np.floor(labels)).any()):
             raise ValueError(
-                f"{fn}: c takes whole numbers from 1 to {depth}, or 0 to leave out; got {labels.min():g} to "
+                f"c must be whole numbers from 1 to {depth}, or 0 to leave out; got {labels.min():g} to "
                 f"{labels.max():g}"
             )
         return labels
     if not np.isin(labels, (-1, 0, 1)).all():
-        raise ValueError(f"{fn}: c takes +1, -1, or 0 to leave out, got {labels.min():g} to {labels.max():g}")
+        raise ValueError(f"c must be +1, -1, or 0 to leave out, got {labels.min():g} to {labels.max():g}")
     if labels.size and labels.min() == 0 and labels.max() == 1:
         warnings.warn(
-            f"{fn}: c holds 0 and 1 and no -1, and 0 stands for 'leave out': with the loss {loss!r} the two classes "
-            "are +1 and -1 (2 * c - 1 where 0 and 1 were meant)",
+            f"vl_nnloss: c holds 0 and 1 and no -1, and 0 stands for 'leave out': with the loss {loss!r} the two "
+            "classes are +1 and -1 (2 * c - 1 where 0 and 1 were meant)",
             stacklevel=5,
         )
     return labels
 
 
-def _top(fn: str, topK: Any, loss: str) -> int:
-    k = int(number(fn, "topK", topK))
-    if loss == "topkerror" and k < 1:
-        raise ValueError(f"{fn}: topK takes a whole number from 1 up, got {k}")
-    return k
-
-
 def is_categorical(loss: Any) -> bool:
-    """Whether a loss takes classes as labels, rather than +1 and -1."""
+    """Whether the labels of a loss are classes, rather than +1 and -1."""
     return isinstance(loss, str) and loss.lower() in CATEGORICAL
 
 
@@ -167,18 +155,18 @@ def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
     return labels[:, :, :1], labels[:, :, 1:]
 
 
-def weights_like(weights: Any, shape: tuple[int, ...], fn: str = "vl_nnloss") -> np.ndarray:
+def weights_like(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
     """instanceWeights as an array that multiplies one of `shape`, the labels'."""
     factors = host_numbers(weights)
     if factors.dtype.kind not in "iufb":
-        raise TypeError(f"{fn}: instanceWeights takes numbers, got {type(weights).__name__}")
-    full = factors.reshape(factors.shape + (1,) * (4 - factors.ndim)) if factors.ndim < 4 else factors
+        raise TypeError(f"instanceWeights must be numbers, got {type(weights).__name__}")
+    full = padded_to_4d(factors)
     fits = full.ndim == 4 and all(f in (1, s) for f, s in zip(full.shape, shape))
-    # a vector is one factor for each image, except where MATLAB takes a matrix for a row or column of pixels
+    # a vector is one factor for each image, except where a matrix stands for a row or column of pixels, as in MATLAB
     if factors.size == shape[3] and (factors.ndim == 1 or (factors.ndim == 2 and not fits)):
         return factors.reshape(1, 1, 1, -1, order="F")
     if not fits:
         raise ValueError(
-            f"{fn}: instanceWeights is {size_text(np.shape(weights))}; it takes {size_text(shape)}, or 1 in a dimension"
+            f"instanceWeights is {size_text(np.shape(weights))}; it must be {size_text(shape)}, or 1 in a dimension"
         )
     return full

@@ -9,11 +9,11 @@ import numpy as np
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.ops.checks import check_derivative
-from pyconvnet.ops.vl_nnnormalize import numbers
 from pyconvnet.options import matlab_options
+from pyconvnet.values import numbers
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnnoffset(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np.ndarray:
     """Subtract from each value an offset that grows with the norm of its pixel's channels.
 
@@ -28,8 +28,8 @@ def vl_nnnoffset(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> n
     >>> vl_nnnoffset(np.array([3.0, 4.0]).reshape(1, 1, 2, 1), [1, 0.5]).ravel()
     array([-2., -1.])
     """
-    x = as_tensor("vl_nnnoffset", "x", x)
-    alpha, beta = numbers("vl_nnnoffset", param, "[alpha, beta]")
+    x = as_tensor("x", x)
+    alpha, beta = numbers("param", param, "[alpha, beta]")
     if is_empty(dzdy):
         return backends.of(x).noffset(x, alpha, beta)
-    return backends.of(x).noffset_backward(x, alpha, beta, check_derivative("vl_nnnoffset", dzdy, x, x.shape))
+    return backends.of(x).noffset_backward(x, alpha, beta, check_derivative(dzdy, x, x.shape))

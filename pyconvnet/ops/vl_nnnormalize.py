@@ -10,9 +10,10 @@ from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import numbers
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnnormalize(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np.ndarray:
     """Local response normalization (LRN) across channels.
 
@@ -30,20 +31,11 @@ def vl_nnnormalize(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) ->
     >>> vl_nnnormalize(np.full((1, 1, 2, 1), 2.0), [2, 0, 1, 0.5]).ravel().round(3)
     array([0.707, 1.   ])
     """
-    x = as_tensor("vl_nnnormalize", "x", x)
-    n, kappa, alpha, beta = numbers("vl_nnnormalize", param, "[n, kappa, alpha, beta]")
+    x = as_tensor("x", x)
+    n, kappa, alpha, beta = numbers("param", param, "[n, kappa, alpha, beta]")
     if n < 1 or n != int(n):
-        raise ValueError(f"vl_nnnormalize: n, the first of param, takes a whole number from 1 up, got {n:g}")
+        raise ValueError(f"n, the first of param, must be a whole number from 1 up, got {n:g}")
     if is_empty(dzdy):
         return backends.of(x).lrn(x, int(n), kappa, alpha, beta)
-    dzdy = check_derivative("vl_nnnormalize", dzdy, x, x.shape)
+    dzdy = check_derivative(dzdy, x, x.shape)
     return backends.of(x).lrn_backward(x, dzdy, int(n), kappa, alpha, beta)
-
-
-def numbers(fn: str, param: Any, what: str) -> tuple[float, ...]:
-    """param as floats, as many as `what` names."""
-    a = np.asarray(param)
-    count = what.count(",") + 1
-    if a.dtype.kind not in "iuf" or a.size != count:
-        raise ValueError(f"{fn}: param takes {count} numbers {what}, got {a.ravel().tolist()}")
-    return tuple(float(v) for v in a.ravel())

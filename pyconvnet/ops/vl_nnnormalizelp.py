@@ -8,12 +8,12 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
-from pyconvnet.geometry import whole_numbers
-from pyconvnet.ops.checks import check_derivative, number
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import number, whole_numbers
 
 
-@matlab_options(flags=("spatial",))
+@matlab_options(flags=("spatial",), names_errors=True)
 def vl_nnnormalizelp(
     x: np.ndarray,
     dzdy: np.ndarray | None = None,
@@ -41,18 +41,18 @@ def vl_nnnormalizelp(
     >>> vl_nnnormalizelp(np.array([3.0, 4.0]).reshape(1, 1, 2, 1), epsilon=0).ravel()
     array([0.6, 0.8])
     """
-    x = as_tensor("vl_nnnormalizelp", "x", x)
+    x = as_tensor("x", x)
     if p is not None and exponent is not None:
-        raise ValueError("vl_nnnormalizelp: p and exponent are the same option; give one")
-    power = number("vl_nnnormalizelp", "p", 2 if p is None and exponent is None else exponent if p is None else p)
-    eps = number("vl_nnnormalizelp", "epsilon", epsilon)
+        raise ValueError("p and exponent are the same option; give one")
+    power = number("p", 2 if p is None and exponent is None else exponent if p is None else p)
+    eps = number("epsilon", epsilon)
     chosen = np.ravel(dimensions)
-    axes = tuple(d - 1 for d in whole_numbers("vl_nnnormalizelp", "dimensions", chosen, (1, 2, 3, 4), 1))
+    axes = tuple(d - 1 for d in whole_numbers("dimensions", chosen, (1, 2, 3, 4), 1))
     if max(axes) > 3:
-        raise ValueError(f"vl_nnnormalizelp: dimensions takes numbers from 1 to 4, got {chosen.tolist()}")
+        raise ValueError(f"dimensions must be from 1 to 4, got {chosen.tolist()}")
     if spatial:
         axes = (0, 1)
     if is_empty(dzdy):
         return backends.of(x).normalizelp(x, power, eps, axes)
-    dzdy = check_derivative("vl_nnnormalizelp", dzdy, x, x.shape)
+    dzdy = check_derivative(dzdy, x, x.shape)
     return backends.of(x).normalizelp_backward(x, power, eps, axes, dzdy)

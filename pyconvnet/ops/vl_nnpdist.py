@@ -9,11 +9,12 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
-from pyconvnet.ops.checks import check_derivative, number
+from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import flag, number
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnpdist(
     x: np.ndarray,
     x0: np.ndarray,
@@ -33,12 +34,12 @@ def vl_nnpdist(
     y = (sum over channels of |x - x0|^p)^(1/p)
 
     x0 may be a vector: N numbers, one for each image, where C is 1, or C numbers where N is 1. x0 and instanceWeights
-    are taken in the precision of x.
+    are converted to the precision of x.
 
     noRoot           leave the power 1/p out
     aggregate        sum over all pixels and images: y and dzdy are 1 x 1 x 1 x 1
     instanceWeights  factors of y, of its size or 1 in a dimension
-    epsilon          1e-6; what the derivative divides by is not less
+    epsilon          1e-6, the least divisor in the derivative
     A target that is NaN does not count (no distance, no derivative).
 
     Raises TypeError for x or dzdy that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
@@ -48,13 +49,12 @@ def vl_nnpdist(
     >>> vl_nnpdist(x, np.zeros_like(x), 2).item()
     5.0
     """
-    x = as_tensor("vl_nnpdist", "x", x)
+    x = as_tensor("x", x)
     given = _numbers("x0", x0, x)
     x0 = _fitting("x0", given, x.shape)
-    power, eps = number("vl_nnpdist", "p", p), number("vl_nnpdist", "epsilon", epsilon)
-    if power <= 0:
-        raise ValueError(f"vl_nnpdist: p takes a number above 0, got {power:g}")
-    root, total = not _flag("noRoot", noRoot), _flag("aggregate", aggregate)
+    power = number("p", p, "one number above 0", lambda v: v > 0)
+    eps = number("epsilon", epsilon)
+    root, total = not flag("noRoot", noRoot), flag("aggregate", aggregate)
     backend, shape = backends.of(x), (*x.shape[:2], 1, x.shape[3])
     weights = None
     if not is_empty(instanceWeights):
@@ -65,7 +65,7 @@ def vl_nnpdist(
             y = y * weights
         return backend.sum(y, (0, 1, 3)) if total else y
 
-    dzdy = check_derivative("vl_nnpdist", dzdy, x, (1, 1, 1, 1) if total else shape)
+    dzdy = check_derivative(dzdy, x, (1, 1, 1, 1) if total else shape)
     if weights is not None:
         dzdy = dzdy * weights
     dx = backend.pdist_backward(x, x0, power, root, eps, dzdy)
@@ -74,28 +74,21 @@ def vl_nnpdist(
 
 
 def _numbers(name: str, a: Any, x: Any) -> Any:
-    """Any numbers as a tensor in the precision of x, which is what MATLAB's arithmetic gives."""
+    """Any numbers as a tensor in the precision of x, that of MATLAB's arithmetic."""
     backend = backends.of(x)
     if backends.find(a) is backend and a.dtype in backend.floats:
-        return as_tensor("vl_nnpdist", name, backend.cast(a, x))
+        return as_tensor(name, backend.cast(a, x))
     found = host_numbers(a)
     if found.dtype.kind not in "biuf":
-        raise TypeError(f"vl_nnpdist: {name} takes numbers, got {type(a).__name__} of {found.dtype}")
-    return as_tensor("vl_nnpdist", name, backend.asarray(found, x))
+        raise TypeError(f"{name} must be numbers, got {type(a).__name__} of {found.dtype}")
+    return as_tensor(name, backend.asarray(found, x))
 
 
 def _fitting(name: str, a: Any, full: tuple[int, ...]) -> Any:
-    """`a`, which has the size `full` or 1 in a dimension, or is a vector that can stand for one such array only."""
+    """`a` where its size is `full` or 1 in a dimension; a vector is reshaped if it fits one such array only."""
     if all(s in (1, t) for s, t in zip(a.shape, full)):
         return a
     for shape in (full, (1, 1, *full[2:])):
         if max(a.shape) == math.prod(a.shape) == math.prod(shape) == max(shape):
             return a.reshape(shape)
-    raise ValueError(f"vl_nnpdist: {name} is {size_text(a.shape)}; it takes {size_text(full)}, or 1 in a dimension")
-
-
-def _flag(name: str, value: Any) -> bool:
-    a = np.asarray(value)
-    if a.size != 1 or a.dtype.kind not in "biuf":
-        raise ValueError(f"vl_nnpdist: {name} takes True or False, got {value!r}")
-    return bool(a.item())
+    raise ValueError(f"{name} is {size_text(a.shape)}; it must be {size_text(full)}, or 1 in a dimension")

@@ -11,9 +11,10 @@ from pyconvnet.arrays import as_tensor, is_empty, size_text
 from pyconvnet.geometry import Window
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import choice
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnpool(
     x: np.ndarray,
     pool: Any,
@@ -42,21 +43,17 @@ def vl_nnpool(
     >>> vl_nnpool(np.arange(4.0).reshape(2, 2, 1, 1), 2).item()
     3.0
     """
-    x = as_tensor("vl_nnpool", "x", x)
-    window = Window.parse("vl_nnpool", pool, stride, pad, size_name="pool")
-    if not isinstance(method, str) or method.lower() not in ("max", "avg"):
-        raise ValueError(f"vl_nnpool: method takes 'max' or 'avg', got {method!r}")
+    x = as_tensor("x", x)
+    window = Window.parse(pool, stride, pad, size_name="pool")
+    method = choice("method", method, ("max", "avg"))
     (h, w), (top, bottom, left, right) = window.size, window.pad
     if max(top, bottom) >= h or max(left, right) >= w:
-        raise ValueError(f"vl_nnpool: pad {list(window.pad)} must be less than the window, {size_text(window.size)}")
+        raise ValueError(f"pad {list(window.pad)} must be less than the window, {size_text(window.size)}")
     out = window.output_size(*x.shape[:2])
     if min(out) < 1:
         padded = (x.shape[0] + top + bottom, x.shape[1] + left + right)
-        raise ValueError(
-            f"vl_nnpool: the window is {size_text(window.size)}, more than x with its pad {size_text(padded)}"
-        )
-    method = method.lower()
+        raise ValueError(f"the window is {size_text(window.size)}, more than x with its pad {size_text(padded)}")
     if is_empty(dzdy):
         return backends.of(x).pool(x, window, method)
-    dzdy = check_derivative("vl_nnpool", dzdy, x, (*out, *x.shape[2:]))
+    dzdy = check_derivative(dzdy, x, (*out, *x.shape[2:]))
     return backends.of(x).pool_backward(x, window, method, dzdy)

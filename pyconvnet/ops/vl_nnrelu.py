@@ -10,9 +10,10 @@ from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import number
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnrelu(x: np.ndarray, dzdy: np.ndarray | None = None, *, leak: Any = 0.0) -> np.ndarray:
     """Rectified linear unit, element by element.
 
@@ -27,10 +28,8 @@ def vl_nnrelu(x: np.ndarray, dzdy: np.ndarray | None = None, *, leak: Any = 0.0)
     >>> vl_nnrelu(np.array([-2.0, 3.0]), leak=0.5).ravel()
     array([-1.,  3.])
     """
-    x = as_tensor("vl_nnrelu", "x", x)
-    slope = np.asarray(leak)
-    if slope.size != 1 or slope.dtype.kind not in "iufb":
-        raise ValueError(f"vl_nnrelu: leak takes one number, got {leak!r}")
+    x = as_tensor("x", x)
+    slope = number("leak", leak)
     if is_empty(dzdy):
-        return backends.of(x).relu(x, float(slope.item()))
-    return backends.of(x).relu_backward(x, check_derivative("vl_nnrelu", dzdy, x, x.shape), float(slope.item()))
+        return backends.of(x).relu(x, slope)
+    return backends.of(x).relu_backward(x, check_derivative(dzdy, x, x.shape), slope)

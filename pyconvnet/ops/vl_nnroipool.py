@@ -11,9 +11,10 @@ from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
 from pyconvnet.geometry import pair
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
+from pyconvnet.values import choice
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnroipool(
     x: np.ndarray,
     rois: np.ndarray,
@@ -29,7 +30,7 @@ def vl_nnroipool(
     vl_nnroipool(x, rois, dzdy) -> dzdx      dzdy like y, dzdx like x
 
     A column of rois is [image, u0, v0, u1, v1]: image, columns and rows counted from 1, both corners included. There
-    may be none (R = 0); numbers of any type are taken in the precision of x.
+    may be none (R = 0); numbers of any type are converted to the precision of x.
     method        "max" or "avg"; a cell that lies outside the image is zero
     subdivisions  1, or (SH, SW)
     transform     1; maps the regions to pixels of x before they are rounded: a factor t or a pair of factors (u, v),
@@ -46,29 +47,27 @@ def vl_nnroipool(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    x = as_tensor("vl_nnroipool", "x", x)
+    x = as_tensor("x", x)
     rois = _regions(rois, x)
-    if not isinstance(method, str) or method.lower() not in ("max", "avg"):
-        raise ValueError(f"vl_nnroipool: method takes 'max' or 'avg', got {method!r}")
-    cells = pair("vl_nnroipool", "subdivisions", subdivisions)
+    method = choice("method", method, ("max", "avg"))
+    cells = pair("subdivisions", subdivisions)
     spans = _spans(rois, _affine(transform), cells, x.shape)
-    method = method.lower()
     shape = (*cells, x.shape[2], rois.shape[1])
     # of no regions, the derivative has no elements
     if is_empty(dzdy) and (rois.size or np.shape(dzdy) != shape):
         return backends.of(x).roipool(x, spans, cells, method)
-    dzdy = check_derivative("vl_nnroipool", dzdy, x, shape)
+    dzdy = check_derivative(dzdy, x, shape)
     return backends.of(x).roipool_backward(x, spans, method, dzdy)
 
 
 def _regions(rois: Any, x: Any) -> np.ndarray:
-    """5 x R in main memory, in the precision of x, which is that of MATLAB's arithmetic; any numbers are taken."""
+    """5 x R in main memory, any numbers converted to the precision of x, that of MATLAB's arithmetic."""
     a = host_numbers(rois)
     if a.dtype.kind not in "iuf":
-        raise TypeError(f"vl_nnroipool: rois takes numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
+        raise TypeError(f"rois must be numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
     if a.shape[:1] != (5,) and (a.ndim < 3 or a.shape[:3] != (1, 1, 5)):
         hint = "; its columns are the regions: transpose it" if a.ndim > 1 and a.shape[1] == 5 else ""
-        raise ValueError(f"vl_nnroipool: rois takes 5 x R, got {size_text(a.shape) or 'a number'}{hint}")
+        raise ValueError(f"rois must be 5 x R, got {size_text(a.shape) or 'a number'}{hint}")
     single = x.dtype == backends.of(x).floats[0]
     return a.astype(np.float32 if single else np.float64).reshape(5, a.size // 5, order="F")
 
@@ -82,7 +81,7 @@ def _affine(transform: Any) -> np.ndarray:
             return np.array([[u, 0, 1 - u], [0, v, 1 - v]])
         if t.shape == (2, 3):
             return t
-    raise ValueError(f"vl_nnroipool: transform takes 1 or 2 numbers or a 2x3 matrix, got {transform!r}")
+    raise ValueError(f"transform must be 1 or 2 numbers or a 2x3 matrix, got {transform!r}")
 
 
 def _spans(rois: np.ndarray, affine: np.ndarray, cells: tuple[int, int], size: tuple[int, ...]):

@@ -10,7 +10,7 @@ from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnsigmoid(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     """Logistic sigmoid, element by element.
 
@@ -23,7 +23,7 @@ def vl_nnsigmoid(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     >>> vl_nnsigmoid(np.zeros(1)).item()
     0.5
     """
-    x = as_tensor("vl_nnsigmoid", "x", x)
+    x = as_tensor("x", x)
     if is_empty(dzdy):
         return backends.of(x).sigmoid(x)
-    return backends.of(x).sigmoid_backward(x, check_derivative("vl_nnsigmoid", dzdy, x, x.shape))
+    return backends.of(x).sigmoid_backward(x, check_derivative(dzdy, x, x.shape))

@@ -10,7 +10,7 @@ from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnsoftmax(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     """Softmax across channels, at every pixel.
 
@@ -23,7 +23,7 @@ def vl_nnsoftmax(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     >>> vl_nnsoftmax(np.log(np.array([1.0, 3.0])).reshape(1, 1, 2, 1)).ravel()
     array([0.25, 0.75])
     """
-    x = as_tensor("vl_nnsoftmax", "x", x)
+    x = as_tensor("x", x)
     if is_empty(dzdy):
         return backends.of(x).softmax(x)
-    return backends.of(x).softmax_backward(x, check_derivative("vl_nnsoftmax", dzdy, x, x.shape))
+    return backends.of(x).softmax_backward(x, check_derivative(dzdy, x, x.shape))

@@ -10,7 +10,7 @@ from pyconvnet.ops.vl_nnloss import compute, label_weights
 from pyconvnet.options import matlab_options
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnsoftmaxloss(x: np.ndarray, c: Any, dzdy: Any = None) -> np.ndarray:
     """Softmax followed by the logarithmic loss, summed over pixels and averaged over images.
 
@@ -27,4 +27,4 @@ def vl_nnsoftmaxloss(x: np.ndarray, c: Any, dzdy: Any = None) -> np.ndarray:
     1.3863
     """
     labels, weights = label_weights(x, c)
-    return compute("vl_nnsoftmaxloss", x, labels, dzdy, "softmaxlog", weights)
+    return compute(x, labels, dzdy, "softmaxlog", weights)

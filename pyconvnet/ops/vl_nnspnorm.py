@@ -10,11 +10,11 @@ from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.geometry import Window, pair
 from pyconvnet.ops.checks import check_derivative
-from pyconvnet.ops.vl_nnnormalize import numbers
 from pyconvnet.options import matlab_options
+from pyconvnet.values import numbers
 
 
-@matlab_options()
+@matlab_options(names_errors=True)
 def vl_nnspnorm(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np.ndarray:
     """Divide each value by the energy of its channel around it.
 
@@ -30,12 +30,12 @@ def vl_nnspnorm(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np
     >>> vl_nnspnorm(np.full((1, 1, 1, 1), 2.0), [1, 1, 0.75, 0.5]).item()
     1.0
     """
-    x = as_tensor("vl_nnspnorm", "x", x)
-    ph, pw, alpha, beta = numbers("vl_nnspnorm", param, "[ph, pw, alpha, beta]")
-    size = pair("vl_nnspnorm", "the window in param", [ph, pw])
+    x = as_tensor("x", x)
+    ph, pw, alpha, beta = numbers("param", param, "[ph, pw, alpha, beta]")
+    size = pair("the window in param", [ph, pw])
     # the window is centred; an even one reaches further to the bottom right
     low, high = [(s - 1) // 2 for s in size], [s // 2 for s in size]
     window = Window(size, pad=(low[0], high[0], low[1], high[1]))
     if is_empty(dzdy):
         return backends.of(x).spnorm(x, window, alpha, beta)
-    return backends.of(x).spnorm_backward(x, check_derivative("vl_nnspnorm", dzdy, x, x.shape), window, alpha, beta)
+    return backends.of(x).spnorm_backward(x, check_derivative(dzdy, x, x.shape), window, alpha, beta)

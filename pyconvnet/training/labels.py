@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, size_text
+from pyconvnet.arrays import as_tensor, host_numbers, padded_to_4d, size_text
 from pyconvnet.ops.vl_nnloss import BINARY
 from pyconvnet.records import Struct, plain_text
 
@@ -67,7 +67,7 @@ def _expanded(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)
-    labels = labels[(...,) + (None,) * (4 - labels.ndim)]
+    labels = padded_to_4d(labels)
     weight = (labels[:, :, :1] > 0).astype(float)
     if labels.shape[2] == 2:
         weight = weight * labels[:, :, 1:2]
@@ -93,7 +93,7 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int | None, known: 
     if labels is None:
         raise ValueError(f"{fn}: getBatch gave images without labels; each image must have one, 1 to {_top(classes)}")
     a = np.asarray(labels)
-    count = as_tensor(fn, "images", images).shape[3]
+    count = as_tensor(f"{fn}: images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
         raise ValueError(
             f"{fn}: getBatch gave {count} images ({size_text(images.shape)}: H x W x C x N) and {a.size} labels "

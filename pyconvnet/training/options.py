@@ -12,6 +12,7 @@ import numpy as np
 from pyconvnet.options import read_pairs
 from pyconvnet.records import Struct
 from pyconvnet.solver import SOLVERS, sgd
+from pyconvnet.values import number, whole_number
 
 COMMON = {
     "expDir": "data/exp",
@@ -77,18 +78,17 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
         {**defaults, **read_pairs(fn, [*args, *pairs], names, ignored={"memorymapfile": 1, "parameterserver": 1})}
     )
     _read_solver(fn, opts)
-    for name in ("batchSize", "numSubBatches", "numEpochs"):
-        opts[name] = _number(fn, name, opts[name], least=0 if name == "numEpochs" else 1, whole=True)
+    for name, least in (("batchSize", 1), ("numSubBatches", 1), ("numEpochs", 0), ("randomSeed", 0)):
+        opts[name] = whole_number(f"{fn}: {name}", opts[name], least)
     for name in ("weightDecay", "momentum"):
-        opts[name] = _number(fn, name, opts[name], least=0)
+        opts[name] = number(f"{fn}: {name}", opts[name], "a number from 0 up", lambda v: v >= 0)
+    opts["epochSize"] = number(f"{fn}: epochSize", opts["epochSize"], "a number from 1 up", lambda v: v >= 1)
     force = isinstance(opts["continue"], str) and opts["continue"].lower() == "force"
     if isinstance(opts["continue"], str) and not force:
         raise ValueError(f"{fn}: continue_ must be True, False or 'force', got {opts['continue']!r}")
     for name in _FLAGS:
         opts[name] = bool(np.all(opts[name]))
     opts["continue"] = "force" if force else opts["continue"]
-    opts["randomSeed"] = _number(fn, "randomSeed", opts["randomSeed"], least=0, whole=True)
-    opts["epochSize"] = _number(fn, "epochSize", opts["epochSize"], least=1)
     rates = np.atleast_1d(np.asarray(opts["learningRate"], float)).ravel()
     if rates.size == 0 or not np.all(np.isfinite(rates)) or np.any(rates < 0):
         given = opts["learningRate"]
@@ -155,14 +155,6 @@ def _indexes(fn: str, name: str, given: Any, marks: np.ndarray | None) -> np.nda
     if a.size and (a.min() < 0 or (top is not None and a.max() >= top)):
         raise ValueError(f"{fn}: {name} must be 0-based image indexes below {top}, got {a.min():g}..{a.max():g}")
     return a.astype(int)
-
-
-def _number(fn: str, name: str, value: Any, least: float, whole: bool = False) -> Any:
-    a = np.asarray(value)
-    kind = "a whole number" if whole else "a number"
-    if a.size != 1 or a.dtype.kind not in "iufb" or not a.item() >= least or (whole and a.item() != int(a.item())):
-        raise ValueError(f"{fn}: {name} must be {kind} from {least} up, got {value!r}")
-    return int(a.item()) if whole else float(a.item())
 
 
 def _read_solver(fn: str, opts: Struct) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import count as elements
-from pyconvnet.arrays import host_numbers, isfinite
+from pyconvnet.arrays import host_numbers, isfinite, size_4d
 from pyconvnet.display import vl_simplenn_display
 from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
@@ -217,7 +217,7 @@ class SimpleNNAdapter:
                 return class_labels.check_precision("cnn_train", "images", images, where, layer.weights[0])
 
     def _classes(self, images: np.ndarray) -> int | None:
-        size = tuple(images.shape) + (1,) * (4 - images.ndim)
+        size = size_4d(images.shape)
         for layer in self.net.layers[:-1]:
             size = layer_class(layer.type).from_record(layer).getOutputSizes([size])[0]
         return class_labels.classes_of(size)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import as_tensor
+from pyconvnet.arrays import as_tensor, padded_to_4d
 from pyconvnet.diagnose import of_results, text, value_statistics
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
@@ -24,9 +24,7 @@ def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.nd
 
     layer  position or name of a layer with weights, or of a parameter of a DagNN; otherwise the first that has filters
     """
-    f = np.asarray(network(net).filters(layer))
-    if f.ndim < 4:
-        f = f[(...,) + (None,) * (4 - f.ndim)]
+    f = padded_to_4d(np.asarray(network(net).filters(layer)))
     if f.shape[2] != 3:
         f = f.reshape(f.shape[0], f.shape[1], 1, -1, order="F")
     return np.asarray(vl_imarraysc(f, spacing=spacing))
@@ -169,7 +167,7 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
 
 
 def _batch(image: np.ndarray) -> np.ndarray:
-    x = as_tensor("view", "image", image)
+    x = as_tensor("view: image", image)
     if x.shape[3] != 1:
         raise ValueError(f"view: image must be one image, got a batch of {x.shape[3]}")
     return x

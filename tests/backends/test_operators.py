@@ -84,7 +84,7 @@ def test_arrays_of_two_backends_are_not_mixed():
     x, f = np.ones((3, 3, 1, 1)), np.ones((2, 2, 1, 1))
     with pytest.raises(TypeError, match="vl_nnconv: f is an array of boxes where the other arrays are of numpy"):
         pyconvnet.vl_nnconv(x, boxes.Box(f), None)
-    with pytest.raises(TypeError, match="takes a float32 or float64 array, got memoryview"):
+    with pytest.raises(TypeError, match="must be a float32 or float64 array, got memoryview"):
         pyconvnet.vl_nnrelu(memoryview(b""))
 
 

@@ -109,7 +109,7 @@ def test_sizes_are_completed_and_two_borders_are_doubled_as_in_matlab():
     assert dagnn.Pooling(poolSize=2, pad=[0, 1]).pad == (0, 0, 1, 1)
     up = dagnn.ConvTranspose(size=[4, 4, 2], upsample=2, crop=[1, 2])
     assert up.size == (4, 4, 2, 1) and up.getOutputSizes([(5, 5, 1, 1)]) == [(10, 8, 2, 1)]
-    with pytest.raises(ValueError, match="Conv: size takes 1 or 2 or 3 or 4 numbers, got 5"):
+    with pytest.raises(ValueError, match="Conv: size must be 1 or 2 or 3 or 4 numbers, got 5"):
         dagnn.Conv(size=[3, 3, 1, 1, 1])
 
 
@@ -145,7 +145,7 @@ def test_a_frozen_mask_may_be_set_and_is_forgotten_with_reset():
         (dagnn.ROIPooling(), r"ROIPooling takes 2 inputs \(image, regions\), got 1"),
         (dagnn.BilinearSampler(), r"BilinearSampler takes 2 inputs \(image, grid\), got 1"),
         (dagnn.Crop(), "Crop takes 2 inputs .*, got 1"),
-        (dagnn.Conv(size=[1, 1, 2, 2]), "Conv takes filters, and biases where hasBias, as parameters, got none"),
+        (dagnn.Conv(size=[1, 1, 2, 2]), "Conv must have filters, and biases where hasBias, as parameters, got none"),
     ],
 )
 def test_a_missing_input_or_parameter_is_named(block, message):
@@ -176,7 +176,7 @@ def test_both_grid_generators_agree_on_uniform_scaling():
 
 
 def test_grid_generators_refuse_other_sizes():
-    with pytest.raises(ValueError, match="input is 1x1x4x1, it takes 1x1x6xN"):
+    with pytest.raises(ValueError, match="input is 1x1x4x1, it must be 1x1x6xN"):
         dagnn.AffineGridGenerator(Ho=2, Wo=2).forward([array(1, 1, 4, 1)], [])
 
 

@@ -199,9 +199,9 @@ def test_times_are_taken_for_each_layer():
         ((ones(1, 1, 1, 1),), "inputs must be a dict or a list"),
         ((["x0"],), "names and values in turn, got 1"),
         ((["x0", ones(1, 1, 1, 1), "x0", ones(1, 1, 1, 1)],), "names 'x0' twice"),
-        (({"x0": ones(2, 1, 1, 1)}, {"x1": 1}), "takes an array of its size 2x1x1x1, got int"),
+        (({"x0": ones(2, 1, 1, 1)}, {"x1": 1}), "must be an array of its size 2x1x1x1, got int"),
         (({"x0": ones(2, 1, 1, 1)}, {"x1": ones(3, 1, 1, 1)}), "is 3x1x1x1 where its value is 2x1x1x1"),
-        (({"x0": ones(2, 1, 1, 1)}, {"x1": np.ones((2, 1), complex)}), "takes numbers, got ndarray .complex128"),
+        (({"x0": ones(2, 1, 1, 1)}, {"x1": np.ones((2, 1), complex)}), "must be numbers, got ndarray .complex128"),
     ],
 )
 def test_what_eval_cannot_take_is_refused(arguments, message):

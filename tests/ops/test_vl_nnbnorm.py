@@ -9,7 +9,7 @@ import pyconvnet as pcn
 @pytest.mark.parametrize("shape", [(2, 3), (3, 1), (6,)])
 def test_moments_of_another_shape_are_refused(shape):
     x = np.ones((2, 2, 3, 2))
-    with pytest.raises(ValueError, match=r"vl_nnbnorm: moments has .* elements .*it takes 3x2"):
+    with pytest.raises(ValueError, match=r"vl_nnbnorm: moments has .* elements .*it must be 3x2"):
         pcn.vl_nnbnorm(x, np.ones(3), np.ones(3), moments=np.ones(shape))
 
 

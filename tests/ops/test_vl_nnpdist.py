@@ -44,12 +44,12 @@ def test_a_vector_of_weights_weighs_images():
 
 @pytest.mark.parametrize("target", [np.zeros(6), np.zeros((5, 4)), np.zeros(4), np.zeros(5)], ids=np.shape)
 def test_a_target_that_could_mean_several_things_is_refused(target):
-    with pytest.raises(ValueError, match=r"vl_nnpdist: x0 is .*; it takes 1x1x4x5, or 1 in a dimension"):
+    with pytest.raises(ValueError, match=r"vl_nnpdist: x0 is .*; it must be 1x1x4x5, or 1 in a dimension"):
         pcn.vl_nnpdist(np.zeros((1, 1, 4, 5)), target, 2)
 
 
 def test_targets_that_are_no_numbers_are_refused():
-    with pytest.raises(TypeError, match="vl_nnpdist: x0 takes numbers, got list"):
+    with pytest.raises(TypeError, match="vl_nnpdist: x0 must be numbers, got list"):
         pcn.vl_nnpdist(np.zeros((1, 1, 4, 5)), ["a"], 2)
 
 

@@ -40,11 +40,11 @@ def test_regions_of_any_type_are_taken_in_the_precision_of_the_image(kind, real)
 @pytest.mark.parametrize(
     ("regions", "error", "message"),
     [
-        (REGIONS.T, ValueError, r"rois takes 5 x R, got 4x5; its columns are the regions: transpose it"),
-        (np.zeros((0, 5)), ValueError, r"rois takes 5 x R, got 0x5; its columns are the regions: transpose it"),
-        (REGIONS[1:], ValueError, r"rois takes 5 x R, got 4x4$"),
-        (np.float64(3), ValueError, r"rois takes 5 x R, got a number$"),
-        (["all"], TypeError, r"rois takes numbers, 5 x R, got list"),
+        (REGIONS.T, ValueError, r"rois must be 5 x R, got 4x5; its columns are the regions: transpose it"),
+        (np.zeros((0, 5)), ValueError, r"rois must be 5 x R, got 0x5; its columns are the regions: transpose it"),
+        (REGIONS[1:], ValueError, r"rois must be 5 x R, got 4x4$"),
+        (np.float64(3), ValueError, r"rois must be 5 x R, got a number$"),
+        (["all"], TypeError, r"rois must be numbers, 5 x R, got list"),
     ],
 )
 def test_what_is_no_list_of_regions_is_refused(regions, error, message):

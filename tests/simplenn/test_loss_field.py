@@ -45,7 +45,7 @@ def test_without_the_field_or_with_an_empty_one_it_is_the_log_loss_as_in_matconv
 
 def test_another_name_is_refused_when_it_runs_and_loads_prints_and_predicts_all_the_same(tmp_path):
     net = ends_in(loss="nonsense", **{"class": CLASSES})
-    with pytest.raises(ValueError, match=r"loss takes one of classerror.*got 'nonsense' \.\.\. in layer 2 'l'"):
+    with pytest.raises(ValueError, match=r"loss must be one of 'classerror'.*got 'nonsense' \.\.\. in layer 2 'l'"):
         pcn.vl_simplenn(net, X)
     pcn.save(tmp_path / "net.mat", net)
     net = pcn.load(tmp_path / "net.mat")

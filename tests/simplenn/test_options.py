@@ -153,15 +153,18 @@ def test_a_layer_of_the_users_own_type_runs_in_a_loaded_network(tmp_path, x):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda net: net.layers[0].update(pad=[1, 2]), r"pad takes 1 or 4 numbers.*in layer 1 'c1' \(conv\)"),
+        (lambda net: net.layers[0].update(pad=[1, 2]), r"pad must be 1 or 4 numbers.*in layer 1 'c1' \(conv\)"),
         (lambda net: net.layers[0].update(type="convv"), r"unknown layer type 'convv'; did you mean 'conv'"),
         (lambda net: net.layers[4].weights.__setitem__(0, draw(6, 6, 3, 3)), r"x has 4 channels.*in layer 5 'c2'"),
         (lambda net: net.layers[5].pop("class"), r"labels.*in layer 6 'loss'"),
         (lambda net: net.layers[0].update(weights=[]), r"the layer has no weights.*in layer 1 'c1' \(conv\)"),
-        (lambda net: net.layers[2].update(weights=[]), r"bnorm takes multipliers and biases, got 0.*in layer 3 'b1'"),
+        (
+            lambda net: net.layers[2].update(weights=[]),
+            r"bnorm must have multipliers and biases, got 0.*in layer 3 'b1'",
+        ),
         (
             lambda net: net.layers[0].update(weights=[draw(3, 3, 1, 3)]),
-            r"x has 2 channels, f takes 1: 2 groups, which must divide the 3 filters",
+            r"x has 2 channels and f 1: 2 groups, which must divide the 3 filters",
         ),
     ],
 )
@@ -175,7 +178,7 @@ def test_an_error_names_the_layer(net, x, change, message):
     "options, message",
     [
         ({"mode": "tests"}, "mode takes 'normal' or 'test', got 'tests'"),
-        ({"backPropDepth": 0}, "backPropDepth takes a number from 1 up, got 0"),
+        ({"backPropDepth": 0}, "backPropDepth must be a number from 1 up, got 0"),
         ({"skipForward": True}, "skipForward runs backward only, which takes dzdy"),
         ({"res": [1, 2]}, "res has 2 entries, the network 6 layers; it takes 7"),
         ({"conserveMemry": True}, "unknown option 'conserveMemry'; did you mean 'conserveMemory'"),

@@ -1,0 +1,75 @@
+"""Values of options: numbers, True or False, one of several names. MATLAB's 1 x 1 arrays of any class are numbers.
+
+Messages begin with `name`: "stride" in an operator, whose name is put in front (options.matlab_options), elsewhere
+"cnn_train: batchSize".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def as_array(value: Any) -> np.ndarray:
+    """Any value as a numpy array; a list of lists of different lengths is one of no numbers."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.asarray(None)
+
+
+def number(name: str, value: Any, accepted: str = "one number", fits: Callable[[float], bool] | None = None) -> float:
+    """One number.
+
+    accepted  what it must be, for the message; fits  whether it is
+    """
+    a = as_array(value)
+    if a.size != 1 or a.dtype.kind not in "biuf" or (fits is not None and not fits(a.item())):
+        raise ValueError(f"{name} must be {accepted}, got {value!r}")
+    return float(a.item())
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """One whole number from `least` up."""
+    return int(number(name, value, f"a whole number from {least} up", lambda v: v >= least and v == v // 1))
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False; any number is one of them."""
+    return bool(number(name, value, "True or False"))
+
+
+def numbers(name: str, value: Any, what: str) -> tuple[float, ...]:
+    """Floats, as many as `what` names: "[alpha, beta]"."""
+    a = as_array(value)
+    count = what.count(",") + 1
+    if a.dtype.kind not in "iuf" or a.size != count:
+        raise ValueError(f"{name} must be {count} numbers {what}, got {a.ravel().tolist()}")
+    return tuple(float(v) for v in a.ravel())
+
+
+def choice(name: str, value: Any, accepted: Sequence[str]) -> str:
+    """One of the names `accepted`, in lower case; any letter case is accepted."""
+    if not isinstance(value, str) or value.lower() not in accepted:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}, got {value!r}")
+    return value.lower()
+
+
+def whole_numbers(name: str, value: Any, counts: tuple[int, ...], least: int = 0) -> tuple[int, ...]:
+    """`value` as a tuple of whole numbers, as many as `counts` allows; MATLAB's 1 x n arrays of any class will do."""
+    a = as_array(value)
+    if a.dtype.kind not in "iufb":
+        raise TypeError(f"{name} must be {_counts(counts)}, got {type(value).__name__}: {value!r}")
+    a = a.ravel()
+    if a.size not in counts:
+        raise ValueError(f"{name} must be {_counts(counts)}, got {a.size}: {a.tolist()}")
+    out = tuple(int(v) for v in a if np.isfinite(v))
+    if len(out) != a.size or any(o != v for o, v in zip(out, a.tolist())) or min(out) < least:
+        raise ValueError(f"{name} must be whole numbers from {least} up, got {a.tolist()}")
+    return out
+
+
+def _counts(counts: tuple[int, ...]) -> str:
+    return " or ".join(map(str, counts)) + (" number" if counts == (1,) else " numbers")
