@@ -8,6 +8,7 @@ import numpy as np
 
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
+from pyconvnet.table import column_widths
 
 
 def value_statistics(layer: str, what: str, values: Any) -> Struct:
@@ -51,8 +52,7 @@ def text(rows: list[Struct]) -> str:
         + [f"{100 * r.zeros:.0f}%"]
         for r in rows
     ]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    cells = [
-        [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in [head, *body]
-    ]
+    table = [head, *body]
+    widths = column_widths(table)
+    cells = [[c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in table]
     return "\n".join("  ".join(row).rstrip() for row in cells)

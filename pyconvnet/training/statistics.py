@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.records import Struct
+from pyconvnet.table import column_widths
 
 COUNTS = ("num", "time")  # fields of statistics that are not measured quantities
 
@@ -66,5 +67,5 @@ def rows(stats: Struct) -> list[list[str]]:
 def stats_table(stats: Struct) -> str:
     """The statistics that cnn_train returns, or a checkpoint holds, as text: a row per epoch."""
     cells = rows(stats)
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    widths = column_widths(cells)
     return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells)
