@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-Array = Any
+from pyconvnet.backends.primitives import Array, Primitives
 
 
-class Losses:
-    """The losses of vl_nnloss and distances of vl_nnpdist at each pixel, and their derivatives."""
+class Losses(Primitives):
+    """Softmax, losses and distances of vl_nnloss and vl_nnpdist at each pixel, and their derivatives."""
+
+    # --- composites: softmax -----------------------------------------------------------------------------------------
+
+    def softmax(self, x: Array) -> Array:
+        """exp(x) over its sum across channels; the largest value of each pixel is taken off, against overflow."""
+        e = self.exp(x - self.max(x, 2))
+        return e / self.sum(e, (2,))
+
+    def softmax_backward(self, x: Array, dzdy: Array) -> Array:
+        """y (dzdy - sum of dzdy y across channels)."""
+        y = self.softmax(x)
+        return y * (dzdy - self.sum(dzdy * y, (2,)))
 
     # --- composites: distances --------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, nhwc
@@ -69,6 +71,8 @@ def fast_power(x: np.ndarray, y: float) -> np.ndarray:
 
     With the exact power LRN would differ from every number MatConvNet printed by as much.
     """
+    real: Any
+    whole: Any
     real, whole, bits, bias = (
         (np.float32, np.int32, 23, 127) if x.dtype == np.float32 else (np.float64, np.int64, 52, 1023)
     )
