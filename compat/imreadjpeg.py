@@ -85,7 +85,7 @@ def vl_imreadjpeg(
     )  # fmt: skip
     if numThreads != int(numThreads):
         raise ValueError(f"{FN}: numThreads must be a whole number, got {numThreads!r}")
-    batch = _Prefetched.take(names, options) or _Batch(names, options, max(int(numThreads), 1))
+    batch = _Prefetched.claim(names, options) or _Batch(names, options, max(int(numThreads), 1))
     if prefetch:
         _Prefetched.batch = batch
         return None
@@ -208,8 +208,8 @@ class _Prefetched:
     batch: _Batch | None = None
 
     @classmethod
-    def take(cls, names: list[str], options: _Options) -> _Batch | None:
-        """That batch if it is of these files, made with these options or asked for without any; it is forgotten."""
+    def claim(cls, names: list[str], options: _Options) -> _Batch | None:
+        """Remove the batch; return it if it is of these files and made with these options, or no options are given."""
         batch, cls.batch = cls.batch, None
         if batch and batch.names == names and options in (batch.options, _Options()):
             return batch

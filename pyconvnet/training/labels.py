@@ -21,10 +21,10 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     scores = host_numbers(res[-2].x)
     labels, weight = _expanded(labels, scores)
     at = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
-    own = np.take_along_axis(scores, at, axis=2)
+    of_label = np.take_along_axis(scores, at, axis=2)
     ahead = np.arange(scores.shape[2])[:, None] < at
-    rank = (scores > own).sum(axis=2, keepdims=True) + ((scores == own) & ahead).sum(axis=2, keepdims=True)
-    missed = (labels != at + 1) | ~np.isfinite(own)
+    rank = (scores > of_label).sum(axis=2, keepdims=True) + ((scores == of_label) & ahead).sum(axis=2, keepdims=True)
+    missed = (labels != at + 1) | ~np.isfinite(of_label)
     within = min(5, scores.shape[2])
     return np.array([(weight * (missed | (rank >= k))).sum(dtype=float) for k in (1, within)])
 
@@ -64,6 +64,7 @@ ERRORS = {
 
 
 def _expanded(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as H x W x 1 x N, and the weight of each: 0 for label 0, else a second channel of labels, or 1."""
     labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)

@@ -187,7 +187,7 @@ def _pass(
                     f"{fn}: the objective is not finite in epoch {epoch}, batch {t // size + 1}/{len(starts)}; "
                     f"{adapter.locate_nonfinite()}. A lower learningRate often helps; stopOnNaN=False goes on"
                 )
-            steps.take(count, s + 1)
+            steps.apply(count, s + 1)
         now = time.perf_counter() - began + adjust
         taken, before = now - stats.time, stats.num
         stats = Struct({**adapter.statistics(before), "num": before, "time": now})
