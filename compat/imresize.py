@@ -77,7 +77,7 @@ def imresize(
 def contributions(
     size: int, out: int, scale: float, kernel: Kernel, width: float, antialiasing: bool, edges: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels of `size` make each of the `out` pixels, and with what weight: (indices, weights), out x taps.
+    """The pixels of `size` that make each of the `out` pixels, and their weights: (indices, weights), out x taps.
 
     Pixel centres lie at whole numbers from 1 and the outer edges of both images coincide: output pixel x looks at
     u = x / scale + (1 - 1 / scale) / 2.

@@ -22,7 +22,7 @@ def read_sentence(net: Any, image: Any) -> Struct:
 
     net     a network for 32 x 32 x 1 images of letters, such as models/letters.mat; it runs over the whole line at once
     image   32 x W, 0..255, or the path of one
-    columns the best letter in each column of the network's output (every fourth pixel): what the network sees
+    columns the best letter in each column of the network's output (every fourth pixel), as the network sees it
     text    the letters read, with spaces
     boxes   (left, right, letter) for each letter, in pixels, right excluded
     scores  26 x columns: probabilities

@@ -4,7 +4,7 @@ The operators (pyconvnet.ops) check arguments and call one method of the backend
 methods make up a backend:
 
 primitives   functions of every array library; a new backend provides them all (primitives.py)
-composites   written over the primitives here; a backend overrides those that it does better
+composites   written over the primitives here; a backend overrides the ones it does better
 kernels      convolution, pooling, LRN and their like, which have no composite: a backend without one says
              "no NAME kernel for TYPE yet" when it is called
 

@@ -142,7 +142,7 @@ class Editing:
         """Change the name of a variable everywhere. quiet: do nothing where there is no such variable.
 
         Where newName is a variable already, the two become it, as in MATLAB: so the readers of a removed layer are
-        connected to what it read, `renameVar(layer.outputs[0], layer.inputs[0])`. Two that layers write are refused.
+        connected to its input, `renameVar(layer.outputs[0], layer.inputs[0])`. Two written variables are refused.
         """
         self._rename(self.vars, oldName, newName, ("inputs", "outputs"), "DagNN.renameVar", pairs, quiet)
 

@@ -107,8 +107,8 @@ class DagNN(Editing):
     @params.setter
     def params(self, value: Any) -> None:
         raise AttributeError(
-            "DagNN.params cannot be set: parameters follow from the layers; removeLayer removes those that nothing "
-            "uses, renameParam renames one, params[name].value is its value"
+            "DagNN.params cannot be set: parameters follow from the layers; removeLayer removes unused "
+            "ones, renameParam renames one, params[name].value is its value"
         )
 
     @property
@@ -152,7 +152,7 @@ class DagNN(Editing):
     def forward(self, inputs: Any) -> None:
         """Run the graph forward, as eval does, and keep the values that `backward` reads.
 
-        forward, then backward: the same as eval with both, but what the derivatives of outputs are may be found out
+        forward, then backward: the same as eval with both, but the derivatives of outputs may be computed
         in between, such as by another network that reads them:
 
             gen.forward({"noise": z})

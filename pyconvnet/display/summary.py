@@ -37,11 +37,11 @@ class LayerSummary:
     """H x W x C x N of the output"""
     parameters: int
     bytes: int
-    """of everything in the record as it is stored, training state included"""
+    """bytes of everything in the record as it is stored, training state included"""
 
     @property
     def parameter_bytes(self) -> int:
-        """Of the parameters in single precision."""
+        """Bytes of the parameters in single precision."""
         return 4 * self.parameters
 
 
@@ -55,7 +55,7 @@ class NetworkSummary:
 
     @property
     def sizes(self) -> list[tuple[float, float, float, float]]:
-        """Of the input and of every output."""
+        """Sizes of the input and of every output."""
         return [self.inputSize, *(layer.size for layer in self.layers)]
 
     @property

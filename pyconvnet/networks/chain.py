@@ -113,7 +113,7 @@ def position(net: Any, layer: int | str) -> int:
 
 
 def _first_filters(found: Iterator[Any]) -> Any:
-    """Of the first convolution; else the first weights there are."""
+    """Weights of the first convolution; else the first weights there are."""
     arrays = list(found)
     if not arrays:
         raise ValueError("view.filters: no layer has weights")

@@ -53,7 +53,7 @@ def picture(
     """An image as it is, pixel by pixel, without ticks: filters, responses, gradients, maps; returns the axes.
 
     image   H x W x 3 with values in 0..1 (others are clipped), or H x W in shades
-    scale   what the shades mean, such as "fall of the score": draws a colour bar with this label
+    scale   meaning of the shades, such as "fall of the score": draws a colour bar with this label
     signed  red above zero, blue below, symmetric about it; for H x W
     how     further options of matplotlib's imshow: cmap, vmin, vmax, extent ...
     """
