@@ -141,7 +141,9 @@ def _crop_then_resize(x: np.ndarray, size: tuple[int, int], crop: np.ndarray, ke
 
     if method.lower() not in WIDTHS:
         names = ", ".join(WIDTHS)
-        raise ValueError(f"{FN}: with cropSize net.meta.normalization.interpolation must be {names}; got {method!r}")
+        raise ValueError(
+            f"{FN}: with cropSize net.meta.normalization.interpolation must be one of {names}; got {method!r}"
+        )
     if crop.size > 2 or not 0 < crop.min() <= crop.max() <= 1:
         raise ValueError(f"{FN}: net.meta.normalization.cropSize must be a number in 0..1, got {crop.tolist()}")
     aspect = (1.0, 1.0) if keep else (0.0, 0.0)

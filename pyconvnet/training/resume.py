@@ -302,7 +302,7 @@ def _solver(opts: Any) -> str:
 
 
 def other_solver(opts: Struct, saved: Struct, notes: dict[str, Any] | None = None) -> str:
-    """Name of the solver whose state the checkpoint holds, if it differs from the options' (which could not tell)."""
+    """Name of the solver whose state the checkpoint holds, if not the options', which would misread it."""
     notes = _notes(opts["expDir"]) if notes is None else notes
     state = (saved.get("state") or {}).get("solverState")
     if not isinstance(state, (list, tuple)) or not len(state) or "solver" not in (notes.get("options") or {}):

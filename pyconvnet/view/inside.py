@@ -77,8 +77,8 @@ def occlusion_map(
 ) -> np.ndarray:
     """How much the score of a class falls when a window x window patch is covered by `fill`: one value per position.
 
-    Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark where the class is
-    seen by. Source: Zeiler, Fergus 2014.
+    Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark the parts
+    that the class is seen by. Source: Zeiler, Fergus 2014.
     """
     model, x = network(net).predictor(), _batch(image)
     h, w = x.shape[:2]

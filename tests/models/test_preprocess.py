@@ -151,7 +151,7 @@ def test_kept_at_its_size_an_image_loses_the_average_colour(image):
         ),
         (
             {"imageSize": size(20, 20, 3), "cropSize": 0.5, "interpolation": "nearest"},
-            "with cropSize net.meta.normalization.interpolation must be",
+            "with cropSize net.meta.normalization.interpolation must be one of",
         ),
         ({"imageSize": size(20, 20, 3), "border": np.array([[-4, -4]])}, "border must be"),
     ],
