@@ -47,7 +47,7 @@ def crop_box(
 def resize_along(x: np.ndarray, axis: int, out: int, crop: int, offset: int, method: str) -> np.ndarray:
     """float32 array with `crop` elements of an axis, from `offset` on, turned into `out`.
 
-    Near its border the crop takes in what lies around it in the image; beyond the image the last pixel is repeated.
+    Near its border the crop reads the pixels around it in the image; beyond the image the last pixel is repeated.
     """
     starts, weights = _filter(x.shape[axis], out, crop, offset, method)
     from scipy.sparse import csr_matrix

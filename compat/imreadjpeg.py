@@ -77,15 +77,15 @@ def vl_imreadjpeg(
     if gpu:
         raise ValueError(f"{FN}: gpu: images are read into the computer's memory; leave it out and move the result")
     if isinstance(files, (str, bytes, os.PathLike)):
-        raise TypeError(f"{FN}: files takes a list of file names, got one: {files!r}; write [{files!r}]")
+        raise TypeError(f"{FN}: files must be a list of file names, got one: {files!r}; write [{files!r}]")
     names = [os.fspath(f) for f in files]
     options = _options(
         pack, resize, cropLocation, cropAnisotropy, cropSize, flip, subtractAverage, brightness, contrast, saturation,
         interpolation,
     )  # fmt: skip
     if numThreads != int(numThreads):
-        raise ValueError(f"{FN}: numThreads takes a whole number, got {numThreads!r}")
-    batch = _Prefetched.take(names, options) or _Batch(names, options, max(int(numThreads), 1))
+        raise ValueError(f"{FN}: numThreads must be a whole number, got {numThreads!r}")
+    batch = _Prefetched.claim(names, options) or _Batch(names, options, max(int(numThreads), 1))
     if prefetch:
         _Prefetched.batch = batch
         return None
@@ -94,7 +94,7 @@ def vl_imreadjpeg(
 
 @dataclass(frozen=True)
 class _Options:
-    """The checked options that decide what comes out; equal ones give images of the same kind."""
+    """The checked options that determine the result; equal ones give images of the same kind."""
 
     pack: bool = False
     resize: tuple[int, ...] = ()
@@ -125,27 +125,27 @@ def _options(
 ) -> _Options:
     resize = () if resize is None or not np.size(resize) else tuple(int(v) for v in np.ravel(resize))
     if len(resize) > 2 or min(resize, default=1) < 1:
-        raise ValueError(f"{FN}: resize takes the shorter side, or (height, width), from 1; got {resize}")
+        raise ValueError(f"{FN}: resize must be the shorter side, or (height, width), from 1; got {resize}")
     if pack and len(resize) != 2:
         raise ValueError(f"{FN}: pack needs images of one size: give resize=(height, width)")
     if not isinstance(location, str) or location.lower() not in ("center", "random"):
-        raise ValueError(f"{FN}: cropLocation takes 'center' or 'random', got {location!r}")
+        raise ValueError(f"{FN}: cropLocation must be 'center' or 'random', got {location!r}")
     anisotropy = _interval("cropAnisotropy", anisotropy, np.inf)
     size = _interval("cropSize", size, 1)
     for name, value in (("contrast", contrast), ("saturation", saturation)):
         if np.size(value) != 1 or not 0 <= np.ravel(value)[0] <= 1:
-            raise ValueError(f"{FN}: {name} takes a number in 0..1, got {value!r}")
+            raise ValueError(f"{FN}: {name} must be a number in 0..1, got {value!r}")
     B = np.asarray(brightness, float)
     if B.size not in (1, 3, 9):
-        raise ValueError(f"{FN}: brightness takes 1, 3 or 3 x 3 numbers, got {B.size}")
+        raise ValueError(f"{FN}: brightness must be 1, 3 or 3 x 3 numbers, got {B.size}")
     B = B.reshape(3, 3) if B.size == 9 else np.diag(np.broadcast_to(B.ravel(), 3))
     if not isinstance(method, str) or method.lower() not in WIDTHS:
-        raise ValueError(f"{FN}: interpolation takes {', '.join(WIDTHS)}; got {method!r}")
+        raise ValueError(f"{FN}: interpolation must be one of {', '.join(WIDTHS)}; got {method!r}")
     average, image = np.asarray(average, np.float32), b""
     if average.size not in (1, 3):
         if len(resize) != 2 or average.shape != (*resize, 3):
             raise ValueError(
-                f"{FN}: subtractAverage takes 1 or 3 numbers, or an image of the size given by resize=(height, width), "
+                f"{FN}: subtractAverage must be 1 or 3 numbers, or an image of the size resize=(height, width), "
                 f"x 3; got an array of size {average.shape} with resize={resize or None}"
             )
         average, image = np.zeros(3, np.float32), np.ascontiguousarray(average).tobytes()
@@ -169,7 +169,7 @@ def _options(
 def _interval(name: str, value: Any, top: float) -> tuple[float, float]:
     pair = np.ravel(value).astype(float)
     if pair.size not in (1, 2) or not 0 <= pair[0] <= pair[-1] <= top:
-        raise ValueError(f"{FN}: {name} takes a number or (least, largest) in 0..{top:g}, got {value!r}")
+        raise ValueError(f"{FN}: {name} must be a number or (least, largest) in 0..{top:g}, got {value!r}")
     return float(pair[0]), float(pair[-1])
 
 
@@ -208,8 +208,8 @@ class _Prefetched:
     batch: _Batch | None = None
 
     @classmethod
-    def take(cls, names: list[str], options: _Options) -> _Batch | None:
-        """That batch if it is of these files, made with these options or asked for without any; it is forgotten."""
+    def claim(cls, names: list[str], options: _Options) -> _Batch | None:
+        """Remove the batch; return it if it is of these files and made with these options, or no options are given."""
         batch, cls.batch = cls.batch, None
         if batch and batch.names == names and options in (batch.options, _Options()):
             return batch

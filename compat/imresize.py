@@ -31,7 +31,7 @@ def imresize(
                   or a kernel of one's own, (function of the distance in pixels, its width)
     antialiasing  when shrinking, widen the kernel by 1 / scale; as a rule for all methods but "nearest"
     outputSize    [rows, cols], instead of a scale
-    edges         what lies beyond the image: "replicate", its outermost pixels, or "symmetric", its mirror image.
+    edges         pixels beyond the image: "replicate", its outermost pixels, or "symmetric", its mirror image.
                   Releases of MATLAB differ in this: those up to about 2015 replicate, today's mirror
 
     The two dimensions are resized one after the other, the smaller scale first. Sums are in double precision; integers
@@ -54,11 +54,11 @@ def imresize(
     edges = given.get("edges", edges)
     A = np.asarray(A)
     if A.dtype.kind not in "buif" or (A.dtype.kind == "f" and A.dtype.itemsize not in (4, 8)):
-        raise TypeError(f"imresize: A takes numbers or logicals, single or double, got {A.dtype}")
+        raise TypeError(f"imresize: A must be numbers or logicals, single or double, got {A.dtype}")
     if A.ndim < 2 or not A.size:
-        raise ValueError(f"imresize: A takes an image, H x W x ..., got size {A.shape}")
+        raise ValueError(f"imresize: A must be an image, H x W x ..., got size {A.shape}")
     if edges not in ("replicate", "symmetric"):
-        raise ValueError(f"imresize: edges takes 'replicate' or 'symmetric', got {edges!r}")
+        raise ValueError(f"imresize: edges must be 'replicate' or 'symmetric', got {edges!r}")
     kernel, width, smooth = _kernel(method)
     smooth = smooth if antialiasing is None else bool(antialiasing)
     if "scale" in given and np.size(given["scale"]) == 2 and scale is None:
@@ -77,7 +77,7 @@ def imresize(
 def contributions(
     size: int, out: int, scale: float, kernel: Kernel, width: float, antialiasing: bool, edges: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels of `size` make each of the `out` pixels, and with what weight: (indices, weights), out x taps.
+    """The pixels of `size` that make each of the `out` pixels, and their weights: (indices, weights), out x taps.
 
     Pixel centres lie at whole numbers from 1 and the outer edges of both images coincide: output pixel x looks at
     u = x / scale + (1 - 1 / scale) / 2.
@@ -123,13 +123,13 @@ def _along(A: np.ndarray, axis: int, indices: np.ndarray, weights: np.ndarray) -
 
 def _sizes(shape: tuple[int, ...], scale: Any, outputSize: Any) -> tuple[tuple[int, int], tuple[float, float]]:
     if (scale is None) == (outputSize is None):
-        raise ValueError("imresize: takes a scale or an output size, one of them")
+        raise ValueError("imresize: give a scale or an output size, one of them")
     given = np.ravel(np.asarray(scale if outputSize is None else outputSize, float))
     if given.size == 1 and outputSize is None and 0 < given[0] < np.inf:
         s = float(given[0])
         return (ceil(s * shape[0]), ceil(s * shape[1])), (s, s)
     if given.size != 2 or np.isnan(given).all() or not np.all(np.isnan(given) | (given > 0) & np.isfinite(given)):
-        raise ValueError(f"imresize: takes a positive scale or [rows, cols] with at most one NaN, got {scale!r}")
+        raise ValueError(f"imresize: scale must be positive, or [rows, cols] with at most one NaN, got {scale!r}")
     if not np.isnan(given).any():
         rows, cols = (ceil(v) for v in given)
         return (rows, cols), (rows / shape[0], cols / shape[1])
@@ -145,7 +145,7 @@ def _kernel(method: Any) -> tuple[Kernel, float, bool]:
         return method[0], float(method[1]), True
     name = method.lower() if isinstance(method, str) else method
     if name not in KERNELS:
-        raise ValueError(f"imresize: method {method!r}; it takes {', '.join(KERNELS)} or (function, width)")
+        raise ValueError(f"imresize: method must be one of {', '.join(KERNELS)} or (function, width), got {method!r}")
     return *KERNELS[name], name != "nearest"
 
 

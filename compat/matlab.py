@@ -62,9 +62,9 @@ def rgb2gray(image: np.ndarray) -> np.ndarray:
     """H x W x 3 -> H x W: 0.298936 R + 0.587043 G + 0.114021 B; integers are rounded, the element type is kept."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"rgb2gray: takes an image of size H x W x 3, got {size_text(image.shape)}")
+        raise ValueError(f"rgb2gray: image must be H x W x 3, got {size_text(image.shape)}")
     if image.dtype.kind not in "uf":
-        raise TypeError(f"rgb2gray: takes uint8, uint16, single or double, got {image.dtype}")
+        raise TypeError(f"rgb2gray: image must be uint8, uint16, single or double, got {image.dtype}")
     return as_class(image.astype(np.float64) @ LUMA, image.dtype)
 
 
@@ -75,11 +75,11 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
     """
     A, sizes = np.asarray(A), [int(p) for p in np.ravel(padsize)]
     if direction not in ("both", "pre", "post"):
-        raise ValueError(f"padarray: direction takes 'both', 'pre' or 'post', got {direction!r}")
+        raise ValueError(f"padarray: direction must be 'both', 'pre' or 'post', got {direction!r}")
     if isinstance(padval, str) and padval not in PADDING:
-        raise ValueError(f"padarray: takes a number, {', '.join(map(repr, PADDING))}; got {padval!r}")
+        raise ValueError(f"padarray: padval must be a number or one of {', '.join(map(repr, PADDING))}; got {padval!r}")
     if min(sizes, default=0) < 0:
-        raise ValueError(f"padarray: padsize takes whole numbers from 0, got {padsize!r}")
+        raise ValueError(f"padarray: padsize must be whole numbers from 0, got {padsize!r}")
     A = A[(..., *(None,) * (len(sizes) - A.ndim))]
     sizes += [0] * (A.ndim - len(sizes))
     widths = [(p * (direction != "post"), p * (direction != "pre")) for p in sizes]
@@ -99,7 +99,7 @@ def rng(seed: int | str = "default") -> None:
     array([[0.8147, 0.9058, 0.127 ]])
     """
     if isinstance(seed, str) and seed != "default":
-        raise ValueError(f"rng: takes a whole number or 'default', got {seed!r}")
+        raise ValueError(f"rng: seed must be a whole number or 'default', got {seed!r}")
     # 5489 is the seed of the reference implementation; MATLAB uses it for 0.
     _twister.seed(5489 if seed in ("default", 0) else int(seed))
 
@@ -131,4 +131,4 @@ def _scaled(fn: str, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return image.astype(dtype) / dtype.type(np.iinfo(image.dtype).max)
     if image.dtype == np.int16:
         return (image.astype(dtype) + dtype.type(32768)) / dtype.type(65535)
-    raise TypeError(f"{fn}: takes uint8, uint16, int16, logical, single or double, got {image.dtype}")
+    raise TypeError(f"{fn}: image must be uint8, uint16, int16, logical, single or double, got {image.dtype}")

@@ -25,15 +25,15 @@ def vl_simplenn_tidy(net: Any) -> Any:
       become layer1, layer2 ...
     - `classes`, `normalization` and whatever else stood at the top goes into `meta`
 
-    Layers of an unknown type are kept as they are. Raises TypeError for what is no network.
+    Layers of an unknown type are kept as they are. Raises TypeError for a value that is not a network.
     Source: MatConvNet, vl_simplenn_tidy.
     """
     from pyconvnet.simplenn import SimpleNN
 
     if not isinstance(net, dict) or "layers" not in net:
-        raise TypeError(f"{FN}: net takes a SimpleNN (a record with 'layers'), got {type(net).__name__}")
+        raise TypeError(f"{FN}: net must be a SimpleNN (a record with 'layers'), got {type(net).__name__}")
     if "vars" in net and "params" in net:
-        raise TypeError(f"{FN}: net takes a SimpleNN, got what a DagNN was saved as: DagNN.loadobj takes that")
+        raise TypeError(f"{FN}: net must be a SimpleNN, got a saved DagNN: DagNN.loadobj restores it")
     meta = Struct({k: v for k, v in net.items() if k not in ("layers", "meta")})
     if isinstance(net.get("meta"), dict):
         meta.update(net["meta"])
@@ -46,7 +46,7 @@ def vl_simplenn_tidy(net: Any) -> Any:
     channels = _input_channels(meta)
     for i, record in enumerate(layers, 1):
         if not isinstance(record, dict) or not isinstance(record.get("type"), str):
-            raise TypeError(f"{FN}: layers{{{i}}} takes a record with a type, got {_kind(record)}")
+            raise TypeError(f"{FN}: layers{{{i}}} must be a record with a type, got {_kind(record)}")
         record = _tidied(Struct(record), i, channels)
         channels = _output_channels(record, channels)
         records.append(record)
@@ -110,7 +110,7 @@ def _output_channels(record: Struct, channels: int | None) -> int | None:
         given: Any = (np.nan, np.nan, np.nan if channels is None else channels, 1)
         size = layer.getOutputSizes([given])[0]
     except (ValueError, TypeError, KeyError, IndexError):
-        return None  # an unknown layer, or one with fields missing: what it does to the size is not known
+        return None  # an unknown layer, or one with fields missing: the size of its output is not known
     return int(size[2]) if np.isfinite(size[2]) else None
 
 

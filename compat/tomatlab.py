@@ -1,4 +1,4 @@
-"""Plain values as scipy's savemat takes them: pyconvnet.formats.mat.encode."""
+"""Plain values as scipy's savemat accepts them: pyconvnet.formats.mat.encode."""
 
 from pyconvnet.formats.mat.encode import matlab_value
 

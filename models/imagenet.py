@@ -1,4 +1,4 @@
-"""What the networks for ImageNet share: their blocks, options and meta, as `cnn_imagenet_init` has them."""
+"""The common parts of the networks for ImageNet: their blocks, options and meta, as `cnn_imagenet_init` has them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.models.finish import finish, last_layer
+from pyconvnet.models.assemble import assemble, last_layer
 from pyconvnet.models.initialize import Draw, method
-from pyconvnet.models.records import conv, layer, pool, row
+from pyconvnet.models.layer_records import conv, layer, pool, row
 from pyconvnet.records import Struct
 
 ERRORS = {"top1err": ("classerror", "top1err"), "top5err": ("topkerror", "top5err")}
@@ -22,7 +22,7 @@ class ImageNet:
     batchNormalization   normalise after every convolution but the last; then there is neither LRN nor dropout
     weightInitMethod     "gaussian", "xavier" or "xavierimproved" (models.initialize); scale divides the first's
     scale, initBias, weightDecay, cudnnWorkspaceLimit   as in MATLAB
-    classNames, classDescriptions, averageImage, colorDeviation   what the data's statistics put into `meta`
+    classNames, classDescriptions, averageImage, colorDeviation   statistics of the data for `meta`
     networkType, seed, init, deployed   as `models.build` says
     """
 
@@ -104,7 +104,7 @@ class ImageNet:
         if self.initialize is not method("gaussian") and self.draw.init:
             self.layers[-1].weights[0] /= 10
         self.layers.append(last_layer(self.deployed, "loss"))
-        return finish(self.layers, self.meta, self.networkType, {} if self.deployed else ERRORS)
+        return assemble(self.layers, self.meta, self.networkType, {} if self.deployed else ERRORS)
 
     def _convolution(self, name: str, shape: tuple[int, int, int, int], stride: int, pad: int) -> None:
         f = self.initialize(self.draw, shape, self.scale)

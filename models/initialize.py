@@ -63,7 +63,7 @@ def method(name: str) -> Callable[..., np.ndarray]:
     try:
         return METHODS[name.lower()]
     except (KeyError, AttributeError):
-        raise ValueError(f"weightInitMethod takes {', '.join(map(repr, METHODS))}, got {name!r}") from None
+        raise ValueError(f"weightInitMethod must be one of {', '.join(map(repr, METHODS))}, got {name!r}") from None
 
 
 def _placeholder(shape: tuple[int, ...]) -> np.ndarray:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.models.finish import finish, last_layer
+from pyconvnet.models.assemble import assemble, last_layer
 from pyconvnet.models.initialize import Draw
-from pyconvnet.models.records import conv, layer, pool, row
+from pyconvnet.models.layer_records import conv, layer, pool, row
 from pyconvnet.records import Struct
 
 
@@ -47,7 +47,7 @@ def lenet_mnist(
     layers.append(last_layer(deployed))
     meta = Struct(inputSize=row(28, 28, 1), trainOpts=Struct(learningRate=0.001, numEpochs=20, batchSize=100))
     errors = {"top1err": ("classerror", "error"), "top5err": ("topkerror", "top5err")}
-    return finish(layers, meta, networkType, {} if deployed else errors)
+    return assemble(layers, meta, networkType, {} if deployed else errors)
 
 
 def lenet_cifar(
@@ -82,7 +82,7 @@ def lenet_cifar(
     train = Struct(learningRate=row(*30 * [0.05], *10 * [0.005], *5 * [0.0005]), weightDecay=0.0001, batchSize=100)
     train.numEpochs = train.learningRate.size
     meta = Struct(inputSize=row(32, 32, 3), trainOpts=train)
-    return finish(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})
+    return assemble(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})
 
 
 def ocr(*, networkType: str = "simplenn", seed: int | None = None, init: bool = True, deployed: bool = False) -> Any:
@@ -106,4 +106,4 @@ def ocr(*, networkType: str = "simplenn", seed: int | None = None, init: bool = 
         last_layer(deployed),
     ]
     meta = Struct(inputSize=row(32, 32, 1), trainOpts=Struct(learningRate=0.001, numEpochs=15, batchSize=100))
-    return finish(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})
+    return assemble(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.models.finish import finish, last_layer
+from pyconvnet.models.assemble import assemble, last_layer
 from pyconvnet.models.initialize import Draw
-from pyconvnet.models.records import layer, pool, row
+from pyconvnet.models.layer_records import layer, pool, row
 from pyconvnet.records import Struct
 
 
@@ -50,4 +50,4 @@ def nin(*, networkType: str = "simplenn", seed: int | None = None, init: bool = 
     rates = row(0.002, 0.01, 0.02, *60 * [0.04], *10 * [0.004], *10 * [0.0004])
     train = Struct(learningRate=rates, weightDecay=0.0005, batchSize=100, numEpochs=rates.size)
     meta = Struct(inputSize=row(32, 32, 3), trainOpts=train)
-    return finish(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})
+    return assemble(layers, meta, networkType, {} if deployed else {"error": ("classerror", "error")})

@@ -1,4 +1,4 @@
-"""From an image to what a network takes, by the network's own `meta`."""
+"""From an image to the input of a network, by the network's own `meta`."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def preprocess(net: Any, image: Any, resize: bool = True) -> np.ndarray:
     preprocess(net, image) -> x             image: H x W, H x W x C, or the path of one    x: IH x IW x IC x 1, single
     preprocess(net, [image, ...]) -> x      x: IH x IW x IC x N; an array H x W x C x N is taken as N images too
 
-    What MatConvNet's examples do to an image before vl_simplenn, by net.meta.normalization:
+    The steps of MatConvNet's examples before vl_simplenn, by net.meta.normalization:
 
     1. Single precision, 0..255. uint8 as it is, uint16 / 257, logical times 255, single and double as they are.
     2. imageSize(3), else the first layer's filters, say the channels: grey becomes RGB by repetition, RGB becomes grey
        by MATLAB's rgb2gray.
     3. Resize to imageSize(1:2), by `interpolation`, "bicubic" if not given:
-       cropSize a    the centre crop that takes the part a of the image's sides (0.875 as a rule), resized; the crop has
+       cropSize a    the centre crop of the fraction a of the image's sides (0.875 as a rule), resized; the crop has
                      the shape of imageSize, unless keepAspect is false. As getImageBatch, which is vl_imreadjpeg
-       border b      resized to imageSize + b, of which the centre is cropped; if keepAspect, the shorter side to that
+       border b      resized to imageSize + b, then the centre is cropped; if keepAspect, the shorter side to that
                      and more of the longer cut off. As cnn_imagenet_get_batch; "bilinear" if not given
        neither       stretched to imageSize; if keepAspect is given and true, as border 0. As the manual's quick start
        keepAspect is true if not given, where there is a border or a cropSize.
     4. Subtract averageImage: an image of that size, a colour (three numbers in any shape), or a number.
 
     Without imageSize, meta.inputSize says the size, and without that images keep theirs. Networks of 2014 hold
-    imageMean instead of averageImage. What else a study does (values in 0..1, padding) its file does not say.
+    imageMean instead of averageImage. Further steps of a study (values in 0..1, padding) are not in its file.
 
     resize  False keeps the size, to run a network on a larger image (see vl_simplenn); an average image then stands for
             its mean colour
@@ -78,13 +78,13 @@ def _target(meta: dict[str, Any], n: Struct) -> tuple[tuple[int, int] | None, in
         v = v.repeat(2) if v.size == 1 else v
         whole = v[:3]
         if not (np.all(whole == np.floor(whole)) and np.all(whole > 0)):
-            raise ValueError(f"{FN}: net.meta.{name} takes whole numbers [H W C], got {v.tolist()}")
+            raise ValueError(f"{FN}: net.meta.{name} must be whole numbers [H W C], got {v.tolist()}")
         return (int(v[0]), int(v[1])), int(v[2]) if v.size > 2 else None
     return None, None
 
 
 def _first_channels(net: Any) -> int | None:
-    """The channels that the filters of the first layer take, if they say grey or RGB."""
+    """The channels that the filters of the first layer accept, if these are grey or RGB."""
     first = next(network(net).weights(), ("", []))[1] if getattr(net, "layers", None) else []
     f = first[0] if first else None
     channels = f.shape[2] if isinstance(f, np.ndarray) and f.ndim > 2 else 1 if isinstance(f, np.ndarray) else None
@@ -95,16 +95,16 @@ def _images(image: Any) -> list[np.ndarray]:
     """Each image as H x W x C, single, 0..255."""
     if isinstance(image, (list, tuple)):
         if not image:
-            raise ValueError(f"{FN}: image takes an image or a list of them, got an empty list")
+            raise ValueError(f"{FN}: image must be an image or a list of them, got an empty list")
         return [one for i in image for one in _images(i)]
     if isinstance(image, (str, os.PathLike)):
         return [read_single(image)]
     if not isinstance(image, np.ndarray):
-        raise TypeError(f"{FN}: image takes an array, a path or a list of them, got {type(image).__name__}")
+        raise TypeError(f"{FN}: image must be an array, a path or a list of them, got {type(image).__name__}")
     if image.ndim == 4 and image.size:
         return [single(one, FN) for one in np.moveaxis(image, 3, 0)]
     if image.ndim not in (2, 3) or not image.size:
-        raise ValueError(f"{FN}: image takes H x W or H x W x C, got {size_text(image.shape)}")
+        raise ValueError(f"{FN}: image must be H x W or H x W x C, got {size_text(image.shape)}")
     return [single(image, FN)]
 
 
@@ -117,7 +117,7 @@ def _channels(x: np.ndarray, channels: int | None) -> np.ndarray:
         from pyconvnet.compat.matlab import rgb2gray
 
         return rgb2gray(x)[:, :, None]
-    raise ValueError(f"{FN}: the image has {x.shape[2]} channels, the network takes {channels}")
+    raise ValueError(f"{FN}: the image has {x.shape[2]} channels, the network accepts {channels}")
 
 
 def _resized(x: np.ndarray, size: tuple[int, int], n: Struct) -> np.ndarray:
@@ -125,7 +125,7 @@ def _resized(x: np.ndarray, size: tuple[int, int], n: Struct) -> np.ndarray:
     border: Any = n.get("border")
     method = n.get("interpolation")
     if not is_empty(method) and not isinstance(method, str):
-        raise TypeError(f"{FN}: net.meta.normalization.interpolation takes a name, got {method!r}")
+        raise TypeError(f"{FN}: net.meta.normalization.interpolation must be a name, got {method!r}")
     keep = n.get("keepAspect")
     keep = not (is_empty(crop) and is_empty(border)) if is_empty(keep) else bool(np.all(keep))
     if not is_empty(crop):
@@ -141,9 +141,11 @@ def _crop_then_resize(x: np.ndarray, size: tuple[int, int], crop: np.ndarray, ke
 
     if method.lower() not in WIDTHS:
         names = ", ".join(WIDTHS)
-        raise ValueError(f"{FN}: net.meta.normalization.interpolation with cropSize takes {names}; got {method!r}")
+        raise ValueError(
+            f"{FN}: with cropSize net.meta.normalization.interpolation must be one of {names}; got {method!r}"
+        )
     if crop.size > 2 or not 0 < crop.min() <= crop.max() <= 1:
-        raise ValueError(f"{FN}: net.meta.normalization.cropSize takes a number in 0..1, got {crop.tolist()}")
+        raise ValueError(f"{FN}: net.meta.normalization.cropSize must be a number in 0..1, got {crop.tolist()}")
     aspect = (1.0, 1.0) if keep else (0.0, 0.0)
     # Two numbers are limits for training; draws of 0 mean the larger one.
     limits = (float(crop.min()), float(crop.max()))
@@ -159,7 +161,7 @@ def _resize_then_crop(x: np.ndarray, size: tuple[int, int], border: np.ndarray, 
         x = _imresize(x, scales, method, "Scale")
     top, left = (floor((x.shape[i] - size[i]) * 0.5) for i in range(2))
     if min(top, left) < 0:
-        raise ValueError(f"{FN}: net.meta.normalization.border takes numbers from 0, got {border.tolist()}")
+        raise ValueError(f"{FN}: net.meta.normalization.border must be numbers from 0, got {border.tolist()}")
     return x[top : top + size[0], left : left + size[1]]
 
 
@@ -184,5 +186,5 @@ def _average(average: np.ndarray, shape: tuple[int, ...], exact: bool) -> np.nda
             return image
     raise ValueError(
         f"{FN}: net.meta.normalization.averageImage is {size_text(average.shape)}, the image {size_text(shape)}; it "
-        f"takes an image of that size, {channels} numbers or one"
+        f"must be an image of that size, {channels} numbers or one"
     )

@@ -20,9 +20,9 @@ FN = "read_sentence"
 def read_sentence(net: Any, image: Any) -> Struct:
     """Read a line of dark letters on a bright ground: read_sentence(net, image) -> Struct(columns, text, boxes, scores)
 
-    net     takes 32 x 32 x 1 images of single letters, such as models/letters.mat; it runs over the whole line at once
+    net     a network for 32 x 32 x 1 images of letters, such as models/letters.mat; it runs over the whole line at once
     image   32 x W, 0..255, or the path of one
-    columns the best letter in each column of the network's output (every fourth pixel): what the network sees
+    columns the best letter in each column of the network's output (every fourth pixel), as the network sees it
     text    the letters read, with spaces
     boxes   (left, right, letter) for each letter, in pixels, right excluded
     scores  26 x columns: probabilities
@@ -36,7 +36,7 @@ def read_sentence(net: Any, image: Any) -> Struct:
 
     grey = preprocess(Struct(meta=Struct(inputSize=np.array([[1.0, 1, 1]]))), image, resize=False)[:, :, 0, 0]
     if grey.shape[0] != 32 or grey.shape[1] < 32:
-        raise ValueError(f"{FN}: image takes 32 x W pixels, W from 32 up, got {grey.shape[0]}x{grey.shape[1]}")
+        raise ValueError(f"{FN}: image must be 32 x W pixels, W from 32 up, got {grey.shape[0]}x{grey.shape[1]}")
     ground = np.float32(np.median(grey))
     line = np.pad(grey, ((0, 0), (16, 16)), constant_values=ground)
     x = preprocess(net, line, resize=False)

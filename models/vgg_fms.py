@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyconvnet.models.imagenet import ImageNet
-from pyconvnet.models.records import row
+from pyconvnet.models.layer_records import row
 
 
 def vgg_f(**options: Any) -> Any:

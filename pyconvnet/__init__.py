@@ -13,8 +13,8 @@ from pyconvnet._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from pyconvnet.caches import clear_caches
-    from pyconvnet.compat.argparse import vl_argparse
     from pyconvnet.compat.imreadjpeg import vl_imreadjpeg
+    from pyconvnet.compat.option_parser import vl_argparse
     from pyconvnet.compat.tidy import vl_simplenn_tidy
     from pyconvnet.crossvalidation import cross_validate
     from pyconvnet.dagnn import DagNN
@@ -57,7 +57,7 @@ _OPERATORS = (
 ).split()
 # Where the names of this package are defined: each module is imported when one of its names is first used.
 _HOMES = {
-    "compat.argparse": "vl_argparse",
+    "compat.option_parser": "vl_argparse",
     "compat.imreadjpeg": "vl_imreadjpeg",
     "compat.tidy": "vl_simplenn_tidy",
     "crossvalidation": "cross_validate",

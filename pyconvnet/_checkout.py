@@ -1,6 +1,6 @@
 """In a checkout, compat/ and models/ lie beside this folder and not in it; python finds these two there, and no more.
 
-So a script that runs in the checkout's folder, which comes before what is installed, has the whole package.
+So a script that runs in the checkout's folder, which comes before installed packages, has the whole package.
 """
 
 import os

@@ -40,11 +40,11 @@ def augment(
     """
     images = imdb.get("images") if isinstance(imdb, dict) else None
     if not isinstance(images, dict) or not isinstance(images.get("data"), np.ndarray) or images.get("set") is None:
-        raise ValueError("augment: imdb takes a dict with images.data (H x W x C x N) and images.set (a mark each)")
+        raise ValueError("augment: imdb must be a dict with images.data (H x W x C x N) and images.set (a mark each)")
     data, marks = images["data"], np.ravel(images["set"])
     if data.ndim != 4 or data.shape[3] != marks.size:
         raise ValueError(
-            f"augment: images.data is {data.shape} for {marks.size} marks in images.set; takes H x W x C x N"
+            f"augment: images.data is {data.shape} for {marks.size} marks in images.set; it must be H x W x C x N"
         )
     copies = whole_number("augment: copies", copies, 1)
     rng = np.random.default_rng(seed)

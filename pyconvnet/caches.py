@@ -1,10 +1,10 @@
-"""What the library keeps from call to call, all of it, and how much that may be.
+"""All memory that the library keeps from call to call, and its bounds.
 
 filters       packed or transformed for the kernels, at most a quarter of the machine's memory, or as many bytes as the
               environment variable PYCONVNET_FILTER_CACHE says; gone with the array that they were made of
 memory        of results that are gone, and buffers of the kernels, for the next ones: at most 1/16 of the machine's
 folded        multipliers and biases of batch normalization that runs in one with a convolution: 4,096 layers
-looked up     what options, windows and sizes of a call mean: 1,024 or 256 of each kind, a few hundred bytes each
+looked up     parsed options, windows and sizes of calls: 1,024 or 256 of each kind, a few hundred bytes each
 plans         how a network runs: one for each SimpleNN and DagNN, with it, and without arrays
 """
 
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 
 def clear_caches() -> None:
-    """Give back all that is kept from call to call: packed filters, memory of the kernels, folded normalizations.
+    """Release all memory kept from call to call: packed filters, memory of the kernels, folded normalizations.
 
-    Nothing changes but the time of the next call. What is kept otherwise, and its bounds: see this module's help.
+    Nothing changes but the time of the next call. For the bounds that hold otherwise, see this module's help.
     """
     from pyconvnet import backends, geometry
     from pyconvnet.engine import fusion

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # `pyconvnet show ... | head`: nobody reads on, and Python's own flush at the end must not complain
+        # `pyconvnet show ... | head`: the pipe is closed, and Python's own flush at the end must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
+    """Parser of the command line."""
     from pyconvnet import __version__
 
     top = argparse.ArgumentParser(
@@ -81,8 +81,8 @@ def parser() -> argparse.ArgumentParser:
         help="draw image and result (default: IMAGE-result.png)",
     )
     run.add_argument("--full-size", action="store_true", help="do not resize: run over the whole image, as it is")
-    run.add_argument("--unit", action="store_true", help="the network takes images in 0..1 rather than 0..255")
-    run.add_argument("--residual", action="store_true", help="the network gives what to take off the image (DnCNN)")
+    run.add_argument("--unit", action="store_true", help="the network expects images in 0..1 rather than 0..255")
+    run.add_argument("--residual", action="store_true", help="subtract the network's output from the image (DnCNN)")
     run.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
 
     _command(commands, "demo", _demo, "read a sentence with the small network that comes along")
@@ -104,7 +104,7 @@ def _command(commands: Any, name: str, run: Any, help: str) -> argparse.Argument
 def _count(text: str) -> int:
     """A number from 1 up."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1 up, got {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text}")
     return int(text)
 
 
@@ -156,7 +156,7 @@ def _refuse_classic(args: argparse.Namespace) -> None:
 
 def _size(numbers: list[int]) -> list[int]:
     if not 2 <= len(numbers) <= 4 or min(numbers) < 1:
-        raise ValueError(f"--input takes H W C or H W C N, got {' '.join(map(str, numbers))}")
+        raise ValueError(f"--input must be H W C or H W C N, got {' '.join(map(str, numbers))}")
     return numbers + [1] * (4 - len(numbers))
 
 
@@ -189,7 +189,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _progress(images: list[str]) -> Iterator[tuple[str, Callable[..., None]]]:
-    """The images, each with what prints a line, with a bar on stderr where there are many and tqdm is installed."""
+    """(image, function that prints a line) of each; with a bar on stderr for many images, if tqdm is installed."""
     try:
         if len(images) < 4 or not sys.stderr.isatty():
             raise ImportError
@@ -248,7 +248,7 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     for ax in axes.ravel():
         ax.axis("off")
     A = imread(image)
-    if A.dtype.kind == "f":  # nobody knows what is white in it: the largest value
+    if A.dtype.kind == "f":  # its white is not known: the largest value
         axes[0, 0].imshow(A, cmap="gray")
     else:
         axes[0, 0].imshow(single(A) / 255, **grey)

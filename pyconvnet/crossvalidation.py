@@ -33,7 +33,7 @@ def fold_of(labels: Any, folds: int = 5, groups: Any = None, stratify: bool = Tr
     names, member = np.unique(groups, return_inverse=True)
     member = member.ravel()
     if int(folds) != folds or not 2 <= folds <= names.size:
-        raise ValueError(f"cross_validate: folds takes 2 to the number of groups ({names.size}), got {folds}")
+        raise ValueError(f"cross_validate: folds must be from 2 to the number of groups ({names.size}), got {folds}")
     classes, coded = np.unique(labels, return_inverse=True)
     counts = np.zeros((names.size, classes.size))
     np.add.at(counts, (member, coded.ravel()), 1)
@@ -75,14 +75,14 @@ def cross_validate(
 
     build     build() -> a new network, ending in a loss (the same for every fold; seed it inside)
     imdb      with images.labels (or label), one class number per image
-    getBatch  as for cnn_train; the imdb it is given marks in images.set what is trained on in this fold (1), held out
-              (2) or neither (3), so that it can keep jitter to the training images
+    getBatch  as for cnn_train; images.set of its imdb marks the images that this fold trains on (1), holds out (2) or
+              leaves aside (3), so that it can keep jitter to the training images
     groups    one value per image; no group is both in a fold and outside it
     images    0-based indexes of the images to use; otherwise all
     train     cnn_train, or cnn_train_dag
     options   those of cnn_train; evalSets may be a function of the indexes held out. Each fold keeps its checkpoints
               in expDir/fold-1, expDir/fold-2 ... and is resumed from there; expDir/folds.json says which image was in
-              which fold, and other folds than those are refused: a network would be tested on what it was trained on
+              which fold, and other folds are refused: a network would be tested on images that it was trained on
 
     Returns Struct(folds, fold, predictions, confusion, classes, summary): `folds` one Struct(stats, net, confusion,
     accuracy) each; `fold` and `predictions` per image (0 where an image was not used); `confusion` pooled over the
@@ -90,12 +90,12 @@ def cross_validate(
 
     Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
-    from pyconvnet.training import journal
+    from pyconvnet.training import run_metadata
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
     if labels is None or (np.ndim(labels) == 4 and np.shape(labels)[0] * np.shape(labels)[1] > 1):
-        raise ValueError("cross_validate: imdb.images takes labels (or label), one class number per image")
+        raise ValueError("cross_validate: imdb.images must have labels (or label), one class number per image")
     labels = np.asarray(labels).ravel().astype(int)
     used = np.arange(labels.size) if images is None else np.asarray(images).ravel()
     own = None if groups is None else np.asarray(groups).ravel()[used]
@@ -146,7 +146,7 @@ def cross_validate(
         ),
     )
     if expDir is not None:
-        journal.write(
+        run_metadata.write(
             Path(expDir),
             confusion={"pooled over the folds": result.confusion},
             classes=result.classes,
@@ -163,7 +163,7 @@ def _keep_folds(folder: Path, fold: np.ndarray, afresh: bool) -> None:
     if path.is_file() and not afresh and json.loads(path.read_text(encoding="utf-8")) != fold.tolist():
         raise ValueError(
             f"cross_validate: {folder} holds networks trained on other folds (folds, seed, groups or images were "
-            "others); take another expDir, or continue_=False to begin again"
+            "others); give another expDir, or continue_=False to begin again"
         )
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write(path, json.dumps(fold.tolist()))

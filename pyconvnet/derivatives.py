@@ -28,7 +28,7 @@ def check_derivatives(
 ) -> list[Struct]:
     """Compare the derivatives that a layer's backward returns with quotients of differences of its forward.
 
-    check_derivatives(layer, inputs) -> report             inputs: what forward gets, such as [x] or [x, labels]
+    check_derivatives(layer, inputs) -> report             inputs: of forward, such as [x] or [x, labels]
     check_derivatives(layer, inputs, params) -> report     params: values of the parameters; else those of initParams
 
     The report is a list of Struct(name, derivative, difference, error), one for each input and parameter: the slope of
@@ -52,9 +52,9 @@ def check_derivatives(
     ['inputs[0]']
     """
     if not isinstance(layer, Layer):
-        raise TypeError(f"{FN}: layer takes an object of a layer class, got {_kind(layer)}")
+        raise TypeError(f"{FN}: layer must be an object of a layer class, got {_kind(layer)}")
     if not isinstance(inputs, (list, tuple)):
-        raise TypeError(f"{FN}: inputs takes a list, such as [x], got {_kind(inputs)}")
+        raise TypeError(f"{FN}: inputs must be a list, such as [x], got {_kind(inputs)}")
     if params is None:
         params = layer.initParams()
     xs, ws = [_double(x) for x in inputs], [_double(w) for w in params]
@@ -84,7 +84,7 @@ class _Check:
     def __init__(self, layer: Layer, inputs: list, params: list, directions: int, seed: int) -> None:
         self.layer, self.inputs, self.params, self.seed = layer, inputs, params, seed
         self.directions = range(directions)
-        self.random = np.random.default_rng([seed, 1])  # not what inputs are made of, which would be their own weights
+        self.random = np.random.default_rng([seed, 1])  # not a seed of inputs, which would be their own weights
         outputs = self.forward(inputs, params)
         if not isinstance(outputs, (list, tuple)):
             checks.outputs(outputs, 1)
@@ -120,7 +120,7 @@ class _Check:
         return [("", False)] + [(f" (backward_uses is {uses!r})", True)] * (len(reads) < len(self.inputs))
 
     def handed(self, outputs: list) -> list:
-        """What a network that keeps no more than needed passes in place of the inputs."""
+        """The inputs as a network passes them that keeps no more than needed."""
         reads, reads_outputs = backward_reads(self.layer, len(self.inputs))
         if reads_outputs:
             return list(outputs)
@@ -134,7 +134,7 @@ class _Check:
             return Struct(name=name, derivative=None, difference=None, error=0.0)
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
             raise ValueError(
-                f"backward returned a derivative for {name}, which takes {_kind(value)}: None says no more"
+                f"backward must return None for {name}, which is not an array of real numbers but {_kind(value)}"
             )
         d, found = np.asarray(d, float).reshape(value.shape), []
         for _ in self.directions:
@@ -145,7 +145,7 @@ class _Check:
                 at[which][i] = value + step * v
                 ends.append(self.combined(**at))
             exact, numeric = float(np.sum(d * v)), (ends[0] - ends[1]) / (2 * STEP)
-            # a slope near 0, by chance or not, has rounding errors as large as those of what it is made of
+            # a slope near 0, by chance or not, has rounding errors as large as those of its terms
             scale = max(abs(exact), abs(numeric), float(np.linalg.norm(d * v)), self.least, 1e-12)
             found.append(Struct(name=name, derivative=exact, difference=numeric, error=abs(exact - numeric) / scale))
         return max(found, key=lambda row: row.error)

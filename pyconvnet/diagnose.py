@@ -8,9 +8,10 @@ import numpy as np
 
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
+from pyconvnet.table import column_widths
 
 
-def spread(layer: str, what: str, values: Any) -> Struct:
+def value_statistics(layer: str, what: str, values: Any) -> Struct:
     """Struct(layer, what, size, mean, deviation, smallest, largest, zeros, values); zeros: the share of exact zeros."""
     v = np.ravel(values)
     return Struct(
@@ -35,7 +36,7 @@ def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
 
     def add(layer: str, what: str, values: Any) -> None:
         if values is not None and np.size(values):
-            rows.append(spread(layer, what, values))
+            rows.append(value_statistics(layer, what, values))
 
     for layer, what, values in network(net).arrays(res):
         add(layer, what, values)
@@ -51,8 +52,7 @@ def text(rows: list[Struct]) -> str:
         + [f"{100 * r.zeros:.0f}%"]
         for r in rows
     ]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    cells = [
-        [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in [head, *body]
-    ]
+    table = [head, *body]
+    widths = column_widths(table)
+    cells = [[c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in table]
     return "\n".join("  ".join(row).rstrip() for row in cells)

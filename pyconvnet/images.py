@@ -21,11 +21,11 @@ def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
                                             map M x 3 double, 0..1
 
     The first image of the file; its alpha channel is dropped, and the camera's orientation (EXIF) is not applied. An
-    image with a palette becomes RGB: MATLAB's imread returns X there, which is no picture without its map. Images of
+    image with a palette becomes RGB: MATLAB's imread returns X there, which needs its map. Images of
     floating-point numbers are single, whole numbers beyond 16 bits int32. Colours of 16 bits are read whole from PNG
     files; of TIFF and interlaced PNG files Pillow gives the upper 8 bits, which warns.
 
-    Raises FileNotFoundError, and ValueError for what is no image or has pixels that no array of this kind holds; both
+    Raises FileNotFoundError, and ValueError for files that are not images or have pixels of another kind; both
     name the file.
     """
     Image = pillow("imread")
@@ -45,7 +45,7 @@ def imread(path: str | os.PathLike[str], indexed: bool = False) -> Any:
         return _deep(name)
     if deep:
         warnings.warn(
-            f"imread: {name!r} has colours of 16 bits, of which the upper 8 are read; a PNG file, not interlaced, is "
+            f"imread: {name!r} has colours of 16 bits; only the upper 8 are read: a PNG file, not interlaced, is "
             "read whole",
             stacklevel=2,
         )
@@ -69,12 +69,12 @@ def imwrite(A: np.ndarray, path: str | os.PathLike[str], quality: int = 75) -> N
     if A.ndim == 3 and A.shape[2] == 1:
         A = A[:, :, 0]
     if not A.size or A.ndim not in (2, 3) or (A.ndim == 3 and A.shape[2] != 3):
-        raise ValueError(f"imwrite: takes H x W or H x W x 3 for {name!r}, got {size_text(A.shape)}")
+        raise ValueError(f"imwrite: A must be H x W or H x W x 3 for {name!r}, got {size_text(A.shape)}")
     if A.dtype.kind == "f":
         A = np.floor(np.clip(np.nan_to_num(A), 0, 1) * 255 + 0.5).astype(np.uint8)
     if A.dtype not in (bool, np.uint8, np.uint16) or (A.ndim == 3 and A.dtype != np.uint8):
         raise TypeError(
-            f"imwrite: takes uint8, single or double, and for grey images uint16 or logical; got {A.dtype}, "
+            f"imwrite: A must be uint8, single or double, or for grey images uint16 or logical; got {A.dtype}, "
             f"{size_text(A.shape)} for {name!r}"
         )
     picture = Image.fromarray(np.ascontiguousarray(A))
@@ -93,12 +93,12 @@ def read_single(path: str | os.PathLike[str]) -> np.ndarray:
     """
     read_single(path) -> x      x: H x W x 1 (grey) or H x W x 3 (RGB), single, 0..255
 
-    An image file as networks take it: `single` of what imread gives. Raises as they do, with the file's name.
+    An image file as the input of networks: single(imread(name)). Raises as they do, with the file's name.
     """
     A = imread(path)
     if A.dtype == np.int32:
         raise ValueError(
-            f"imread: {os.fspath(path)!r} holds whole numbers of 32 bits, of which nobody knows how bright they are: "
+            f"imread: {os.fspath(path)!r} holds whole numbers of 32 bits, whose range of brightness is not known: "
             "save it with 16 bits or as floating-point numbers"
         )
     return single(A)
@@ -115,7 +115,7 @@ def single(A: np.ndarray, fn: str = "single") -> np.ndarray:
         return x.astype(np.float32) * np.float32(255)
     if x.dtype in (np.uint8, np.float32, np.float64):
         return x.astype(np.float32)
-    raise TypeError(f"{fn}: image takes uint8, uint16, logical, single or double, got {A.dtype}")
+    raise TypeError(f"{fn}: image must be uint8, uint16, logical, single or double, got {A.dtype}")
 
 
 def pillow(fn: str) -> Any:
@@ -128,7 +128,7 @@ def pillow(fn: str) -> Any:
 
 
 def _is_png16(name: str) -> bool:
-    """Whether it is a PNG file that `decode` takes: not an interlaced one."""
+    """Whether it is a PNG file that `decode` can read: not an interlaced one."""
     with open(name, "rb") as file:
         head = file.read(29)
     return head.startswith(b"\x89PNG") and head[28:] == b"\0"
@@ -156,4 +156,4 @@ def _pixels(name: str, picture: Any) -> np.ndarray:
         A = np.array(picture)
         # Older releases of Pillow hold 16 bits in 32.
         return A.astype(np.uint16) if mode != "I" or (A.min() >= 0 and A.max() <= 65535) else A
-    raise ValueError(f"imread: {name!r} holds {mode} pixels; it takes grey, RGB and palette images: convert it first")
+    raise ValueError(f"imread: {name!r} holds {mode} pixels; images must be grey, RGB or palette: convert it first")

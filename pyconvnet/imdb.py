@@ -74,11 +74,11 @@ def imdb_from_folders(
     ]
     if not files:
         kinds = ", ".join(_ENDINGS)
-        raise ValueError(f"imdb_from_folders: {root} has no folders of images ({kinds}); it takes one folder per class")
+        raise ValueError(f"imdb_from_folders: {root} has no folders of images ({kinds}); give one folder per class")
     if imageSize is not None and np.size(imageSize) not in (2, 3):
-        raise ValueError(f"imdb_from_folders: imageSize takes (H, W) or (H, W, C), got {imageSize!r}")
+        raise ValueError(f"imdb_from_folders: imageSize must be (H, W) or (H, W, C), got {imageSize!r}")
     if not 0 <= val < 1:
-        raise ValueError(f"imdb_from_folders: val takes a share from 0 to below 1, got {val!r}")
+        raise ValueError(f"imdb_from_folders: val must be a share from 0 to below 1, got {val!r}")
     data: Any = None
     for i, (file, _) in enumerate(files):
         image = read_single(file)

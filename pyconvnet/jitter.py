@@ -39,7 +39,7 @@ def compose(*steps: Jitter) -> Jitter:
 
 
 def translate(pixels: float, fill: float | None = None) -> Jitter:
-    """Shift by up to `pixels` whole pixels in each direction; what comes in is `fill`, or repeats the border."""
+    """Shift by up to `pixels` whole pixels in each direction; pixels from outside are `fill`, or repeat the border."""
     reach = int(pixels)
 
     def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -61,7 +61,7 @@ def translate(pixels: float, fill: float | None = None) -> Jitter:
 def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
     """Turn over left to right ('horizontal') or top to bottom ('vertical') with the given probability."""
     if axis not in ("horizontal", "vertical"):
-        raise ValueError(f"mirror: axis takes 'horizontal' or 'vertical', got {axis!r}")
+        raise ValueError(f"mirror: axis must be 'horizontal' or 'vertical', got {axis!r}")
 
     def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         rng = library_rng.generator() if rng is None else rng
@@ -86,7 +86,7 @@ def rotate(degrees: float) -> Jitter:
 def scale(low: float, high: float) -> Jitter:
     """Scale about the centre by a factor drawn evenly from low to high (above 1 enlarges)."""
     if not 0 < low <= high:
-        raise ValueError(f"scale: takes 0 < low <= high, got {low} and {high}")
+        raise ValueError(f"scale: low and high must be 0 < low <= high, got {low} and {high}")
     return _affine(lambda rng: np.eye(2) / rng.uniform(low, high))
 
 
@@ -130,7 +130,7 @@ def context(images: np.ndarray, rng: np.random.Generator | None = None) -> np.nd
     In a sentence a letter has neighbours: a network that was shown single letters only is lost there. The neighbours
     are drawn from the batch and laid beside the image, 1 to 4 pixels between the inks (or, one in five, 6 to 14, as at
     the end of a word); the darkest pixel stays, as ink on paper, and the whole is shifted by up to 2 pixels. White is
-    the largest value of the batch; ink is what is darker than the mean of white and the darkest pixel of its image.
+    the largest value of the batch; ink is all pixels darker than the mean of white and the darkest pixel of its image.
     """
     rng = library_rng.generator() if rng is None else rng
     h, w, c, count = images.shape

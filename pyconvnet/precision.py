@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 PRECISIONS = ("fast", "high")
-_everywhere = "fast"
-_here: ContextVar[str | None] = ContextVar("pyconvnet_precision", default=None)
+_process_precision = "fast"
+_context_precision: ContextVar[str | None] = ContextVar("pyconvnet_precision", default=None)
 
 
 def set_precision(precision: str) -> None:
@@ -21,8 +21,8 @@ def set_precision(precision: str) -> None:
 
     This is for the whole process; `local_precision` is for a block.
     """
-    global _everywhere
-    _everywhere = _checked("set_precision", precision)
+    global _process_precision
+    _process_precision = _checked("set_precision", precision)
 
 
 @contextmanager
@@ -33,19 +33,19 @@ def local_precision(precision: str) -> Iterator[None]:
     ...     get_precision()
     'high'
     """
-    token = _here.set(_checked("local_precision", precision))
+    token = _context_precision.set(_checked("local_precision", precision))
     try:
         yield
     finally:
-        _here.reset(token)
+        _context_precision.reset(token)
 
 
 def get_precision() -> str:
     """The precision in force, "fast" or "high"."""
-    return _here.get() or _everywhere
+    return _context_precision.get() or _process_precision
 
 
 def _checked(fn: str, precision: str) -> str:
     if precision not in PRECISIONS:
-        raise ValueError(f"{fn}: precision takes {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
+        raise ValueError(f"{fn}: precision must be {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
     return precision

@@ -1,4 +1,4 @@
-"""A trained network on new images: what it gives without its loss, and the classes that come out best."""
+"""A trained network on new images: its output without the loss, and the best classes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pyconvnet.records import Struct, plain_text
 def predict(net: Any, x: Any) -> np.ndarray:
     """
     predict(net, x) -> y        x: H x W x C x N, prepared (models.preprocess)      y: YH x YW x K x N
-    predict(net, {"data": x, ...}) -> y     for a DagNN of several inputs; what only its losses take is left out
+    predict(net, {"data": x, ...}) -> y     for a DagNN of several inputs; those read by losses only are left out
 
-    The network's output in test mode. A loss at the end is left out, for what it is the loss of: a softmaxloss becomes
-    softmax, but for one channel or labels that are no classes (DnCNN, whose loss MATLAB calls by the same name and is
-    another), a logistic loss a sigmoid, any other goes; a last custom layer of MATLAB functions, and a loss of a type
-    that is not known here, go with a warning. x is taken in the precision of the weights, where they share one.
+    The network's output in test mode. A trailing loss is replaced by the activation it trains: softmaxloss by softmax
+    (unless there is one channel, or the labels are real-valued, as in DnCNN), logistic by sigmoid; other losses are
+    dropped. A last custom layer of MATLAB functions, and a loss of a type that is not known here, are dropped with a
+    warning. x is converted to the precision of the weights, where they share one.
     `net` is not changed.
 
     A DagNN must have one output; of several, one called prob, softmax, prediction or scores is taken.
@@ -66,7 +66,7 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
     """
     y = np.asarray(y)
     if y.ndim not in (3, 4) or not y.size:
-        raise ValueError(f"best_classes: y takes scores H x W x K x N, got {size_text(y.shape)}")
+        raise ValueError(f"best_classes: y must be scores H x W x K x N, got {size_text(y.shape)}")
     scores = y.reshape(*y.shape[:3], -1).mean(axis=(0, 1), dtype=float)
     names = classes(net)
     names = names if len(names) == len(scores) else [""] * len(scores)

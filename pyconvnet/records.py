@@ -1,4 +1,4 @@
-"""MATLAB's struct, and what stands for the values of a file that Python cannot hold."""
+"""MATLAB's struct, and a stand-in for values of a file that Python cannot hold."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Struct(dict):
 
 
 class Meta(Struct):
-    """What belongs to a network: `meta.trainOpts.weightDecay = 1` makes trainOpts first, as MATLAB's assignment does.
+    """The meta of a network: `meta.trainOpts.weightDecay = 1` makes trainOpts first, as MATLAB's assignment does.
 
     >>> meta = Meta()
     >>> meta.normalization.imageSize = (28, 28, 1)
@@ -67,7 +67,7 @@ class Meta(Struct):
 class StructArray(list):
     """Structs with the same fields, written to a `.mat` file as MATLAB's struct array (1 x n) instead of a cell.
 
-    fields  what an empty one has: MATLAB's fieldnames takes a struct array, not a cell
+    fields  fields of an empty one: MATLAB's fieldnames accepts a struct array, not a cell
     """
 
     def __init__(self, items: Iterable[Struct] = (), fields: Iterable[str] = ()) -> None:
@@ -79,7 +79,7 @@ class Opaque:
     """A value of a `.mat` file that only MATLAB can hold: a function handle, or an object of a class.
 
     It is kept so that the rest of the file loads, is shown by name, and says what it is when it is called.
-    `kind` is "function_handle" or "object", `name` the function's text or the class, `data` what the file holds of it.
+    `kind` is "function_handle" or "object", `name` the function's text or the class, `data` its content in the file.
     """
 
     __slots__ = ("data", "kind", "name")

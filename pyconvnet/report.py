@@ -16,7 +16,7 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, statistics
+from pyconvnet.training import checkpoints, run_metadata, statistics
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
@@ -39,7 +39,7 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
     """
     folder = Path(expDir)
     if not folder.is_dir():
-        raise ValueError(f"report: {folder} is no folder; it takes the expDir of a training")
+        raise ValueError(f"report: folder must be the expDir of a training, got {folder}, which is not a folder")
     parts = [_title(folder)]
     folds = sorted((p for p in folder.glob("fold-*") if p.is_dir()), key=lambda p: int(re.sub(r"\D", "", p.name) or 0))
     own = checkpoints.last(folder)
@@ -48,7 +48,7 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
     if own is not None:
         parts += _training(folder, own)
     if folds:
-        pooled = journal.read(folder)
+        pooled = run_metadata.read(folder)
         if pooled.get("confusion"):
             rows = _folds(pooled.get("folds")) + _lines(pooled.get("summary"))
             parts.append(_section("Cross-validation", rows + _pairs(pooled.get("options"))))
@@ -76,7 +76,7 @@ def _training(folder: Path, point: tuple[int, Struct], network: bool = True) -> 
     parts = [f"<p>{epoch} epoch{'s' if epoch > 1 else ''}.</p>"]
     if network:
         parts.append(_section("Network", _network(saved["net"])))
-    notes = journal.read(folder)
+    notes = run_metadata.read(folder)
     if statistics.quantities(stats):
         few = 0 < len(notes.get("classes") or ()) <= 5
         # Of five classes, one of the best five is always right.

@@ -1,6 +1,6 @@
 """Solvers of cnn_train: how a gradient becomes a step.
 
-A solver is a function `solver(w, state, grad, opts, lr) -> (w, state)`: the weights, what the solver remembers of them
+A solver is a function `solver(w, state, grad, opts, lr) -> (w, state)`: the weights, the solver's state for them
 (0 at first), their gradient (mean over the batch, weight decay included), its options and the learning rate.
 Called without arguments it returns its default options. Any function of this form can be given to cnn_train as
 `solver=`; it must not change its arguments in place.

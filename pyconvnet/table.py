@@ -28,12 +28,12 @@ def render(
     format         "ascii", "latex" or "csv"
     maxNumColumns  columns of a piece, without the first; None: one table whatever its width
     fn             the function that an error about these options names
-    formats        name -> writer; FORMATS unless given (DagNN.print takes DAG_FORMATS)
+    formats        name -> writer; FORMATS unless given (DagNN.print has DAG_FORMATS)
     """
     formats = FORMATS if formats is None else formats
     write = formats.get(format.lower()) if isinstance(format, str) else None
     if write is None:
-        raise ValueError(f"{fn}: format takes {', '.join(map(repr, formats))}, got {format!r}")
+        raise ValueError(f"{fn}: format must be one of {', '.join(map(repr, formats))}, got {format!r}")
     width = max((len(row) for row in rows), default=0)
     if maxNumColumns is None:
         maxNumColumns = max(width, 1)

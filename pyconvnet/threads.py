@@ -5,7 +5,7 @@ into that many fixed parts, so that results are equal, bit for bit, from run to 
 start its team of threads: calls from several Python threads are safe, and do not fight for the cores.
 
 Threads do not live on in a forked process (a worker of multiprocessing): there one thread does all parts in turn, to
-the same results. More threads take a process that is spawned.
+the same results. For more threads, spawn the process.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_everywhere: int | None = None
-_here: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
+_process_limit: int | None = None
+_context_limit: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", default=None)
 _team = threading.RLock()
-_guards: list[threading.Lock] = []  # what a fork waits for after the team, so that its child finds nothing half done
+_guards: list[threading.Lock] = []  # a fork waits for these after the team: its child finds nothing half done
 _held: list[threading.Lock] = []
 _numba = threading.local()  # numba keeps a limit for each Python thread
 _forked = False  # whether this process was forked from one whose threads had started
@@ -33,14 +33,14 @@ _broken = False  # and whether kernels cannot run in it
 
 def get_num_threads() -> int:
     """The number of threads in force: of the innermost `num_threads`, of `set_num_threads`, or one per core."""
-    return _here.get() or _everywhere or _cores()
+    return _context_limit.get() or _process_limit or _cores()
 
 
 def set_num_threads(n: int) -> None:
     """Use at most `n` threads in the kernels of this process, and in numpy's BLAS."""
-    global _everywhere
-    _everywhere = _checked("set_num_threads", n)
-    _limit_blas(_everywhere)
+    global _process_limit
+    _process_limit = _checked("set_num_threads", n)
+    _limit_blas(_process_limit)
 
 
 @contextmanager
@@ -51,12 +51,12 @@ def num_threads(n: int) -> Iterator[None]:
     ...     get_num_threads()
     1
     """
-    token = _here.set(_checked("num_threads", n))
+    token = _context_limit.set(_checked("num_threads", n))
     before = _limit_blas(n)
     try:
         yield
     finally:
-        _here.reset(token)
+        _context_limit.reset(token)
         _limit_blas(before)
 
 
@@ -92,7 +92,7 @@ def _limit_numba(n: int) -> None:
 
 
 def guard() -> threading.Lock:
-    """A lock that a fork of this process waits for. Who wants it together with the team takes the team first."""
+    """A lock that a fork of this process waits for. With a parallel_region: enter the region first, then lock."""
     lock = threading.Lock()
     _guards.append(lock)
     return lock
@@ -124,7 +124,7 @@ def _after_fork_in_child() -> None:
     if getattr(openmp, "openmp_vendor", "") != "GNU":
         return  # workqueue and TBB, and the OpenMP of other makers, start anew by themselves
     # numba ends the child of a process that started GNU OpenMP, which would wait for the threads of its parent. A team
-    # of one waits for nobody; the user's own parallel functions get one, too.
+    # of one waits for no other; the user's own parallel functions get one, too.
     try:
         ctypes.CFUNCTYPE(None, ctypes.c_int)(openmp.launch_threads)(1)
         parallel._set_num_threads(1)
@@ -138,9 +138,9 @@ if hasattr(os, "register_at_fork"):
 
 def _checked(fn: str, n: int) -> int:
     if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"{fn}: n takes a whole number, got {type(n).__name__}: {n!r}")
+        raise TypeError(f"{fn}: n must be a whole number, got {type(n).__name__}: {n!r}")
     if int(n) < 1:
-        raise ValueError(f"{fn}: n takes a number from 1 up, got {n}")
+        raise ValueError(f"{fn}: n must be from 1 up, got {n}")
     return int(n)
 
 

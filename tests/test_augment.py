@@ -75,7 +75,7 @@ def test_noise_on_bytes_is_rounded_and_clipped():
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda i: i.pop("set"), r"takes a dict with images\.data .* and images\.set"),
+        (lambda i: i.pop("set"), r"must be a dict with images\.data .* and images\.set"),
         (lambda i: i.update(set=np.full(5, 2)), r"no image is in sets 1; images\.set has \[2\]"),
     ],
 )

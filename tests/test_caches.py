@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pyconvnet as pcn
-from pyconvnet.backends.cpu import _folded, machine
+from pyconvnet.backends.cpu import _folded, hardware
 from pyconvnet.engine import fusion
 from pyconvnet.precision import get_precision
 
@@ -23,7 +23,7 @@ def network():
     return net, random.standard_normal((12, 12, 16, 2), np.float32)
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="nothing is packed on this CPU")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is packed on this CPU")
 def test_all_that_is_kept_can_be_given_back_and_nothing_changes():
     from pyconvnet.backends.cpu import filter_cache, layout
 
@@ -55,5 +55,5 @@ def test_the_precision_of_a_block_ends_with_it_and_is_of_its_own_thread():
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(seen, ("high", "fast"))) == ["high", "fast"]
-    with pytest.raises(ValueError, match="local_precision: precision takes 'fast' or 'high', got 'exact'"):
+    with pytest.raises(ValueError, match="local_precision: precision must be 'fast' or 'high', got 'exact'"):
         pcn.local_precision("exact").__enter__()

@@ -168,9 +168,9 @@ def test_demo_reads_the_sentence(capsys):
         (["show", "vgg-vd16"], "neither a file nor a standard network; did you mean vgg-vd-16? known: lenet,"),
         (["show", "nowhere.mat"], "pyconvnet: nowhere.mat: No such file or directory"),
         (["show", str(ROOT)], f"{ROOT}: Is a directory"),
-        (["show", "lenet", "--input", "5"], "--input takes H W C or H W C N, got 5"),
+        (["show", "lenet", "--input", "5"], "--input must be H W C or H W C N, got 5"),
         (["run", LETTERS, "nowhere.png"], "nowhere.png"),
-        (["report", "nowhere"], "nowhere is no folder"),
+        (["report", "nowhere"], "got nowhere, which is not a folder"),
     ],
 )
 def test_failures_are_one_line_and_exit_code_1(capsys, args, message):

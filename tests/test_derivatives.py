@@ -114,8 +114,8 @@ def test_random_numbers_of_the_caller_are_as_before(x):
 @pytest.mark.parametrize(
     ("layer", "inputs", "text"),
     [
-        (dagnn.ReLU, [np.ones(3)], "layer takes an object of a layer class, got type"),
-        (dagnn.ReLU(), np.ones(3), "inputs takes a list, such as"),
+        (dagnn.ReLU, [np.ones(3)], "layer must be an object of a layer class, got type"),
+        (dagnn.ReLU(), np.ones(3), "inputs must be a list, such as"),
     ],
 )
 def test_what_it_takes_is_said(layer, inputs, text):

@@ -183,11 +183,11 @@ def test_the_network_is_left_as_it_was():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"style": "modern"}, "style takes None or 'classic', got 'modern'"),
+        ({"style": "modern"}, "style must be None or 'classic', got 'modern'"),
         ({"style": "classic", "format": "csv"}, "style 'classic' is plain text"),
-        ({"format": "html"}, "format takes 'ascii', 'latex', 'csv', got 'html'"),
+        ({"format": "html"}, "format must be one of 'ascii', 'latex', 'csv', got 'html'"),
         ({"maxNumColumns": 0}, "maxNumColumns must be a whole number from 1 up, got 0"),
-        ({"inputSize": [1, 2, 3, 4, 5]}, "inputSize takes up to 4 numbers"),
+        ({"inputSize": [1, 2, 3, 4, 5]}, "inputSize must be up to 4 numbers"),
         ({"batchsze": 3}, "did you mean 'batchSize'"),
     ],
 )
@@ -197,7 +197,7 @@ def test_wrong_options_are_refused(options, message):
 
 
 def test_something_that_is_no_network_is_refused():
-    with pytest.raises(TypeError, match="net takes a SimpleNN"):
+    with pytest.raises(TypeError, match="net must be a SimpleNN"):
         vl_simplenn_display(np.zeros(3))
 
 

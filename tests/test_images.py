@@ -236,7 +236,7 @@ def test_colours_of_16_bits_that_only_pillow_reads_lose_the_lower_and_say_so(tmp
     entries = entries.replace(struct.pack("<HHII", 258, 4, 1, 16), struct.pack("<HHII", 258, 3, 3, 8 + len(raw)))
     data = struct.pack("<2sHI", b"II", 42, 14 + len(raw)) + raw + struct.pack("<3H", 16, 16, 16)
     (tmp_path / "a.tif").write_bytes(data + struct.pack("<H", len(tags)) + entries + bytes(4))
-    with pytest.warns(UserWarning, match=r"a.tif' has colours of 16 bits, of which the upper 8 are read"):
+    with pytest.warns(UserWarning, match=r"a.tif' has colours of 16 bits; only the upper 8 are read"):
         got = imread(tmp_path / "a.tif")
     np.testing.assert_array_equal(got, A >> 8)
     with pytest.warns(UserWarning, match="upper 8"):

@@ -90,7 +90,7 @@ def test_images_of_other_depths_come_in_0_to_255(tmp_path):
 def test_sizes_that_differ_and_folders_without_images_are_refused(folders, tmp_path_factory):
     with pytest.raises(ValueError, match=r"4\.png is 9x8x3, the first image is 8x8x3; give imageSize"):
         imdb_from_folders(folders)
-    with pytest.raises(ValueError, match=r"imageSize takes \(H, W\) or \(H, W, C\), got 8"):
+    with pytest.raises(ValueError, match=r"imageSize must be \(H, W\) or \(H, W, C\), got 8"):
         imdb_from_folders(folders, imageSize=8)
     (folders / "cat" / "9.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"9\.png' cannot be read as an image"):

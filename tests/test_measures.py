@@ -49,7 +49,7 @@ def test_what_cannot_be_counted_is_refused():
         measures.confusion_matrix([1, 2, 3], [1, 2])
     with pytest.raises(ValueError, match="class 3 of 2"):
         measures.confusion_matrix([1, 3], [1, 2], classes=2)
-    with pytest.raises(ValueError, match="images of both kinds"):
+    with pytest.raises(ValueError, match="labels must be of both kinds; of 2, 2 are of class 2"):
         measures.roc([2, 2], [0.1, 0.2])
     with pytest.raises(ValueError, match="got 1 for 2 classes"):
         measures.confusion_text([[1, 0], [0, 1]], ["a"])

@@ -81,7 +81,7 @@ def test_images_are_drawn_and_saved_as_they_are(tmp_path):
     assert [a.get_ylabel() for a in ax.figure.axes if a is not ax] == ["fall of the score"]
     plots.save(np.random.default_rng(0).random((8, 9, 3)), tmp_path / "filters.png")
     assert (tmp_path / "filters.png").stat().st_size > 500
-    with pytest.raises(ValueError, match="takes H x W or H x W x 3, got 4x4x2"):
+    with pytest.raises(ValueError, match="must be H x W or H x W x 3, got 4x4x2"):
         plots.picture(np.zeros((4, 4, 2)))
 
 

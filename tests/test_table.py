@@ -45,7 +45,8 @@ def test_numbers_are_written_as_matlab_writes_them():
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="vl_simplenn_display: format takes 'ascii', 'latex', 'csv', got 'html'"):
+    refusal = "vl_simplenn_display: format must be one of 'ascii', 'latex', 'csv', got 'html'"
+    with pytest.raises(ValueError, match=refusal):
         table.render(ROWS, "html", fn="vl_simplenn_display")
     with pytest.raises(ValueError, match="maxNumColumns must be a whole number from 1 up, got 0"):
         table.render(ROWS, maxNumColumns=0)

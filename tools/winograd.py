@@ -195,8 +195,10 @@ def source(m: int, r: int) -> str:
     )
     outputs.add("b = vload(bias)")
     outputs.add("z = vset1(least)")
-    _two_sided(outputs, at, "x + {q} * step", "vstore(out + {i} * row + {j} * column, vlargest(vadd(o{i}, b), z))")
-    head = HEAD.format(name=f"F({m}x{m}, {r}x{r})").replace("vload, ", "vlargest, vload, ")
+    _two_sided(
+        outputs, at, "x + {q} * step", "vstore(out + {i} * row + {j} * column, vmax_nan_first(vadd(o{i}, b), z))"
+    )
+    head = HEAD.format(name=f"F({m}x{m}, {r}x{r})").replace("vload, ", "vload, vmax_nan_first, ")
     return head + (inputs.text() if r == 3 else "") + filters.text() + outputs.text()
 
 

@@ -1,4 +1,4 @@
-"""Backends: what computes, for each type of array; an array brings its own, and there is no global current one.
+"""Backends: the kernels for each type of array; an array brings its own, and there is no global current one.
 
 >>> import numpy as np
 >>> of(np.zeros(3)).name
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # name of an array type -> "module:class" of its backend, or the backend itself
 _registered: dict[str, Any] = dict.fromkeys(("numpy.ndarray", "numpy.generic"), "pyconvnet.backends.cpu:CPU")
-_found: dict[type, Any] = {}  # by type, None where there is none: what `of` was asked before
+_found: dict[type, Any] = {}  # cache of `of`, by type; None for a type without a backend
 
 
 def register(array_type: str, backend: str | Backend) -> None:
@@ -44,7 +44,7 @@ def of(x: Any) -> Backend:
 
 
 def find(x: Any) -> Backend | None:
-    """The backend of an array; None for what is not an array of a known type."""
+    """The backend of an array; None for a value that is not an array of a known type."""
     kind = type(x)
     try:
         return _found[kind]

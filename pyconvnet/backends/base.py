@@ -1,15 +1,16 @@
-"""Backend: what computes for one type of array.
+"""Backend: the kernels for one type of array.
 
 The operators (pyconvnet.ops) check arguments and call one method of the backend that the arrays bring. Three kinds of
 methods make up a backend:
 
-primitives   what every array library has; a new backend provides them all (the first part of the class)
-composites   written over the primitives here; a backend overrides those that it does better
+primitives   functions of every array library; a new backend provides them all (primitives.py)
+composites   written over the primitives here; a backend overrides the ones it does better
 kernels      convolution, pooling, LRN and their like, which have no composite: a backend without one says
              "no NAME kernel for TYPE yet" when it is called
 
-Arrays are H x W x C x N. They have shape, ndim, dtype, Python's operators, slices and reshape; a backend is asked for
-all else. Derivatives are called NAME_backward and get the arguments of NAME, then the derivative of its output.
+Arrays are H x W x C x N. They have shape, ndim, dtype, T, reshape, Python's operators and comparisons, and slices that
+are read and assigned; a backend is asked for all else. No method warns of overflow or NaN. Derivatives are called
+NAME_backward and get the arguments of NAME, then the derivative of its output.
 """
 
 from __future__ import annotations
@@ -19,120 +20,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyconvnet.backends.losses import Losses
-
-Array = Any
-Shape = tuple[int, ...]
+from pyconvnet.backends.primitives import Array, Shape
 
 
 class Backend(Losses):
     """Kernels for one type of array; see the module."""
 
-    name = ""
-    floats: tuple[Any, ...] = ()
-    """the element types of single and double precision"""
-
-    # --- primitives ------------------------------------------------------------------------------------------------
-
-    def asarray(self, value: Any, like: Array) -> Array:
-        """Numbers in main memory as an array of the type, precision and place of `like`; arrays of that kind as is."""
-        raise self._missing("asarray")
-
-    def to_host(self, x: Array) -> Any:
-        """The same values as a numpy array."""
-        raise self._missing("to_host")
-
-    def zeros(self, shape: Shape, like: Array) -> Array:
-        """Zeros of the precision of `like`."""
-        raise self._missing("zeros")
-
-    def copy(self, x: Array) -> Array:
-        """An array of its own with the same values."""
-        raise self._missing("copy")
-
-    def exp(self, x: Array) -> Array:
-        """e^x"""
-        raise self._missing("exp")
-
-    def log(self, x: Array) -> Array:
-        """Natural logarithm: -inf for 0, NaN below, without a warning."""
-        raise self._missing("log")
-
-    def sign(self, x: Array) -> Array:
-        """-1, 0 or 1."""
-        raise self._missing("sign")
-
-    def maximum(self, x: Array, y: Any) -> Array:
-        """The larger of two values, NaN where one is; y may be a number."""
-        raise self._missing("maximum")
-
-    def where(self, condition: Array, x: Any, y: Any) -> Array:
-        """x where the condition holds, y elsewhere; either may be a number."""
-        raise self._missing("where")
-
-    def sum(self, x: Array, axes: tuple[int, ...]) -> Array:
-        """Sums along axes, which stay with size 1."""
-        raise self._missing("sum")
-
-    def max(self, x: Array, axis: int) -> Array:
-        """The largest values along an axis, which stays with size 1."""
-        raise self._missing("max")
-
-    def argmax(self, x: Array, axis: int) -> Array:
-        """Where the first of the largest values along an axis is; the axis stays with size 1."""
-        raise self._missing("argmax")
-
-    def take(self, x: Array, at: Array, axis: int) -> Array:
-        """x at the indexes `at` along an axis, one for each place of the others."""
-        raise self._missing("take")
-
-    def put(self, x: Array, at: Array, values: Array, axis: int) -> Array:
-        """x with other values at the indexes `at` along an axis; x itself may be changed."""
-        raise self._missing("put")
-
-    def indexes(self, x: Array) -> Array:
-        """Whole numbers in the element type that take and put want."""
-        raise self._missing("indexes")
-
-    def concat(self, xs: Sequence[Array], axis: int) -> Array:
-        """Arrays one after another along an axis."""
-        raise self._missing("concat")
-
-    def reshaped(self, x: Array, shape: Shape) -> Array:
-        """The same elements in another shape, in MATLAB's order: the first dimension fastest."""
-        raise self._missing("reshaped")
-
-    def isfinite(self, x: Array) -> bool:
-        """Whether all values are finite."""
-        raise self._missing("isfinite")
-
     def clear_caches(self) -> None:
-        """Give back what is kept from call to call."""
+        """Release the memory kept from call to call."""
 
     # --- composites: numbers and memory ---------------------------------------------------------------------------
-
-    def scalar(self, x: Array, value: float) -> Any:
-        """A number that meets x in the precision of x."""
-        return float(value)
-
-    def cast(self, x: Array, like: Array) -> Array:
-        """x, whose elements may be whole numbers or booleans, in the precision of `like`."""
-        return x + self.zeros((1,) * x.ndim, like)
-
-    def full(self, shape: Shape, value: float, like: Array) -> Array:
-        """An array of one value."""
-        return self.zeros(shape, like) + self.scalar(like, value)
 
     def flat(self, x: Array) -> Array:
         """The elements in MATLAB's order."""
         return self.reshaped(x, (math.prod(x.shape),))
-
-    def abs(self, x: Array) -> Array:
-        """|x|"""
-        return self.maximum(x, -x)
-
-    def power(self, x: Array, y: float) -> Array:
-        """x^y; NaN for what has no power, without a warning."""
-        return x if y == 1 else x * x if y == 2 else x ** self.scalar(x, y)
 
     def random(self, shape: Shape, like: Array, generator: Any) -> Array:
         """Numbers from 0 to below 1 of a numpy Generator: the same for every backend."""
@@ -143,7 +44,7 @@ class Backend(Losses):
         return x + y
 
     def subsampled(self, x: Array, stride: tuple[int, int], pad: tuple[int, int, int, int], out: Shape) -> Array:
-        """Every stride-th pixel of x with zeros around it: what a convolution without filters gives."""
+        """Every stride-th pixel of x with zeros around it: a convolution without filters."""
         y = self.zeros((*out, *x.shape[2:]), x)
         pixels, seen = _overlap(stride, pad, out, x.shape)
         y[pixels] = x[seen]
@@ -220,16 +121,6 @@ class Backend(Losses):
         z = self.scalar(x, beta) * x
         s = self._logistic(z)
         return s + z * s * (1 - s)
-
-    def softmax(self, x: Array) -> Array:
-        """exp(x) over its sum across channels; the largest value of each pixel is taken off, against overflow."""
-        e = self.exp(x - self.max(x, 2))
-        return e / self.sum(e, (2,))
-
-    def softmax_backward(self, x: Array, dzdy: Array) -> Array:
-        """y (dzdy - sum of dzdy y across channels)."""
-        y = self.softmax(x)
-        return y * (dzdy - self.sum(dzdy * y, (2,)))
 
     # --- composites: normalization --------------------------------------------------------------------------------
 
@@ -397,9 +288,6 @@ class Backend(Losses):
     def roipool_backward(self, x: Array, spans: Any, method: str, dzdy: Array) -> Array:
         """To the first maximum, column by column, or in equal parts to the cell."""
         raise self._missing("roipool_backward")
-
-    def _missing(self, kernel: str) -> TypeError:
-        return TypeError(f"no {kernel} kernel for {self.name} yet")
 
 
 def _per_channel(v: Array) -> Array:

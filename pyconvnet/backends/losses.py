@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-Array = Any
+from pyconvnet.backends.primitives import Array, Primitives
 
 
-class Losses:
-    """What vl_nnloss and vl_nnpdist compute at each pixel, and its derivatives."""
+class Losses(Primitives):
+    """Softmax, losses and distances of vl_nnloss and vl_nnpdist at each pixel, and their derivatives."""
+
+    # --- composites: softmax -----------------------------------------------------------------------------------------
+
+    def softmax(self, x: Array) -> Array:
+        """exp(x) over its sum across channels; the largest value of each pixel is taken off, against overflow."""
+        e = self.exp(x - self.max(x, 2))
+        return e / self.sum(e, (2,))
+
+    def softmax_backward(self, x: Array, dzdy: Array) -> Array:
+        """y (dzdy - sum of dzdy y across channels)."""
+        y = self.softmax(x)
+        return y * (dzdy - self.sum(dzdy * y, (2,)))
 
     # --- composites: distances --------------------------------------------------------------------------------------
 
@@ -19,7 +30,7 @@ class Losses:
         return mass ** self.scalar(x, 1 / p) if root and p != 1 else mass
 
     def pdist_backward(self, x: Array, x0: Array, p: float, root: bool, epsilon: float, dzdy: Array) -> Array:
-        """The derivative by x; what is divided by is not less than epsilon."""
+        """The derivative by x; divisors are not less than epsilon."""
         d = self._difference(x, x0)
         size, least = self.abs(d), self.scalar(x, epsilon)
         if p == 1:
@@ -62,15 +73,15 @@ class Losses:
         if loss in ("classerror", "topkerror"):
             return None
         if loss == "log":
-            return self._spread(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
+            return self._scatter(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
         if loss == "softmaxlog":
             y = self.softmax(x)
             return self.put(y, at, self.take(y, at, 2) - 1, 2)
         if loss == "mhinge":
-            return self._spread(x, at, -self.cast(self.take(x, at, 2) < 1, x))
+            return self._scatter(x, at, -self.cast(self.take(x, at, 2) < 1, x))
         margin, rival = self._margin(x, at)
         inside = self.cast(margin > 0, x)
-        d = self._spread(x, at, -inside)
+        d = self._scatter(x, at, -inside)
         return self.put(d, rival, self.take(d, rival, 2) + inside, 2)
 
     def _places(self, labels: Array) -> Array:
@@ -80,7 +91,7 @@ class Losses:
     def _picked(self, x: Array, labels: Array, at: Array) -> Array:
         return self.where(labels > 0, self.take(x, at, 2), self.scalar(x, 1))
 
-    def _spread(self, x: Array, at: Array, values: Array) -> Array:
+    def _scatter(self, x: Array, at: Array, values: Array) -> Array:
         return self.put(self.zeros(x.shape, x), at, values, 2)
 
     def _within(self, x: Array, at: Array, k: int) -> Array:

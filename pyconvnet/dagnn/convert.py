@@ -25,8 +25,8 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
     Variables are x0 (input), x1, x2, ...; further inputs of a layer, such as a loss's, are label, label1, ...
     Parameters are a layer's name with 'f' and 'b' (filters, biases) or 'm', 'b', 'x' (multipliers, biases, moments).
 
-    canonicalNames  call the input 'input', what softmax returns 'prob', what a loss returns 'objective', and what
-                    enters them 'prediction'
+    canonicalNames  call the input 'input', the output of softmax 'prob', that of a loss 'objective', and the input of
+                    both 'prediction'
     """
     from pyconvnet.compat.tidy import vl_simplenn_tidy
 
@@ -117,14 +117,14 @@ def to_simplenn(dag: DagNN, inputVar: str | None = None) -> Any:
             break
         if len(readers) > 1:
             raise ValueError(
-                f"{fn}: the graph is no chain: variable {current!r} is read by layers "
+                f"{fn}: the graph is not a chain: variable {current!r} is read by layers "
                 f"{', '.join(repr(e.name) for e in readers)}"
             )
         entry = readers[0]
         extra = [n for n in entry.inputs if n != current]
         if entry.inputs[0] != current or len(extra) > len(entry.block.simplenn_inputs) or len(entry.outputs) != 1:
             raise ValueError(
-                f"{fn}: the graph is no chain at layer {entry.name!r}: inputs {entry.inputs}, outputs {entry.outputs}"
+                f"{fn}: the graph is not a chain at {entry.name!r}: inputs {entry.inputs}, outputs {entry.outputs}"
             )
         records.append(_record(fn, dag, entry))
         done.append(entry.name)

@@ -49,11 +49,11 @@ class Editing:
         fn = "DagNN.addLayer"
         skipRebuild = read_pairs(fn, pairs, {"skiprebuild": "skipRebuild"}).get("skipRebuild", skipRebuild)
         if not isinstance(name, str) or not name:
-            raise TypeError(f"{fn}: name takes a string that is not empty, got {type(name).__name__}: {name!r}")
+            raise TypeError(f"{fn}: name must be a string that is not empty, got {type(name).__name__}: {name!r}")
         if name in self.layers.index:
             raise ValueError(f"{fn}: there is a layer {name!r} already")
         if not isinstance(block, Layer):
-            raise TypeError(f"{fn}: block of layer {name!r} takes a dagnn.Layer such as dagnn.Conv(), got {block!r}")
+            raise TypeError(f"{fn}: block of layer {name!r} must be a dagnn.Layer such as dagnn.Conv(), got {block!r}")
         source = block.net if isinstance(block.net, Editing) and block.net is not self else None
         if block.net is not None:
             block = copy_block(block)
@@ -98,7 +98,7 @@ class Editing:
         known = {id(entry) for entry in self.layers}
         if not isinstance(layers, (list, tuple)) or not all(id(entry) in known for entry in layers):
             raise TypeError(
-                "DagNN.layers takes layers of this graph, those to keep, as in `net.layers = net.layers[:-2]`; "
+                "DagNN.layers must be layers of this graph that are kept, as in `net.layers = net.layers[:-2]`; "
                 "removeLayer removes by name, addLayer adds"
             )
         gone = [entry for entry in self.layers if not any(entry is kept for kept in layers)]
@@ -142,7 +142,7 @@ class Editing:
         """Change the name of a variable everywhere. quiet: do nothing where there is no such variable.
 
         Where newName is a variable already, the two become it, as in MATLAB: so the readers of a removed layer are
-        connected to what it read, `renameVar(layer.outputs[0], layer.inputs[0])`. Two that layers write are refused.
+        connected to its input, `renameVar(layer.outputs[0], layer.inputs[0])`. Two written variables are refused.
         """
         self._rename(self.vars, oldName, newName, ("inputs", "outputs"), "DagNN.renameVar", pairs, quiet)
 
@@ -159,7 +159,7 @@ class Editing:
         if part.name == new:
             return
         if not isinstance(new, str) or not new:
-            raise TypeError(f"{fn}: the new name of {table.kind} {old!r} takes a string, got {new!r}")
+            raise TypeError(f"{fn}: the new name of {table.kind} {old!r} must be a string, got {new!r}")
         merge = new in table.index
         if merge and not (table is self.vars and not (part.fanin and table[new].fanin)):
             raise ValueError(f"{fn}: {table.kind} {old!r} cannot be renamed to {new!r}: that name is taken")
@@ -172,7 +172,7 @@ class Editing:
                 part.name = new
 
     def rebuild(self) -> None:
-        """Bring positions, fan-in, fan-out and execution order up to date; drop what nothing uses.
+        """Bring positions, fan-in, fan-out and execution order up to date; drop unused variables and parameters.
 
         Raises ValueError where two layers have one name or write one variable, or where the graph has a cycle.
         """

@@ -29,7 +29,7 @@ class DagNN(Editing):
     >>> dag.vars["x2"].value.shape
     (3, 3, 4, 2)
 
-    layers, vars, params  tables of what the graph is made of: `dag.vars["x2"]`, `dag.layers[0]`;
+    layers, vars, params  tables of the graph's parts: `dag.vars["x2"]`, `dag.layers[0]`;
                           `dag.layers = dag.layers[:-2]` removes the last two layers, as removeLayer does
     meta                  a Struct of whatever goes with the network
     mode                  'normal' for training, 'test' for dropout and batch normalization at rest
@@ -80,7 +80,7 @@ class DagNN(Editing):
 
     @property
     def layers(self) -> Table[LayerEntry]:
-        """The layers. Setting it removes those that are left out, as removeLayer does: dag.layers = dag.layers[:-2]."""
+        """The layers. Setting it removes all others, as removeLayer does: dag.layers = dag.layers[:-2]."""
         return self._layers
 
     @layers.setter
@@ -95,7 +95,7 @@ class DagNN(Editing):
     @vars.setter
     def vars(self, value: Any) -> None:
         raise AttributeError(
-            "DagNN.vars cannot be set: variables follow from the layers; removeLayer removes those that nothing uses, "
+            "DagNN.vars cannot be set: variables follow from the layers; removeLayer removes unused ones, "
             "renameVar renames one, vars[name].value is its value"
         )
 
@@ -107,8 +107,8 @@ class DagNN(Editing):
     @params.setter
     def params(self, value: Any) -> None:
         raise AttributeError(
-            "DagNN.params cannot be set: parameters follow from the layers; removeLayer removes those that nothing "
-            "uses, renameParam renames one, params[name].value is its value"
+            "DagNN.params cannot be set: parameters follow from the layers; removeLayer removes unused "
+            "ones, renameParam renames one, params[name].value is its value"
         )
 
     @property
@@ -120,7 +120,7 @@ class DagNN(Editing):
     def mode(self, value: str) -> None:
         known = {"normal": "normal", "train": "normal", "test": "test"}
         if not isinstance(value, str) or value.lower() not in known:
-            raise ValueError(f"DagNN.mode takes 'normal' (or 'train') and 'test', got {value!r}")
+            raise ValueError(f"DagNN.mode must be 'normal' (or 'train') or 'test', got {value!r}")
         self._mode = known[value.lower()]
 
     @property
@@ -150,9 +150,9 @@ class DagNN(Editing):
         evaluate.run(self, inputs, derOutputs)
 
     def forward(self, inputs: Any) -> None:
-        """Run the graph forward, as eval does, and keep what `backward` reads.
+        """Run the graph forward, as eval does, and keep the values that `backward` reads.
 
-        forward, then backward: the same as eval with both, but what the derivatives of outputs are may be found out
+        forward, then backward: the same as eval with both, but the derivatives of outputs may be computed
         in between, such as by another network that reads them:
 
             gen.forward({"noise": z})
@@ -167,18 +167,18 @@ class DagNN(Editing):
     def backward(self, derOutputs: Any) -> None:
         """Pass derivatives back through the graph as the last `forward` ran it; derOutputs: see eval.
 
-        With conserveMemory, what backward has read is forgotten, and the next call needs another `forward` before it.
+        With conserveMemory, backward forgets the values it has read: call `forward` before the next backward.
         The network must not have run in between, since layers remember their last batch only.
         Raises ValueError where forward has not run, or has not kept the variable.
         """
         evaluate.run_back(self, derOutputs)
 
     def forwardLayer(self, layer: LayerEntry) -> None:
-        """One layer forward, as `eval` does it: what Layer.forwardAdvanced does unless overridden."""
+        """One layer forward, as `eval` does it: Layer.forwardAdvanced unless overridden."""
         evaluate.forward_layer(self, layer)
 
     def backwardLayer(self, layer: LayerEntry) -> None:
-        """One layer backward, as `eval` does it: what Layer.backwardAdvanced does unless overridden."""
+        """One layer backward, as `eval` does it: Layer.backwardAdvanced unless overridden."""
         evaluate.backward_layer(self, layer)
 
     def initParams(self) -> None:
@@ -194,7 +194,7 @@ class DagNN(Editing):
                 self.params[name].value = value
 
     def reset(self) -> None:
-        """Forget all values and derivatives, and what layers keep from earlier batches (averages, masks)."""
+        """Forget all values and derivatives, and the memory of layers of earlier batches (averages, masks)."""
         for var in self.vars:
             var.value = var.der = None
         for param in self.params:
@@ -206,7 +206,7 @@ class DagNN(Editing):
     def move(self, device: str) -> None:
         """Move the network to a device, forgetting values and derivatives. numpy arrays live on the 'cpu'."""
         if device not in ("cpu", "gpu"):
-            raise ValueError(f"DagNN.move takes 'cpu' or 'gpu', got {device!r}")
+            raise ValueError(f"DagNN.move: device must be 'cpu' or 'gpu', got {device!r}")
         if device == "gpu":
             raise ValueError("DagNN.move: numpy arrays live on the 'cpu'; there is no backend with GPU arrays here")
         self.reset()
@@ -258,7 +258,7 @@ class DagNN(Editing):
     def getVarReceptiveFields(self, var: Any) -> list:
         """Receptive field of every variable in the variable `var`: Struct(size, stride, offset), each (v, h).
 
-        Empty where the variable does not depend on `var`, NaN where it is no sliding window. For a list of
+        Empty where the variable does not depend on `var`, NaN where it is not a sliding window. For a list of
         variables, a list of such lists.
         """
         return sizes.receptive_fields(self, var)
@@ -314,7 +314,7 @@ class DagNN(Editing):
     def loadobj(cls, s: Any) -> DagNN:
         """The network that saveobj, or MATLAB, stored as plain values; or in a file, for the path of one.
 
-        A SimpleNN, of which there is a warning, becomes the graph that fromSimpleNN makes.
+        A SimpleNN becomes the graph that fromSimpleNN makes, with a warning.
         """
         errors: Any = contextlib.nullcontext()
         if isinstance(s, (str, os.PathLike)):

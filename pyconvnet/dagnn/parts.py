@@ -1,4 +1,4 @@
-"""What a DagNN is made of: variables, parameters, layers, and the tables that hold them by position and name."""
+"""The parts of a DagNN: variables, parameters, layers, and the tables that hold them by position and name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Part:
 
 
 class Var(_Part):
-    """A variable: what flows between layers. `fanin` layers write it (0 or 1), `fanout` inputs read it.
+    """A variable: an array that flows between layers. `fanin` layers write it (0 or 1), `fanout` inputs read it.
 
     precious  keep `value` and `der` although the network conserves memory
     """
@@ -58,7 +58,7 @@ class Param(_Part):
 
 
 class LayerEntry(_Part):
-    """A layer: its name, the names of what it reads and writes, their positions, and the block that computes."""
+    """A layer: its name, names and positions of the variables that it reads and writes, and the block that computes."""
 
     __slots__ = (
         "backwardTime",
@@ -147,11 +147,11 @@ def names(fn: str, what: str, value: Any) -> list[str]:
     if isinstance(value, str):
         return [value] if value else []  # MATLAB's empty string
     if not isinstance(value, Iterable) or isinstance(value, (set, dict)):  # those have no order to rely on
-        raise TypeError(f"{fn}: {what} takes a name or a list of them, got {type(value).__name__}: {value!r}")
+        raise TypeError(f"{fn}: {what} must be a name or a list of them, got {type(value).__name__}: {value!r}")
     out = value.ravel().tolist() if isinstance(value, np.ndarray) else list(value)
     for name in out:
         if not isinstance(name, str) or not name:
-            raise TypeError(f"{fn}: {what} takes names, got {type(name).__name__}: {name!r}")
+            raise TypeError(f"{fn}: {what} must be names, got {type(name).__name__}: {name!r}")
     return [str(name) for name in out]
 
 
@@ -163,17 +163,17 @@ def pairs(fn: str, what: str, value: Any) -> Iterator[tuple[str, Any]]:
         items = list(value.items())
     elif isinstance(value, (list, tuple)):
         if len(value) % 2:
-            raise ValueError(f"{fn}: {what} takes names and values in turn, got {len(value)} items")
+            raise ValueError(f"{fn}: {what} must be names and values in turn, got {len(value)} items")
         items = list(zip(value[::2], value[1::2]))
     else:
         raise TypeError(
-            f"{fn}: {what} takes a dict or a list ['name', value, ...], got {type(value).__name__}; "
+            f"{fn}: {what} must be a dict or a list ['name', value, ...], got {type(value).__name__}; "
             "name the variable that the array is for"
         )
     seen = set()
     for name, item in items:
         if not isinstance(name, str):
-            raise TypeError(f"{fn}: {what} takes names of variables, got {type(name).__name__}: {name!r}")
+            raise TypeError(f"{fn}: {what} must be names of variables, got {type(name).__name__}: {name!r}")
         if name in seen:
             raise ValueError(f"{fn}: {what} names {name!r} twice")
         seen.add(name)

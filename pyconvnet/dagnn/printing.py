@@ -34,7 +34,7 @@ def describe(
 
     inputSizes     {'input': (32, 32, 3, 100)} or MATLAB's flat list: sizes of variables follow from them
     Layers, Parameters, Variables
-                   what to list: '*' for all, names or positions, [] for none
+                   layers to list: '*' for all, names or positions, [] for none
     Dependencies   the receptive field of every variable in every input
     All            everything above
     Memory         the totals at the end
@@ -44,7 +44,8 @@ def describe(
     Called with nothing at all, print leaves the variables out, as MATLAB does.
     """
     if not isinstance(Format, str) or Format.lower() not in (*DAG_FORMATS, "dot"):
-        raise ValueError(f"DagNN.print: Format takes {', '.join(map(repr, (*DAG_FORMATS, 'dot')))}, got {Format!r}")
+        known = ", ".join(map(repr, (*DAG_FORMATS, "dot")))
+        raise ValueError(f"DagNN.print: Format must be one of {known}, got {Format!r}")
     sizes = var_sizes(net, inputSizes)
     shapes = [_matlab_size(p.value) for p in net.params]
     if Format.lower() == "dot":
@@ -109,7 +110,7 @@ def describe(
 
 
 _described: Any = describe
-_described.__wrapped__.__name__ = "DagNN.print"  # what errors about options call it
+_described.__wrapped__.__name__ = "DagNN.print"  # its name in errors about options
 
 
 def _columns(heads: list[str], table: Any, wanted: Any, cells: Any) -> list[list[str]]:
@@ -191,13 +192,13 @@ def dot(net: Any, inputSizes: Any = None) -> str:
     net         a DagNN, or a SimpleNN, which is drawn as the graph DagNN.fromSimpleNN makes
     inputSizes  {'input': (H, W, C, N)} or MATLAB's flat list: sizes of variables follow from them
 
-    Raises TypeError for what is neither. Source: MatConvNet manual, DagNN.print, format 'dot'.
+    Raises TypeError for other values. Source: MatConvNet manual, DagNN.print, format 'dot'.
     """
     from pyconvnet.dagnn.graph import DagNN
 
     if not isinstance(net, DagNN):
         if not (isinstance(net, dict) and "layers" in net):
-            raise TypeError(f"dot: net takes a DagNN or a SimpleNN, got {type(net).__name__}")
+            raise TypeError(f"dot: net must be a DagNN or a SimpleNN, got {type(net).__name__}")
         net = DagNN.fromSimpleNN(net)
     return describe(net, inputSizes, Format="dot")
 
@@ -205,13 +206,13 @@ def dot(net: Any, inputSizes: Any = None) -> str:
 def svg(net: Any, inputSizes: Any = None) -> str:
     """A network drawn as SVG text, by the `graphviz` Python package and Graphviz's program dot; arguments as in `dot`.
 
-    Raises ImportError where the package is missing and RuntimeError where the program is, with what to install.
+    Raises ImportError where the package is missing and RuntimeError where the program is; both say how to install it.
     """
     try:
         import graphviz
     except ImportError:
         raise ImportError(
-            "drawing a graph takes the Python package graphviz (pip install graphviz) and the program dot; "
+            "drawing a graph needs the Python package graphviz (pip install graphviz) and the program dot; "
             "print(Format='dot') gives the text for other tools"
         ) from None
     source = graphviz.Source(dot(net, inputSizes))
@@ -219,7 +220,7 @@ def svg(net: Any, inputSizes: Any = None) -> str:
         return source.pipe(format="svg", encoding="utf-8")
     except graphviz.ExecutableNotFound:
         raise RuntimeError(
-            "drawing a graph takes Graphviz's program dot, which is not on the PATH (package graphviz of the system)"
+            "drawing a graph needs Graphviz's program dot, which is not on the PATH (package graphviz of the system)"
         ) from None
 
 

@@ -28,7 +28,7 @@ SETTINGS = ("meta", "conserveMemory", "accumulateParamDers", "holdOn", "mode")
 
 
 class MissingBlock(Layer, block=False):
-    """Stands for a block whose class is not known here: it keeps what the file holds and is saved as it came.
+    """Stands for a block whose class is not known here: it keeps the fields of the file and is saved as it came.
 
     Running it raises TypeError. Define a subclass of dagnn.Layer with the block's name, and load the network again.
     """
@@ -115,7 +115,7 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
     A SimpleNN is converted, with a warning.
     """
     if not isinstance(s, dict) or "layers" not in s:
-        raise TypeError(f"DagNN.loadobj takes what saveobj returns (vars, params, layers, meta), got {_kind(s)}")
+        raise TypeError(f"DagNN.loadobj: s must be the Struct of saveobj (vars, params, layers, meta), got {_kind(s)}")
     if is_simplenn(s):
         warnings.warn("DagNN.loadobj: this is a SimpleNN, which DagNN.fromSimpleNN makes a graph of", stacklevel=3)
         return cls.fromSimpleNN(s)
@@ -123,9 +123,9 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
     left_out: dict[str, list[str]] = {}
     for i, record in enumerate(_structs(s["layers"]), 1):
         if not (isinstance(record, dict) and all(isinstance(record.get(f), str) for f in ("name", "type"))):
-            raise TypeError(f"DagNN.loadobj: layers({i}) takes a record with a name and a type, got {_kind(record)}")
+            raise TypeError(f"DagNN.loadobj: layers({i}) must be a record with a name and a type, got {_kind(record)}")
         if not record["name"]:
-            raise TypeError(f"DagNN.loadobj: layers({i}) ({record['type']}) has an empty name; each takes its own")
+            raise TypeError(f"DagNN.loadobj: layers({i}) ({record['type']}) has an empty name; each must have its own")
         block = _block(record["type"], record.get("block"), record["name"], left_out)
         fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
         if not fields[0] and type(block).__module__.startswith("pyconvnet.layers."):
@@ -141,7 +141,7 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
             name = record.get("name")
             if not isinstance(name, str):
                 field = "params" if table is net.params else "vars"
-                raise TypeError(f"DagNN.loadobj: {field}({i}) takes a record with a name, got {_kind(record)}")
+                raise TypeError(f"DagNN.loadobj: {field}({i}) must be a record with a name, got {_kind(record)}")
             if name in seen:
                 warnings.warn(
                     f"DagNN.loadobj: {table.kind} {name!r} stands there more than once, and layers that read it share "
@@ -165,13 +165,13 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
     if not isinstance(net.meta, dict):
         net.meta = Meta()
     for field, value in s.items():
-        if field not in (*SETTINGS, *TABLES, *OF_MATLAB):  # what users keep there, such as imageMean
+        if field not in (*SETTINGS, *TABLES, *OF_MATLAB):  # fields of users, such as imageMean
             net.meta.setdefault(field, value)
     return net
 
 
 def is_simplenn(s: Any) -> bool:
-    """Whether the values are those of a chain: layers of which none names a block, or what it reads and writes."""
+    """Whether the values are a chain: no layer names a block, inputs or outputs."""
     layers = s["layers"]
     records = [layers] if isinstance(layers, dict) else layers if isinstance(layers, (list, tuple)) else []
     of_graphs = {"block", "inputs", "outputs", "params"}
@@ -245,7 +245,7 @@ def _structs(value: Any) -> list:
     records = [] if value is None or len(value) == 0 else list(value)
     if not all(isinstance(r, dict) for r in records):
         raise TypeError(
-            f"DagNN.loadobj takes structs as pyconvnet.load and compat.matfile.read give them, got {_kind(value)}"
+            f"DagNN.loadobj: structs must be as pyconvnet.load and compat.matfile.read give them, got {_kind(value)}"
         )
     return records
 

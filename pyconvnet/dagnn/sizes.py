@@ -26,10 +26,10 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
     for name, size in pairs("DagNN.getVarSizes", "inputSizes", input_sizes):
         numbers = np.ravel(size)
         if numbers.dtype.kind not in "iuf":
-            raise TypeError(f"DagNN.getVarSizes: size of {name!r} takes numbers (H, W, C, N), got {size!r}")
+            raise TypeError(f"DagNN.getVarSizes: size of {name!r} must be numbers (H, W, C, N), got {size!r}")
         size = tuple(_whole(s) for s in numbers.tolist())
         if not 1 <= len(size) <= 4:
-            raise ValueError(f"DagNN.getVarSizes: size of {name!r} takes at most 4 numbers, got {size}")
+            raise ValueError(f"DagNN.getVarSizes: size of {name!r} must be at most 4 numbers, got {size}")
         sizes[net.vars.place(name)] = size_4d(size)
     for at in net.executionOrder:
         entry = net.layers[at]
@@ -66,7 +66,7 @@ def receptive_fields(net: DagNN, var: Any) -> list:
 
 
 def _cell(table: Any, i: int, j: int) -> Struct:
-    """Field of output j in input i; one Struct stands for all, nothing for what is no window."""
+    """Field of output j in input i; one Struct stands for all, nothing where it is not a window."""
     if isinstance(table, dict):
         return Struct(table)
     if not len(table):

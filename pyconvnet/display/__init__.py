@@ -1,13 +1,13 @@
-"""Tables of networks: facts about the layers, then rows of text, then ascii, LaTeX, CSV or the classic layout."""
+"""Tables of networks: a summary of each layer, then rows of text, then ascii, LaTeX, CSV or the classic layout."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pyconvnet.display.classic import classic_table
-from pyconvnet.display.facts import FN, gather
 from pyconvnet.display.notebook import graph_html_table, html_table, short_repr
 from pyconvnet.display.rows import layer_rows, total_rows
+from pyconvnet.display.summary import FN, summarize
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 from pyconvnet.table import render
@@ -51,13 +51,13 @@ def vl_simplenn_display(
     404
     """
     if style not in (None, "classic"):
-        raise ValueError(f"{FN}: style takes None or 'classic', got {style!r}")
+        raise ValueError(f"{FN}: style must be None or 'classic', got {style!r}")
     if style == "classic" and format != "ascii":
-        raise ValueError(f"{FN}: style 'classic' is plain text, it takes no format {format!r}")
+        raise ValueError(f"{FN}: style 'classic' is plain text, it has no format {format!r}")
     if not isinstance(net, dict) or "layers" not in net:
-        raise TypeError(f"{FN}: net takes a SimpleNN (a record with 'layers'), got {type(net).__name__}")
-    facts = gather(net, inputSize, batchSize)
+        raise TypeError(f"{FN}: net must be a SimpleNN (a record with 'layers'), got {type(net).__name__}")
+    summary = summarize(net, inputSize, batchSize)
     if style == "classic":
-        return facts.info(), classic_table(facts)
-    text = render(layer_rows(facts), format, maxNumColumns, FN) + render(total_rows(facts), format, fn=FN)
-    return facts.info(), text
+        return summary.info(), classic_table(summary)
+    text = render(layer_rows(summary), format, maxNumColumns, FN) + render(total_rows(summary), format, fn=FN)
+    return summary.info(), text

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pyconvnet.arrays import size_text
-from pyconvnet.display.facts import LayerFacts, NetworkFacts
+from pyconvnet.display.summary import LayerSummary, NetworkSummary
 from pyconvnet.table import whole_text
 
 MEGA = 1024**2
 
 
-def classic_table(facts: NetworkFacts) -> str:
+def classic_table(summary: NetworkSummary) -> str:
     """The whole table: cells of at least seven characters, never cut into pieces."""
-    lines = ("|".join([title.rjust(10), *(c.rjust(7) for c in cells)]) + "|\n" for title, *cells in classic_rows(facts))
-    return "".join(lines) + f"total network CPU/GPU memory: {facts.bytes / MEGA:.1f}/0 MB\n"
+    lines = (
+        "|".join([title.rjust(10), *(c.rjust(7) for c in cells)]) + "|\n" for title, *cells in classic_rows(summary)
+    )
+    return "".join(lines) + f"total network CPU/GPU memory: {summary.bytes / MEGA:.1f}/0 MB\n"
 
 
-def classic_rows(facts: NetworkFacts) -> list[list[str]]:
+def classic_rows(summary: NetworkSummary) -> list[list[str]]:
     """A title, then one cell a layer."""
-    layers = facts.layers
+    layers = summary.layers
     return [
         ["layer", *(str(i) for i in range(1, len(layers) + 1))],
         ["type", *(a.classic_label for a in layers)],
@@ -31,7 +33,7 @@ def classic_rows(facts: NetworkFacts) -> list[list[str]]:
     ]
 
 
-def _depths(layers: list[LayerFacts]) -> list[float]:
+def _depths(layers: list[LayerSummary]) -> list[float]:
     """Channels after each layer, so far as convolutions tell; 0 before the first."""
     depth, depths = 0.0, []
     for layer in layers:
@@ -48,6 +50,6 @@ def _shortest(values: tuple[float, ...]) -> str:
     return whole_text(values[0]) if len(set(values)) == 1 else _times(values)
 
 
-def _pad(layer: LayerFacts) -> str:
+def _pad(layer: LayerSummary) -> str:
     t, b, left, r = map(whole_text, layer.pad)
     return t if t == b == left == r else f"{t},{b}x{left},{r}"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import is_empty, size_text
-from pyconvnet.display.facts import LayerFacts, NetworkFacts, gather, input_size
 from pyconvnet.display.rows import filter_text
+from pyconvnet.display.summary import LayerSummary, NetworkSummary, input_size, summarize
 from pyconvnet.table import dims_text, memory_text, whole_text
 
 COLUMNS = ("layer", "name", "type", "support", "filters", "stride", "pad", "receptive field", "output", "parameters")
@@ -32,12 +32,12 @@ def short_repr(net: Any) -> str:
 
 
 def html_table(net: Any) -> str:
-    """A row a layer, with what a reader looks for first."""
-    return _table(short_repr(net), COLUMNS, _rows(gather(net)))
+    """A row a layer, with the columns a reader looks for first."""
+    return _table(short_repr(net), COLUMNS, _rows(summarize(net)))
 
 
 def graph_html_table(net: Any) -> str:
-    """A row a layer of a DagNN, in the order they were added: what it reads and writes, and its parameters."""
+    """A row a layer of a DagNN, in the order they were added: its inputs, outputs and parameters."""
     return _table(repr(net), GRAPH_COLUMNS, [_graph_row(i, entry, net) for i, entry in enumerate(net.layers, start=1)])
 
 
@@ -60,12 +60,12 @@ def _table(caption: str, columns: Sequence[str], rows: list[list[str]]) -> str:
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _rows(facts: NetworkFacts) -> list[list[str]]:
-    first = ["0", "", "input", "", "", "", "", "", _size(facts.inputSize), ""]
-    return [first, *([str(i), *_row(a)] for i, a in enumerate(facts.layers, start=1))]
+def _rows(summary: NetworkSummary) -> list[list[str]]:
+    first = ["0", "", "input", "", "", "", "", "", _size(summary.inputSize), ""]
+    return [first, *([str(i), *_row(a)] for i, a in enumerate(summary.layers, start=1))]
 
 
-def _row(a: LayerFacts) -> list[str]:
+def _row(a: LayerSummary) -> list[str]:
     filters = f"{filter_text(a, 2)} of depth {filter_text(a, 0)}" if a.filters else ""
     memory = f"{a.parameters:,} ({memory_text(a.parameter_bytes)})" if a.parameters else ""
     window = (dims_text(a.support), filters, dims_text(a.stride), dims_text(a.pad), dims_text(a.field_size))

@@ -6,15 +6,15 @@ from math import prod
 
 import numpy as np
 
-from pyconvnet.display.facts import LayerFacts, NetworkFacts
+from pyconvnet.display.summary import LayerSummary, NetworkSummary
 from pyconvnet.table import RULE, dims_text, memory_text, whole_text
 
 NONE = "n/a"
 
 
-def layer_rows(facts: NetworkFacts) -> list[list[str]]:
+def layer_rows(summary: NetworkSummary) -> list[list[str]]:
     """The table with a column a layer."""
-    layers, sizes = facts.layers, facts.sizes
+    layers, sizes = summary.layers, summary.sizes
     rule = [RULE] * (len(layers) + 2)
     return [
         ["layer", *map(str, range(len(layers) + 1))],
@@ -41,16 +41,16 @@ def layer_rows(facts: NetworkFacts) -> list[list[str]]:
     ]
 
 
-def total_rows(facts: NetworkFacts) -> list[list[str]]:
+def total_rows(summary: NetworkSummary) -> list[list[str]]:
     """The two lines beneath it."""
-    parameters = f"{memory_text(4 * facts.parameters)} ({facts.parameters:.2g} parameters)"
-    data = memory_text(sum(4 * prod(s) for s in facts.sizes))
+    parameters = f"{memory_text(4 * summary.parameters)} ({summary.parameters:.2g} parameters)"
+    data = memory_text(sum(4 * prod(s) for s in summary.sizes))
     return [
         ["parameter memory", parameters],
-        ["data memory", f"{data} (for batch size {whole_text(facts.inputSize[3])})"],
+        ["data memory", f"{data} (for batch size {whole_text(summary.inputSize[3])})"],
     ]
 
 
-def filter_text(layer: LayerFacts, i: int) -> str:
-    """One of the facts about filters. A dilation of [1 2] is shown as 12, as MATLAB's %d does with two numbers."""
+def filter_text(layer: LayerSummary, i: int) -> str:
+    """A number of the layer's filters. A dilation of [1 2] is shown as 12, as MATLAB's %d does with two numbers."""
     return NONE if layer.filters is None else "".join(whole_text(v) for v in np.ravel(layer.filters[i]))

@@ -20,7 +20,7 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     A `.mat` file may be of any version of MATLAB (v4 to v7.3) and release of MatConvNet; the network may stand at the
     top level, under `net`, or under any variable that holds `layers`, also inside structs and cells.
 
-    Fields of the network that MatConvNet does not have, and what stands beside its variable (imageMean, classes ...),
+    Fields of the network that MatConvNet does not have, and other variables of the file (imageMean, classes ...),
     come along in net.meta; but not other networks, an imdb, or a checkpoint's state and statistics.
 
     tidy      bring it up to date (vl_simplenn_tidy); False: as it is in the file
@@ -29,8 +29,8 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     Layers of unknown types, MATLAB objects and function handles are kept by name (Opaque) and raise an error only when
     they are run; nothing in a file is ever executed. Arrays have MATLAB's memory order.
 
-    Raises FileNotFoundError; ValueError for what holds no network or is of no known format, with the file's name and
-    what was found in it; ImportError where the format needs a package that is missing, with how to install it.
+    Raises FileNotFoundError; ValueError for a file without a network or of an unknown format, with the file's name and
+    its content in short; ImportError where the format needs a package that is missing, with how to install it.
     """
     values = registry.read(path, tidy=tidy, variable=variable)
     with registry.naming(path):
@@ -38,7 +38,7 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, tidy: bool = True) -> Struct:
-    """What cnn_train saved after an epoch: load_checkpoint("net-epoch-20.mat") -> Struct(net, state, stats).
+    """A checkpoint of cnn_train: load_checkpoint("net-epoch-20.mat") -> Struct(net, state, stats).
 
     Other variables of the file come along. `state` or `stats` is missing where the file has none.
     Raises as load does.
@@ -52,8 +52,8 @@ def save(path: str | os.PathLike[str], net: Any, *, state: Any = None, stats: An
     """Save a network in the format of the path's suffix, `.mat` without one: save("net.mat", net).
 
     A `.mat` file is for MATLAB's MatConvNet, and for load: a SimpleNN is written as `layers` and `meta`, a DagNN as
-    what DagNN.loadobj takes. With state or stats it is a checkpoint: net, state and stats. The file is there whole or
-    not at all: one of that name stays until then.
+    the Struct that DagNN.loadobj accepts. With state or stats it is a checkpoint: net, state and stats. The file is
+    written whole or not at all: one of that name stays until then.
 
     Raises ValueError for a suffix that no format has, and TypeError for values that no `.mat` file can hold (Python
     functions), with the place where they are.
@@ -62,7 +62,7 @@ def save(path: str | os.PathLike[str], net: Any, *, state: Any = None, stats: An
         from pyconvnet.dagnn import DagNN
 
         if not isinstance(net, DagNN):
-            raise TypeError(f"save: net takes a SimpleNN or a DagNN, got {type(net).__name__}")
+            raise TypeError(f"save: net must be a SimpleNN or a DagNN, got {type(net).__name__}")
     registry.write(path, net, state=state, stats=stats)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class Format(NamedTuple):
-    """A line of the table. `module` is a name, imported when it is first used, or what has its functions."""
+    """A line of the table. `module` is a name, imported when it is first used, or the module itself."""
 
     module: Any
     suffixes: tuple[str, ...]
@@ -32,7 +32,7 @@ FORMATS = [
 ]
 DEFAULT = ".mat"  # of names without a suffix
 
-# What stands in the place of a file that was not fetched, by its first bytes
+# Other kinds of files found in place of a network's, by their first bytes
 INSTEAD = (
     (b"version https://git-lfs", "it is a pointer of Git LFS to the file, not the file: `git lfs pull` fetches that"),
     (b"<!doctype html", "it is a web page, not the file that it may be about: download that"),
@@ -51,21 +51,21 @@ def register(
     install: str = "",
     replace: bool = False,
 ) -> None:
-    """Add a format to what load and save know: register("my_formats.toy", ".toy").
+    """Add a format to load and save: register("my_formats.toy", ".toy").
 
     module    the name of a module, which is imported when a file of the format is first read or written, or a module;
               it has one of these functions at least:
-              read(path) -> net          a SimpleNN or DagNN, or the plain values of one, of which load makes a network:
-                                         a dict with `layers` (records) and `meta`, or what DagNN.saveobj returns
+              read(path) -> net          a SimpleNN or DagNN, or plain values that load makes into a network:
+                                         a dict with `layers` (records) and `meta`, or the Struct of DagNN.saveobj
               write(path, net)           net is a SimpleNN or a DagNN
               read_checkpoint(path)      a dict with such a `net`, and `state` and `stats`
-              Options of load and save that a function takes it is given (`tidy`, `variable`; `state`, `stats`); others
-              are refused.
+              A function is given the options of load and save that it declares (`tidy`, `variable`; `state`,
+              `stats`); others are refused.
     suffixes  ".toy", or several; letter case does not matter
     magic     first bytes of each file, or a regular expression that matches them, up to 1024: such a file is loaded
               under any name
-    install   which command installs what the module imports: it is told where that is missing
-    replace   take the place of the formats that have one of these suffixes
+    install   the command that installs the packages of the module: errors name it where one is missing
+    replace   replace the formats that have one of these suffixes
 
     Raises ValueError for a suffix that is known, unless `replace`, or is not one.
     """
@@ -75,7 +75,7 @@ def register(
             raise ValueError(f"register: suffixes must be a dot and a word each, as .mat, got {suffix!r}")
     before = [f for f in FORMATS if set(suffixes) & set(f.suffixes)]
     if before and not replace:
-        raise ValueError(f"register: {', '.join(suffixes)} is known ({_listed(before)}); replace=True takes its place")
+        raise ValueError(f"register: {', '.join(suffixes)} is known ({_listed(before)}); replace=True replaces it")
     if isinstance(magic, bytes):
         magic = re.compile(re.escape(magic))
     FORMATS[:] = [f for f in FORMATS if f not in before] + [Format(module, suffixes, magic, install)]
@@ -87,7 +87,7 @@ def names_file(path: str | os.PathLike[str]) -> bool:
 
 
 def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "read", **options: Any) -> Any:
-    """What the `function` of a file's format gives: a network, or the plain values of one. `fn` is named in errors."""
+    """Read with the `function` of a file's format: a network, or the plain values of one. `fn` is named in errors."""
     chosen = _format_of(path)
     if chosen is None:
         what = found_instead(_head(path)) or f"neither its first bytes nor {_suffix(path)} are those of a known format"
@@ -118,7 +118,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def found_instead(head: bytes) -> str | None:
-    """What a file is that came in the place of another, by its first bytes; None where that is not known."""
+    """The kind of a file that is not a network's, by its first bytes; None where that is not known."""
     if not head:
         return "it is empty"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
@@ -157,17 +157,17 @@ def _listed(formats: Sequence[Format]) -> str:
 
 
 def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
-    """Call a function of a format with the options that are given (not None), each of which it must take."""
+    """Call a function of a format with the options that are given (not None); it must have each of them."""
     kind = form.suffixes[0]
     try:
         function = getattr(_module(form), name, None)
         if function is None:
             raise ValueError(f"{fn}: {kind} files cannot be {_DONE[name]} here")
-        takes = inspect.signature(function).parameters
+        accepted = inspect.signature(function).parameters
         given = {option: value for option, value in options.items() if value is not None}
-        for option in given.keys() - takes.keys() - {"tidy"}:  # plain values are tidied in load, whatever the format
-            raise ValueError(f"{fn}: {kind} files take no {option}=")
-        return function(*args, **{option: value for option, value in given.items() if option in takes})
+        for option in given.keys() - accepted.keys() - {"tidy"}:  # plain values are tidied in load, whatever the format
+            raise ValueError(f"{fn}: {kind} files have no {option}=")
+        return function(*args, **{option: value for option, value in given.items() if option in accepted})
     except ModuleNotFoundError as error:
         if not form.install:
             raise

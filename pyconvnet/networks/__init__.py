@@ -1,4 +1,4 @@
-"""What is asked of a network, whichever its kind: `network(net)` answers it for a SimpleNN and for a DagNN."""
+"""One interface to both kinds of network: `network(net)` wraps a SimpleNN or a DagNN."""
 
 from pyconvnet.networks.base import Network, is_graph, network
 

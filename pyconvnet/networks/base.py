@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Network(Protocol):
-    """A network of either kind. `net` is what it stands for, which is not changed."""
+    """A network of either kind. `net` is the SimpleNN or DagNN, which is not changed."""
 
     net: Any
 
@@ -20,7 +20,7 @@ class Network(Protocol):
     def arrays(self, res: Any = None) -> Iterator[tuple[str, str, Any]]:
         """(layer, "weights 1", array) and so on: weights, and outputs and derivatives that are still held.
 
-        res  what vl_simplenn returned, of a SimpleNN; a graph holds its own
+        res  results of vl_simplenn, for a SimpleNN; a graph holds its own
         """
 
     def table(self) -> str:
@@ -43,7 +43,7 @@ class Predictor(Protocol):
         """The output, made into probabilities where a loss was trained on scores; x may be a dict of inputs by name."""
 
     def scores(self, x: Any) -> Any:
-        """What the network gives before a last softmax."""
+        """The network's output before a last softmax."""
 
     def values(self, x: Any, layer: int | str) -> Any:
         """The output of a layer."""

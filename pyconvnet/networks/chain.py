@@ -69,7 +69,7 @@ class ChainPredictor:
 
     def __init__(self, net: Any) -> None:
         self.whole = without_loss(net)
-        # what stands in the place of a loss is not the network's own
+        # a softmax put in place of a loss is not the network's own
         layers = [layer for layer, own in zip(self.whole["layers"], net["layers"]) if layer is own]
         self.net = type(net)({**net, "layers": layers})
         self.depth = len(layers) - bool(layers and layers[-1]["type"] == "softmax")
@@ -113,7 +113,7 @@ def position(net: Any, layer: int | str) -> int:
 
 
 def _first_filters(found: Iterator[Any]) -> Any:
-    """Of the first convolution; else the first weights there are."""
+    """Weights of the first convolution; else the first weights there are."""
     arrays = list(found)
     if not arrays:
         raise ValueError("view.filters: no layer has weights")
@@ -148,7 +148,7 @@ def _of_classes(labels: Any) -> bool:
 
 
 def _channels(layers: list[Any]) -> int | None:
-    """What the last filters say of how many channels come out."""
+    """The number of output channels, by the last filters."""
     filters = (w[0] for layer in reversed(layers) if (w := layer.get("weights")))
     last = next((f for f in filters if getattr(f, "ndim", 0) == 4), None)
     return None if last is None else last.shape[3]

@@ -67,7 +67,7 @@ class GraphPredictor:
         net, inputs, outputs, after = self.net, self.inputs, self.outputs, self.after
         if len(outputs) != 1 or (len(inputs) != 1 and not isinstance(x, dict)):
             raise ValueError(
-                f"predict: takes a graph of one input (or values of all by name) and one output, got inputs {inputs} "
+                f"predict: net must have one input (or give values of all by name) and one output, got inputs {inputs} "
                 f"and outputs {outputs}; use net.eval for others"
             )
         net.vars[outputs[0]].precious = True
@@ -82,7 +82,7 @@ class GraphPredictor:
     def _head(self) -> tuple[Any, str, str]:
         """(the graph without a last softmax, its input, its output)."""
         if len(self.inputs) != 1 or len(self.outputs) != 1:
-            raise ValueError(f"view: takes a graph of one input and one output, got {self.inputs} and {self.outputs}")
+            raise ValueError(f"view: net must have one input and one output, got {self.inputs} and {self.outputs}")
         head, (source,), (output,) = self.net, self.inputs, self.outputs
         for layer in self.net.layers:
             if output in layer.outputs and isinstance(layer.block, SoftMax):
@@ -124,7 +124,7 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     """(graph, inputs, outputs, after): a copy of a DagNN in test mode that shares its values, without its losses.
 
     `inputs` and `outputs` are names of variables, labels left out; of several outputs those called prob, softmax,
-    prediction or scores, or those that a loss took. `after` says which layer type makes predictions of a variable.
+    prediction or scores, or the inputs of losses. `after` has the layer type that makes predictions of a variable.
     """
     net = net.copy(shareValues=True)
     net.mode = "test"
@@ -144,7 +144,7 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
 
 
 def _leave_out_unknown_losses(net: Any) -> None:
-    """Remove the last blocks of unknown classes that take, beside outputs, what no layer gives and only losses take."""
+    """Remove trailing blocks of unknown classes that read outputs and variables read by losses only."""
     used = {name for layer in net.layers for name in layer.inputs}
     last = [e for e in net.layers if isinstance(e.block, MissingBlock) and not used & set(e.outputs)]
     others = {n for e in net.layers if e not in last and not isinstance(e.block, Loss) for n in e.inputs}

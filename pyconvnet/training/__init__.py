@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyconvnet.training.dag import cnn_train_dag
     from pyconvnet.training.simplenn import cnn_train
-    from pyconvnet.training.statistics import table as stats_table
+    from pyconvnet.training.statistics import stats_table
 
 __all__ = ["cnn_train", "cnn_train_dag", "stats_table"]
-_HOMES = {"cnn_train": ("simplenn", "cnn_train"), "cnn_train_dag": ("dag", "cnn_train_dag")}
-_HOMES["stats_table"] = ("statistics", "table")
+_HOMES = {"cnn_train": "simplenn", "cnn_train_dag": "dag", "stats_table": "statistics"}
 
 
 def __getattr__(name: str) -> Any:
     """The functions above, imported when first used: plots take statistics from here without the two loops."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    return getattr(import_module(f"{__name__}.{module}"), attribute)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""net-epoch-N.mat: what is written after each epoch, and where to resume."""
+"""net-epoch-N.mat: the checkpoint of each epoch, and where to resume."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def _epochs(folder: Path) -> list[int]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete drafts of checkpoints, curves and journal that a killed run left behind."""
+    """Delete drafts of checkpoints, curves and run metadata that a killed run left behind."""
     for name in ("net-epoch-*.mat", "net-train.pdf", "training.json"):
         for draft in folder.glob(f"{name}*{atomic.SUFFIX}"):
             draft.unlink(missing_ok=True)
 
 
 def solver_state(saved: Any, like: list[Any]) -> list[Any]:
-    """What solvers remember, as a file has it, in the shapes of the weights `like` (nested as they are).
+    """The state of solvers in a file, in the shapes of the weights `like` (nested as they are).
 
     MATLAB drops trailing dimensions of 1, and calls it `momentum` in the releases before beta23.
     """

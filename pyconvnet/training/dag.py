@@ -20,7 +20,7 @@ from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, train
 from pyconvnet.training.options import DAGNN, read_options
-from pyconvnet.training.statistics import plain
+from pyconvnet.training.statistics import as_number
 
 
 def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Struct]:
@@ -33,7 +33,7 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
 
     Options: those of cnn_train except backPropDepth, errorFunction and errorLabels; and
       derOutputs {"objective": 1}: the outputs to descend, each with its weight
-      extractStatsFn(stats, net) -> stats: what to report instead of the losses' averages.
+      extractStatsFn(stats, net) -> stats, reported instead of the losses' averages.
     Checkpoints, and when they are refused, are as with cnn_train.
 
     Losses are means over the images of a batch, as in MatConvNet's git master since December 2017 (1.0-beta25 sums
@@ -41,13 +41,13 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     `averages = False`; one that inherits averages = True and sums is refused at the first batch.
     """
     if not is_graph(net):
-        raise TypeError(f"cnn_train_dag: net takes a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")
+        raise TypeError(f"cnn_train_dag: net must be a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")
     opts = read_options("cnn_train_dag", DAGNN, args, options)
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
     if not opts["derOutputs"] and not _none(opts["train"]):
-        raise ValueError("cnn_train_dag: derOutputs takes at least one output to descend, such as {'objective': 1}")
+        raise ValueError("cnn_train_dag: derOutputs must have at least one output to descend, such as {'objective': 1}")
     return train("cnn_train_dag", DagNNAdapter(net, imdb, opts), imdb, getBatch, opts)
 
 
@@ -65,7 +65,7 @@ def _named(batch: Any) -> dict[str, Any]:
 
 
 def _losses(net: Any) -> dict[str, list[Any]]:
-    """For each variable, the layers whose outputs add up in it over the batch: losses, and what a Sum adds to them."""
+    """For each variable, the layers whose outputs add up in it over the batch: losses, and other terms of a Sum."""
     found: dict[str, list[Any]] = {}
     writer = {name: layer for layer in net.layers for name in layer.outputs}
     for at in net.executionOrder:
@@ -155,7 +155,7 @@ class DagNNAdapter:
             return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
         return Struct(
             {
-                layer.outputs[0]: plain(layer.block.average)
+                layer.outputs[0]: as_number(layer.block.average)
                 for layer in self.net.layers
                 if isinstance(layer.block, Loss) and not layer.block.ignoreAverage
             }
@@ -195,7 +195,7 @@ class DagNNAdapter:
         try:
             sizes = self.net.getVarSizes({name: shape_of(value) for name, value in given.items()})
         except (ValueError, TypeError, NotImplementedError):
-            return  # what is wrong, or cannot be told ahead, shows when the graph runs
+            return  # errors, and sizes that cannot be told ahead, show when the graph runs
         for layer in self.net.layers:
             if type(layer.block) is not Loss or not is_categorical(layer.block.effective_options()["loss"]):
                 continue

@@ -1,4 +1,4 @@
-"""Class labels of a batch: errors of predictions against them, and what is plainly wrong with them."""
+"""Class labels of a batch: errors of predictions against them, and checks of them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     The predictions are the input of the loss, H x W x C x N; among equal scores the first class wins.
     """
     scores = host_numbers(res[-2].x)
-    labels, weight = _spread(labels, scores)
+    labels, weight = _expanded(labels, scores)
     at = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
-    own = np.take_along_axis(scores, at, axis=2)
+    of_label = np.take_along_axis(scores, at, axis=2)
     ahead = np.arange(scores.shape[2])[:, None] < at
-    rank = (scores > own).sum(axis=2, keepdims=True) + ((scores == own) & ahead).sum(axis=2, keepdims=True)
-    missed = (labels != at + 1) | ~np.isfinite(own)
+    rank = (scores > of_label).sum(axis=2, keepdims=True) + ((scores == of_label) & ahead).sum(axis=2, keepdims=True)
+    missed = (labels != at + 1) | ~np.isfinite(of_label)
     within = min(5, scores.shape[2])
     return np.array([(weight * (missed | (rank >= k))).sum(dtype=float) for k in (1, within)])
 
@@ -32,7 +32,7 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
 def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
     """Counts, true class x predicted class, of a batch with one label per image or pixel; label 0 is not counted."""
     scores = host_numbers(scores)
-    labels = _spread(labels, scores)[0]
+    labels = _expanded(labels, scores)[0]
     predicted = scores.argmax(axis=2)[:, :, None]
     if labels.shape != predicted.shape:
         return None
@@ -63,7 +63,8 @@ ERRORS = {
 }
 
 
-def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _expanded(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as H x W x 1 x N, and the weight of each: 0 for label 0, else a second channel of labels, or 1."""
     labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)
@@ -75,7 +76,7 @@ def _spread(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_binary(loss: Any) -> bool:
-    """Whether a loss takes +1 and -1 as labels, rather than classes."""
+    """Whether a loss has +1 and -1 as labels, rather than classes."""
     return isinstance(loss, str) and loss.lower() in BINARY
 
 
@@ -91,13 +92,13 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int | None, known: 
     known    labels of the whole data set, if the imdb has them: more to judge by than one batch
     """
     if labels is None:
-        raise ValueError(f"{fn}: getBatch gave images without labels; each image takes one, from 1 to {_top(classes)}")
+        raise ValueError(f"{fn}: getBatch gave images without labels; each image must have one, 1 to {_top(classes)}")
     a = np.asarray(labels)
     count = as_tensor(f"{fn}: images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
         raise ValueError(
             f"{fn}: getBatch gave {count} images ({size_text(images.shape)}: H x W x C x N) and {a.size} labels "
-            f"({size_text(a.shape)}); each image takes one label, or a map of labels H x W x 1 x N"
+            f"({size_text(a.shape)}); each image must have one label, or a map of labels H x W x 1 x N"
         )
     check_values(fn, a, classes, known)
 
@@ -107,7 +108,7 @@ def _top(classes: int | None) -> str:
 
 
 def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -> None:
-    """Refuse class labels of a batch, or `known` ones of the data set, that are no numbers from 0 to `classes`."""
+    """Refuse class labels of a batch, or `known` ones of the data set, that are not numbers from 0 to `classes`."""
     a, known = np.asarray(labels), None if known is None else np.asarray(known)
     for where, values in (("the batch", a), ("images.labels", known)):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
@@ -118,7 +119,7 @@ def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -
         if not np.isfinite(low) or not np.isfinite(high) or np.any(values != np.floor(values)) or low < 0:
             raise ValueError(
                 f"{fn}: labels of {where} must be whole numbers from 1 to {_top(classes)} (0: ignore), got {low:g}; "
-                "where the targets are no classes, errorFunction='none'"
+                "where the targets are not classes, errorFunction='none'"
             )
         if classes is None:
             continue
@@ -139,7 +140,7 @@ def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -
 
 
 def _warn_of_zeros(fn: str, labels: np.ndarray, classes: int) -> None:
-    """What a batch alone shows: a 0 among labels of images, or a map that has all of 0, 1 ... classes - 1."""
+    """Errors that a batch alone shows: a 0 among labels of images, or a map that has all of 0, 1 ... classes - 1."""
     labels = labels[:, :, :1] if labels.ndim == 4 else labels
     per_image = labels.size == max(labels.shape, default=1)
     ignored = np.count_nonzero(labels == 0)

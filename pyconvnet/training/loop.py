@@ -1,4 +1,4 @@
-"""The epoch loop: shuffle, get a batch, evaluate, step, count, save. What differs between networks is in an adapter."""
+"""The epoch loop: shuffle, get a batch, evaluate, step, count, save. Differences between networks are in an adapter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels, report, resume, statistics
+from pyconvnet.training import checkpoints, labels, progress, resume, run_metadata, statistics
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.step import Steps
 
@@ -41,7 +41,7 @@ class TrainingAdapter(Protocol):
         """All weights, nested as the solver state is saved."""
 
     def check(self, batch: Any, train: bool) -> None:
-        """Refuse a first batch whose precision or labels cannot be right, and losses that are no means."""
+        """Refuse a first batch whose precision or labels cannot be right, and losses that are not means."""
 
     def diagnose(self, path: Path) -> None:
         """Draw how large the weights, outputs and derivatives are that the last batch left."""
@@ -50,7 +50,7 @@ class TrainingAdapter(Protocol):
         """Whether the objective of this pass is finite so far."""
 
     def locate_nonfinite(self) -> str:
-        """Name what first had a value that is not finite in the last batch: images, weights or a layer's output."""
+        """Name the first array in the last batch that is not finite: images, weights or a layer's output."""
 
 
 class Parameter:
@@ -89,15 +89,15 @@ def train(
             resume.warn_of_leftovers(fn, opts)
         checkpoints.sweep(folder)
         if opts["plotStatistics"] and find_spec("matplotlib") is None:
-            report.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
+            progress.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
     if opts["expDir"] is not None:
         point = checkpoints.last(opts["expDir"]) if opts["continue"] else None
         if point is not None:
             start, saved = point
             data = resume.check(fn, opts, start, saved, adapter.net, imdb, sets)
-            report.say(opts, f"{fn}: resuming by loading epoch {start}")
+            progress.say(opts, f"{fn}: resuming by loading epoch {start}")
             adapter.net = checkpoints.with_functions(saved["net"], adapter.net)
-            # continue_="force": what another solver remembers is no use to this one
+            # continue_="force": the state of another solver is of no use to this one
             state = None if resume.other_solver(opts, saved) else saved.get("state")
             stats = statistics.epochs(saved.get("stats"), stats)
     memory = checkpoints.solver_state(state, adapter.weights())
@@ -120,9 +120,9 @@ def train(
             memory = checkpoints.solver_state(None, adapter.weights())
         if folder is not None:
             checkpoints.write(folder, epoch, adapter.net, state, stats)
-            journal.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
+            run_metadata.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
             if opts["plotStatistics"]:
-                report.plot(stats, folder / "net-train.pdf")
+                progress.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
                 adapter.diagnose(folder / "net-diagnostics.pdf")
         if opts["postEpochFn"] is not None:
@@ -169,7 +169,7 @@ def _pass(
     jobs = [(t, s, order[t : t + size][s::parts]) for t in starts for s in range(parts)]
     jobs = [job for job in jobs if job[2].size]
     batches = _fetch(imdb, getBatch, [job[2] for job in jobs], opts["prefetch"])
-    bar = report.Bar(opts, name, epoch, len(starts))
+    bar = progress.Bar(opts, name, epoch, len(starts))
     for t, s, images in jobs:
         batch = next(batches)
         if t == s == 0:
@@ -187,7 +187,7 @@ def _pass(
                     f"{fn}: the objective is not finite in epoch {epoch}, batch {t // size + 1}/{len(starts)}; "
                     f"{adapter.locate_nonfinite()}. A lower learningRate often helps; stopOnNaN=False goes on"
                 )
-            steps.take(count, s + 1)
+            steps.apply(count, s + 1)
         now = time.perf_counter() - began + adjust
         taken, before = now - stats.time, stats.num
         stats = Struct({**adapter.statistics(before), "num": before, "time": now})

@@ -29,7 +29,7 @@ def watch(fn: str, block: Any) -> None:
 def refuse_sum(fn: str, block: Any, inputs: list[Any], params: list[Any], y: Any) -> None:
     """ValueError where a loss that inherits `averages` = True sums: twice the images give twice its value.
 
-    Whatever comes out otherwise (nothing, an error, any other number) proves nothing, and nothing is said.
+    Other outcomes (nothing, an error, any other number) prove nothing and raise nothing.
     """
     if not _doubtful(block):
         return
@@ -72,7 +72,7 @@ def _of_twice(block: Any, inputs: list[Any], params: list[Any], count: int) -> f
 
 
 def _twice(value: Any, count: int) -> Any:
-    """The images of an input once more behind them; what is not per image as it is."""
+    """An input with its images repeated once; inputs that are not per image stay as they are."""
     axes = [i for i, n in enumerate(shape_of(value)) if n == count]
     if not axes:
         return value

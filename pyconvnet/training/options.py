@@ -57,7 +57,7 @@ _FLAGS = (
 ).split()
 
 
-# Names that other trainers have -> what to say of them.
+# Names that other trainers have -> the hint in the error.
 _ELSEWHERE = {
     "checkpointfn": "postEpochFn=f is called after each epoch, once its checkpoint is written, as f(net, opts, state)"
 }
@@ -68,7 +68,7 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     defaults = {**COMMON, **own}
     names = {k.lower(): k for k in defaults}
     names["continue_"] = "continue"
-    # MATLAB takes structs of options between the pairs, as in cnn_train(..., net.meta.trainOpts, 'numEpochs', 3).
+    # MATLAB accepts structs of options between the pairs, as in cnn_train(..., net.meta.trainOpts, 'numEpochs', 3).
     args = tuple(item for a in args for item in (_flat(a) if isinstance(a, dict) else (a,)))
     pairs = _flat(given)
     for name in [*args, *pairs][::2]:
@@ -85,14 +85,14 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     opts["epochSize"] = number(f"{fn}: epochSize", opts["epochSize"], "a number from 1 up", lambda v: v >= 1)
     force = isinstance(opts["continue"], str) and opts["continue"].lower() == "force"
     if isinstance(opts["continue"], str) and not force:
-        raise ValueError(f"{fn}: continue_ takes True, False or 'force', got {opts['continue']!r}")
+        raise ValueError(f"{fn}: continue_ must be True, False or 'force', got {opts['continue']!r}")
     for name in _FLAGS:
         opts[name] = bool(np.all(opts[name]))
     opts["continue"] = "force" if force else opts["continue"]
     rates = np.atleast_1d(np.asarray(opts["learningRate"], float)).ravel()
     if rates.size == 0 or not np.all(np.isfinite(rates)) or np.any(rates < 0):
         given = opts["learningRate"]
-        raise ValueError(f"{fn}: learningRate takes one number, or one per epoch, from 0 up; got {given!r}")
+        raise ValueError(f"{fn}: learningRate must be one number, or one per epoch, from 0 up; got {given!r}")
     opts["learningRate"] = rates.tolist()
     if np.size(opts["gpus"]):
         raise ValueError(f"{fn}: gpus={opts['gpus']!r}: there is no GPU backend yet; leave it empty to use the CPU")
@@ -147,13 +147,13 @@ def _indexes(fn: str, name: str, given: Any, marks: np.ndarray | None) -> np.nda
         return np.zeros(0, int)
     if a.dtype == bool:
         if marks is not None and a.size != marks.size:
-            raise ValueError(f"{fn}: {name} takes {marks.size} booleans, one per image, or indexes; got {a.size}")
+            raise ValueError(f"{fn}: {name} must be {marks.size} booleans, one per image, or indexes; got {a.size}")
         return np.flatnonzero(a)
     if a.dtype.kind not in "iu" and not (a.dtype.kind == "f" and np.all(a == np.floor(a))):
-        raise TypeError(f"{fn}: {name} takes 0-based image indexes, got {a.dtype} values")
+        raise TypeError(f"{fn}: {name} must be 0-based image indexes, got {a.dtype} values")
     top = marks.size if marks is not None else None
     if a.size and (a.min() < 0 or (top is not None and a.max() >= top)):
-        raise ValueError(f"{fn}: {name} takes 0-based image indexes below {top}, got {a.min():g}..{a.max():g}")
+        raise ValueError(f"{fn}: {name} must be 0-based image indexes below {top}, got {a.min():g}..{a.max():g}")
     return a.astype(int)
 
 
@@ -173,13 +173,13 @@ def _read_solver(fn: str, opts: Struct) -> None:
         unusable = True
     if unusable:
         raise TypeError(
-            f"{fn}: solver takes a function that returns a dict of its default options when called without "
+            f"{fn}: solver must be a function that returns a dict of its default options when called without "
             "arguments, and otherwise (w, state) for (w, state, grad, opts, lr)"
         )
     more = {k: v.item() if np.ndim(v) and np.size(v) == 1 else v for k, v in (opts["solverOpts"] or {}).items()}
     unknown = sorted(set(more) - set(known))
     if unknown:
-        raise ValueError(f"{fn}: solverOpts has no {unknown[0]!r}; the solver takes {', '.join(known)}")
+        raise ValueError(f"{fn}: solverOpts has no {unknown[0]!r}; the options of the solver are {', '.join(known)}")
     opts["solverOpts"] = Struct({**known, **more})
     if opts["solver"] is sgd:
         # The default by its name: one path, so that a run begun under either name goes on under the other.
@@ -197,5 +197,5 @@ def _solver(fn: str, given: Any) -> Any:
             raise ValueError(f"{fn}: unknown solver {given!r}; there are {', '.join(SOLVERS)}, or give a function")
         return SOLVERS[name]
     if not callable(given):
-        raise TypeError(f"{fn}: solver takes a function or one of {', '.join(SOLVERS)}, got {type(given).__name__}")
+        raise TypeError(f"{fn}: solver must be a function or one of {', '.join(SOLVERS)}, got {type(given).__name__}")
     return given

@@ -16,8 +16,8 @@ from pyconvnet.arrays import size_text
 from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, journal, labels
-from pyconvnet.training.report import say
+from pyconvnet.training import checkpoints, labels, run_metadata
+from pyconvnet.training.progress import say
 
 # Options whose change is an ordinary continuation, told in one line; those left out do not touch the weights.
 _TOLD = (
@@ -27,7 +27,7 @@ _TOLD = (
 
 
 def images_of(imdb: Any, train: np.ndarray) -> Struct:
-    """What the journal keeps of the data: how many labels and their checksum, where there is one per image; `train`."""
+    """The data in the run metadata: number of labels and their checksum, where there is one per image; `train`."""
     known = _labels(imdb)
     return Struct(count=known.size, checksum=_checksum(known), train=_packed(train))
 
@@ -55,9 +55,9 @@ def _unpacked(text: str) -> np.ndarray:
 
 
 def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: Any, sets: dict[str, Any]) -> Struct:
-    """Refuse a checkpoint of another run, unless continue is 'force'; returns what the journal is to keep of the data.
+    """Refuse a checkpoint of another run, unless continue is 'force'; returns the data's part of the run metadata.
 
-    given  the network to train; saved  what the checkpoint of `epoch` holds; without a journal beside it, as MATLAB
+    given  the network to train; saved  the checkpoint of `epoch`; without run metadata beside it, as MATLAB
            writes none, the networks alone are compared
     """
     folder, force = opts["expDir"], opts["continue"] == "force"
@@ -96,7 +96,7 @@ def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: An
 
 
 def warn_of_leftovers(fn: str, opts: Struct) -> None:
-    """A run that starts over and ends before an older one did leaves checkpoints that a later call would take."""
+    """Warn of an older, longer run in this folder: a later call would resume from its checkpoints."""
     last = checkpoints.highest(opts["expDir"])
     if last > opts["numEpochs"]:
         warnings.warn(
@@ -108,7 +108,7 @@ def warn_of_leftovers(fn: str, opts: Struct) -> None:
 
 def _notes(folder: Path) -> dict[str, Any]:
     try:
-        return journal.read(folder)
+        return run_metadata.read(folder)
     except ValueError:
         return {}  # damaged by hand: as where there is none
 
@@ -117,7 +117,7 @@ def _notes(folder: Path) -> dict[str, Any]:
 
 
 def _networks(given: Any, saved: Any) -> tuple[list[str], list[str]]:
-    """What makes the given network another one than the saved one; and values that differ without that.
+    """(differences that make the given network another one than the saved one, differences that do not).
 
     Rates and factors (fractions: of dropout, leak, learning) may be changed during a run, as postEpochFn may do.
     """
@@ -201,7 +201,7 @@ def _sizes(where: str, ours: Any, theirs: Any, found: list[str]) -> None:
 
 
 def _bare(size: tuple[int, ...]) -> tuple[int, ...]:
-    """A size without what a file does not keep: dimensions of 1 at the end, and which way a vector lies."""
+    """A size as files keep it: without dimensions of 1 at the end, and without the direction of a vector."""
     count = int(np.prod(size))
     if count == max(size, default=1):
         return (count,)
@@ -221,11 +221,11 @@ def _properties(record: Any) -> dict[str, Any]:
     try:
         return {} if isinstance(kind, str) else _block_properties(kind.from_record(record))
     except (ValueError, TypeError, KeyError):
-        return {}  # it cannot run either, which says what is wrong
+        return {}  # it cannot run either, and that error says why
 
 
 def _block_properties(block: Any) -> dict[str, Any]:
-    """The properties that this library's classes define: those of users' blocks may count what training has done."""
+    """The properties that this library's classes define; a user's block may count the steps of training in its own."""
     own = {name for k in type(block).__mro__ if k.__module__.startswith("pyconvnet.layers.") for name in vars(k)} - set(
         type(block).transient
     )
@@ -295,14 +295,14 @@ def _shown(value: Any) -> str:
 
 
 def _solver(opts: Any) -> str:
-    """The name of the solver in options, as the journal has them as well; '' where it has none that would last."""
+    """The name of the solver in options, also of the run metadata; "" for a function without a lasting name."""
     solver = opts["solver"]
     name = "sgd" if solver is None else solver if isinstance(solver, str) else getattr(solver, "__name__", "")
     return "" if " at 0x" in name else name
 
 
 def other_solver(opts: Struct, saved: Struct, notes: dict[str, Any] | None = None) -> str:
-    """The solver whose state the checkpoint holds, where it is another than in the options: it takes it for its own."""
+    """Name of the solver whose state the checkpoint holds, if not the options', which would misread it."""
     notes = _notes(opts["expDir"]) if notes is None else notes
     state = (saved.get("state") or {}).get("solverState")
     if not isinstance(state, (list, tuple)) or not len(state) or "solver" not in (notes.get("options") or {}):
@@ -312,7 +312,7 @@ def other_solver(opts: Struct, saved: Struct, notes: dict[str, Any] | None = Non
 
 
 def _data(notes: dict[str, Any], imdb: Any, sets: dict[str, Any]) -> list[str]:
-    """What shows that the images or classes are others than the journal's; new images at the end are none of it."""
+    """Differences of images or classes from the run metadata; new images at the end do not count."""
     found = []
     names = labels.class_names(imdb)
     if names and notes.get("classes") and names != notes["classes"]:
@@ -335,7 +335,7 @@ def _data(notes: dict[str, Any], imdb: Any, sets: dict[str, Any]) -> list[str]:
 
 
 def _tell(fn: str, opts: Struct, notes: dict[str, Any]) -> None:
-    before, now = notes.get("options") or {}, journal.plain(opts)
+    before, now = notes.get("options") or {}, run_metadata.json_value(opts)
     changed = [
         f"{name} {before[name]} -> {now[name]}" for name in _TOLD if name in before and before[name] != now.get(name)
     ]

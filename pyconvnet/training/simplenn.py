@@ -68,7 +68,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     finite.
     """
     if is_graph(net):
-        raise TypeError("cnn_train: net takes a SimpleNN, got a DagNN; cnn_train_dag trains that")
+        raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")
     opts = read_options("cnn_train", SIMPLENN, args, options)
     adapter = SimpleNNAdapter(net, imdb, opts)
     if opts["verbose"] and not opts["progress"]:
@@ -86,7 +86,7 @@ class SimpleNNAdapter:
         self.net = vl_simplenn_tidy(copy.deepcopy(net))
         if len(self.net.layers) < 2:
             raise ValueError(
-                f"cnn_train: the network has {len(self.net.layers)} layers; it takes at least 2, a loss last"
+                f"cnn_train: the network has {len(self.net.layers)} layers; it must have at least 2, a loss last"
             )
         self.net.layers[-2].precious = True
         for layer in self.net.layers:
@@ -103,7 +103,7 @@ class SimpleNNAdapter:
             error, usual = class_labels.ERRORS[error]
             names = names or usual
         if not callable(error):
-            raise TypeError(f"cnn_train: errorFunction takes a name or a function, got {type(error).__name__}")
+            raise TypeError(f"cnn_train: errorFunction must be a name or a function, got {type(error).__name__}")
         self.error, self.names = error, names
         self.res: Any = None
         self.doubted = False
@@ -154,8 +154,8 @@ class SimpleNNAdapter:
         ours = kind.__module__.startswith("pyconvnet.layers.") and not issubclass(kind, Custom)
         if ours and not issubclass(kind, Loss):
             raise ValueError(
-                f"cnn_train: the last layer {layer.get('name', '')!r} ({layer.type}) is no loss; training takes one, "
-                "such as 'softmaxloss', last"
+                f"cnn_train: the last layer {layer.get('name', '')!r} ({layer.type}) is not a loss; "
+                "training needs one last, such as 'softmaxloss'"
             )
 
     def statistics(self, num: int) -> Struct:
@@ -203,15 +203,15 @@ class SimpleNNAdapter:
         loss = layer_class(self.net.layers[-1].type).from_record(self.net.layers[-1]).effective_options().get("loss")
         if class_labels.is_binary(loss):
             raise ValueError(
-                f"cnn_train: the loss {loss!r} takes labels +1 and -1, of which errorFunction 'multiclass' can count "
-                "no errors: errorFunction='binary' does, 'none' counts nothing"
+                f"cnn_train: the loss {loss!r} has labels +1 and -1, whose errors errorFunction='multiclass' "
+                "cannot count: errorFunction='binary' does, 'none' counts nothing"
             )
         class_labels.check("cnn_train", batch[1], batch[0], self._classes(batch[0]), self.known)
 
     def _check_precision(self, images: Any) -> None:
         for i, layer in enumerate(self.net.layers):
             if not layer_class(layer.type).__module__.startswith("pyconvnet.layers."):
-                return  # a layer of the user's own may take or give any precision
+                return  # a layer of the user's own may accept or give any precision
             if layer.get("weights"):
                 where = f"layer {i + 1} {layer.get('name', '')!r}"
                 return class_labels.check_precision("cnn_train", "images", images, where, layer.weights[0])

@@ -1,4 +1,4 @@
-"""The statistics of a training, a list of one Struct per epoch for each set: what was measured, as curves, as text."""
+"""The statistics of a training, a list of one Struct per epoch for each set: as curves, as text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.records import Struct
+from pyconvnet.table import column_widths
 
-COUNTS = ("num", "time")  # what statistics hold beside quantities
+COUNTS = ("num", "time")  # fields of statistics that are not measured quantities
 
 
 def epochs(saved: Any, empty: Struct) -> Struct:
@@ -16,11 +17,11 @@ def epochs(saved: Any, empty: Struct) -> Struct:
     out = Struct(empty)
     for name, rows in (saved or {}).items():
         rows = [rows] if isinstance(rows, dict) else list(rows)
-        out[name] = [Struct({k: plain(v) for k, v in row.items() if np.size(v)}) for row in rows]
+        out[name] = [Struct({k: as_number(v) for k, v in row.items() if np.size(v)}) for row in rows]
     return out
 
 
-def plain(value: Any) -> Any:
+def as_number(value: Any) -> Any:
     """A number as Python's; several (accuracies that a block keeps side by side) as a vector."""
     a = np.asarray(value)
     if a.dtype.kind not in "biuf":
@@ -34,7 +35,7 @@ def number_text(value: Any, digits: int) -> str:
 
 
 def quantities(stats: Struct) -> list[str]:
-    """Names of what was measured (objective, errors), sorted."""
+    """Names of the measured quantities (objective, errors), sorted."""
     return sorted({k for rows in stats.values() for row in rows for k in row if k not in COUNTS})
 
 
@@ -63,8 +64,8 @@ def rows(stats: Struct) -> list[list[str]]:
     return [head, *body]
 
 
-def table(stats: Struct) -> str:
+def stats_table(stats: Struct) -> str:
     """The statistics that cnn_train returns, or a checkpoint holds, as text: a row per epoch."""
     cells = rows(stats)
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    widths = column_widths(cells)
     return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells)

@@ -13,16 +13,16 @@ from pyconvnet.solver import SOLVERS
 class Steps:
     """The steps of one pass over the training images.
 
-    memory  what the solver remembers, nested as adapter.weights(); it is brought up to date
+    memory  the solver's state, nested as adapter.weights(); it is updated
     rate    learning rate of this epoch
     """
 
     def __init__(self, fn: str, adapter: Any, memory: list[Any], opts: Struct, rate: float) -> None:
         self.fn, self.adapter, self.memory, self.opts, self.rate = fn, adapter, memory, opts, rate
-        # Arrays that this pass made, and may change: whoever got the weights after an earlier epoch keeps those.
-        self.own: dict[tuple[int, ...], tuple[Any, Any]] = {}
+        # Arrays that this pass made, and may change: weights handed out after an earlier epoch stay as they were.
+        self.made: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
-    def take(self, count: int, parts: int) -> None:
+    def apply(self, count: int, parts: int) -> None:
         """Step from the derivatives summed over `count` images and `parts` sub-batches."""
         for p in self.adapter.parameters():
             backend, der = backends.of(p.value), p.der.reshape(p.value.shape)
@@ -46,7 +46,7 @@ class Steps:
     def _descend(self, p: Any, der: Any, held: list[Any], scale: float, decay: float, lr: float) -> None:
         """pyconvnet.solver.sgd with the gradient scale der + decay w, in place where the backend does so."""
         backend, last = backends.of(p.value), p.key[-1]
-        value, momentum = self.own.get(p.key, (None, None))
+        value, momentum = self.made.get(p.key, (None, None))
         if value is not p.value or momentum is not held[last] or not backend.sgd_fits(value, der):
             if isinstance(held[last], dict):
                 fields = ", ".join(held[last])
@@ -56,7 +56,7 @@ class Steps:
                 )
             value, momentum = backend.sgd_start(p.value, held[last], der)
         options = (scale, decay, self.opts["momentum"], lr, self.opts["nesterovUpdate"])
-        self.own[p.key] = value, momentum = backend.sgd_step(value, momentum, der, *options)
+        self.made[p.key] = value, momentum = backend.sgd_step(value, momentum, der, *options)
         held[last] = momentum
         if value is not p.value:
             p.set(value)

@@ -1,4 +1,4 @@
-"""What there is to look at: images side by side, plots, measures, and the inside of a trained network.
+"""Views: images side by side, plots, measures, and the inside of a trained network.
 
 >>> from pyconvnet import models, view
 >>> axes = view.filters(models.build("lenet", seed=0), "layer1")

@@ -39,7 +39,7 @@ def vl_imarray(
     if movie:
         return [_flat(tile) for tile in np.moveaxis(tiles, 3, 0)]
     if spacing < 0 or int(spacing) != spacing:
-        raise ValueError(f"vl_imarray: spacing takes a whole number of pixels, got {spacing!r}")
+        raise ValueError(f"vl_imarray: spacing must be a whole number of pixels, got {spacing!r}")
     spacing = int(spacing)
     h, w, channels, count = tiles.shape
     rows, columns = _layout(layout, count)
@@ -76,9 +76,9 @@ def vl_imarraysc(
     """
     tiles = _tiles("vl_imarraysc", A)
     if tiles.dtype.kind not in "buif":
-        raise TypeError(f"vl_imarraysc: A takes numbers, got {tiles.dtype}")
+        raise TypeError(f"vl_imarraysc: A must be numbers, got {tiles.dtype}")
     if uniform and clim is not None and np.size(clim):
-        raise ValueError("vl_imarraysc: takes uniform or clim, not both")
+        raise ValueError("vl_imarraysc: give uniform or clim, not both")
     tiles = tiles.astype(np.float32) if tiles.dtype.kind in "bui" else tiles
     if clim is not None and np.size(clim):
         low, high = (tiles.dtype.type(v) for v in _pair("clim", clim))
@@ -106,7 +106,7 @@ def _tiles(fn: str, A: np.ndarray) -> np.ndarray:
     elif A.ndim == 4 and A.shape[3] == 3:
         tiles = A.transpose(0, 1, 3, 2)
     else:
-        raise ValueError(f"{fn}: A takes H x W x K, H x W x 3 x K or H x W x K x 3, got {size_text(A.shape)}")
+        raise ValueError(f"{fn}: A must be H x W x K, H x W x 3 x K or H x W x K x 3, got {size_text(A.shape)}")
     if not tiles.size:
         raise ValueError(f"{fn}: A has no pixels, its size is {size_text(A.shape)}")
     return tiles
@@ -122,12 +122,12 @@ def _layout(layout: Any, count: int) -> tuple[int, int]:
         return ceil(count / columns), columns
     rows, columns = (int(v) for v in _pair("layout", layout))
     if rows < 1 or columns < 1:
-        raise ValueError(f"vl_imarray: layout takes (rows, columns) from 1, got {layout!r}")
+        raise ValueError(f"vl_imarray: layout must be (rows, columns) from 1, got {layout!r}")
     return rows, columns
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
     pair = np.ravel(value)
     if pair.size != 2:
-        raise ValueError(f"vl_imarray: {name} takes two numbers, got {value!r}")
+        raise ValueError(f"vl_imarray: {name} must be two numbers, got {value!r}")
     return pair[0], pair[1]

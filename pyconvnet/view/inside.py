@@ -1,7 +1,7 @@
-"""Looking inside a trained network: filters, responses, what a class score depends on in the image.
+"""Looking inside a trained network: filters, responses, the parts of the image that a class score depends on.
 
-Every function takes a SimpleNN or a DagNN, and an image already prepared for it (H x W x C or H x W x C x 1, see
-models.preprocess). Scores of classes are what the network gives before its softmax or loss: the probabilities of a
+Every function is for a SimpleNN or a DagNN, and an image already prepared for it (H x W x C or H x W x C x 1, see
+models.preprocess). Scores of classes are the network's output before its softmax or loss: the probabilities of a
 sure network hardly move, and their derivative is nothing but zeros in single precision. A DagNN must have one input
 besides labels, and one output (or several losses of one).
 """
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import as_tensor, padded_to_4d
-from pyconvnet.diagnose import of_results, spread, text
+from pyconvnet.diagnose import of_results, text, value_statistics
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
 from pyconvnet.view.imarray import vl_imarraysc
@@ -31,7 +31,7 @@ def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.nd
 
 
 def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
-    """What a layer gives for an image, H x W x C: feature maps, to be tiled by vl_imarraysc(maps[:, :, None, :]).
+    """The output of a layer for an image, H x W x C: feature maps, to be tiled by vl_imarraysc(maps[:, :, None, :]).
 
     layer  position (0: the first) or name of a layer; for a DagNN a variable's name as well
     """
@@ -77,8 +77,8 @@ def occlusion_map(
 ) -> np.ndarray:
     """How much the score of a class falls when a window x window patch is covered by `fill`: one value per position.
 
-    Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark what the class is
-    seen by. Source: Zeiler, Fergus 2014.
+    Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark the parts
+    that the class is seen by. Source: Zeiler, Fergus 2014.
     """
     model, x = network(net).predictor(), _batch(image)
     h, w = x.shape[:2]
@@ -106,7 +106,7 @@ def statistics(net: Any, image: np.ndarray | None = None) -> list[Struct]:
     if image is None:
         return [row for row in of_results(net) if row.what.startswith("weights")]
     found = network(net).predictor().everything(_batch(image))
-    return [spread(name, what, values) for name, what, values in found if np.size(values)]
+    return [value_statistics(name, what, values) for name, what, values in found if np.size(values)]
 
 
 def statistics_text(rows: list[Struct]) -> str:
@@ -115,7 +115,7 @@ def statistics_text(rows: list[Struct]) -> str:
 
 
 def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
-    """What vl_simplenn_diagnose says as a picture: one axes per kind of number, the layers from left to right.
+    """The numbers of vl_simplenn_diagnose as a picture: one axes per kind of number, the layers from left to right.
 
     The band goes from the smallest to the largest, the line is the mean, the bars are the deviation; symmetric
     logarithmic scale. net, res as vl_simplenn_diagnose. Returns the axes; needs matplotlib.
@@ -169,7 +169,7 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
 def _batch(image: np.ndarray) -> np.ndarray:
     x = as_tensor("view: image", image)
     if x.shape[3] != 1:
-        raise ValueError(f"view: takes one image, got a batch of {x.shape[3]}")
+        raise ValueError(f"view: image must be one image, got a batch of {x.shape[3]}")
     return x
 
 

@@ -1,4 +1,4 @@
-"""What predictions say about a classifier, as numbers: confusion matrix, precision, recall, ROC."""
+"""Measures of a classifier by its predictions: confusion matrix, precision, recall, ROC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
     """Counts, one row per true class, one column per predicted class; labels count from 1 and 0 is left out.
 
     labels       N (or any shape) whole numbers
-    predictions  as many class numbers, or scores H x W x C x N, of which the largest in C counts (the first of equals)
+    predictions  as many class numbers, or scores H x W x C x N, whose largest in C counts (the first of equals)
     classes      number of classes; otherwise the number of scores, or the largest label
 
     >>> confusion_matrix([1, 1, 2, 3], [1, 2, 2, 3])
@@ -29,7 +29,7 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
     labels, predicted = labels.ravel(), predicted.ravel()
     if labels.size != predicted.size:
         raise ValueError(
-            f"confusion_matrix: {labels.size} labels and {predicted.size} predictions; it takes one of each"
+            f"confusion_matrix: {labels.size} labels and {predicted.size} predictions; there must be one of each"
         )
     for name, values in (("labels", labels), ("predictions", predicted)):
         if values.size and (values.min() < (name == "predictions") or np.any(values != np.floor(values))):
@@ -85,12 +85,12 @@ def roc(labels: Any, scores: Any, positive: int = 2) -> Struct:
         scores = scores[:, :, positive - 1]
     scores = scores.ravel()
     if labels.size != scores.size:
-        raise ValueError(f"roc: {labels.size} labels and {scores.size} scores; it takes one of each")
+        raise ValueError(f"roc: {labels.size} labels and {scores.size} scores; there must be one of each")
     kept = labels > 0
     truth, scores = labels[kept] == positive, scores[kept]
     if truth.all() or not truth.any():
         raise ValueError(
-            f"roc: takes images of both kinds; of {truth.size}, {int(truth.sum())} are of class {positive}"
+            f"roc: labels must be of both kinds; of {truth.size}, {int(truth.sum())} are of class {positive}"
         )
     order = np.argsort(-scores, kind="stable")
     last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))

@@ -53,13 +53,13 @@ def picture(
     """An image as it is, pixel by pixel, without ticks: filters, responses, gradients, maps; returns the axes.
 
     image   H x W x 3 with values in 0..1 (others are clipped), or H x W in shades
-    scale   what the shades mean, such as "fall of the score": draws a colour bar with this label
+    scale   meaning of the shades, such as "fall of the score": draws a colour bar with this label
     signed  red above zero, blue below, symmetric about it; for H x W
     how     further options of matplotlib's imshow: cmap, vmin, vmax, extent ...
     """
     image = np.squeeze(np.asarray(image))
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        raise ValueError(f"view.picture: takes H x W or H x W x 3, got {size_text(image.shape)}")
+        raise ValueError(f"view.picture: image must be H x W or H x W x 3, got {size_text(image.shape)}")
     if ax is None:
         h, w = image.shape[:2]
         side = 4.0 / max(h, w)
@@ -80,7 +80,7 @@ def picture(
 def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str] | None = None) -> np.ndarray:
     """One axes per quantity (objective, top1err, top5err ...) with a curve per set over the epochs; returns the axes.
 
-    stats  what cnn_train returns, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
+    stats  as cnn_train returns it, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
     names  the quantities to draw; otherwise all there are
     """
     stats = epochs(stats, Struct())

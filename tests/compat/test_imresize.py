@@ -159,12 +159,12 @@ def test_a_kernel_of_ones_own_is_taken():
 @pytest.mark.parametrize(
     ("args", "options", "message"),
     [
-        ((np.zeros((4, 4)), 0), {}, "positive scale"),
+        ((np.zeros((4, 4)), 0), {}, "scale must be positive, or .rows, cols. .*, got 0"),
         ((np.zeros((4, 4)), [np.nan, np.nan]), {}, "at most one NaN"),
         ((np.zeros((4, 4)), [2, 2, 2]), {}, r"\[rows, cols\]"),
         ((np.zeros((4, 4)),), {}, "a scale or an output size"),
-        ((np.zeros((4, 4)), 2, "cubical"), {}, "method 'cubical'"),
-        ((np.zeros((4, 4)), 2), {"edges": "zero"}, "edges takes"),
+        ((np.zeros((4, 4)), 2, "cubical"), {}, "method must be one of bicubic, .*, got 'cubical'"),
+        ((np.zeros((4, 4)), 2), {"edges": "zero"}, "edges must be"),
         ((np.zeros((0, 4)), 2), {}, r"got size \(0, 4\)"),
         ((np.zeros((4, 4)), 2, "box", "Antialias", True), {}, "did you mean 'antialiasing'"),
     ],

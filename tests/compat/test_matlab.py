@@ -51,7 +51,7 @@ def test_images_scale_by_the_largest_value_of_their_type():
     np.testing.assert_array_equal(im2double(np.array([[-32768, 32767]], np.int16)), [[0, 1]])
     np.testing.assert_array_equal(im2single(np.array([[True, False]])), [[1, 0]])
     np.testing.assert_array_equal(im2single(np.array([[7.0]])), [[7]])
-    with pytest.raises(TypeError, match="im2single: takes uint8"):
+    with pytest.raises(TypeError, match="im2single: image must be uint8"):
         im2single(np.array([[1]]))
 
 

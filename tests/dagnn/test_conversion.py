@@ -118,7 +118,7 @@ def test_a_graph_that_is_no_chain_is_refused_with_the_place():
         dag.toSimpleNN()
     dag.setLayerInputs("r2", "a")
     dag.addLayer("sum", dagnn.Sum(), ["b", "c"], "d")
-    with pytest.raises(ValueError, match="no chain at layer 'sum'"):
+    with pytest.raises(ValueError, match="the graph is not a chain at 'sum'"):
         dag.toSimpleNN()
     dag.setLayerInputs("sum", ["b"])
     with pytest.raises(ValueError, match="Sum has no SimpleNN type"):
@@ -242,5 +242,5 @@ def test_loadobj_of_a_graph_warns_of_nothing():
 def test_tidy_refuses_the_values_of_a_graph():
     for values in (DagNN.fromSimpleNN(simple()).saveobj(), dict(DagNN.fromSimpleNN(simple()).saveobj())):
         for fn in (vl_simplenn_tidy, DagNN.fromSimpleNN):
-            with pytest.raises(TypeError, match=r"vl_simplenn_tidy: net takes a SimpleNN.*DagNN.loadobj takes that"):
+            with pytest.raises(TypeError, match=r"vl_simplenn_tidy: net must be a SimpleNN.*DagNN.loadobj restores it"):
                 fn(values)

@@ -36,7 +36,7 @@ def test_a_simplenn_is_drawn_as_the_graph_it_makes():
     layer = {"type": "conv", "name": "c", "weights": [np.ones((3, 3, 1, 2), np.float32), np.zeros(2, np.float32)]}
     net = pcn.vl_simplenn_tidy({"layers": [layer, {"type": "relu", "name": "r"}]})
     assert dot(net) == dot(dagnn.DagNN.fromSimpleNN(net))
-    with pytest.raises(TypeError, match="dot: net takes a DagNN or a SimpleNN, got list"):
+    with pytest.raises(TypeError, match="dot: net must be a DagNN or a SimpleNN, got list"):
         dot([1])
 
 

@@ -164,10 +164,10 @@ def test_reconnecting_changes_inputs_outputs_and_params(dag):
         ),
         (lambda d: d.setLayerInputs("a", "out"), "cycle: 'a'"),
         (lambda d: d.setLayerOutputs("a", "x"), r"cycle: 'a' -\(x\)-> 'a'"),
-        (lambda d: d.addLayer("c", Multiplied, "x", "w"), "takes a dagnn.Layer"),
-        (lambda d: d.addLayer("c", Multiplied(), [3], "w"), "inputs takes names"),
-        (lambda d: d.addLayer("c", Multiplied(), 3, "w"), "inputs takes a name or a list of them, got int: 3"),
-        (lambda d: d.addLayer("c", Multiplied(), {"x", "y"}, "w"), "inputs takes a name or a list of them, got set"),
+        (lambda d: d.addLayer("c", Multiplied, "x", "w"), "must be a dagnn.Layer"),
+        (lambda d: d.addLayer("c", Multiplied(), [3], "w"), "inputs must be names"),
+        (lambda d: d.addLayer("c", Multiplied(), 3, "w"), "inputs must be a name or a list of them, got int: 3"),
+        (lambda d: d.addLayer("c", Multiplied(), {"x", "y"}, "w"), "inputs must be a name or a list of them, got set"),
     ],
     ids=["layer name", "cycle", "variable", "inputs", "self", "class", "names", "number", "set"],
 )
@@ -213,7 +213,7 @@ def test_mode_takes_normal_train_and_test(dag):
     assert dag.mode == "test" and dag.layers["a"].block.mode == "test"
     dag.mode = "train"
     assert dag.mode == "normal"
-    with pytest.raises(ValueError, match="takes 'normal'"):
+    with pytest.raises(ValueError, match="must be 'normal'"):
         dag.mode = "testing"
 
 
@@ -290,7 +290,7 @@ def test_a_graph_is_copied_and_pickled_with_its_tables(dag):
 
 def test_a_layer_takes_a_name(dag):
     for wrong in ("", None, 3):
-        with pytest.raises(TypeError, match=r"DagNN\.addLayer: name takes a string that is not empty"):
+        with pytest.raises(TypeError, match=r"DagNN\.addLayer: name must be a string that is not empty"):
             dag.addLayer(wrong, Multiplied(), "x", "q")
 
 

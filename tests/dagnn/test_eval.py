@@ -196,7 +196,7 @@ def test_times_are_taken_for_each_layer():
     [
         (({"x": ones(1, 1, 1, 1)},), "inputs: no variable 'x'"),
         (({"x0": ones(1, 1, 1, 1)}, {"x1": 1, "x3": 1}), "derOutputs: no variable 'x3'"),
-        ((ones(1, 1, 1, 1),), "inputs takes a dict or a list"),
+        ((ones(1, 1, 1, 1),), "inputs must be a dict or a list"),
         ((["x0"],), "names and values in turn, got 1"),
         ((["x0", ones(1, 1, 1, 1), "x0", ones(1, 1, 1, 1)],), "names 'x0' twice"),
         (({"x0": ones(2, 1, 1, 1)}, {"x1": 1}), "must be an array of its size 2x1x1x1, got int"),

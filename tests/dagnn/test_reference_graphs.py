@@ -111,7 +111,7 @@ def test_print_without_arguments_leaves_the_variables_out(dags, read_mat):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"Format": "pdf"}, "DagNN.print: Format takes 'ascii', 'latex', 'csv', 'dot', got 'pdf'"),
+        ({"Format": "pdf"}, "DagNN.print: Format must be one of 'ascii', 'latex', 'csv', 'dot', got 'pdf'"),
         ({"Layrs": "*"}, "DagNN.print: unknown option 'Layrs'; did you mean 'Layers'"),
         ({"Layers": ["conv99"]}, "no layer 'conv99'"),
         ({"MaxNumColumns": 0}, "must be a whole number from 1 up, got 0"),

@@ -118,7 +118,7 @@ def test_tables_without_entries_are_struct_arrays_with_fields(tmp_path):
 
 def test_structs_as_scipy_reads_them_are_refused_with_what_to_do(tmp_path):
     raw = scipy.io.loadmat(FIXTURES / "dags" / "stn.mat")
-    with pytest.raises(TypeError, match=r"takes structs as pyconvnet.load and compat.matfile.read give them"):
+    with pytest.raises(TypeError, match=r"structs must be as pyconvnet.load and compat.matfile.read give them"):
         pcn.DagNN.loadobj(raw)
 
 
@@ -202,7 +202,7 @@ def test_layers_without_name_or_type_are_refused_by_their_number():
     net.addLayer("r", pcn.dagnn.ReLU(), "x", "y")
     saved = net.saveobj()
     saved.layers[0].type = np.zeros((0, 0))
-    with pytest.raises(TypeError, match=r"DagNN.loadobj: layers\(1\) takes a record with a name and a type, got a str"):
+    with pytest.raises(TypeError, match=r"loadobj: layers\(1\) must be a record with a name and a type, got a str"):
         pcn.DagNN.loadobj(saved)
 
 

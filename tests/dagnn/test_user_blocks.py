@@ -64,7 +64,7 @@ def test_an_unknown_block_is_kept_says_what_is_missing_and_is_saved_as_it_came()
     with pytest.raises(TypeError, match=r"'dagnn.Power' is not defined here \(the file holds exponent\).*layer 'p'"):
         net.eval({"x": np.ones((1, 1, 1, 1))})
     assert np.isnan(net.getVarSizes({"x": (4, 5, 6)})[1][0])
-    with pytest.raises(TypeError, match=r"DagNN.getVarSizes: size of 'x' takes numbers"):
+    with pytest.raises(TypeError, match=r"DagNN.getVarSizes: size of 'x' must be numbers"):
         net.getVarSizes({"x": "4x5"})
     out = net.saveobj()
     assert out.layers[0].type == "dagnn.Power" and out.layers[0].block == s.layers.block
@@ -213,7 +213,7 @@ def test_receptive_fields_of_branches_are_joined_unless_their_strides_differ():
 
 
 def test_what_is_no_graph_is_refused():
-    with pytest.raises(TypeError, match=r"takes what saveobj returns .*got a struct with weights"):
+    with pytest.raises(TypeError, match=r"s must be the Struct of saveobj .*got a struct with weights"):
         DagNN.loadobj(Struct(weights=1))
     with pytest.raises(TypeError, match="got ndarray"):
         DagNN.loadobj(np.ones(3))

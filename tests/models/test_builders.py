@@ -129,8 +129,12 @@ def test_a_dagnn_measures_errors_too(name, last):
         ("resnet", {}, "no network 'resnet'"),
         ("alexnet", {"batchNormalisation": True}, "did you mean 'batchNormalization'"),
         ("nin", {"batchNormalization": True}, "unknown option 'batchNormalization'"),
-        ("alexnet", {"weightInitMethod": "he"}, "weightInitMethod takes 'gaussian', 'xavier', 'xavierimproved'"),
-        ("lenet", {"networkType": "graph"}, "networkType takes 'simplenn' or 'dagnn'"),
+        (
+            "alexnet",
+            {"weightInitMethod": "he"},
+            "weightInitMethod must be one of 'gaussian', 'xavier', 'xavierimproved'",
+        ),
+        ("lenet", {"networkType": "graph"}, "networkType must be 'simplenn' or 'dagnn'"),
     ],
 )
 def test_unknown_names_and_options_are_refused(name, options, message):

@@ -102,7 +102,7 @@ def test_grey_and_colour_are_turned_into_what_the_network_takes(image):
     np.testing.assert_array_equal(x[..., 0], np.repeat(grey[:, :, None], 3, axis=2))
     x = preprocess(network(imageSize=size(45, 60, 1)), image)
     np.testing.assert_array_equal(x[:, :, 0, 0], rgb2gray(image.astype(np.float32)))
-    with pytest.raises(ValueError, match="has 3 channels, the network takes 4"):
+    with pytest.raises(ValueError, match="has 3 channels, the network accepts 4"):
         preprocess(network(imageSize=size(45, 60, 4)), image)
 
 
@@ -143,11 +143,17 @@ def test_kept_at_its_size_an_image_loses_the_average_colour(image):
             {"imageSize": size(20, 20, 3), "averageImage": np.zeros((9, 9, 3))},
             "averageImage is 9x9x3, the image 20x20x3",
         ),
-        ({"imageSize": np.array([[0, 20, 3]])}, "imageSize takes whole numbers"),
-        ({"imageSize": size(20, 20, 3), "cropSize": 1.5}, "cropSize takes"),
-        ({"imageSize": size(20, 20, 3), "interpolation": "cubical"}, "method 'cubical'"),
-        ({"imageSize": size(20, 20, 3), "cropSize": 0.5, "interpolation": "nearest"}, "with cropSize takes"),
-        ({"imageSize": size(20, 20, 3), "border": np.array([[-4, -4]])}, "border takes"),
+        ({"imageSize": np.array([[0, 20, 3]])}, "imageSize must be whole numbers"),
+        ({"imageSize": size(20, 20, 3), "cropSize": 1.5}, "cropSize must be"),
+        (
+            {"imageSize": size(20, 20, 3), "interpolation": "cubical"},
+            "method must be one of bicubic, .*, got 'cubical'",
+        ),
+        (
+            {"imageSize": size(20, 20, 3), "cropSize": 0.5, "interpolation": "nearest"},
+            "with cropSize net.meta.normalization.interpolation must be one of",
+        ),
+        ({"imageSize": size(20, 20, 3), "border": np.array([[-4, -4]])}, "border must be"),
     ],
 )
 def test_a_meta_that_says_the_impossible_is_refused(image, fields, message):

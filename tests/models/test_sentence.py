@@ -45,7 +45,7 @@ def test_a_single_column_equals_the_network_on_the_patch_under_it(net):
 
 
 def test_other_heights_are_refused(net):
-    with pytest.raises(ValueError, match=r"read_sentence: image takes 32 x W pixels.*got 30x100"):
+    with pytest.raises(ValueError, match=r"read_sentence: image must be 32 x W pixels.*got 30x100"):
         read_sentence(net, np.zeros((30, 100), np.uint8))
 
 

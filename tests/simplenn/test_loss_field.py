@@ -119,7 +119,7 @@ def test_a_step_descends_the_loss_that_the_field_names():
 
 
 def test_errors_of_classes_are_refused_for_a_binary_loss():
-    with pytest.raises(ValueError, match=r"'logistic' takes labels \+1 and -1.*errorFunction='binary'"):
+    with pytest.raises(ValueError, match=r"'logistic' has labels \+1 and -1.*errorFunction='binary'"):
         train({"type": "loss", "loss": "logistic"}, SIGN)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pyconvnet import vl_simplenn, vl_simplenn_tidy
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="numpy's matrices of patches are larger")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="numpy's matrices of patches are larger")
 @pytest.mark.parametrize("side", [96, 160])
 def test_no_more_than_twice_the_two_largest_neighbours_beside_the_packed_filters(side):
     from pyconvnet.backends.cpu import filter_cache, layout

@@ -7,7 +7,7 @@ import pytest
 
 import pyconvnet as pcn
 from pyconvnet import dagnn
-from pyconvnet.training import journal
+from pyconvnet.training import run_metadata
 
 
 def draw(*shape):
@@ -192,9 +192,9 @@ def test_a_solver_without_state_may_change(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "{broken", '{"options": {"batchSize": 3}, "classes": ["a", "b", "c"]}'])
-def test_without_a_journal_of_this_release_the_network_decides(tmp_path, text):
+def test_without_run_metadata_of_this_release_the_network_decides(tmp_path, text):
     fit(tmp_path, numEpochs=1)
-    path = tmp_path / journal.NAME
+    path = tmp_path / run_metadata.NAME
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(ValueError, match="3x3x1x5, 5, in the checkpoint 3x3x1x4, "):
         fit(tmp_path, network(filters=5), imdb(seed=1), numEpochs=2)

@@ -143,9 +143,9 @@ def test_a_graph_is_watched_whatever_its_objective_is_called():
 def test_a_network_of_the_other_kind_or_without_a_loss_is_refused():
     with pytest.raises(TypeError, match="got a DagNN; cnn_train_dag trains that"):
         fit(pcn.DagNN())
-    with pytest.raises(TypeError, match="takes a DagNN, got SimpleNN; cnn_train trains"):
+    with pytest.raises(TypeError, match="must be a DagNN, got SimpleNN; cnn_train trains"):
         pcn.cnn_train_dag(network(), imdb(), get_batch)
-    with pytest.raises(ValueError, match=r"the last layer 'end' \(softmax\) is no loss"):
+    with pytest.raises(ValueError, match=r"the last layer 'end' \(softmax\) is not a loss"):
         fit(network("softmax"))
 
 
@@ -164,7 +164,7 @@ def test_labels_and_outputs_of_a_graph_are_checked_before_the_first_batch():
             pcn.cnn_train_dag(net, imdb(labels.astype(float)), batch, **options)
     with pytest.raises(TypeError, match="got a tuple without names"):
         pcn.cnn_train_dag(net, imdb(), get_batch, **options)
-    with pytest.raises(ValueError, match="derOutputs takes at least one output to descend"):
+    with pytest.raises(ValueError, match="derOutputs must have at least one output to descend"):
         pcn.cnn_train_dag(net, imdb(), batch, derOutputs={}, **options)
 
 
@@ -207,7 +207,7 @@ def test_distances_and_losses_of_the_users_own_train_and_resume(tmp_path):
 def test_errorFunction_and_errorLabels_take_one_of_each():
     _, stats = fit(errorFunction=lambda opts, labels, res: 5.0, errorLabels="mine")
     assert stats.train[0].mine == pytest.approx(0.5)
-    with pytest.raises(TypeError, match="errorFunction takes a name or a function, got int"):
+    with pytest.raises(TypeError, match="errorFunction must be a name or a function, got int"):
         fit(errorFunction=3)
     with pytest.raises(ValueError, match="errorLabels names 2 errors, the function gave 1"):
         fit(errorFunction=lambda opts, labels, res: 5.0, errorLabels=["a", "b"])

@@ -37,7 +37,7 @@ def test_a_solver_is_a_function_or_its_name_and_its_options_are_checked():
     assert read(solver="solver.adam").solverOpts == adam()
     assert read(solver=adam, solverOpts={"beta1": 0.5}).solverOpts.beta1 == 0.5
     assert read(solver=adam, solverOpts={"beta1": np.array([[0.5]])}).solverOpts.beta1 == 0.5
-    with pytest.raises(ValueError, match="solverOpts has no 'beta3'; the solver takes beta1, beta2, eps"):
+    with pytest.raises(ValueError, match="solverOpts has no 'beta3'; the options of the solver are beta1, beta2, eps"):
         read(solver=adam, solverOpts={"beta3": 0.5})
     with pytest.raises(ValueError, match="unknown solver 'sdg'"):
         read(solver="sdg")
@@ -50,7 +50,7 @@ def test_sgd_is_the_default_under_its_name():
         assert read(solver=given, solverOpts={"momentum": 0.7, "nesterov": True}) == read(
             momentum=0.7, nesterovUpdate=True
         )
-    with pytest.raises(ValueError, match="solverOpts has no 'beta1'; the solver takes momentum, nesterov"):
+    with pytest.raises(ValueError, match="solverOpts has no 'beta1'; the options of the solver are momentum, nesterov"):
         read(solver="sgd", solverOpts={"beta1": 0.5})
 
 
@@ -62,7 +62,7 @@ def test_an_option_of_other_trainers_is_pointed_to_its_counterpart():
 
 def test_continue_takes_force_and_no_other_word():
     assert read(continue_="force")["continue"] == read("continue", "Force")["continue"] == "force"
-    with pytest.raises(ValueError, match="continue_ takes True, False or 'force', got 'yes'"):
+    with pytest.raises(ValueError, match="continue_ must be True, False or 'force', got 'yes'"):
         read(continue_="yes")
 
 
@@ -70,7 +70,7 @@ def test_continue_takes_force_and_no_other_word():
     "given, message",
     [
         ({"batchSize": 0}, "batchSize must be a whole number from 1 up, got 0"),
-        ({"learningRate": -1}, "learningRate takes one number, or one per epoch, from 0 up; got -1"),
+        ({"learningRate": -1}, "learningRate must be one number, or one per epoch, from 0 up; got -1"),
         ({"gpus": [1]}, "no GPU backend yet"),
         ({"batchsise": 3}, "unknown option 'batchsise'; did you mean 'batchSize'"),
         ({"momentum": "much"}, "momentum must be a number from 0 up, got 'much'"),
@@ -111,12 +111,12 @@ def test_index_lists_masks_and_nan_override_it():
 
 
 def test_a_mask_has_one_boolean_per_image():
-    with pytest.raises(ValueError, match="train takes 4 booleans, one per image, or indexes; got 3"):
+    with pytest.raises(ValueError, match="train must be 4 booleans, one per image, or indexes; got 3"):
         sets(train=np.array([True, False, True]))
 
 
 def test_indexes_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r"train takes 0-based image indexes below 4, got 1\.\.4"):
+    with pytest.raises(ValueError, match=r"train must be 0-based image indexes below 4, got 1\.\.4"):
         sets(train=[1, 2, 3, 4])
     with pytest.raises(ValueError, match=r"no images\.set"):
         sets(imdb={"images": {}})

@@ -7,7 +7,7 @@ from support import ROOT
 
 import pyconvnet as pcn
 from pyconvnet import models
-from pyconvnet.training import journal
+from pyconvnet.training import run_metadata
 
 MODELS = ROOT.parent / "shared" / "models"
 
@@ -117,9 +117,9 @@ def test_a_checkpoint_has_matlabs_fields_for_scipy_as_well(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_journal_holds_settings_versions_and_the_last_confusion_matrix(tmp_path):
+def test_the_run_metadata_holds_settings_versions_and_the_last_confusion_matrix(tmp_path):
     _, stats = fit("simplenn", tmp_path, 2, evalSets={"again": np.arange(40, 60)})
-    notes = journal.read(tmp_path)
+    notes = run_metadata.read(tmp_path)
     assert notes["options"]["batchSize"] == 15 and notes["versions"]["pyconvnet"] == pcn.__version__
     assert notes["classes"] == ["one", "two", "three"]
     matrix = np.array(notes["confusion"]["val"])

@@ -130,7 +130,7 @@ def test_occlusion_says_how_much_a_patch_matters(net, image):
         (lambda net, x: view.class_gradient(net, x, 6), "class 6 of 5; classes count from 1"),
         (lambda net, x: view.class_gradient(net, x, 0), "class 0 of 5"),
         (lambda net, x: view.occlusion_map(net, x, 1, window=9), "window 9, stride 4 do not fit an image of 8x8"),
-        (lambda net, x: view.scores(net, np.zeros((8, 8, 3, 2), np.float32)), "takes one image, got a batch of 2"),
+        (lambda net, x: view.scores(net, np.zeros((8, 8, 3, 2), np.float32)), "must be one image, got a batch of 2"),
         (lambda net, x: view.filters(net, "t1"), "'t1'"),
         (lambda net, x: view.responses(net, x, "c9"), "c9"),
     ],

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.backends.cpu.machine import isa
+from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.backends.reference import Reference
 
 _SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
-# What was folded last for an array of moments, and of what: that takes longer than to see that nothing changed.
+# The last folded factors for an array of moments, and their sources: folding takes longer than comparing sources.
 _folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray]]] = {}
 _MOST_FOLDED = 4096
 

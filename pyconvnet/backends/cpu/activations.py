@@ -15,9 +15,9 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vadd,
     vdiv,
     vif_greater,
-    vlargest,
-    vlargest_across,
     vload_part,
+    vmax_across,
+    vmax_nan_first,
     vmul,
     vset1,
     vstore_part,
@@ -109,7 +109,7 @@ def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
 
 @jit()
 def _logistic(x):
-    """By exp of negative numbers only."""
+    """The sigmoid, by exp of negative numbers only."""
     one = vset1(np.float32(1))
     e = vexp(vsub(vset1(np.float32(0)), vabs(x)))
     return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
@@ -122,7 +122,7 @@ def _add_to(threads, y, x, count, relu):
         for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
             part = min(16, count - i)
             v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
-            vstore_part(y + 4 * i, vlargest(v, vset1(zero)) if relu else v, part)
+            vstore_part(y + 4 * i, vmax_nan_first(v, vset1(zero)) if relu else v, part)
 
 
 @jit(parallel=True)
@@ -139,7 +139,7 @@ def _elements(threads, x, y, count, which, leak):
                 prefetch(y + 4 * (i + AHEAD))
                 v = _logistic(v)
             elif leak == 0:
-                v = vlargest(v, zero)
+                v = vmax_nan_first(v, zero)
             else:
                 v = vif_greater(v, zero, v, vmul(v, slope))
             if far and part == 16:
@@ -181,8 +181,8 @@ def _softmax(threads, x, y, pixels, c):
             source, target = x + 4 * q * c, y + 4 * q * c
             largest = vset1(lowest)
             for k in range(0, c, 16):
-                largest = vlargest(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
-            top = vset1(vlargest_across(largest))
+                largest = vmax_nan_first(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+            top = vset1(vmax_across(largest))
             total = vset1(np.float32(0))
             for k in range(0, c, 16):
                 part = min(16, c - k)
@@ -197,7 +197,7 @@ def _softmax(threads, x, y, pixels, c):
 
 @jit(parallel=True)
 def _softmax_backward(threads, dy, dx, pixels, c):
-    """dx holds y first."""
+    """dx holds y before and the derivative after."""
     zero = np.float32(0)
     for t in numba.prange(threads):
         for q in range(pixels * t // threads, pixels * (t + 1) // threads):

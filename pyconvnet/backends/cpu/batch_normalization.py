@@ -33,7 +33,7 @@ def bnorm(
 def bnorm_backward(
     x: np.ndarray, g: np.ndarray, b: np.ndarray, dzdy: np.ndarray, epsilon: float, moments: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(dx, dg, db, moments); given moments are taken for those of the batch, as MatConvNet does."""
+    """(dx, dg, db, moments); given moments count as the batch's, as in MatConvNet."""
     with parallel_region() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         if moments is None:

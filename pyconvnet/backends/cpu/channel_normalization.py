@@ -59,11 +59,11 @@ def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: floa
         _spatial(threads, address(dzdy), address(mean), address(direct), x.size, real(alpha), real(beta))
         _spatial(threads, address(dzdy), address(mean), address(inner), x.size, real(alpha), real(beta + 1))
         inner *= x
-        spread = pool_backward(squares, window, "avg", inner)
-    spread *= x
-    spread *= real(-2 * alpha * beta)
-    spread += direct
-    return spread
+        from_neighbours = pool_backward(squares, window, "avg", inner)
+    from_neighbours *= x
+    from_neighbours *= real(-2 * alpha * beta)
+    from_neighbours += direct
+    return from_neighbours
 
 
 @jit(parallel=True)
@@ -114,7 +114,7 @@ def _lrn(threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, back
                 scale = vset1(np.float32(2) * alpha * beta)
                 for k in range(0, c, 16):
                     part = min(16, c - k)
-                    spread = _window_sums(inner, k, after, before)
+                    from_neighbours = _window_sums(inner, k, after, before)
                     seen = vload_part(x + here + 4 * k, part, zero)
                     direct = vload_part(out + here + 4 * k, part, zero)
-                    vstore_part(out + here + 4 * k, vsub(direct, vmul(scale, vmul(seen, spread))), part)
+                    vstore_part(out + here + 4 * k, vsub(direct, vmul(scale, vmul(seen, from_neighbours))), part)

@@ -46,7 +46,7 @@ def cfunc(signature) -> Callable:
 
 
 def _stamped(dispatcher: Any) -> Any:
-    """numba sees whether the file that defines a kernel is older than the kernel on disk: here, all files are seen."""
+    """Extend numba's cache stamp so that a change in any kernel file invalidates the cache."""
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if kept is not None:
         kept._source_stamp = kept._source_stamp, stamp(Path(__file__).parent)
@@ -61,7 +61,7 @@ def stamp(folder: Path) -> tuple[float, int]:
 
 
 def _announced(dispatcher: Any) -> Any:
-    """What is not on disk is compiled next: then `announce`."""
+    """Call `announce` before a kernel that is not on disk is compiled."""
     kept = dispatcher._cache
     load = kept.load_overload
 

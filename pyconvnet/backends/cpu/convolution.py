@@ -14,7 +14,7 @@ from pyconvnet.geometry import Window
 
 
 def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
-    """See `backends.reference.conv.conv`; and what `after` says."""
+    """See `backends.reference.conv.conv`; `after` is applied to the result."""
     if fully_connected.suits(x, f, window):
         return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
     if not suits(x, f, window):

@@ -1,6 +1,6 @@
 """The derivatives of convolution of float32 arrays, and transposed convolution, which is one of them.
 
-Apart from convolution.py, since what only runs a network need not import them.
+Apart from convolution.py, since running a network need not import them.
 """
 
 from __future__ import annotations

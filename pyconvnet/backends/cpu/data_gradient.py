@@ -7,7 +7,7 @@ import math
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.direct import direct
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, strides, zeros
@@ -48,7 +48,7 @@ def scatter(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, in
     oh, ow, count, n = dzdy.shape
     c, (h, w) = f.shape[2], size
     shape = (n, h + pad[0] + pad[1], w + pad[2] + pad[3], c * groups)
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         dy = channels_fastest(dzdy)
         filters = _packed(threads, f, groups, tile.columns)

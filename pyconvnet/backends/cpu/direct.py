@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import filter_cache, machine
+from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import (
     CACHE_LINE,
     address,
@@ -23,7 +24,6 @@ from pyconvnet.backends.cpu.layout import (
 )
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vstore
-from pyconvnet.backends.cpu.machine import Tile
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -32,17 +32,17 @@ from pyconvnet.threads import parallel_region
 INPUTS_AT_ONCE, TILES_AT_ONCE = 512, {6: 16, 14: 8}
 # Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
 LINE = 1 << 17
-# Filters of fewer elements are packed in less time than it takes to look whether they are still the same.
+# Packing fewer elements of filters takes less time than a checksum of them.
 KEPT_FROM = 1 << 13
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache; so where a
 # filter is one tap, a group of them is copied first to lie a cache line further apart.
 PAGE = 1024
-# Floats of filters that stay in the second-level cache; larger ones are called for a block ahead.
+# Floats of filters that stay in the second-level cache; larger ones are prefetched a block ahead.
 NEAR = 1 << 16
 
 
 class Epilogue(NamedTuple):
-    """What becomes of a convolution before it is written: max(scale conv(x, f) + b + add, 0)."""
+    """Steps applied to a convolution before it is written: max(scale conv(x, f) + b + add, 0)."""
 
     scale: np.ndarray | None = None  # K factors, which are multiplied into the filters
     add: np.ndarray | None = None  # an array like the result
@@ -53,7 +53,7 @@ PLAIN = Epilogue()
 
 
 class OutputGrid(NamedTuple):
-    """Where output pixels go, where these are not all of an image: height and width of that, (first, step) of each."""
+    """A strided subset of an image's pixels that output goes to: height, width of the image, (first, step) of each."""
 
     height: int
     width: int
@@ -61,7 +61,7 @@ class OutputGrid(NamedTuple):
     columns: tuple[int, int]
 
     def number(self, image: np.ndarray | int, i: np.ndarray | int, j: np.ndarray | int) -> np.ndarray:
-        """Of an output pixel, among those of all images."""
+        """Index of an output pixel among the pixels of all images."""
         (i0, di), (j0, dj) = self.rows, self.columns
         return np.asarray((image * self.height + i0 + di * i) * self.width + j0 + dj * j)
 
@@ -80,7 +80,7 @@ class Lines(NamedTuple):
 def lines_of(
     shape: tuple[int, ...], window: Window, out: tuple[int, int], depth: int, tile: int, place: OutputGrid | None = None
 ) -> Lines:
-    """For a padded N x H x W x C image and a tile of so many pixels; `depth` is less than C in grouped convolution."""
+    """Lines of a padded N x H x W x C array, for tiles of `tile` pixels; `depth` < C in grouped convolution."""
     n, h, w, c = shape
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
     rows = dh * w * c * np.arange(fh)
@@ -121,7 +121,7 @@ def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
 
 
 def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
-    """A copy of what `pack` returns for f times `scale`; `old` is memory of that size to write into."""
+    """A copy of the packed filters f times `scale`; `old` is memory of that size to write into."""
     packed = pack(f if scale is None else f * scale, groups, columns)
     kept = aligned(packed.size) if old is None else old
     kept[:] = packed
@@ -136,9 +136,9 @@ def direct(
     after: Epilogue = PLAIN,
     groups: int | None = None,
 ) -> np.ndarray:
-    """The convolution of `kernels.conv` as an N x H x W x K array."""
+    """The convolution of `backends.reference.conv.conv` as an N x H x W x K array."""
     groups = groups or x.shape[2] // f.shape[2]
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         xp = padded(x, window.pad)
         out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
@@ -155,7 +155,7 @@ def direct(
 
 @lru_cache(maxsize=256)
 def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, groups: int, tile: Tile, threads: int):
-    """(output size, and what `schedule` says) of a call of `direct`."""
+    """(output size, result of `schedule`) of a call of `direct`."""
     h, w, c, n = shape
     out = window.output_size(h, w)
     top, bottom, left, right = window.pad
@@ -177,7 +177,7 @@ def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, th
 
 
 def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> tuple[np.ndarray, int]:
-    """What `pack` makes of f times `scale`, kept from call to call where it is worth it; and its address."""
+    """(f times `scale`, packed, its address), kept from call to call if that saves time."""
     if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
         packed = pack(f if scale is None else f * scale, groups, columns)
         return packed, address(packed)
@@ -187,7 +187,7 @@ def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None)
 
 @jit(parallel=True)
 def correlate(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
-    """The convolution itself, of what `schedule` found; x, f, b, old, y, copies are addresses, 0 for none."""
+    """The convolution itself, as `schedule` laid it out; x, f, b, old, y, copies are addresses, 0 for none."""
     length, step, apart, depth, groups, slab, each, at_once, room = sizes
     blocks = -(-each // nr)
     per_line = -(-length // mr)
@@ -232,7 +232,7 @@ def correlate(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, si
                                 for j in range(last - first):
                                     copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
                             a, a_row = copy, pitch
-                        if not near:  # called for meanwhile: the next filters,
+                        if not near:  # prefetch the next filters,
                             ahead = f + 4 * ((column + 1) * panel + start * nr) + fetched * (q - first_tile)
                             ahead_k = fetched_k
                         elif contiguous and column == first_column:  # or the next pixels

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.layout import address, copy_floats
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
@@ -22,24 +22,22 @@ from pyconvnet.threads import guard, parallel_region
 
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
 _guard = guard()
-_dead: deque[tuple] = deque()
+_collected: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
 
 
 def limit() -> int:
     """Bytes that may be kept: a quarter of the machine's memory, or the environment variable PYCONVNET_FILTER_CACHE."""
     asked = os.environ.get("PYCONVNET_FILTER_CACHE")
-    return machine.memory() // 4 if asked is None else int(asked)
+    return hardware.memory() // 4 if asked is None else int(asked)
 
 
 def get(
     kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None = None
 ) -> tuple[np.ndarray, int]:
-    """`make(None)` for the filters `f`, or what it returned before if `f` and `scale` still have the same elements.
+    """(`make(None)` for the filters `f`, its address); the earlier one if `f` and `scale` still have the same elements.
 
-    With its address.
-
-    kind   what `make` does, so that one array may have several forms
+    kind   names the work of `make`, so that one array may have several forms
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """
@@ -52,7 +50,7 @@ def get(
     with parallel_region() as threads:
         now = _checksum(start, f.size, threads), None if scale is None else scale.tobytes()
         with _guard:
-            _bury()
+            _drop_collected()
             found = _entries.get(key)
             if found is not None and found[0] == now:
                 _entries.move_to_end(key)
@@ -79,22 +77,22 @@ def _forget_with(f: np.ndarray, key: tuple) -> None:
     """Drop the entry when the array that owns the memory goes away."""
     while isinstance(f.base, np.ndarray):
         f = f.base
-    weakref.finalize(f, _died, key).atexit = False
+    weakref.finalize(f, _on_collected, key).atexit = False
 
 
-def _died(key: tuple) -> None:
+def _on_collected(key: tuple) -> None:
     """May run at any moment, also while this thread is at work above; then the next call drops the entry."""
-    _dead.append(key)
+    _collected.append(key)
     if _guard.acquire(blocking=False):
         try:
-            _bury()
+            _drop_collected()
         finally:
             _guard.release()
 
 
-def _bury() -> None:
-    while _dead:
-        _entries.pop(_dead.popleft(), None)
+def _drop_collected() -> None:
+    while _collected:
+        _entries.pop(_collected.popleft(), None)
 
 
 def checksum(f: np.ndarray, threads: int) -> bytes:
@@ -110,7 +108,7 @@ def _checksum(start: int, size: int, threads: int) -> bytes:
 
 @jit(parallel=True)
 def _checksums(threads, memory, size, sums):
-    """Of each PIECE of an array and, in the last row, of what is left; a part of a ROW is filled up with zeros."""
+    """Checksums of each PIECE of an array and, in the last row, of its rest; zeros fill up a part of a ROW."""
     pieces = len(sums)
     for t in numba.prange(threads):
         for p in range(pieces * t // threads, pieces * (t + 1) // threads):

@@ -1,9 +1,9 @@
 """The derivatives of convolution with respect to its filters and biases.
 
 df[i, j, c, k] = sum over pixels of x[.., c] dzdy[.., k]: the matrix kernel again, with inputs as rows of a tile,
-filters as its columns, and pixels as what it sums over, a few image rows at a time. What it reads of them is laid side
-by side first: x as [tile of channels][pixel][channel], where a filter tap is an offset, and dzdy as [pixel][filter].
-Of few channels, the inputs of a whole filter row are the rows of a tile, as they lie.
+filters as its columns, and sums over pixels, a few image rows at a time. Its operands are laid side by side first: x as
+[tile of channels][pixel][channel], where a filter tap is an offset, and dzdy as [pixel][filter]. Of few channels, the
+inputs of a whole filter row are the rows of a tile, as they lie.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.layout import address, channels_fastest, padded, scratch, strides
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
@@ -35,7 +35,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     oh, ow, count, n = dzdy.shape
     depth = f.shape[2]
     groups = x.shape[2] // depth
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         xp, dy = padded(x, window.pad), channels_fastest(dzdy)
         _, h, w, c = xp.shape
@@ -70,9 +70,9 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
 
 
 def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """The images are what is summed over: df = x' dzdy, or its transpose where a filter's elements lie side by side."""
+    """Sums over images alone: df = x' dzdy, or its transpose where a filter's elements lie side by side."""
     n = dzdy.shape[3]
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         turned = f.flags.f_contiguous and not f.flags.c_contiguous
         left, right = x.transpose(3, 2, 1, 0) if turned else channels_fastest(x), channels_fastest(dzdy)
@@ -120,7 +120,7 @@ def _filter_gradient(threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines
                 table[i, 0], table[i, 1] = lines[line + i, 0], i * length * nr
             if tall > 0:
                 _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent)
-            # the next lines, which are called for meanwhile: where they begin, and bytes for each product of a tile
+            # prefetch of the next lines: where they begin, and bytes for each product of a tile
             following = min(line + many, len(lines) - 1)
             x_next, y_next = x + 4 * lines[following, 0], dy + 4 * lines[following, 1]
             half = max(1, (last - first) // 2)
@@ -192,7 +192,7 @@ def _panels(dy, panel, lines, line, many, length, count, each, blocks, first, so
 
 @jit(parallel=True)
 def _put_in_place(threads, mr, nr, sums, df, steps, shape, parts):
-    """df, h x w x C x K with such strides, in elements,, from the tiles, and the sum over `parts`."""
+    """df, h x w x C x K with such strides, in elements, from the tiles, and the sum over `parts`."""
     groups, depth, each, size, taps, wide = shape[0], shape[1], shape[2], shape[5], shape[-2], shape[-1]
     blocks, tiles = -(-each // nr), -(-size // mr)
     units = groups * blocks * taps * tiles
@@ -260,13 +260,13 @@ def _products(threads, kernel, mr, nr, a, b, c, n, rows, columns):
 def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent):
     """The image rows of some lines as [group][tile of channels][pixel][mr]; table[i, 0]: where line i begins.
 
-    `end` is that of x. What a vector has after its mr channels is overwritten by the next pixel.
+    `end` is that of x. The lanes of a vector after its mr channels are overwritten by the next pixel.
     """
     channels = groups * depth
     rows = 0  # laid out so far
     for i in range(many):
         at = (line + i) % oh
-        fresh = extent  # rows of this line that the one before has not got
+        fresh = extent  # rows of this line that the line before does not have
         if i > 0 and at > 0 and sh < extent:
             fresh = sh
         table[i, 0] = (rows + fresh - extent) * width * mr

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, zeros
@@ -26,7 +26,7 @@ ROWS = 6
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
-    """Whether this is a layer that it is faster for."""
+    """Whether the functions below are faster for this layer than the matrix kernel."""
     return (
         f.shape[:3] == x.shape[:3]
         and not any(window.pad)
@@ -37,7 +37,7 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 
 
 def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
-    """The convolution of `kernels.conv` as an N x 1 x 1 x K array."""
+    """The convolution of `backends.reference.conv.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
     if f.flags.c_contiguous:
         y = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
@@ -77,7 +77,7 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     """(f x)', of K x D, contiguous, by D x n."""
     x, (count, depth), n = np.ascontiguousarray(x), f.shape, x.shape[1]
     sums = np.empty((count, n), np.float32)
-    tile = machine.tile()
+    tile = hardware.tile()
     memory = address(f), address(x), address(sums)
     with parallel_region() as threads:
         if n == 1:

@@ -1,7 +1,8 @@
 """Memory for the kernels: images with channels fastest and a border of zeros, and buffers used again and again.
 
-Fresh memory costs about as much as a pass over it, since the system clears it page by page. So what a kernel needs for
-itself comes from `scratch`, and the memory of results that nobody holds any longer goes to later ones (`empty`).
+Fresh memory costs about as much as a pass over it, since the system clears it page by page. So the working
+memory of a kernel comes from `scratch`, and the memory of results that nobody holds any longer goes to later ones
+(`empty`).
 Both begin at a cache line, which numpy's arrays do not: a vector across two of them is stored at half the speed.
 """
 
@@ -14,20 +15,20 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import guard, parallel_region
 
 _kept: dict[str, np.ndarray] = {}
-_returned: deque[_Memory] = deque()  # by blocks that are gone
-_free: dict[int, list[_Memory]] = {}  # of those, what is to be used again: by size, the longest unused first
+_returned: deque[_Memory] = deque()  # by blocks that are gone, not yet in _free
+_free: dict[int, list[_Memory]] = {}  # free blocks by size, least recently used first
 _free_floats = 0
 _free_guard = guard()
 LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
 MOST_KEPT, MOST_SIZES = 1 / 16, 64  # of the machine's memory; and so many different ones
 CACHE_LINE = 16  # floats in a cache line
-AHEAD = 256  # floats between what a loop works on and what it calls for, where it computes too long to wait for memory
+AHEAD = 256  # prefetch distance in floats, of loops that compute too long to wait for memory
 
 
 class _Memory(NamedTuple):
@@ -63,12 +64,12 @@ def _keep_returned() -> None:
         same.append(memory)
         _free[size] = same  # as the last
         _free_floats += size
-    while 4 * _free_floats > MOST_KEPT * machine.memory() or len(_free) > MOST_SIZES:
-        _take(next(iter(_free)), 0)
+    while 4 * _free_floats > MOST_KEPT * hardware.memory() or len(_free) > MOST_SIZES:
+        _reuse(next(iter(_free)), 0)
 
 
-def _take(size: int, which: int) -> _Memory:
-    """One of the pieces of this size out of `_free`."""
+def _reuse(size: int, which: int) -> _Memory:
+    """Remove a block of this size from `_free` and return it."""
     global _free_floats
     memory = _free[size].pop(which)
     if not _free[size]:
@@ -89,19 +90,19 @@ def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     with _free_guard:
         _keep_returned()
         size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
-        memory = None if size is None else _take(size, -1)
+        memory = None if size is None else _reuse(size, -1)
     if memory is None:
         memory = _aligned(count)
     return np.asarray(_Block(memory, count)).reshape(shape), memory.start
 
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
-    """Such an array alone."""
+    """The array of `empty_at` alone."""
     return empty_at(shape)[0]
 
 
 def zeros(shape: tuple[int, ...]) -> np.ndarray:
-    """np.zeros(shape, np.float32), in such memory."""
+    """np.zeros(shape, np.float32), in memory of `empty_at`."""
     out = empty(shape)
     with parallel_region() as threads:
         _fill(threads, address(out), out.size)
@@ -109,7 +110,7 @@ def zeros(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def empty_like(x: np.ndarray) -> np.ndarray:
-    """np.empty_like(x) the same way, for float32 arrays whose elements fill their memory."""
+    """np.empty_like(x) in memory of `empty_at`, for float32 arrays whose elements fill their memory."""
     order = np.argsort(x.strides, kind="stable")[::-1]
     out = empty(tuple(x.shape[i] for i in order))
     return out.transpose(np.argsort(order))
@@ -128,12 +129,12 @@ def _aligned(count: int) -> _Memory:
 
 
 def address(a: np.ndarray) -> int:
-    """Where the first element lies. The caller keeps `a` alive."""
+    """Address of the first element. The caller keeps `a` alive."""
     return a.__array_interface__["data"][0]
 
 
 def strides(a: np.ndarray) -> tuple[int, ...]:
-    """In elements."""
+    """Strides in elements."""
     return tuple(s // a.itemsize for s in a.strides)
 
 
@@ -170,7 +171,7 @@ def channels_fastest(x: np.ndarray) -> np.ndarray:
 
 
 def padded(x: np.ndarray, pad: tuple[int, int, int, int], name: str = "padded") -> np.ndarray:
-    """Like `channels_fastest`, with zeros around, `pad` = (top, bottom, left, right); those lie in scratch memory."""
+    """Like `channels_fastest`, with zeros around, `pad` = (top, bottom, left, right); the copy is scratch memory."""
     if not any(pad):
         return channels_fastest(x)
     seen = x.transpose(3, 0, 1, 2)

@@ -12,7 +12,7 @@ import math
 import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import jit
 from pyconvnet.backends.cpu.direct import full
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch, strides
@@ -30,7 +30,7 @@ def narrow_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple
     oh, ow, count, n = dzdy.shape
     c, (h, w) = f.shape[2], size
     each, channels = count // groups, c * groups
-    tile = machine.tile()
+    tile = hardware.tile()
     merged = groups == 1 and (dw == 1 or fw == 1)  # taps of a filter row lie side by side in dx
     pieces, width = (1, fw * c) if merged else (fw, c)
     blocks = -(-width // tile.columns)

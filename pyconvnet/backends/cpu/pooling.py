@@ -13,7 +13,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vif_equal,
     vload,
     vload_part,
-    vmaximum,
+    vmax_nan_any,
     vmul,
     vset1,
     vstore,
@@ -83,7 +83,7 @@ def _pool(threads, x, y, n, h, w, c, oh, ow, numbers, average):
                         pixel = x + 4 * (((image * h + u) * w + w0) * c + k)
                         for _ in range(w0, w1):
                             seen = vload(pixel) if part == 16 else vload_part(pixel, part, np.float32(0))
-                            value = vadd(value, seen) if average else vmaximum(value, seen)
+                            value = vadd(value, seen) if average else vmax_nan_any(value, seen)
                             pixel += 4 * c
                     if average:
                         value = vmul(value, vset1(scale))
@@ -102,14 +102,14 @@ def _pool_backward(threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apa
             image = q // parts
             i = q - image * parts
             if apart:
-                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
+                _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
             else:
                 first, last = 16 * (chunks * i // parts), min(c, 16 * (chunks * (i + 1) // parts))
-                _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
+                _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
 
 
 @jit()
-def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
+def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
     """The derivatives of some rows and channels of an image, added to dx; written to it if each pixel gets one."""
     fh, fw, sh, sw, top, left = numbers
     zero = vset1(np.float32(0))
@@ -133,7 +133,7 @@ def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row
                 largest = vset1(np.float32(-np.inf))
                 for u in range(h0, h1):
                     for v in range(w0, w1):
-                        largest = vmaximum(largest, _load(x + origin + 4 * (u * w + v) * c, part))
+                        largest = vmax_nan_any(largest, _load(x + origin + 4 * (u * w + v) * c, part))
                 for v in range(w0, w1):
                     for u in range(h0, h1):
                         place = origin + 4 * (u * w + v) * c
@@ -145,7 +145,7 @@ def _spread(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row
 
 @jit()
 def _overlapping(first, count):
-    """Where to begin instead of `first`: a whole vector that repeats some is faster than a part of one."""
+    """Where to begin instead of `first`: a whole vector that repeats some lanes is faster than a part of one."""
     return first if first + 16 <= count or count < 16 else count - 16
 
 

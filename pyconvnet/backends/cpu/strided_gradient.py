@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.direct import OutputGrid, correlate, lines_of, pack, schedule
+from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import address, empty, padded, scratch, zeros
-from pyconvnet.backends.cpu.machine import Tile
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -27,13 +27,13 @@ class Share(NamedTuple):
     first: int  # pixel of x
     count: int
     taps: slice  # of the filter
-    dilate: int  # of these
-    lowest: int  # pixel of dzdy that the first one meets
-    highest: int  # that the last one meets
+    dilate: int  # between the taps
+    lowest: int  # pixel of dzdy that the first pixel meets
+    highest: int  # pixel of dzdy that the last pixel meets
 
 
 def shares(taps: int, stride: int, dilate: int, before: int, size: int) -> list[Share]:
-    """Those of `size` pixels with `before` zeros before them; pixels that meet no tap are in none."""
+    """The shares of `size` pixels with `before` zeros before them; pixels that meet no tap are in no share."""
     out, common = [], gcd(stride, dilate)
     apart = stride // common
     for tap in range(min(taps, apart)):
@@ -57,7 +57,7 @@ def flip(f: np.ndarray, groups: int) -> np.ndarray:
 
 def strided_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, int], groups: int) -> np.ndarray:
     """dx as an N x h x w x C array, (h, w) = `size`."""
-    tile = machine.tile()
+    tile = hardware.tile()
     with parallel_region() as threads:
         border, everywhere, parts = _plan(dzdy.shape, f.shape, window, size, groups, tile, threads)
         dy = padded(dzdy, border)
@@ -83,7 +83,7 @@ def _plan(
 ):
     """(zeros around dzdy, whether every pixel meets a tap, parts), shape being that of dzdy.
 
-    A part is (its taps of the filters, the element of padded dzdy where it begins, what `schedule` says).
+    A part is (its taps of the filters, the element of padded dzdy where it begins, result of `schedule`).
     """
     oh, ow, count, n = shape
     both = zip(window.size, window.stride, window.dilate, window.pad[::2], size)

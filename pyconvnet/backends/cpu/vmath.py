@@ -23,7 +23,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
 
 @jit()
 def vexp(x):
-    """exp(x); 0 below -87, the largest there is above 88, not a number where x is not."""
+    """exp(x); 0 below -87, the largest finite number above 88, NaN where x is NaN."""
     low, high = vset1(np.float32(-87.3)), vset1(np.float32(88.3))
     y = vif_greater(low, x, low, vif_greater(x, high, high, x))
     n = vround(vmul(y, vset1(np.float32(1.44269504088896341))))

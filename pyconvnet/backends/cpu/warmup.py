@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import CPU
-from pyconvnet.backends.cpu.machine import isa
+from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.geometry import Window
 
 MODULES = (
@@ -41,7 +41,7 @@ def warmup(progress: bool = False) -> int:
 
 
 def kernels() -> list[Any]:
-    """The parallel kernels, as numba's dispatchers; those that they call are compiled with them."""
+    """The parallel kernels, as numba's dispatchers; functions called by them are compiled with them."""
     found = []
     for name in MODULES:
         for value in vars(import_module(f"pyconvnet.backends.cpu.{name}")).values():

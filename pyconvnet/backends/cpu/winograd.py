@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvnet.backends.cpu import filter_cache, machine
+from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.direct import pack
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty_at, scratch
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
@@ -25,7 +25,7 @@ FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
 FUSED_UP_TO = 1 << 22
 # Up to so many tiles, F(4 x 4) takes more time to read its filters, the larger ones, than it saves.
 FEW_TILES = 8
-# Tiles of a round, in units of what the matrix kernel takes (6 or 14): their inputs and the sums of so many blocks of
+# Tiles of a round, in units of the rows of the matrix kernel (6 or 14): their inputs and the sums of so many blocks of
 # filters lie in the second level of the cache.
 UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 4}
 # By points: so many tiles are transformed first.
@@ -40,22 +40,22 @@ class Variant(NamedTuple):
 
     @property
     def side(self) -> int:
-        """Of the inputs that a tile sees, and of the points."""
+        """Side of a tile's inputs, and number of points."""
         return self.m + self.r - 1
 
     def tiles(self, n: int, out: tuple[int, int]) -> int:
-        """Of n images with outputs of that size."""
+        """Number of tiles of n images with outputs of that size."""
         return n * -(-out[0] // self.m) * -(-out[1] // self.m)
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
-    """Whether this is a layer that Winograd's algorithm is faster for."""
+    """Whether Winograd's algorithm is the faster one for this layer."""
     return variant(x.shape, f.shape, window, get_precision()) is not None
 
 
 @lru_cache(maxsize=1024)
 def variant(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, precision: str) -> Variant | None:
-    """The fastest one for such a layer; None where that is direct convolution."""
+    """The fastest variant for such a layer; None if direct convolution is faster."""
     (r, _), each = window.size, filters[3] * filters[2] // shape[2]
     if window.stride != (1, 1) or window.dilate != (1, 1) or max(window.pad) >= r or window.size != (r, r):
         return None
@@ -77,14 +77,14 @@ def winograd(
     scale: np.ndarray | None = None,
     relu: bool = False,
 ) -> np.ndarray:
-    """The convolution of `kernels.conv` as an N x H x W x K array; scale: K factors, multiplied into the filters."""
+    """The convolution of `backends.reference.conv.conv`, N x H x W x K; scale: K factors for the filters."""
     kind = variant(x.shape, f.shape, window, get_precision())
     h, w, channels, n = x.shape
     c, count = f.shape[2:]
     groups = channels // c
     k = count // groups
     out = window.output_size(h, w)
-    tile = machine.tile()
+    tile = hardware.tile()
     blocks = -(-k // tile.columns)
     high, wide = -(-out[0] // kind.m), -(-out[1] // kind.m)
     tiles, points, padded_c = kind.tiles(n, out), kind.side**2, -(-c // 16) * 16

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pyconvnet.backends.cpu.compiled import jit
-from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vlargest, vload, vmul, vset1, vstore, vsub
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax_nan_first, vmul, vset1, vstore, vsub
 
 
 @jit()
@@ -219,11 +219,11 @@ def output_transform(x, step, bias, least, out, row, column):
     odd1 = vsub(t1_0, t2_0)
     o0 = vadd(vadd(vadd(t0_0, even1), t3_0), t4_0)
     o1 = vfma(k1, t4_0, vfma(k0, t3_0, vadd(odd1, t5_0)))
-    vstore(out + 0 * row + 0 * column, vlargest(vadd(o0, b), z))
-    vstore(out + 1 * row + 0 * column, vlargest(vadd(o1, b), z))
+    vstore(out + 0 * row + 0 * column, vmax_nan_first(vadd(o0, b), z))
+    vstore(out + 1 * row + 0 * column, vmax_nan_first(vadd(o1, b), z))
     even1 = vadd(t1_1, t2_1)
     odd1 = vsub(t1_1, t2_1)
     o0 = vadd(vadd(vadd(t0_1, even1), t3_1), t4_1)
     o1 = vfma(k1, t4_1, vfma(k0, t3_1, vadd(odd1, t5_1)))
-    vstore(out + 0 * row + 1 * column, vlargest(vadd(o0, b), z))
-    vstore(out + 1 * row + 1 * column, vlargest(vadd(o1, b), z))
+    vstore(out + 0 * row + 1 * column, vmax_nan_first(vadd(o0, b), z))
+    vstore(out + 1 * row + 1 * column, vmax_nan_first(vadd(o1, b), z))

@@ -23,7 +23,7 @@ FILTERS_AT_ONCE = 1 << 16
 
 
 class Shape(NamedTuple):
-    """Of a layer, and of its transforms."""
+    """Sizes of a layer, and of its transforms."""
 
     n: int
     h: int
@@ -81,7 +81,7 @@ def _inputs(x, v, shape, first, last, origin, spare):
                 for i in range(side):
                     for j in range(side, side + shape.m):
                         prefetch(source + i * row + j * pixel)
-            else:  # zeros for what is outside the image or after the last channel
+            else:  # zeros outside the image and after the last channel
                 source, row, column = spare, 64 * side, 64
                 for i in range(side):
                     for j in range(side):
@@ -256,7 +256,7 @@ def _all_outputs(threads, y, sums, width, bias, least, shape, start, end, spare)
 
 @jit()
 def _share(start, end, t, threads):
-    """What thread t takes of start .. end - 1."""
+    """(first, end) of the part of start .. end - 1 that thread t does."""
     return start + (end - start) * t // threads, start + (end - start) * (t + 1) // threads
 
 

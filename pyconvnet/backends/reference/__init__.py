@@ -101,7 +101,7 @@ class Reference(Backend):
         # numpy sums float32 along leading axes one after another, so in float64 here
         return dzdy.sum(axis=(0, 1, 3), dtype=np.float64).astype(dzdy.dtype)
 
-    # --- what numpy does more exactly than the composites ---------------------------------------------------------
+    # --- more exact in numpy than as composites --------------------------------------------------------------------
 
     def softplus(self, x: np.ndarray) -> np.ndarray:
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -127,7 +127,15 @@ class Reference(Backend):
     def moments_of(self, x: np.ndarray, epsilon: float) -> np.ndarray:
         return _normalization.moments_of(x, epsilon)
 
-    def bnorm_backward(self, x, g, b, dzdy, epsilon, moments=None):
+    def bnorm_backward(
+        self,
+        x: np.ndarray,
+        g: np.ndarray,
+        b: np.ndarray,
+        dzdy: np.ndarray,
+        epsilon: float,
+        moments: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return _normalization.bnorm_backward(x, g, b, dzdy, epsilon, moments)
 
     def affine_grid(self, coefficients: np.ndarray, v: Sequence[float], u: Sequence[float]) -> np.ndarray:

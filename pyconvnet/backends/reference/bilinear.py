@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, nhwc
 
 
-def _neighbours(x: np.ndarray, grid: np.ndarray):
+def _neighbours(x: np.ndarray, grid: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     """The points in pixels, and per neighbour (row shift, column shift, rows, columns, inside)."""
     h, w = x.shape[:2]
     real = x.dtype.type
@@ -36,7 +38,7 @@ def bilinear(x: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Sum over the four neighbours of weight times value."""
     xs = nhwc(x)
     found, (wy, wx), images = _neighbours(x, grid)
-    y = 0
+    y: Any = 0
     for i, j, rows, cols, inside in found:
         weight = np.where(inside, _share(i, wy) * _share(j, wx), 0)
         y = y + weight[..., None] * xs[images, rows, cols]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, nhwc
 from pyconvnet.geometry import Window
 
+Derivatives = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
-def _taps(window: Window, out_h: int, out_w: int):
+
+def _taps(window: Window, out_h: int, out_w: int) -> Iterator[Any]:
     """(i, j, slices of the padded image that tap (i, j) of the filter meets) for each tap."""
     (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
     for i in range(fh):
@@ -53,46 +58,43 @@ def _bias_gradient(dy: np.ndarray) -> np.ndarray:
     return dy.sum(axis=(0, 1, 2), dtype=np.float64).astype(dy.dtype)
 
 
-def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
+def conv_backward(
+    x: np.ndarray, f: np.ndarray, dzdy: np.ndarray, window: Window, needs: Any = (True, True, True)
+) -> Derivatives:
     """(dx, df, db), None where not needed."""
     depth, count = f.shape[2:]
     groups = x.shape[2] // depth
     each = count // groups
     oh, ow = dzdy.shape[:2]
     dy = nhwc(dzdy)
-    dx = df = db = None
-    if needs[2]:
-        db = _bias_gradient(dy)
+    db = _bias_gradient(dy) if needs[2] else None
     xp = _padded(x, window) if needs[1] else None
     t, bottom, left, r = window.pad
     h, w, c, n = x.shape
-    if needs[0]:
-        dxp = np.zeros((n, h + t + bottom, w + left + r, c), x.dtype)
-    if needs[1]:
-        df = np.empty(f.shape, f.dtype)
+    dxp = np.zeros((n, h + t + bottom, w + left + r, c), x.dtype) if needs[0] else None
+    df = np.empty(f.shape, f.dtype) if needs[1] else None
     for g in range(groups):
         own = np.ascontiguousarray(dy[..., g * each : (g + 1) * each])
         channels = slice(g * depth, (g + 1) * depth)
         for i, j, at in _taps(window, oh, ow):
-            if needs[0]:
+            if dxp is not None:
                 dxp[(*at, channels)] += own @ f[i, j, :, g * each : (g + 1) * each].T
-            if needs[1]:
+            if df is not None and xp is not None:
                 seen = np.ascontiguousarray(xp[(*at, channels)]).reshape(-1, depth)
                 df[i, j, :, g * each : (g + 1) * each] = seen.T @ own.reshape(-1, each)
-    if needs[0]:
-        dx = from_nhwc(dxp[:, t : t + h, left : left + w])
+    dx = None if dxp is None else from_nhwc(dxp[:, t : t + h, left : left + w])
     return dx, df, db
 
 
-def _as_conv(x_shape, f, upsample):
+def _as_conv(x_shape: tuple[int, ...], f: np.ndarray, upsample: Any) -> tuple[Window, tuple[int, ...], int]:
     """The convolution whose transpose this is: its window, and its image's height and width before cropping."""
     full = tuple(u * (s - 1) + e for u, s, e in zip(upsample, x_shape, f.shape))
     return Window(f.shape[:2], upsample), full, f.shape[2]
 
 
-def convt(x, f, b, upsample, crop, groups):
+def convt(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, up: Any, crop: Any, groups: int) -> np.ndarray:
     """f is h x w x K/groups x C: y[u h + i, u w + j, k] += f[i, j, k, c] x[h, w, c], then cropped."""
-    window, full, k = _as_conv(x.shape, f, upsample)
+    window, full, k = _as_conv(x.shape, f, up)
     xs = nhwc(x)
     n, h, w, c = xs.shape
     out = np.zeros((n, *full, k * groups), x.dtype)
@@ -108,9 +110,11 @@ def convt(x, f, b, upsample, crop, groups):
     return from_nhwc(y)
 
 
-def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True)):
+def convt_backward(
+    x: np.ndarray, f: np.ndarray, dzdy: np.ndarray, up: Any, crop: Any, groups: int, needs: Any = (True, True, True)
+) -> Derivatives:
     """(dx, df, db), None where not needed."""
-    window, full, k = _as_conv(x.shape, f, upsample)
+    window, full, k = _as_conv(x.shape, f, up)
     xs, dy = nhwc(x), nhwc(dzdy)
     n, h, w, c = xs.shape
     db = _bias_gradient(dy) if needs[2] else None
@@ -125,8 +129,8 @@ def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True))
         source = np.ascontiguousarray(xs[..., own]).reshape(-1, each)
         for i, j, at in _taps(window, h, w):
             seen = np.ascontiguousarray(whole[(*at, slice(g * k, (g + 1) * k))])
-            if needs[0]:
+            if dx is not None:
                 dx[..., own] += seen @ f[i, j, :, own]
-            if needs[1]:
+            if df is not None:
                 df[i, j, :, own] = seen.reshape(-1, k).T @ source
     return (None if dx is None else from_nhwc(dx)), df, db

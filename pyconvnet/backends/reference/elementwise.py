@@ -42,6 +42,6 @@ def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     return y * (dzdy - (dzdy * y).sum(axis=2, keepdims=True))
 
 
-def add(x, y):
+def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y."""
     return x + y

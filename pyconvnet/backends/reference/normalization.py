@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, nhwc
@@ -69,6 +71,8 @@ def fast_power(x: np.ndarray, y: float) -> np.ndarray:
 
     With the exact power LRN would differ from every number MatConvNet printed by as much.
     """
+    real: Any
+    whole: Any
     real, whole, bits, bias = (
         (np.float32, np.int32, 23, 127) if x.dtype == np.float32 else (np.float64, np.int64, 52, 1023)
     )
@@ -98,8 +102,8 @@ def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: f
     real = xs.dtype.type
     mass = real(kappa) + real(alpha) * _window_sums(xs * xs, (n - 1) // 2, n // 2)
     scaled = dy * _power(mass, -beta)
-    spread = _window_sums(scaled * xs / mass, n // 2, (n - 1) // 2)
-    return from_nhwc(scaled - real(2 * alpha * beta) * xs * spread)
+    from_neighbours = _window_sums(scaled * xs / mass, n // 2, (n - 1) // 2)
+    return from_nhwc(scaled - real(2 * alpha * beta) * xs * from_neighbours)
 
 
 def spnorm(x: np.ndarray, window: Window, alpha: float, beta: float) -> np.ndarray:
@@ -114,5 +118,5 @@ def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: floa
     squares = x * x
     f = 1 + real(alpha) * pool(squares, window, "avg")
     power = f ** real(-beta)
-    spread = pool_backward(squares, window, "avg", dzdy * x * power / f)
-    return dzdy * power - real(2 * alpha * beta) * x * spread
+    from_neighbours = pool_backward(squares, window, "avg", dzdy * x * power / f)
+    return dzdy * power - real(2 * alpha * beta) * x * from_neighbours

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, nhwc
 from pyconvnet.geometry import Window
 
 
-def _places(window: Window, h: int, w: int, oh: int, ow: int):
+def _places(window: Window, h: int, w: int, oh: int, ow: int) -> Iterator[Any]:
     """Per pixel of the window, column by column as MATLAB's memory runs: slices into the output and into the image."""
     for v in range(window.size[1]):
         for u in range(window.size[0]):
@@ -25,8 +28,8 @@ def _meeting(u: int, stride: int, pad: int, size: int, out: int) -> tuple[slice,
     return slice(first, last + 1), slice(start, start + stride * (last - first) + 1, stride)
 
 
-def _counts(window: Window, h: int, w: int, oh: int, ow: int, dtype) -> np.ndarray:
-    def along(size, out, length, stride, pad):
+def _counts(window: Window, h: int, w: int, oh: int, ow: int, dtype: np.dtype) -> np.ndarray:
+    def along(size: int, out: int, length: int, stride: int, pad: int) -> np.ndarray:
         start = np.arange(out) * stride - pad
         return np.minimum(start + size, length) - np.maximum(start, 0)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc, nhwc
@@ -9,7 +12,7 @@ from pyconvnet.arrays import from_nhwc, nhwc
 Spans = list[tuple[int, list[tuple[int, int]], list[tuple[int, int]]]]
 
 
-def _cells(spans: Spans):
+def _cells(spans: Spans) -> Iterator[Any]:
     for r, (image, rows, cols) in enumerate(spans):
         for i, (top, bottom) in enumerate(rows):
             for j, (left, right) in enumerate(cols):

@@ -13,7 +13,7 @@ Error = MatFileError  # what errors about the content of such files are
 
 
 def read(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | None = None) -> dict[str, Any]:
-    """The plain values of the network in a file; tidy: what stands beside it comes along in `meta`."""
+    """The plain values of the network in a file; tidy: the file's other variables come along in `meta`."""
     values = matfile.read(path)
     place = locate.find(Path(path).name, values, variable)
     if place is None:
@@ -33,7 +33,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def write(path: str | os.PathLike[str], net: Any, *, state: Any = None, stats: Any = None) -> None:
-    """A SimpleNN as layers and meta, a DagNN as what saveobj returns; with state or stats both and net."""
+    """A SimpleNN as layers and meta, a DagNN as the Struct of saveobj; with state or stats both and net."""
     content = net if isinstance(net, dict) else net.saveobj()
     others = {name: value for name, value in (("state", state), ("stats", stats)) if value is not None}
     matfile.write(path, {"net": content, **others} if others else content)

@@ -1,4 +1,4 @@
-"""Plain values as scipy's savemat takes them: the opposite of reading, checked before a byte is written."""
+"""Plain values as scipy's savemat accepts them: the opposite of reading, checked before a byte is written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def matlab_value(value: Any, where: str) -> Any:
     if isinstance(value, Opaque):
         warnings.warn(
             f"{where}: the MATLAB {value.kind.replace('_', ' ')} {value.name!r} cannot be written again; "
-            "a struct with its name takes its place",
+            "a struct with its name is saved instead",
             stacklevel=5,
         )
         return _struct({"matlab_" + value.kind: value.name}, where)
@@ -60,7 +60,7 @@ def _array(a: np.ndarray, where: str) -> Any:
     if a.dtype.kind not in "biufc" or a.dtype in (np.float16, np.longdouble):
         raise TypeError(f"{where} is an array of {a.dtype}, which a .mat file cannot hold")
     if a.nbytes > LIMIT:
-        raise ValueError(f"{where} takes {a.nbytes / 2**30:.1f} GiB; an array in a .mat file of version 7 at most 2")
+        raise ValueError(f"{where} has {a.nbytes / 2**30:.1f} GiB; an array in a .mat file of version 7 has at most 2")
     # savemat has no type for logical: numbers of type bool become it
     return np.atleast_2d(a)
 
@@ -74,11 +74,11 @@ def _struct_array(records: list[Any], where: str, fields: Sequence[str] = ()) ->
     for record in records:
         if list(record) != fields:
             raise ValueError(
-                f"{where}: the records of a struct array take the same fields, {fields} and {list(record)}"
+                f"{where}: the records of a struct array must have the same fields, {fields} and {list(record)}"
             )
     for field in fields:
         if not isinstance(field, str) or not field.isidentifier() or len(field) > 63:
-            raise ValueError(f"{where}: {field!r} is no name of a field in MATLAB")
+            raise ValueError(f"{where}: {field!r} is not a name of a field in MATLAB")
     if not fields:
         return {} if len(records) == 1 else np.empty((0, 0), object)  # {} is savemat's struct without fields
     out = np.empty((1, len(records)), [(f, object) for f in fields])

@@ -18,7 +18,7 @@ def find(file: str, values: dict[str, Any], variable: str | None) -> str | None:
 
     variable  where it is said to stand
 
-    Raises ValueError where there is no network or are several, with what the file holds.
+    Raises ValueError where there is no network or are several, with the file's content in short.
     """
     if variable is not None:
         try:
@@ -26,7 +26,9 @@ def find(file: str, values: dict[str, Any], variable: str | None) -> str | None:
         except (KeyError, IndexError, TypeError):
             raise MatFileError(f"{file} has no variable {variable!r}; it holds {_listed(values)}") from None
         if not is_network(found):
-            raise MatFileError(f"{file}: variable {variable!r} is no network (a struct with layers) but {_kind(found)}")
+            raise MatFileError(
+                f"{file}: variable {variable!r} is not a network (struct with layers): {_kind(found)}"
+            )
         return variable
     if is_network(values):
         return None
@@ -90,7 +92,7 @@ def with_meta(net: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_network(value: Any) -> bool:
-    """Whether layers are there, of which one at least is of a known type or has weights: other tools say layers too."""
+    """Whether there are layers, at least one of a known type or with weights: other tools have `layers` too."""
     from pyconvnet.layers import is_layer_type
 
     records = _records(value)

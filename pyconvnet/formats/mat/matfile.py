@@ -95,7 +95,7 @@ def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
     A list is written as a cell, of Python numbers as a row, a StructArray as a struct array. An array of strings or of
     objects is written as a cell of its elements, column by column, of one string as that; names that numpy or scipy
     fill up with blanks lose them.
-    Raises TypeError for what no MAT file can hold, and
+    Raises TypeError for values that a MAT file cannot hold, and
     ValueError for an array over 2 GiB, with the place where it stands.
     """
     import scipy.io

@@ -1,7 +1,7 @@
 """Objects of MATLAB's classes (MCOS): the plain values that a file holds of them.
 
 A variable that is an object holds only numbers that point to a table, which stands once in the file, in a cell: its
-first element lists names, classes and objects, the third and those that follow are the values of properties. Where a
+first element lists names, classes and objects, the third and later ones are the values of properties. Where a
 class turns its objects into plain values to save them (saveobj), these are the one property `any`.
 
 MathWorks does not describe the table; `tests/formats/mat/test_objects.py` reads those of files that MATLAB wrote.
@@ -21,7 +21,7 @@ CLASSES, SAVED, OBJECTS, PROPERTIES = range(4)
 
 
 def resolved(value: Any, table: list[Any]) -> Any:
-    """`value` with each object in it that `table` describes as what is plain of it.
+    """`value` with each object in it that `table` describes replaced by its plain values.
 
     A gpuArray becomes its array, a string text, an object saved as a network (DagNN) that struct; of any other, the
     properties become the data of its Opaque.
@@ -29,7 +29,7 @@ def resolved(value: Any, table: list[Any]) -> Any:
     try:
         return _Table(table).resolve(value)
     except (IndexError, ValueError, TypeError, OverflowError, RecursionError):
-        return value  # a table of a kind not seen yet: objects stay what they were, by name
+        return value  # a table of an unknown kind: objects stay Opaque, by name
 
 
 class _Table:
@@ -71,7 +71,7 @@ class _Table:
             _, _, _, saved, normal, _ = self.regions[OBJECTS][start : start + 6]
             entries = self.entries(SAVED, saved) if saved else self.entries(PROPERTIES, normal)
             made = Struct((self.names[name], self.content(kind, where)) for name, kind, where in entries)
-            self.made[number] = made  # before what is in it: objects may hold each other
+            self.made[number] = made  # before its properties: objects may hold each other
             self.resolve(made)
         return self.made[number]
 

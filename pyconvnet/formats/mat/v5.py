@@ -38,7 +38,7 @@ def read(file: BinaryIO) -> dict[str, Any]:
 
 
 def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
-    """The variables from here to the end, and what has no name, which belongs to MATLAB's own objects."""
+    """The variables from here to the end, and the values without a name, which belong to MATLAB's own objects."""
     found: dict[str, Any] = {}
     unnamed: list[Any] = []
     here = file.tell()
@@ -51,9 +51,7 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
         kind, size = np.frombuffer(tag, order + "u4").tolist() if len(tag) == 8 else (0, 0)
         start = file.tell()
         if size > end - start:
-            raise ValueError(
-                f"the variable at byte {start - 8} says that it takes {size} bytes, of which {end - start} are there"
-            )
+            raise ValueError(f"the variable at byte {start - 8} claims {size} bytes, but {end - start} are there")
         holds = size
         if kind == COMPRESSED:
             source: Any = _Inflated(file, size)
@@ -62,7 +60,7 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
         else:
             source = file
         if kind != MATRIX:
-            raise ValueError(f"an element of type {kind} at byte {start - 8} is no variable: the file is broken")
+            raise ValueError(f"an element of type {kind} at byte {start - 8} is not a variable: the file is broken")
         name, value = _Elements(source, order, holds).matrix()
         if isinstance(source, _Inflated):
             source.finish()

@@ -1,7 +1,6 @@
-"""MAT files of version 7.3, which are HDF5: groups are structs, datasets arrays, references lead to what cells hold.
+"""MAT files of version 7.3, in HDF5: groups are structs, datasets arrays, references lead to the elements of cells.
 
-HDF5 can do more than MATLAB writes: links to other files, data that stand in other files, groups in themselves. None of
-these is followed.
+HDF5 can do more than MATLAB writes: links to other files, data in other files, groups in themselves. None is followed.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class _Reader:
         return group[name]
 
     def cells(self, item: Any) -> list[Any]:
-        """What the references of a dataset lead to; where there is none, nothing was ever put."""
+        """The values that a dataset refers to; a null reference is an element that was never written."""
         return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(self.data(item))]
 
     def data(self, item: Any) -> np.ndarray:
@@ -62,9 +61,9 @@ class _Reader:
         if made.get_external_count() or made.get_layout() == self.h5py.h5d.VIRTUAL:
             raise ValueError(f"the data of {item.name} stand in another file, which is not read")
         size = prod(item.shape) * item.dtype.itemsize
-        # What was never written takes no place; SPARE leaves room for that.
+        # Elements that were never written have no place in the file; SPARE leaves room for them.
         if size > DEFLATE * item.id.get_storage_size() + SPARE:
-            raise ValueError(f"{item.name} says that it takes {size} bytes, which the file cannot hold")
+            raise ValueError(f"{item.name} claims {size} bytes, more than the file can hold")
         self.left -= size
         if self.left < 0:
             raise ValueError("references lead to the same arrays again and again: the file is damaged")
@@ -120,7 +119,7 @@ class _Reader:
         return data.astype(bool) if kind == "logical" else data
 
     def strings(self, item: Any) -> Any:
-        """What h5py writes of Python's strings and lists of them, which MATLAB reads as strings."""
+        """Python's strings and lists of them as h5py writes them, which MATLAB reads as strings."""
         found = [s.decode("utf-8", "replace") if isinstance(s, bytes) else str(s) for s in np.ravel(self.data(item))]
         return found if item.shape else found[0]
 
@@ -134,7 +133,7 @@ class _Reader:
         if kind in NUMERIC:
             name = {"double": "f8", "single": "f4", "logical": "bool"}.get(kind, kind)
             return np.empty(shape, name, order="F")
-        if kind == "canonical empty":  # what a cell or struct holds where nothing was ever put
+        if kind == "canonical empty":  # an element of a cell or struct that was never written
             return np.empty((0, 0))
         return Opaque("object", kind, None)
 

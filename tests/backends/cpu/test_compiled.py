@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyconvnet.backends.cpu.machine import isa
+from pyconvnet.backends.cpu.hardware import isa
 
 compiled = import_module("pyconvnet.backends.cpu.compiled")  # the package has a function of that name
 
@@ -25,10 +25,10 @@ def test_a_change_of_any_source_file_changes_the_stamp(tmp_path):
 
 @pytest.mark.skipif(isa() == "plain", reason="nothing is compiled")
 def test_kernels_on_disk_carry_the_stamp_of_all_files():
-    from pyconvnet.backends.cpu import machine, warmup
+    from pyconvnet.backends.cpu import hardware, warmup
 
     now = compiled.stamp(Path(compiled.__file__).parent)
-    machine.tile()
-    every = [machine._in_use[0][0], *warmup.kernels()]
+    hardware.tile()
+    every = [hardware._in_use[0][0], *warmup.kernels()]
     kept = [getattr(kernel._cache, "_cache_file", None) for kernel in every]
     assert kept and all(k is None or k._source_stamp[1] == now for k in kept)

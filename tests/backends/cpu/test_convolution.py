@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import pyconvnet
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import CPU, machine
+from pyconvnet.backends.cpu import CPU, hardware
 from pyconvnet.backends.reference import conv as plain
 from pyconvnet.geometry import Window
 
 cpu = CPU()
 
-LEVELS = machine.LEVELS
+LEVELS = hardware.LEVELS
 ONE = st.integers(1, 3)
 
 
@@ -236,5 +236,5 @@ def test_relu_is_fused_and_lets_not_a_number_through():
 
 def test_an_unknown_cpu_level_is_refused(monkeypatch):
     monkeypatch.setenv("PYCONVNET_CPU", "sse9")
-    with pytest.raises(ValueError, match="PYCONVNET_CPU takes avx512, avx2, plain, got 'sse9'"):
-        machine.isa()
+    with pytest.raises(ValueError, match="PYCONVNET_CPU must be one of avx512, avx2, plain, got 'sse9'"):
+        hardware.isa()

@@ -7,7 +7,7 @@ import os
 import pytest
 from support import python
 
-from pyconvnet.backends.cpu.machine import isa
+from pyconvnet.backends.cpu.hardware import isa
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork") or isa() == "plain", reason="no fork, or no threads")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu import CPU
-from pyconvnet.backends.cpu.machine import LEVELS
+from pyconvnet.backends.cpu.hardware import LEVELS
 from pyconvnet.backends.reference import elementwise, normalization
 from pyconvnet.backends.reference import pool as plain_pool
 from pyconvnet.geometry import Window

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.strided_gradient import shares, strided_gradient
 from pyconvnet.backends.reference import conv as plain
 from pyconvnet.geometry import Window
@@ -48,7 +48,7 @@ def test_the_sums_agree_with_float64(level, size, stride, dilate, pad, data):
     x = np.zeros((h, w, groups * depth, n))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYCONVNET_CPU", level)
-        assert machine.isa() == level
+        assert hardware.isa() == level
         dx = from_nhwc(strided_gradient(dzdy, f, window, (h, w), groups))
     right = plain.conv_backward(x, f.astype(float), dzdy.astype(float), window)[0]
     terms = plain.conv_backward(x, abs(f).astype(float), abs(dzdy).astype(float), window)[0]

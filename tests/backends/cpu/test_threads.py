@@ -14,9 +14,9 @@ from pyconvnet import threads
 
 @pytest.fixture(autouse=True)
 def limit_restored():
-    before = threads._everywhere
+    before = threads._process_limit
     yield
-    threads._everywhere = before
+    threads._process_limit = before
     threads._limit_blas(before or threads._cores())
 
 
@@ -82,9 +82,9 @@ def test_numpys_blas_gets_the_same_limit():
 
 @pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-2, ValueError), (1.5, TypeError), (True, TypeError)])
 def test_a_number_of_threads_that_is_none_is_refused(n, error):
-    with pytest.raises(error, match="set_num_threads: n takes"):
+    with pytest.raises(error, match="set_num_threads: n must be"):
         pyconvnet.set_num_threads(n)
-    with pytest.raises(error, match="num_threads: n takes"), pyconvnet.num_threads(n):
+    with pytest.raises(error, match="num_threads: n must be"), pyconvnet.num_threads(n):
         pass
 
 

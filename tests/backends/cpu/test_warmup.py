@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from support import python
 
-from pyconvnet.backends.cpu import machine
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu import warmup as warmup_module
 from pyconvnet.backends.cpu.warmup import warmup
 
 RELU = "import numpy as np, pyconvnet\nprint(pyconvnet.vl_nnrelu(np.ones((4, 4, 3, 1), np.float32)).sum())\n"
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
 def test_every_kernel_is_ready_afterwards():
     code = """
 from pyconvnet.backends.cpu.warmup import kernels, warmup
@@ -30,7 +30,7 @@ print([k.__name__ for k in kernels() if not k.signatures])
     assert done.stderr.endswith("\n")
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
 @pytest.mark.parametrize("tqdm, end", [(True, "100%"), (False, "warmup: 2/2\n")])
 def test_progress_is_a_bar_of_tqdm_or_lines_without_it(monkeypatch, capsys, tqdm, end):
     done = []
@@ -60,7 +60,7 @@ def test_a_cache_folder_that_is_missing_or_read_only_only_costs_time(tmp_path):
     assert done.stdout.strip() == "48.0"
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
 def test_one_line_says_that_kernels_are_compiled_and_none_that_they_are_loaded(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYCONVNET_QUIET": ""}
     first, second = (python(RELU, env=environment) for _ in range(2))
@@ -70,7 +70,7 @@ def test_one_line_says_that_kernels_are_compiled_and_none_that_they_are_loaded(t
     assert second.stderr == ""
 
 
-@pytest.mark.skipif(machine.isa() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
 def test_the_line_says_that_every_process_compiles_and_can_be_hidden():
     nowhere = "import numba.core.caching as c\nc.CompileResultCacheImpl._locator_classes = []\n"
     told, hidden = (python(nowhere + RELU, env={**os.environ, "PYCONVNET_QUIET": quiet}) for quiet in "01")

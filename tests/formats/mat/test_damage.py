@@ -66,8 +66,8 @@ def test_a_variable_larger_than_the_file_is_refused_before_it_is_read(tmp_path):
     """A flipped bit in the size of a compressed variable: its data end, and those of the next variable follow."""
     size = len(compressed(GOOD)) - 8
     for flipped in (size | 1 << 28, size + 1, 2**32 - 1):
-        refused(tmp_path, HEAD + compressed(GOOD, flipped), f"says that it takes {flipped} bytes")
-    refused(tmp_path, HEAD + element(14, GOOD[8:], 1 << 30), "of which 64 are there")
+        refused(tmp_path, HEAD + compressed(GOOD, flipped), f"claims {flipped} bytes")
+    refused(tmp_path, HEAD + element(14, GOOD[8:], 1 << 30), "but 64 are there")
 
 
 @pytest.mark.skipif(not (SHARED / "cases" / "hang.mat").exists(), reason="needs ../shared/cases")
@@ -103,7 +103,7 @@ def test_structs_without_fields_in_any_number_are_refused(tmp_path):
 def test_an_array_of_73_larger_than_the_file_is_refused_before_memory_is_taken(tmp_path):
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file.create_dataset("a", shape=(1 << 17, 1 << 17), chunks=(64, 64), dtype="f8")
-    with pytest.raises(ValueError, match=r"/a says that it takes 137438953472 bytes, which the file cannot hold"):
+    with pytest.raises(ValueError, match=r"/a claims 137438953472 bytes, more than the file can hold"):
         matfile.read(tmp_path / "x.mat")
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file.create_dataset("a", data=np.zeros((3000, 2000)), compression="gzip", chunks=(1000, 1000))

@@ -114,7 +114,7 @@ def test_of_several_networks_one_must_be_picked(tmp_path):
     assert len(pcn.load(nested, variable="nets{2}").layers) == 2
     with pytest.raises(ValueError, match=r"no variable 'three'; it holds one: .*; two: .*; x: 1x1"):
         pcn.load(path, variable="three")
-    with pytest.raises(ValueError, match="variable 'x' is no network"):
+    with pytest.raises(ValueError, match="variable 'x' is not a network"):
         pcn.load(path, variable="x")
 
 
@@ -152,7 +152,7 @@ def test_layers_of_a_struct_array_have_each_others_fields_and_run(tmp_path):
 
 def test_layers_without_a_type_are_refused_by_their_number(tmp_path):
     path = saved(tmp_path / "a.mat", layers=cell(CONV, np.empty((0, 0))))
-    with pytest.raises(ValueError, match=r"a\.mat: .*layers\{2\} takes a record with a type"):
+    with pytest.raises(ValueError, match=r"a\.mat: .*layers\{2\} must be a record with a type"):
         pcn.load(path)
 
 
@@ -270,7 +270,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
 
 
 def test_only_networks_are_saved(tmp_path):
-    with pytest.raises(TypeError, match="save: net takes a SimpleNN or a DagNN, got ndarray"):
+    with pytest.raises(TypeError, match="save: net must be a SimpleNN or a DagNN, got ndarray"):
         pcn.save(tmp_path / "a.mat", F)
 
 

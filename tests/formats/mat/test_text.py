@@ -143,5 +143,5 @@ def test_the_best_classes_of_several_images_are_a_list_for_each():
 
 
 def test_best_classes_refuses_what_has_no_channels():
-    with pytest.raises(ValueError, match=r"best_classes: y takes scores H x W x K x N, got 3"):
+    with pytest.raises(ValueError, match=r"best_classes: y must be scores H x W x K x N, got 3"):
         pcn.best_classes(network(NAMES), np.zeros(3))

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.pieces import I32, I64, at, build_prefetch
+from pyconvnet.backends.cpu.llvm.ir import I32, I64, at, build_prefetch
 
 LANES = 16  # 64-bit words that are mixed side by side
 CACHE_LINE, AHEAD = 64, 1024  # bytes; memory is called for so far ahead

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.pieces import (
+from pyconvnet.backends.cpu.llvm.ir import (
     F32,
     I64,
     at,
@@ -26,13 +26,13 @@ from pyconvnet.backends.cpu.llvm.pieces import (
     store_first,
 )
 
-# What `mode` adds at the end, in this order; and whether C is far away and called for at the start.
+# Bits of `mode`: steps at the end, in this order; FAR: C is not in the caches and is prefetched at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
 _ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
-# A table of kernels holds the lanes of a vector, and at each of these places those for 1, 2 .. rows: of as many columns
-# as two vectors have, of fewer, and of one vector or less.
+# A table of kernels holds the lanes of a vector, and from each of these slots on the kernels for 1, 2 .. rows: of two
+# whole vectors of columns, of two with the last one masked, and of one masked vector.
 WHOLE, WIDE, NARROW, SLOTS = 0, 16, 32, 48
-# Seventeen are more than go into registers: so they are passed by the address of a list.
+# Seventeen arguments do not fit into registers, so they are passed as the address of an array.
 _KIND = ir.FunctionType(ir.VoidType(), [I64])
 
 
@@ -43,7 +43,7 @@ def _loaded(build, table):
 
 
 def _hidden(build, number):
-    """The same number. LLVM would find it by a chain of sums, or keep all of its values, if it saw where it is from."""
+    """The same number, its origin hidden: LLVM would recompute it as a chain of sums, or keep all of its values."""
     return build.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], side_effect=False)
 
 
@@ -60,7 +60,7 @@ class _Tile:
         self.write()
 
     def columns_of_last(self, build):
-        """In the last vector."""
+        """Number of columns in the last vector."""
         return build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes))
 
     def load(self, build, address, j):
@@ -110,7 +110,7 @@ class _Tile:
         build.position_at_end(tap)  # for each product of the sum: offsets of its A and B from the table
         t, ahead = build.phi(I64), build.phi(I64)
         t.add_incoming(I64(0), start)
-        # without anything to call for, it is something at hand
+        # without an address to prefetch, use one at hand
         ahead.add_incoming(first, start)
         outer = self.grid(lambda i, j: build.phi(self.v))
         self.each(outer, lambda p, i, j: p.add_incoming(zero, start))
@@ -182,7 +182,7 @@ class _Tile:
     def rectify(self, build, sums):
         zero = ir.Constant(self.v, [0.0] * self.lanes)
 
-        def positive(i, j):  # not a number stays so: a diverging network must show it
+        def positive(i, j):  # NaN stays NaN, so that a diverging network shows it
             return build.select(build.fcmp_ordered("<=", sums[i][j], zero), zero, sums[i][j])
 
         return self.grid(positive)
@@ -232,8 +232,8 @@ def call_tile(
 
     a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
     a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
-    with rows as far apart as those of C, is added), BIAS, RELU and FAR. Meanwhile memory at `ahead` is called into the
-    caches, `ahead_k` bytes for each k, so that it need not be waited for later; 0 for none.
+    with rows as far apart as those of C, is added), BIAS, RELU and FAR. Prefetches from `ahead`, advancing `ahead_k`
+    bytes per k (0: no prefetch).
     """
 
     def code(ctx, build, signature, args):

@@ -7,7 +7,7 @@ from numba import types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-from pyconvnet.backends.cpu.llvm.pieces import (
+from pyconvnet.backends.cpu.llvm.ir import (
     F32,
     I32,
     I64,
@@ -63,7 +63,7 @@ def vstore(context, address, value):
 
 @intrinsic
 def vstream(context, address, value):
-    """16 floats to the beginning of a cache line, past the caches: what is there need not be read first."""
+    """16 floats to the beginning of a cache line, past the caches: the line need not be read first."""
 
     def code(ctx, build, signature, args):
         store = build.store(args[1], at(build, args[0], V16), align=64)
@@ -75,7 +75,7 @@ def vstream(context, address, value):
 
 @intrinsic
 def finish_streams(context):
-    """Other threads see what `vstream` wrote."""
+    """Make the stores of `vstream` visible to other threads."""
 
     def code(ctx, build, signature, args):
         build.fence("seq_cst")
@@ -136,8 +136,8 @@ def vfma(context, x, y, z):
 
 
 @intrinsic
-def vlargest(context, x, y):
-    """The larger; x where it is not a number: a diverging network must show it."""
+def vmax_nan_first(context, x, y):
+    """The larger, lane by lane; x where either is NaN, so that the NaN of a diverging network stays."""
 
     def code(ctx, build, signature, args):
         return build.select(build.fcmp_unordered(">=", *args), *args)
@@ -184,8 +184,8 @@ def _is_whole(build, count):
 
 
 @intrinsic
-def vmaximum(context, x, y):
-    """The larger; not a number where either is not."""
+def vmax_nan_any(context, x, y):
+    """The larger, lane by lane; NaN where x or y is NaN."""
 
     def code(ctx, build, signature, args):
         larger = build.select(build.fcmp_ordered(">=", *args), *args)
@@ -282,4 +282,4 @@ def _across(combine):
 
 
 vsum_across = _across(lambda build, x, y: build.fadd(x, y))
-vlargest_across = _across(lambda build, x, y: build.select(build.fcmp_unordered(">=", x, y), x, y))
+vmax_across = _across(lambda build, x, y: build.select(build.fcmp_unordered(">=", x, y), x, y))

@@ -1,6 +1,6 @@
 """training.json beside the checkpoints: settings, versions and the last confusion matrices, for reports.
 
-What is needed to resume is in the checkpoints; this tells whether they are of the same run (see resume.py).
+The state needed to resume is in the checkpoints; this file tells whether they belong to the same run (see resume.py).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ NAME = "training.json"
 
 def write(folder: Path, **content: Any) -> None:
     """Write the content as JSON, whole or not at all; arrays become lists, functions their names."""
-    atomic.write(folder / NAME, json.dumps(plain({**content, "versions": versions()}), indent=1))
+    atomic.write(folder / NAME, json.dumps(json_value({**content, "versions": versions()}), indent=1))
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What `write` wrote, or {} where there is none."""
+    """The content that `write` wrote, or {} where there is none."""
     path = folder / NAME
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, pyconvnet and what it stands on, and the machine's kind."""
+    """Versions of Python, pyconvnet and its dependencies; operating system and kind of machine."""
     from importlib.metadata import PackageNotFoundError, version
 
     out = {"pyconvnet": __version__, "Python": platform.python_version()}
@@ -43,12 +43,12 @@ def versions() -> dict[str, str]:
     return {**out, "system": f"{platform.system()} {platform.machine()}"}
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: arrays as lists, functions as their names."""
+def json_value(value: Any) -> Any:
+    """A value that JSON can hold: arrays as lists, functions as their names."""
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): json_value(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [json_value(v) for v in value]
     if isinstance(value, np.ndarray):
         # a confusion matrix of 256 classes, a list of 4096 images
         few = value.size <= (65536 if value.ndim == 2 else 4096)

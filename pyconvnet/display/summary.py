@@ -1,4 +1,4 @@
-"""Facts about a SimpleNN, gathered apart from how they are shown: sizes, windows, receptive fields, memory."""
+"""The numbers in tables of a SimpleNN, apart from their layout: sizes, windows, receptive fields, memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class LayerFacts:
+class LayerSummary:
     """One layer; pairs are (vertical, horizontal), pad is (top, bottom, left, right)."""
 
     name: str
@@ -37,25 +37,25 @@ class LayerFacts:
     """H x W x C x N of the output"""
     parameters: int
     bytes: int
-    """of everything in the record as it is stored, training state included"""
+    """bytes of everything in the record as it is stored, training state included"""
 
     @property
     def parameter_bytes(self) -> int:
-        """Of the parameters in single precision."""
+        """Bytes of the parameters in single precision."""
         return 4 * self.parameters
 
 
 @dataclass(frozen=True)
-class NetworkFacts:
+class NetworkSummary:
     """A network: the size of its input, its layers, and the bytes of all that it holds, meta included."""
 
     inputSize: tuple[float, float, float, float]
-    layers: list[LayerFacts]
+    layers: list[LayerSummary]
     bytes: int
 
     @property
     def sizes(self) -> list[tuple[float, float, float, float]]:
-        """Of the input and of every output."""
+        """Sizes of the input and of every output."""
         return [self.inputSize, *(layer.size for layer in self.layers)]
 
     @property
@@ -80,8 +80,8 @@ class NetworkFacts:
         )
 
 
-def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFacts:
-    """The facts about `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display."""
+def summarize(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkSummary:
+    """The summary of `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display."""
     from pyconvnet.compat.tidy import vl_simplenn_tidy
 
     tidied = vl_simplenn_tidy(net)
@@ -96,7 +96,7 @@ def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFac
         field_stride = _pair(d * s for d, s in zip(field_stride, stride))
         size = output_size(layer, record, size)
         layers.append(
-            LayerFacts(
+            LayerSummary(
                 name=str(record.get("name", "")),
                 label=layer.table_label(record["type"]),
                 classic_label=layer.table_label(record["type"], classic=True),
@@ -112,7 +112,7 @@ def gather(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkFac
                 bytes=stored_bytes(stored),
             )
         )
-    return NetworkFacts(first, layers, stored_bytes(net))
+    return NetworkSummary(first, layers, stored_bytes(net))
 
 
 def layer_of(record: dict[str, Any]) -> Layer:
@@ -165,7 +165,7 @@ def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float,
         given = _meta_size(meta)
     given = np.ravel(np.asarray(given, float))
     if given.size > 4:
-        raise ValueError(f"{FN}: inputSize takes up to 4 numbers (H, W, C, N), got {given.size}: {given.tolist()}")
+        raise ValueError(f"{FN}: inputSize must be up to 4 numbers (H, W, C, N), got {given.size}: {given.tolist()}")
     size[: given.size] = given.tolist()
     if not is_empty(batchSize):
         size[3] = float(np.ravel(batchSize)[0])

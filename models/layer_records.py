@@ -1,4 +1,4 @@
-"""Layers as MatConvNet's examples write them: plain records, fields in their order, numbers as MATLAB stores them."""
+"""Layers as MatConvNet's examples write them: records with fields in their order, numbers as MATLAB stores them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces of LLVM IR that the vector type, the matrix kernel and the checksum share."""
+"""LLVM IR builders that the vector type, the matrix kernel and the checksum share."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def masked_load(build, address, mask, other):
 
 
 def store_first(build, values, addresses, count):
-    """The first `count` lanes of each vector, in pieces of 2^n: a masked store takes AVX2 some 20 cycles (AMD)."""
+    """The first `count` lanes of each vector, in pieces of 2^n: a masked store costs some 20 cycles with AVX2 (AMD)."""
     fn, lanes = build.function, values[0].type.count
     for size in [lanes >> i for i in range(lanes.bit_length())]:
         before, part, after = build.block, fn.append_basic_block("part"), fn.append_basic_block("after")

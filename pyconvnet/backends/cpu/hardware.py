@@ -1,4 +1,4 @@
-"""What this CPU has, and so which kernels run on it."""
+"""The CPU at hand: its instruction set, its memory, and the matrix kernel for it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 LEVELS = ("avx512", "avx2", "plain")
-
-
-_in_use: list[Any] = []  # what addresses point to
+_in_use: list[Any] = []  # keeps compiled kernels and their address tables alive
 
 
 class Tile(NamedTuple):
-    """The kernels of llvm/matrix_kernel.py: the address of a table, and how much of C they hold in registers."""
+    """The kernels of llvm/matrix_kernel.py: the address of their table; their register tile, rows x columns of C."""
 
     kernel: int
     rows: int
@@ -27,7 +25,7 @@ def isa() -> str:
     if asked is None:
         return _best()
     if asked not in LEVELS:
-        raise ValueError(f"PYCONVNET_CPU takes {', '.join(LEVELS)}, got {asked!r}")
+        raise ValueError(f"PYCONVNET_CPU must be one of {', '.join(LEVELS)}, got {asked!r}")
     return asked
 
 

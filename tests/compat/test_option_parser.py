@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyconvnet.compat.argparse import vl_argparse
+from pyconvnet.compat.option_parser import vl_argparse
 from pyconvnet.records import Struct
 
 
@@ -56,9 +56,9 @@ def test_strict_refuses_unknown_names_at_any_depth():
 @pytest.mark.parametrize(
     ("opts", "args", "error", "message"),
     [
-        ([], [], TypeError, "opts takes a Struct"),
+        ([], [], TypeError, "opts must be a Struct"),
         ({"a": 1}, ["a"], ValueError, "'a' has no value"),
-        ({"a": 1}, [3, "a"], TypeError, "argument 1 takes .* got int: 3"),
+        ({"a": 1}, [3, "a"], TypeError, "argument 1 must be .* got int: 3"),
         ({"a": 1}, ["a", {"b": 2}], TypeError, "'a' got a structure"),
     ],
 )

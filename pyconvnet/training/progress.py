@@ -1,4 +1,4 @@
-"""What training tells: console lines or a progress bar, and curves in net-train.pdf."""
+"""The progress of a training: console lines or a progress bar, and curves in net-train.pdf."""
 
 from __future__ import annotations
 

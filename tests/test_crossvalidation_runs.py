@@ -9,7 +9,7 @@ import pytest
 import pyconvnet as pcn
 from pyconvnet import view
 from pyconvnet.report import report
-from pyconvnet.training import journal
+from pyconvnet.training import run_metadata
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_graph_is_validated_as_well(imdb):
 
 def test_labels_are_needed(imdb):
     del imdb.images["labels"]
-    with pytest.raises(ValueError, match=r"cross_validate: imdb\.images takes labels"):
+    with pytest.raises(ValueError, match=r"cross_validate: imdb\.images must have labels"):
         validate(imdb, None)
 
 
@@ -166,12 +166,12 @@ def test_the_confusion_matrix_of_a_graph_and_of_very_many_classes_are_reported(i
 
     options = {"numEpochs": 1, "batchSize": 10, "verbose": False, "plotStatistics": False}
     net, _ = pcn.cnn_train_dag(graph, imdb, batch, expDir=tmp_path, **options)
-    kept = journal.read(tmp_path)
+    kept = run_metadata.read(tmp_path)
     predicted = pcn.predict(net, imdb.images.data[..., 40:])[0, 0].argmax(axis=0) + 1
     expected = view.confusion_matrix(imdb.images.labels[40:], predicted, 3)
     assert kept["confusion"] == {"val": expected.tolist()}
     assert "Confusion matrix: val" in report(tmp_path).read_text(encoding="utf-8")
-    journal.write(tmp_path, confusion={"val": np.eye(300, dtype=int), "few": np.eye(65, dtype=int)})
+    run_metadata.write(tmp_path, confusion={"val": np.eye(300, dtype=int), "few": np.eye(65, dtype=int)})
     text = report(tmp_path).read_text(encoding="utf-8")
     assert "too many classes" in text and "Confusion matrix: few" in text
 

@@ -19,7 +19,7 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
               any letter case, the last of equal names wins
     leftover  the pairs whose names opts does not have, names as given, for the function they are meant for
 
-    A value that is a Struct or dict is merged into that of opts, name by name; what is unknown in it comes back as one
+    A value that is a Struct or dict is merged into that of opts, name by name; its unknown names come back as one
     pair of the outer name and a Struct. With the flag "nonrecursive" it replaces the value instead.
 
     strict    an unknown name is a ValueError, as in MATLAB when the function is called for one output only
@@ -28,7 +28,7 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
     ({'stride': 2, 'train': {'rate': 1}}, ['x', 5])
     """
     if not isinstance(opts, Mapping):
-        raise TypeError(f"{FN}: opts takes a Struct or dict, got {type(opts).__name__}")
+        raise TypeError(f"{FN}: opts must be a Struct or dict, got {type(opts).__name__}")
     for flag in flags:
         if not isinstance(flag, str) or flag.lower() != "nonrecursive":
             raise ValueError(f"{FN}: the only flag is 'nonrecursive', got {flag!r}")
@@ -44,7 +44,7 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
         elif isinstance(value, Mapping) and not flags:
             if not isinstance(out[field], Mapping):
                 raise TypeError(
-                    f"{FN}: option {name!r} got a structure; its default is no structure: {out[field]!r}. "
+                    f"{FN}: option {name!r} got a structure; its default is not a structure: {out[field]!r}. "
                     "'nonrecursive' lets it be replaced"
                 )
             out[field], rest = vl_argparse(out[field], value, strict=strict)
@@ -66,7 +66,7 @@ def _pairs(args: Any) -> list[tuple[str, Any]]:
             i += 1
         elif not isinstance(args[i], str):
             raise TypeError(
-                f"{FN}: argument {i + 1} takes a name or a structure, got {type(args[i]).__name__}: {args[i]!r}"
+                f"{FN}: argument {i + 1} must be a name or a structure, got {type(args[i]).__name__}: {args[i]!r}"
             )
         elif i + 1 == len(args):
             raise ValueError(f"{FN}: option {args[i]!r} has no value")
