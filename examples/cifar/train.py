@@ -91,7 +91,7 @@ def cifar_imdb(folder: str | Path, contrast: bool = True, whitening: bool = True
     missing = [name for name in (*FILES, "batches.meta.txt") if not (root / name).is_file()]
     if missing:
         raise ValueError(
-            f"no {missing[0]} in {root}; --data takes the folder of CIFAR-10's binary version, unpacked from "
+            f"no {missing[0]} in {root}; --data must be the folder of CIFAR-10's binary version, unpacked from "
             "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
         )
     images, labels = zip(*(read_batch(root / name) for name in FILES))
@@ -115,7 +115,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images (32 x 32 x 3 x N, 0..255) and labels (1..10) of one .bin file."""
     content = np.fromfile(path, np.uint8)
     if content.size == 0 or content.size % RECORD:
-        raise ValueError(f"{path.name} has {content.size} bytes, which is no multiple of {RECORD}: not a CIFAR-10 file")
+        raise ValueError(f"{path.name} has {content.size} bytes, not a multiple of {RECORD}: it is not a CIFAR-10 file")
     records = content.reshape(-1, RECORD)
     images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(2, 3, 1, 0)
     return images, records[:, 0] + np.float32(1)

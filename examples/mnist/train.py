@@ -103,7 +103,7 @@ def prepare(imdb: pcn.Struct) -> None:
         size = " x ".join(map(str, images.data.shape))
         raise ValueError(
             f"the imdb has images.data of {size}, {images.labels.size} labels and {count} marks in images.set; "
-            "LeNet takes 28 x 28 x 1 x N, N and N"
+            "they must be 28 x 28 x 1 x N, N and N"
         )
     if not np.any(images.set == 1):
         raise ValueError("the imdb has no image to train on: no 1 in images.set")

@@ -43,7 +43,7 @@ def main() -> None:
     if args.fonts:
         fonts = [fonts[i] for i in np.linspace(0, len(fonts) - 1, min(args.fonts, len(fonts))).astype(int)]
     if args.save and len(fonts) < ENOUGH:
-        print(f"train.py: {len(fonts)} fonts; the network in models/ takes {ENOUGH} or more", file=sys.stderr)
+        print(f"train.py: {len(fonts)} fonts; the network in models/ needs {ENOUGH} or more", file=sys.stderr)
     (out / "fonts.txt").write_text("".join(f"{f}\n" for f in fonts), encoding="utf-8")
     imdb = letter_imdb(fonts)
     sets = imdb.images.set

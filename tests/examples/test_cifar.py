@@ -104,7 +104,7 @@ def test_missing_and_broken_files_are_named_in_one_line(bin_files, tmp_path):
 
     with open(bin_files / "data_batch_3.bin", "ab") as file:
         file.write(b"more")
-    assert "data_batch_3.bin has 61464 bytes, which is no multiple of 3073" in refusal()
+    assert "data_batch_3.bin has 61464 bytes, not a multiple of 3073" in refusal()
     (bin_files / "data_batch_3.bin").unlink()
     assert "no data_batch_3.bin in" in refusal()
     assert not (tmp_path / "out").exists()
