@@ -123,8 +123,9 @@ class GraphPredictor:
 def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]:
     """(graph, inputs, outputs, after): a copy of a DagNN in test mode that shares its values, without its losses.
 
-    `inputs` and `outputs` are names of variables, labels left out; of several outputs those called prob, softmax,
-    prediction or scores, or those that a loss took. `after` says which layer type makes predictions of a variable.
+    `inputs` and `outputs` are names of variables, labels left out; of several outputs one called prob, softmax,
+    prediction or scores, or those whose errors were counted, or that a loss took. `after` says which layer type makes
+    predictions of a variable.
     """
     net = net.copy(shareValues=True)
     net.mode = "test"
@@ -133,13 +134,14 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     labels = {name for layer in losses for name in layer.inputs[1:]}
     after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
     fed = {layer.inputs[0] for layer in losses}
+    counted = {layer.inputs[0] for layer in losses if str(layer.block.loss).lower().endswith("error")}
     for layer in losses:
         net.removeLayer(layer.name)
     inputs = [name for name in net.getInputs() if name not in labels]
     outputs = [name for name in net.getOutputs() if name not in labels]
     if len(outputs) > 1:
         known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
-        outputs = known[:1] or [n for n in outputs if n in fed] or outputs
+        outputs = known[:1] or [n for n in outputs if n in counted] or [n for n in outputs if n in fed] or outputs
     return net, inputs, outputs, after
 
 
