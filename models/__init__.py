@@ -18,6 +18,7 @@ from pyconvnet.models.inception import inception
 from pyconvnet.models.lenet import lenet_cifar, lenet_mnist, ocr
 from pyconvnet.models.nin import nin
 from pyconvnet.models.preprocess import preprocess
+from pyconvnet.models.pretrained import fetch, models_folder, pretrained, published_names
 from pyconvnet.models.resnet import resnet
 from pyconvnet.models.spatial_transformer import spatial_transformer
 from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
@@ -28,14 +29,18 @@ __all__ = [
     "build",
     "fast_rcnn",
     "fcn",
+    "fetch",
     "googlenet",
     "inception",
     "lenet_cifar",
     "lenet_mnist",
+    "models_folder",
     "names",
     "nin",
     "ocr",
     "preprocess",
+    "pretrained",
+    "published_names",
     "resnet",
     "spatial_transformer",
     "vgg_f",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
     from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
     from pyconvnet.precision import local_precision, set_precision
-    from pyconvnet.prediction import best_classes, predict
+    from pyconvnet.prediction import best_classes, classify, predict
     from pyconvnet.records import Opaque, Struct
     from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
     from pyconvnet.threads import num_threads, set_num_threads
@@ -66,7 +66,7 @@ _HOMES = {
     "formats": "load load_checkpoint save",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
-    "prediction": "best_classes predict",
+    "prediction": "best_classes classify predict",
     "records": "Opaque Struct",
     "simplenn": "SimpleNN vl_simplenn vl_simplenn_diagnose vl_simplenn_move",
     "threads": "num_threads set_num_threads",
@@ -103,6 +103,7 @@ __all__ = [
     "Struct",
     "best_classes",
     "check_derivatives",
+    "classify",
     "clear_caches",
     "cnn_train",
     "cnn_train_dag",
