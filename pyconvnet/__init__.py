@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyconvnet.dagnn import DagNN
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
+    from pyconvnet.extraction import features
     from pyconvnet.formats import load, load_checkpoint, save
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
@@ -63,6 +64,7 @@ _HOMES = {
     "dagnn": "DagNN",
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
+    "extraction": "features",
     "formats": "load load_checkpoint save",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
@@ -108,6 +110,7 @@ __all__ = [
     "cnn_train",
     "cnn_train_dag",
     "cross_validate",
+    "features",
     "load",
     "load_checkpoint",
     "local_precision",

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pyconvnet.arrays import in_precision
+from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, SoftMax, layer_class
-from pyconvnet.networks.chain import _first_filters
+from pyconvnet.networks.chain import _first_filters, known_name
 
 
 class Graph:
@@ -105,6 +105,33 @@ class GraphPredictor:
         if not (isinstance(layer, str) and layer in self.net.vars):
             layer = self.net.layers[layer].outputs[0]
         return self.net.vars[layer].value
+
+    def extractor(self, layers: list[str]) -> Callable[[Any], list[Any]]:
+        net = self.net.copy(shareValues=True)
+        of_layers = {entry.name: entry.outputs[0] for entry in net.layers}
+        given = [var.name for var in net.vars if var.fanin]
+        known = list(dict.fromkeys([*of_layers, *given]))
+        wanted = [n if n in given else of_layers[known_name("layer or variable", n, known)] for n in layers]
+        needed, kept = set(wanted), set()
+        for at in reversed(net.executionOrder):
+            if needed.intersection(net.layers[at].outputs):
+                kept.add(at)
+                needed.update(net.layers[at].inputs)
+        net.layers = [entry for at, entry in enumerate(net.layers) if at in kept]
+        inputs = net.getInputs()
+        if len(inputs) != 1:
+            raise ValueError(
+                f"features: {', '.join(layers)} must depend on one input, not on {', '.join(inputs)}; use net.eval"
+            )
+        for name in wanted:
+            net.vars[name].precious = True
+        weights = [param.value for param in net.params]
+
+        def extract(x: Any) -> list[Any]:
+            net.eval({inputs[0]: in_precision(x, weights)})
+            return [host_numbers(net.vars[name].value) for name in wanted]
+
+        return extract
 
     def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
         head, source, output = self._head()
