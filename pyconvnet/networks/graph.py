@@ -151,8 +151,8 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     """(graph, inputs, outputs, after): a copy of a DagNN in test mode that shares its values, without its losses.
 
     `inputs` and `outputs` are names of variables, labels left out; of several outputs one called prob, softmax,
-    prediction or scores, or those whose errors were counted, or that a loss took. `after` says which layer type makes
-    predictions of a variable.
+    prediction or scores, or those whose errors were counted, or that a loss took; boxes and the like that are regressed
+    beside classes are left out. `after` says which layer type makes predictions of a variable.
     """
     net = net.copy(shareValues=True)
     net.mode = "test"
@@ -167,7 +167,9 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     inputs = [name for name in net.getInputs() if name not in labels]
     outputs = [name for name in net.getOutputs() if name not in labels]
     if len(outputs) > 1:
-        known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
+        if any(n in after for n in outputs):
+            outputs = [n for n in outputs if n in after or n not in fed]
+        known = [n for kind in ("prob", "softmax", "pred", "score") for n in outputs if n.lower().startswith(kind)]
         outputs = known[:1] or [n for n in outputs if n in counted] or [n for n in outputs if n in fed] or outputs
     return net, inputs, outputs, after
 

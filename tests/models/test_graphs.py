@@ -232,6 +232,9 @@ def test_fast_rcnn_classifies_regions_and_regresses_boxes(narrow):
     deployed.eval({"input": given["input"], "rois": rois})
     np.testing.assert_allclose(deployed.vars["probcls"].value.sum(axis=2), 1, rtol=1e-5)
     assert deployed.vars["predbbox"].value.shape == (1, 1, 84, 3)
+    classes = pcn.predict(deployed, {"input": given["input"], "rois": rois})
+    np.testing.assert_array_equal(classes, deployed.vars["probcls"].value)
+    np.testing.assert_allclose(pcn.predict(net, given).sum(axis=2), 1, rtol=1e-5)
     assert "predbbox" not in models.build("fast-rcnn", source=narrow, piecewise=False).layers
 
 
