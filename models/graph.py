@@ -9,7 +9,6 @@ import numpy as np
 from pyconvnet import rng
 from pyconvnet.models.initialize import Draw
 from pyconvnet.models.records import layer
-from pyconvnet.records import Struct
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn import DagNN
@@ -57,13 +56,16 @@ def _shapes(block: Any) -> list[tuple[int, ...]]:
 
 
 def with_dropout(fn: str, net: Any, after: dict[str, str]) -> Any:
-    """A SimpleNN with dropout layers: after which layer -> name. The other layers are shared with `net`."""
+    """A SimpleNN with dropout layers: after which layer -> name, and no others. It shares its layers with `net`."""
+    if not isinstance(net, dict):
+        raise TypeError(f"{fn}: source must be a SimpleNN, got {type(net).__name__}")
     missing = [name for name in after if name not in [layer.get("name") for layer in net["layers"]]]
     if missing:
         raise ValueError(f"{fn}: source must have the layers of VGG, {', '.join(map(repr, missing))} among them")
     layers = []
     for record in net["layers"]:
-        layers.append(record)
+        if record["type"] != "dropout":
+            layers.append(record)
         if record.get("name") in after:
             layers.append(layer("dropout", after[record["name"]], rate=0.5))
     return type(net)({**net, "layers": layers})
@@ -77,15 +79,3 @@ def without_training(net: DagNN) -> None:
         net.removeLayer(entry.name)
         if isinstance(entry.block, DropOut):
             net.renameVar(entry.outputs[0], entry.inputs[0])
-
-
-def older_augmentation() -> Struct:
-    """meta.augmentation as examples had it before v1.0-beta21."""
-    return Struct(
-        rgbSqrtCovariance=np.zeros((3, 3), np.float32),
-        jitter=True,
-        jitterLight=0.1,
-        jitterBrightness=0.4,
-        jitterSaturation=0.4,
-        jitterContrast=0.4,
-    )

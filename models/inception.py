@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvnet.models.graph import WORKSPACE, add_losses, add_softmax, first_values, older_augmentation
+from pyconvnet.models.graph import WORKSPACE, add_losses, add_softmax, first_values
 from pyconvnet.models.records import row
 from pyconvnet.records import Meta, Struct
 
@@ -99,7 +99,14 @@ def inception(
     net.meta = Meta(
         inputSize=["input", row(299, 299, 3, 32)],
         normalization=Struct(imageSize=row(299, 299, 3), fullImageSize=310, averageImage=average),
-        augmentation=older_augmentation(),
+        augmentation=Struct(
+            rgbSqrtCovariance=np.zeros((3, 3), np.float32),
+            jitter=True,
+            jitterLight=0.1,
+            jitterBrightness=0.4,
+            jitterSaturation=0.4,
+            jitterContrast=0.4,
+        ),
         trainOpts=Struct(learningRate=rates, numEpochs=rates.size, batchSize=256, numSubBatches=3, weightDecay=0.0001),
     )
     first_values(net, seed, init)

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyconvnet.fetch import fetch as fetch_file
 from pyconvnet.options import did_you_mean
 
 MIRRORS = ("https://www.vlfeat.org/matconvnet/models",)
-# MD5 sums that MatConvNet publishes (doc/site/docs/pretrained.md, of its release 1.0-beta25)
+# MD5 sums that MatConvNet publishes (its manual's page on pretrained models, section "File checksums")
 PUBLISHED: dict[str, str | None] = {
     "fast-rcnn-caffenet-pascal07-dagnn": "9dcc29b03edb5b136fda31fcd59bd025",
     "fast-rcnn-vgg16-pascal07-dagnn": "961f997d7ff922f1ff6b7b20ad677a4c",
@@ -81,7 +80,7 @@ def fetch(
 
     folder    where the file is or goes; None: `models_folder()`, which the variable PYCONVNET_MODELS can say
     mirrors   addresses of folders with NAME.mat, asked one after the other in place of www.vlfeat.org: of web servers,
-              file://, or a path; None: those in the variable PYCONVNET_MIRRORS, with blanks between
+              file://, or a path; None: those in the variable PYCONVNET_MIRRORS, with blanks or commas between
     progress  a bar, on a terminal where tqdm is installed
 
     A download that breaks off goes on where it broke, also in another call. The file is there whole, with the MD5 that
@@ -91,6 +90,8 @@ def fetch(
     Raises ValueError for an unknown name, with the nearest known one, and OSError where no mirror gives the file, with
     what each answered and which file to put where by other means.
     """
+    from pyconvnet.fetch import fetch as fetch_file
+
     if name not in PUBLISHED:
         hint = did_you_mean(str(name), PUBLISHED, f"there are {', '.join(PUBLISHED)}")
         raise ValueError(f"models.fetch: no published network {name!r}; {hint}")
@@ -134,6 +135,6 @@ def path_of(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
 
 def _mirrors(given: str | Sequence[str] | None) -> list[str]:
     if given is None:
-        given = os.environ.get("PYCONVNET_MIRRORS", "").split() or MIRRORS
+        given = os.environ.get("PYCONVNET_MIRRORS", "").replace(",", " ").split() or MIRRORS
     bases = [given] if isinstance(given, (str, os.PathLike)) else list(given)
     return [base.rstrip("/") if "://" in str(base) else Path(base).resolve().as_uri() for base in bases]

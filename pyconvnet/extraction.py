@@ -16,7 +16,7 @@ from pyconvnet.networks import network
 from pyconvnet.options import did_you_mean
 
 FN = "features"
-Blocks = Iterator[list[np.ndarray]]  # for each batch, an array for each layer, images first
+Blocks = Iterator[list[np.ndarray]]  # for each batch of images, an array for each layer
 
 
 def features(
@@ -63,30 +63,13 @@ def features(
         raise ValueError(f"{FN}: as_ must be 'numpy', or 'torch' without out, got {as_!r}")
     write = None if out is None else _writer(Path(out), names)
     extract = network(net).predictor().extractor(names)
-    blocks = _blocks(net, extract, images, batchSize, prepared, names)
+    batches = _batches(net, images, batchSize, prepared)
+    blocks = ([_images_first(y) for y in extract(x)] for x in batches)
     if write is not None:
         return write(blocks)
     parts = list(blocks)
     found = {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
     return found if as_ == "numpy" else {name: _tensor(x) for name, x in found.items()}
-
-
-def _blocks(net: Any, extract: Any, images: Any, batchSize: int, prepared: bool, names: list[str]) -> Blocks:
-    """The features of each batch; all of one size from batch to batch."""
-    count, sizes = 0, None
-    for batch in _batches(net, images, batchSize, prepared):
-        block = [_images_first(y) for y in extract(batch)]
-        found = [y.shape[1:] for y in block]
-        for name, size, expected in zip(names, found, sizes or found):
-            if size != expected:
-                raise ValueError(
-                    f"{FN}: {name} is {size_text(size)} for image {count + 1}, {size_text(expected)} for those before; "
-                    "images must share a size where net.meta does not say to which to resize them"
-                )
-        count, sizes = count + len(block[0]), found
-        yield block
-    if not count:
-        raise ValueError(f"{FN}: there are no images")
 
 
 def _batches(net: Any, images: Any, batchSize: int, prepared: bool) -> Iterator[np.ndarray]:
@@ -100,15 +83,17 @@ def _batches(net: Any, images: Any, batchSize: int, prepared: bool) -> Iterator[
         ready = []
         for image in batch:
             x = _prepared(image) if prepared else preprocess(net, image)
-            count, first = count + 1, first or x.shape
-            if x.shape != first:
+            count, first = count + 1, first or x.shape[:3]
+            if x.shape[:3] != first:
                 name = f" ({os.fspath(image)})" if isinstance(image, (str, os.PathLike)) else ""
                 raise ValueError(
-                    f"{FN}: image {count}{name} is {size_text(x.shape[:3])}, those before are {size_text(first[:3])}; "
+                    f"{FN}: image {count}{name} is {size_text(x.shape[:3])}, those before are {size_text(first)}; "
                     "images must share a size where net.meta does not say to which to resize them"
                 )
             ready.append(nhwc(x))
         yield from_nhwc(np.concatenate(ready))
+    if not count:
+        raise ValueError(f"{FN}: there are no images")
 
 
 def _each(images: Any) -> Iterator[Any]:

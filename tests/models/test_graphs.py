@@ -242,6 +242,18 @@ def test_a_source_without_the_layers_of_vgg_is_refused():
     for name in ("fcn-8s", "fast-rcnn"):
         with pytest.raises(ValueError, match=r"source must have the layers of VGG, 'relu6'"):
             models.build(name, source=models.build("lenet", init=False))
+        with pytest.raises(TypeError, match="source must be a SimpleNN, got DagNN"):
+            models.build(name, source=pcn.DagNN())
+
+
+def test_a_source_with_dropout_and_a_loss_is_as_good(narrow):
+    vgg = models.build("vgg-vd-16", init=False)
+    assert [layer.type for layer in vgg.layers].count("dropout") == 2
+    for name in ("fcn-8s", "fast-rcnn"):
+        net, other = (models.build(name, source=source, init=False) for source in (vgg, None))
+        assert [(e.name, e.inputs, e.outputs) for e in net.layers] == [
+            (e.name, e.inputs, e.outputs) for e in other.layers
+        ]
 
 
 def test_a_seed_gives_a_graph_the_same_weights_and_leaves_other_random_numbers_alone():
