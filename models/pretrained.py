@@ -105,8 +105,8 @@ def fetch(
             raise
         sum_ = f" (MD5 {md5})" if md5 else ""
         raise OSError(
-            f"models.fetch: {name} could not be fetched: {error}. Without a network, put {target.name}{sum_} into "
-            f"{target.parent}, or set PYCONVNET_MODELS to the folder that has it"
+            f"models.fetch: {name} could not be fetched: {error}. Without access to the web, put {target.name}{sum_} "
+            f"into {target.parent}, or set PYCONVNET_MODELS to the folder that has it"
         ) from None
 
 
