@@ -79,8 +79,8 @@ def fast_rcnn(
 
 def _without_pool5(net: Any, draw: Draw) -> Any:
     """A SimpleNN without its pool5 and its last layer, and with fc8 as predcls, for the classes of PASCAL VOC."""
-    layers = [record for record in net["layers"][:-1] if record["name"] != "pool5"]
-    at = next((i for i, record in enumerate(layers) if record["name"] == "fc8"), None)
+    layers = [record for record in net["layers"][:-1] if record.get("name") != "pool5"]
+    at = next((i for i, record in enumerate(layers) if record.get("name") == "fc8"), None)
     if at is None:
         raise ValueError("fast_rcnn: source must have a layer 'fc8' and a softmax after it")
     c, count = layers[at]["weights"][0].shape[2], len(CLASSES)

@@ -90,7 +90,7 @@ def fetch(
     Raises ValueError for an unknown name, with the nearest known one, and OSError where no mirror gives the file, with
     what each answered and which file to put where by other means.
     """
-    from pyconvnet.fetch import fetch as fetch_file
+    from pyconvnet.download import download
 
     if name not in PUBLISHED:
         hint = did_you_mean(str(name), PUBLISHED, f"there are {', '.join(PUBLISHED)}")
@@ -99,7 +99,7 @@ def fetch(
     if md5 is None and not target.exists():
         warnings.warn(f"models.fetch: there is no published MD5 of {name}, so it is not checked", stacklevel=2)
     try:
-        return fetch_file([f"{base}/{name}.mat" for base in _mirrors(mirrors)], target, md5, progress)
+        return download([f"{base}/{name}.mat" for base in _mirrors(mirrors)], target, md5, progress)
     except OSError as error:
         if target.exists() or error.errno is not None:
             raise

@@ -33,7 +33,8 @@ def features(
     features(net, images, ["relu7"]) -> {"relu7": N x C}              of a layer that gives one pixel for an image
     features(net, images, ["relu5", "fc8"]) -> {"relu5": N x H x W x C, ...}    of one that gives more
 
-    The outputs of layers for N images, in test mode; layers after the last that is wanted do not run.
+    The outputs of layers for N images, in test mode; layers after the last that is wanted do not run. For a classifier,
+    which wants N x features, x.reshape(len(x), -1) makes rows of maps.
 
     images     an array H x W x C x N; or any number of paths or arrays (H x W, H x W x C) in a list or an iterator,
                which is read as batches need it; they are prepared by the network's own meta, see models.preprocess

@@ -35,7 +35,7 @@ class _Useless(OSError):
     """This address does not have the file."""
 
 
-def fetch(urls: Sequence[str], target: Path, md5: str | None = None, progress: bool = True) -> Path:
+def download(urls: Sequence[str], target: Path, md5: str | None = None, progress: bool = True) -> Path:
     """Bring a file, and return its path; the file is whole and has the sum `md5`, if one is given.
 
     urls      addresses of the file (http, https, file), each of which is asked if those before it fail
@@ -219,7 +219,7 @@ def _lock(target: Path) -> Iterator[None]:
     """Until the end of the block, no other process fetches the file. Who dies lets go of it."""
     with open(target.with_name(f".{target.name}.lock"), "ab") as file:
         if not _locked(file):
-            warnings.warn(f"fetch: waiting for another process, which fetches {target.name}", stacklevel=4)
+            warnings.warn(f"download: waiting for another process, which fetches {target.name}", stacklevel=4)
             while not _locked(file):
                 time.sleep(0.1)
         yield

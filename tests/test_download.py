@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from support import python
 
-from pyconvnet import fetch as fetching
-from pyconvnet.fetch import fetch
+from pyconvnet import download as downloading
+from pyconvnet.download import download
 
 DATA = bytes(range(256)) * 4000  # 1 MB
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -77,8 +77,8 @@ def serving(answer):
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(fetching, "WAIT", 0.01)
-    monkeypatch.setattr(fetching, "TIMEOUT", 2.0)
+    monkeypatch.setattr(downloading, "WAIT", 0.01)
+    monkeypatch.setattr(downloading, "TIMEOUT", 2.0)
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -93,15 +93,15 @@ def files(folder):
 
 def test_a_file_comes_whole_and_nothing_else_stays(tmp_path):
     with serving(lambda h: h.part()) as server:
-        assert fetch([server.url], tmp_path / "a" / "net.mat", MD5) == tmp_path / "a" / "net.mat"
-        fetch([server.url], tmp_path / "a" / "net.mat", MD5)
+        assert download([server.url], tmp_path / "a" / "net.mat", MD5) == tmp_path / "a" / "net.mat"
+        download([server.url], tmp_path / "a" / "net.mat", MD5)
     assert (tmp_path / "a" / "net.mat").read_bytes() == DATA and files(tmp_path / "a") == ["net.mat"]
     assert len(server.requests) == 1 and server.requests[0]["User-Agent"].startswith("pyconvnet/")
 
 
 def test_it_goes_on_where_the_connection_broke(tmp_path):
     with serving(lambda h: h.part(cut=300_000)) as server:
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert (tmp_path / "net.mat").read_bytes() == DATA
     asked = [r.get("Range") for r in server.requests]
     assert asked == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
@@ -114,12 +114,12 @@ def test_another_call_goes_on_too(tmp_path):
 
     with serving(first) as server:
         with pytest.raises(OSError, match=f"{server.url}: the connection broke after 400000 of 1024000 bytes"):
-            fetch([server.url], tmp_path / "net.mat", MD5)
+            download([server.url], tmp_path / "net.mat", MD5)
         (part,) = parts(tmp_path)
         assert part.stat().st_size == 400_000 and not (tmp_path / "net.mat").exists()
         server.http.RequestHandlerClass.do_GET = lambda h: (server.requests.append(dict(h.headers)), h.part())
         server.requests.clear()
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert [r["Range"] for r in server.requests] == ["bytes=400000-"] and files(tmp_path) == ["net.mat"]
 
 
@@ -136,8 +136,8 @@ def test_it_outlives_a_server_that_restarts(tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
     threading.Thread(target=later, daemon=True).start()
-    monkeypatch.setattr(fetching, "WAIT", 0.2)
-    assert fetch([f"http://127.0.0.1:{port}/net.mat"], tmp_path / "net.mat", MD5).read_bytes() == DATA
+    monkeypatch.setattr(downloading, "WAIT", 0.2)
+    assert download([f"http://127.0.0.1:{port}/net.mat"], tmp_path / "net.mat", MD5).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_an_odd_answer_to_a_request_for_the_rest_starts_over(tmp_path, odd):
             h.reply(200, DATA, ETag='"3"')
 
     with serving(answer) as server:
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert (tmp_path / "net.mat").read_bytes() == DATA and files(tmp_path) == ["net.mat"]
     assert server.requests[1]["Range"] == "bytes=400000-"
 
@@ -175,10 +175,10 @@ def test_a_draft_that_is_whole_only_needs_its_name(tmp_path, monkeypatch):
 
     with serving(lambda h: h.part()) as server:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(fetching.atomic, "rename", interrupted)
-            fetch([server.url], tmp_path / "net.mat", MD5)
+            patch.setattr(downloading.atomic, "rename", interrupted)
+            download([server.url], tmp_path / "net.mat", MD5)
         assert parts(tmp_path)[0].stat().st_size == len(DATA)
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert server.requests[-1]["Range"] == f"bytes={len(DATA)}-" and (tmp_path / "net.mat").read_bytes() == DATA
 
 
@@ -187,7 +187,7 @@ def test_without_a_tag_or_date_a_broken_download_starts_over(tmp_path):
         h.reply(200, DATA[: 400_000 if len(server.requests) == 1 else None], len(DATA))
 
     with serving(answer) as server:
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert [r.get("Range") for r in server.requests] == [None, None]
 
 
@@ -201,7 +201,7 @@ def test_a_date_serves_where_the_tag_is_weak(tmp_path):
         return h.reply(200, DATA[:400_000], len(DATA), ETag='W/"1"', Last_Modified=date)
 
     with serving(answer) as server:
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert server.requests[1]["If-Range"] == date
 
 
@@ -230,10 +230,10 @@ def test_a_date_serves_where_the_tag_is_weak(tmp_path):
 def test_the_next_mirror_is_asked_where_one_does_not_have_the_file(tmp_path, bad, message):
     with serving(bad) as first, serving(lambda h: h.part()) as second:
         with pytest.raises(OSError, match=message) as failed:
-            fetch([first.url], tmp_path / "net.mat", MD5)
+            download([first.url], tmp_path / "net.mat", MD5)
         assert first.url in str(failed.value) and "root:" not in str(failed.value)
         assert not (tmp_path / "net.mat").exists()
-        fetch([first.url, second.url], tmp_path / "net.mat", MD5)
+        download([first.url, second.url], tmp_path / "net.mat", MD5)
     assert (tmp_path / "net.mat").read_bytes() == DATA and files(tmp_path) == ["net.mat"]
 
 
@@ -244,12 +244,12 @@ def test_more_bytes_than_were_said_are_fetched_if_the_sum_is_right(tmp_path):
         return h.reply(200, DATA, 2 * len(DATA), ETag='"1"')
 
     with serving(answer) as server:
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert (tmp_path / "net.mat").read_bytes() == DATA
 
 
 def test_a_stream_without_an_end_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "LARGEST", 5_000_000)
+    monkeypatch.setattr(downloading, "LARGEST", 5_000_000)
 
     def endless(h):
         h.send_response(200)
@@ -258,34 +258,34 @@ def test_a_stream_without_an_end_is_given_up(tmp_path, monkeypatch):
             h.wfile.write(DATA)
 
     with serving(endless) as server, pytest.raises(OSError, match="does not end after"):
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert files(tmp_path) == []
 
 
 def test_a_silent_server_is_not_waited_for_forever(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "TIMEOUT", 0.1)
+    monkeypatch.setattr(downloading, "TIMEOUT", 0.1)
     with serving(lambda h: time.sleep(1)) as server, pytest.raises(OSError, match=r"timed out|TimeoutError"):
-        fetch([server.url], tmp_path / "net.mat", MD5)
-    assert len(server.requests) == fetching.TRIES
+        download([server.url], tmp_path / "net.mat", MD5)
+    assert len(server.requests) == downloading.TRIES
 
 
 def test_files_of_this_machine_are_mirrors_too(tmp_path):
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "net.mat").write_bytes(DATA)
     missing, there = (tmp_path / name / "net.mat" for name in ("nowhere", "mirror"))
-    fetch([missing.as_uri(), there.as_uri()], tmp_path / "to" / "net.mat", MD5)
+    download([missing.as_uri(), there.as_uri()], tmp_path / "to" / "net.mat", MD5)
     assert (tmp_path / "to" / "net.mat").read_bytes() == DATA
 
 
 def test_an_address_that_is_none_is_said(tmp_path):
     with pytest.raises(OSError, match="unknown url type"):
-        fetch(["models/net.mat"], tmp_path / "net.mat")
+        download(["models/net.mat"], tmp_path / "net.mat")
 
 
 def test_a_file_that_is_there_is_checked_and_kept(tmp_path):
     (tmp_path / "net.mat").write_bytes(b"of the user's own")
     with pytest.raises(OSError, match=r"net\.mat: its MD5 is .*; move it away to fetch the file"):
-        fetch(["http://127.0.0.1:9/net.mat"], tmp_path / "net.mat", MD5)
+        download(["http://127.0.0.1:9/net.mat"], tmp_path / "net.mat", MD5)
     assert (tmp_path / "net.mat").read_bytes() == b"of the user's own"
     assert files(tmp_path) == ["net.mat"]
 
@@ -294,9 +294,9 @@ def test_a_full_disk_is_said_as_it_is_and_no_other_mirror_is_asked(tmp_path, mon
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fetching.os, "fsync", full)
+    monkeypatch.setattr(downloading.os, "fsync", full)
     with serving(lambda h: h.part()) as server, pytest.raises(OSError, match="No space left") as failed:
-        fetch([server.url, server.url], tmp_path / "net.mat", MD5)
+        download([server.url, server.url], tmp_path / "net.mat", MD5)
     assert failed.value.errno == 28 and len(server.requests) == 1
 
 
@@ -312,8 +312,8 @@ def test_of_two_processes_one_fetches_and_the_other_waits(tmp_path):
             time.sleep(0.15)
 
     code = (
-        "import sys; from pathlib import Path; from pyconvnet.fetch import fetch\n"
-        "print(fetch([sys.argv[1]], Path(sys.argv[2]), sys.argv[3]))"
+        "import sys; from pathlib import Path; from pyconvnet.download import download\n"
+        "print(download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3]))"
     )
     with serving(slow) as server:
         done = []
@@ -343,13 +343,13 @@ def test_a_killed_process_leaves_what_the_next_one_needs(tmp_path):
         time.sleep(5)
 
     code = (
-        "import os, sys, threading, time; from pathlib import Path; from pyconvnet.fetch import fetch\n"
+        "import os, sys, threading, time; from pathlib import Path; from pyconvnet.download import download\n"
         "threading.Timer(1.0, os._exit, (9,)).start()\n"
-        "fetch([sys.argv[1]], Path(sys.argv[2]), sys.argv[3])"
+        "download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3])"
     )
     with serving(stalling) as server:
         assert python(code, server.url, tmp_path / "net.mat", MD5).returncode == 9
         came = parts(tmp_path)[0].stat().st_size
         assert 0 < came <= 600_000
-        fetch([server.url], tmp_path / "net.mat", MD5)
+        download([server.url], tmp_path / "net.mat", MD5)
     assert server.requests[-1]["Range"] == f"bytes={came}-" and (tmp_path / "net.mat").read_bytes() == DATA
