@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyconvnet.models.graph import add_losses
 from pyconvnet.models.layer_records import layer
 from pyconvnet.records import Struct
 
@@ -26,10 +27,8 @@ def assemble(layers: list[Struct], meta: Struct, networkType: str, errors: dict[
 
 
 def _dag(net: Any, errors: dict[str, tuple[str, str]]) -> Any:
-    from pyconvnet.dagnn import DagNN, Loss
+    from pyconvnet.dagnn import DagNN
 
     dag = DagNN.fromSimpleNN(net, canonicalNames=True)
-    for name, (loss, variable) in errors.items():
-        block = Loss(loss=loss, opts=["topK", 5]) if loss == "topkerror" else Loss(loss=loss)
-        dag.addLayer(name, block, ["prediction", "label"], variable)
+    add_losses(dag, errors)
     return dag

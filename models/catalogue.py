@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyconvnet.models.alexnet import alexnet
+from pyconvnet.models.fast_rcnn import fast_rcnn
+from pyconvnet.models.fcn import fcn
+from pyconvnet.models.googlenet import googlenet
 from pyconvnet.models.imagenet import ImageNet
+from pyconvnet.models.inception import inception
 from pyconvnet.models.lenet import lenet_cifar, lenet_mnist, ocr
 from pyconvnet.models.nin import nin
+from pyconvnet.models.resnet import resnet
+from pyconvnet.models.spatial_transformer import spatial_transformer
 from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
 from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
 from pyconvnet.options import did_you_mean, unknown_option
@@ -28,6 +35,18 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "vgg-s": vgg_s,
     "vgg-vd-16": vgg_vd_16,
     "vgg-vd-19": vgg_vd_19,
+    "googlenet": googlenet,
+    "inception": inception,
+    "inception-v3": inception,
+    "resnet-50": partial(resnet, 50),
+    "resnet-101": partial(resnet, 101),
+    "resnet-152": partial(resnet, 152),
+    "spatial-transformer": spatial_transformer,
+    "stn-cluttered-mnist": spatial_transformer,
+    "fcn-32s": partial(fcn, 32),
+    "fcn-16s": partial(fcn, 16),
+    "fcn-8s": partial(fcn, 8),
+    "fast-rcnn": fast_rcnn,
 }
 
 
@@ -40,7 +59,8 @@ def build(name: str, **options: Any) -> Any:
     """The network of that name with fresh weights: a SimpleNN, or a DagNN.
 
     batchNormalization  False; True where MatConvNet has such a version (lenet, alexnet, vgg-*)
-    networkType         "simplenn", or "dagnn" with the example's layers that measure errors
+    networkType         "simplenn", or "dagnn" with the example's layers that measure errors; networks that are no chain
+                        are graphs in any case
     seed                a whole number: the same weights every time; None: fresh ones
     init                True; False: zeros that take neither memory nor time and cannot be trained, to see the table
     deployed            False; True: no dropout, a softmax instead of the loss, and for the ImageNet networks an average
@@ -57,8 +77,9 @@ def build(name: str, **options: Any) -> Any:
         hint = did_you_mean(str(name), BUILDERS, f"there are {', '.join(BUILDERS)}")
         raise ValueError(f"models.build: no network {name!r}; {hint}")
     builder = BUILDERS[name]
-    if options.get("batchNormalization") is False:
-        options = {k: v for k, v in options.items() if k != "batchNormalization" or k in _options(builder)}
+    for option, usual in (("batchNormalization", False), ("networkType", "dagnn")):
+        if option not in _options(builder) and options.get(option) == usual:
+            del options[option]
     for option in options:
         if option not in _options(builder):
             raise unknown_option(f"models.build({name!r})", option, _options(builder))

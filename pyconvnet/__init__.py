@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyconvnet.dagnn import DagNN
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
+    from pyconvnet.extraction import features
     from pyconvnet.formats import load, load_checkpoint, save
     from pyconvnet.formats.mat.matfile import MatFileError
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
     from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
     from pyconvnet.precision import local_precision, set_precision
-    from pyconvnet.prediction import best_classes, predict
+    from pyconvnet.prediction import best_classes, classify, predict
     from pyconvnet.records import Opaque, Struct
     from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
     from pyconvnet.threads import num_threads, set_num_threads
@@ -64,11 +65,12 @@ _HOMES = {
     "dagnn": "DagNN",
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
+    "extraction": "features",
     "formats": "load load_checkpoint save",
     "formats.mat.matfile": "MatFileError",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
-    "prediction": "best_classes predict",
+    "prediction": "best_classes classify predict",
     "records": "Opaque Struct",
     "simplenn": "SimpleNN vl_simplenn vl_simplenn_diagnose vl_simplenn_move",
     "threads": "num_threads set_num_threads",
@@ -106,10 +108,12 @@ __all__ = [
     "Struct",
     "best_classes",
     "check_derivatives",
+    "classify",
     "clear_caches",
     "cnn_train",
     "cnn_train_dag",
     "cross_validate",
+    "features",
     "load",
     "load_checkpoint",
     "local_precision",

@@ -39,6 +39,8 @@ def isfinite(x: Any) -> bool:
 
 def own_copy(x: Any) -> Any:
     """An array of its own with the same values: numpy's in MATLAB's memory order."""
+    if isinstance(x, np.ndarray) and not x.flags.writeable and not any(x.strides):
+        return x  # one number that stands for all, as models.build(init=False) gives, and takes no memory
     return np.array(x, order="F") if backends.find(x) is None else backends.of(x).copy(x)
 
 

@@ -36,13 +36,18 @@ def write(path: str | os.PathLike[str], content: str | bytes | Callable[[BinaryI
             os.fsync(file.fileno())
         if target.exists():
             os.chmod(draft, target.stat().st_mode & 0o7777)
-        os.replace(draft, target)
+        rename(draft, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(draft)
         if isinstance(error, OSError) and error.filename == str(draft):
             raise type(error)(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def rename(draft: Path, target: Path) -> None:
+    """Give a flushed file of the same folder its name, in place of a file that has it."""
+    os.replace(draft, target)
     _flush_folder(target.parent)
 
 

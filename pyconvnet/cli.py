@@ -1,4 +1,4 @@
-"""The command line: pyconvnet show, run, demo, report, warmup. `pyconvnet COMMAND --help` tells about each."""
+"""The command line: pyconvnet show, run, fetch, demo, report, warmup. `pyconvnet COMMAND --help` tells about each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
 
     show = _command(commands, "show", _show, "print the table of a network: its layers, sizes, memory")
     show.add_argument(
-        "net", metavar="NET", help="file of a network (.mat), or the name of a standard network such as vgg-vd-16"
+        "net",
+        metavar="NET",
+        help="file of a network (.mat), or the name of a standard network such as vgg-vd-16, or of one to fetch",
     )
     show.add_argument("--classic", action="store_true", help="the table of MatConvNet v1.0-beta7, as on old slides")
     show.add_argument(
@@ -67,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
     run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
-    run.add_argument("net", metavar="NET", help="the file of a trained network (.mat)")
+    run.add_argument("net", metavar="NET", help="the file of a trained network (.mat), or the name of one to fetch")
     run.add_argument("images", metavar="IMAGE", nargs="+", help="images, prepared as the network's own meta says")
     run.add_argument("--top", type=_count, default=5, metavar="N", help="print the N best classes (5)")
     run.add_argument(
@@ -84,6 +86,16 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--unit", action="store_true", help="the network expects images in 0..1 rather than 0..255")
     run.add_argument("--residual", action="store_true", help="subtract the network's output from the image (DnCNN)")
     run.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
+
+    fetch = _command(commands, "fetch", _fetch, "download trained networks of MatConvNet; without a name, list them")
+    fetch.add_argument("names", metavar="NAME", nargs="*", help="such as imagenet-vgg-verydeep-16")
+    fetch.add_argument("--folder", metavar="DIR", help="where files go (PYCONVNET_MODELS, else the folder of caches)")
+    fetch.add_argument(
+        "--mirror",
+        metavar="URL",
+        action="append",
+        help="a folder with NAME.mat, instead of www.vlfeat.org (or PYCONVNET_MIRRORS); several are asked in turn",
+    )
 
     _command(commands, "demo", _demo, "read a sentence with the small network that comes along")
 
@@ -120,10 +132,10 @@ def _show(args: argparse.Namespace) -> int:
     from pyconvnet import dagnn, formats, models, vl_simplenn_display
     from pyconvnet.networks import is_graph, network
 
-    if Path(args.net).exists() or formats.names_file(args.net):
-        net = formats.load(args.net, tidy=not args.classic, variable=args.variable)
+    if Path(args.net).exists() or formats.names_file(args.net) or args.net in models.published_names():
+        net = formats.load(_file(args.net), tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
-        near = nearest(args.net, models.names())
+        near = nearest(args.net, [*models.names(), *models.published_names()])
         hint = f"did you mean {near}? known" if near else "known"
         raise ValueError(f"{args.net} is neither a file nor a standard network; {hint}: {', '.join(models.names())}")
     else:
@@ -136,7 +148,8 @@ def _show(args: argparse.Namespace) -> int:
             atomic.write(args.svg, dagnn.printing.to_svg(graph))
     elif is_graph(net):
         _refuse_classic(args)
-        sizes = None
+        own: Any = net.meta.get("inputSize")  # a name and a size, as MatConvNet's examples of graphs write it
+        sizes = {own[0]: np.ravel(own[1]).tolist()} if isinstance(own, list) and len(own) == 2 else None
         if args.input:
             names = [name for name in net.getInputs() if name != "label"]
             sizes = {name: _size(args.input) for name in names[:1]}
@@ -164,7 +177,7 @@ def _run(args: argparse.Namespace) -> int:
     from pyconvnet import formats, predict
     from pyconvnet.models import preprocess
 
-    net = formats.load(args.net, variable=args.variable)
+    net = formats.load(_file(args.net), variable=args.variable)
     failed = 0
     for image, say in _progress(args.images):
         try:
@@ -204,8 +217,9 @@ def _progress(images: list[str]) -> Iterator[tuple[str, Callable[..., None]]]:
 def _answer(net: Any, image: str, y: np.ndarray, top: int) -> Iterator[str]:
     from pyconvnet import best_classes
     from pyconvnet.arrays import size_text
+    from pyconvnet.prediction import is_image
 
-    if y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1:
+    if is_image(y):
         yield f"{image}: {size_text(y.shape[:3])} image, values {y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}"
         return
     head = f"{image}: "
@@ -213,7 +227,7 @@ def _answer(net: Any, image: str, y: np.ndarray, top: int) -> Iterator[str]:
         yield f"{head}{size_text(y.shape[:3])} scores; their mean over positions:"
         head = "  "
     for best in best_classes(net, y, top):
-        yield f"{head}{best.name or 'class'} ({best.number}), score {best.score:.3f}"
+        yield f"{head}{best}"
         head = " " * len(head)
 
 
@@ -241,9 +255,10 @@ def _write(path: Path, y: np.ndarray, scale: float) -> None:
 def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None:
     from pyconvnet import best_classes, view
     from pyconvnet.images import imread, single
+    from pyconvnet.prediction import is_image
 
     grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
-    made = y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1
+    made = is_image(y)
     _, axes = view.figure(1, 2 if made else 1)
     for ax in axes.ravel():
         ax.axis("off")
@@ -255,9 +270,36 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     if made:
         axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), **grey)
     else:
-        best = best_classes(net, y, 1)[0]
-        axes[0, 0].set_title(f"{best.name or 'class'} ({best.number}), score {best.score:.3f}")
+        axes[0, 0].set_title(str(best_classes(net, y, 1)[0]))
     view.save(axes, path, dpi=100)
+
+
+def _file(net: str) -> str | Path:
+    """The file that NET stands for: a path, or the name of a published network, which is fetched if need be."""
+    from pyconvnet import models
+    from pyconvnet.models.pretrained import path_of
+
+    if net not in models.published_names() or Path(net).exists():
+        near = None if Path(net).exists() or Path(net).suffix else nearest(net, models.published_names())
+        if near:
+            raise ValueError(f"{net} is neither a file nor a published network; did you mean {near}?")
+        return net
+    path = path_of(net)
+    return path if path.exists() else models.fetch(net)
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from pyconvnet import models
+    from pyconvnet.models.pretrained import path_of
+
+    for name in args.names:
+        print(models.fetch(name, folder=args.folder, mirrors=args.mirror))
+    if not args.names:
+        width = max(map(len, models.published_names()))
+        for name in models.published_names():
+            path = path_of(name, args.folder)
+            print(f"{name:{width}}  {path if path.exists() else ''}".rstrip())
+    return 0
 
 
 def _demo(args: argparse.Namespace) -> int:

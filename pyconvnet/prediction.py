@@ -56,11 +56,49 @@ def _text(name: Any) -> str:
     return " ".join(f"{v:g}" for v in np.ravel(name)) if isinstance(name, np.ndarray) else str(name).rstrip(" \0")
 
 
+class Ranked(Struct):
+    """A class and its score, as `best_classes` gives them: its number, from 1, `score` and `name`.
+
+    >>> print(Ranked(number=946, score=0.8481, name="bell pepper"))
+    bell pepper (946), score 0.848
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self.name or 'class'} ({self.number}), score {self.score:.3f}"
+
+
+def classify(net: Any, image: Any, top: int = 5) -> list[Any]:
+    """
+    classify(net, image) -> [Ranked(number, score, name), ...]     the classes with the largest scores, best first
+    classify(net, [image, ...]) -> [[Ranked, ...], ...]            such a list for each image
+
+    image  an array or the path of one, prepared by the network's own meta: models.preprocess
+    top    how many classes
+
+    Numbers count from 1, name is "" where meta has none; as text, one is "bell pepper (946), score 0.848".
+
+    Raises as preprocess and predict do; ValueError for a network that gives an image rather than scores.
+    """
+    from pyconvnet.models.preprocess import preprocess
+
+    y = predict(net, preprocess(net, image))
+    if is_image(y):
+        raise ValueError(f"classify: the network gives an image, {size_text(y.shape[:3])}, rather than scores")
+    return best_classes(net, y, top)
+
+
+def is_image(y: np.ndarray) -> bool:
+    """Whether an output is one: more than a pixel, of one or three channels."""
+    return y.shape[2] in (1, 3) and y.shape[0] * y.shape[1] > 1
+
+
 def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
     """The classes with the largest scores, best first.
 
-    best_classes(net, y) -> [Struct(number, score, name), ...]      y: scores of one image, 1 x 1 x K x 1
-    best_classes(net, y) -> [[Struct, ...], ...]                    y: 1 x 1 x K x N; such a list for each image
+    best_classes(net, y) -> [Ranked(number, score, name), ...]      y: scores of one image, 1 x 1 x K x 1
+    best_classes(net, y) -> [[Ranked, ...], ...]                    y: 1 x 1 x K x N; such a list for each image
 
     number counts from 1, name is "" where meta has none. A larger map, H x W x K x N, is averaged over its positions.
     """
@@ -72,7 +110,7 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
     names = names if len(names) == len(scores) else [""] * len(scores)
     order = np.argsort(-scores, axis=0, kind="stable")[:top]
     best = [
-        [Struct(number=int(k) + 1, score=float(of[k]), name=names[k]) for k in ranks]
+        [Ranked(number=int(k) + 1, score=float(of[k]), name=names[k]) for k in ranks]
         for ranks, of in zip(order.T, scores.T)
     ]
     return best[0] if len(best) == 1 else best

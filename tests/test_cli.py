@@ -72,6 +72,12 @@ def test_show_prints_a_graph(capsys, tmp_path):
     assert code == 1 and "is a DagNN" in err
 
 
+def test_show_prints_a_standard_graph_with_the_sizes_of_its_own_input(capsys):
+    code, out, err = run(capsys, "show", "resnet-50")
+    assert (code, err) == (0, "") and "224x224x3x32" in out and "7x7x2048x32" in out
+    assert "7x7x2048x32" not in run(capsys, "show", "resnet-50", "--input", 224, 224, 3)[1]
+
+
 def test_show_draws_a_graph_where_graphviz_is_there(capsys, tmp_path, monkeypatch):
     class Source:
         def __init__(self, text):

@@ -39,19 +39,19 @@ def graph_with_unknown_end(inputs):
     (x,), (y,) = graph.getInputs(), graph.getOutputs()
     graph.addLayer("end", pcn.dagnn.Scale(hasBias=False), [{"x": x, "y": y}.get(n, n) for n in inputs], "out")
     saved = graph.saveobj()
-    saved.layers[-1].type = "SegmentationLoss"
+    saved.layers[-1].type = "WingLoss"
     return pcn.DagNN.loadobj(saved)
 
 
 def test_a_block_of_an_unknown_class_that_takes_labels_is_left_out_of_a_graph_and_said():
-    with pytest.warns(UserWarning, match=r"'end' \(SegmentationLoss\), is left out"):
+    with pytest.warns(UserWarning, match=r"'end' \(WingLoss\), is left out"):
         y = pcn.predict(graph_with_unknown_end(["y", "label"]), X)
     assert np.array_equal(y, pcn.predict(network(), X))
 
 
 @pytest.mark.parametrize("inputs", [["y"], ["y", "x"]])
 def test_a_block_of_an_unknown_class_that_makes_the_output_must_run(inputs):
-    with pytest.raises(TypeError, match="block 'SegmentationLoss' is not defined here"):
+    with pytest.raises(TypeError, match="block 'WingLoss' is not defined here"):
         pcn.predict(graph_with_unknown_end(inputs), X)
 
 

@@ -28,4 +28,7 @@ from pyconvnet.layers.relu import ReLU as ReLU
 from pyconvnet.layers.relu import Sigmoid as Sigmoid
 from pyconvnet.layers.roipooling import ROIPooling as ROIPooling
 from pyconvnet.layers.scale import Scale as Scale
+from pyconvnet.layers.segmentation import SegmentationAccuracy as SegmentationAccuracy
+from pyconvnet.layers.segmentation import SegmentationLoss as SegmentationLoss
+from pyconvnet.layers.smooth_l1 import LossSmoothL1 as LossSmoothL1
 from pyconvnet.layers.sum import Sum as Sum

@@ -39,8 +39,9 @@ class Layer:
                 return [dzdx], []
 
     A type or name that another class has is refused: the same class of the same module alone may be defined again.
-    `class Conv(Layer, replace=True)` takes the place of the other. With `block=False` the class is not a DagNN block:
-    a base of other classes, or a layer of SimpleNN only.
+    `class Conv(Layer, replace=True)` takes the place of the other. A class with `yields=True` leaves its place to any
+    other: what MatConvNet has in its examples only, which ported code defines itself. With `block=False` the class is
+    not a DagNN block: a base of other classes, or a layer of SimpleNN only.
 
     pyconvnet.check_derivatives(Softsign(), [x]) tells whether backward fits forward.
 
@@ -88,6 +89,7 @@ class Layer:
     )
     _fields: ClassVar[dict[str, Any]] = {}
     _block: ClassVar[bool] = False  # whether it is a DagNN block
+    _yields: ClassVar[bool] = False
     _record_options: ClassVar[tuple[str, ...]] = ()  # options that a SimpleNN record may have and tidy does not add
 
     aux: Any = None
@@ -95,7 +97,9 @@ class Layer:
     net: Any = None
     layerIndex: int | None = None
 
-    def __init_subclass__(cls, *, block: bool = True, replace: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, block: bool = True, replace: bool = False, yields: bool = False, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
         cls._fields = {
             name: value
@@ -116,7 +120,7 @@ class Layer:
                 **{k: v for k, v in cls._fields.items() if k in vars(cls) and k not in cls.transient},
             }
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
-        cls._block = block
+        cls._block, cls._yields = block, yields
         register(cls, types if "simplenn" in vars(cls) else (), block, replace)
 
     def __init__(self, *args: Any, **fields: Any) -> None:

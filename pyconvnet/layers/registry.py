@@ -18,15 +18,15 @@ _BY_BLOCK: dict[str, type[Layer]] = {}
 def register(cls: type[Layer], types: Iterable[str], block: bool = True, replace: bool = False) -> None:
     """Make a class known: under its SimpleNN types, and under its name where it is a block.
 
-    ValueError where another class has one of these, unless `replace`. A class that is defined again, in a notebook or
-    a reloaded module, is not another class.
+    ValueError where another class has one of these, unless `replace`, or unless that one yields to others. A class that
+    is defined again, in a notebook or a reloaded module, is not another class.
     """
     claims = [("SimpleNN type", _BY_TYPE, type_name) for type_name in types]
     if block:
         claims.append(("DagNN block", _BY_BLOCK, cls.__name__))
     for kind, known, name in claims:
         other = known.get(name)
-        if other is not None and not replace and _definition(other) != _definition(cls):
+        if other is not None and not (replace or other._yields) and _definition(other) != _definition(cls):
             raise ValueError(
                 f"layer class {_path(cls)}: the {kind} {name!r} is {_path(other)}; choose another name, or write "
                 f"`class {cls.__name__}(..., replace=True)` to replace that class in all networks"

@@ -48,6 +48,12 @@ class Predictor(Protocol):
     def values(self, x: Any, layer: int | str) -> Any:
         """The output of a layer."""
 
+    def extractor(self, layers: list[str]) -> Callable[[Any], list[Any]]:
+        """What gives the outputs of some layers for x, as host arrays, and runs no layers after them.
+
+        ValueError for a name that is not known, with the nearest that is.
+        """
+
     def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
         """(derivative of the scores, weighed by seed(scores), with respect to x; scores)."""
 

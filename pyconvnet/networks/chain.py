@@ -8,6 +8,7 @@ from typing import Any
 
 from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.layers import is_layer_type, layer_class
+from pyconvnet.options import did_you_mean
 from pyconvnet.records import Opaque, Struct
 
 
@@ -93,6 +94,22 @@ class ChainPredictor:
     def values(self, x: Any, layer: int | str) -> Any:
         return self.run(x, position(self.net, layer) + 1)[-1].x
 
+    def extractor(self, layers: list[str]) -> Callable[[Any], list[Any]]:
+        from pyconvnet.simplenn import vl_simplenn
+
+        records = self.whole["layers"]
+        names = [record.get("name") or f"layer{i}" for i, record in enumerate(records, 1)]
+        at = [names.index(known_name("layer", name, names)) for name in layers]
+        wanted = [Struct({**r, "precious": True}) if i in at else r for i, r in enumerate(records[: max(at) + 1])]
+        part = type(self.net)({**self.net, "layers": wanted})
+        weights = [w for record in wanted for w in record.get("weights") or ()]
+
+        def extract(x: Any) -> list[Any]:
+            res = vl_simplenn(part, in_precision(x, weights), mode="test", conserveMemory=True)
+            return [host_numbers(res[i + 1].x) for i in at]
+
+        return extract
+
     def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
         y = self.scores(x)
         return self.run(x, self.depth, seed(y))[0].dzdx, y
@@ -100,6 +117,14 @@ class ChainPredictor:
     def everything(self, x: Any) -> Iterator[tuple[str, str, Any]]:
         res = self.run(x, len(self.net["layers"]))
         return (row for row in Chain(self.net).arrays(res) if row[1] != "dzdx")
+
+
+def known_name(kind: str, name: str, known: list[str]) -> str:
+    """The name; ValueError where it is not among those that are known."""
+    if name not in known:
+        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        raise ValueError(f"features: no {kind} {name!r}; {did_you_mean(name, known, f'there are {shown}')}")
+    return name
 
 
 def position(net: Any, layer: int | str) -> int:

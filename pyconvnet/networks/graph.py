@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pyconvnet.arrays import in_precision
+from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, SoftMax, layer_class
-from pyconvnet.networks.chain import _first_filters
+from pyconvnet.networks.chain import _first_filters, known_name
 
 
 class Graph:
@@ -106,6 +106,33 @@ class GraphPredictor:
             layer = self.net.layers[layer].outputs[0]
         return self.net.vars[layer].value
 
+    def extractor(self, layers: list[str]) -> Callable[[Any], list[Any]]:
+        net = self.net.copy(shareValues=True)
+        of_layers = {entry.name: entry.outputs[0] for entry in net.layers}
+        given = [var.name for var in net.vars if var.fanin]
+        known = list(dict.fromkeys([*of_layers, *given]))
+        wanted = [n if n in given else of_layers[known_name("layer or variable", n, known)] for n in layers]
+        needed, kept = set(wanted), set()
+        for at in reversed(net.executionOrder):
+            if needed.intersection(net.layers[at].outputs):
+                kept.add(at)
+                needed.update(net.layers[at].inputs)
+        net.layers = [entry for at, entry in enumerate(net.layers) if at in kept]
+        inputs = net.getInputs()
+        if len(inputs) != 1:
+            raise ValueError(
+                f"features: {', '.join(layers)} must depend on one input, not on {', '.join(inputs)}; use net.eval"
+            )
+        for name in wanted:
+            net.vars[name].precious = True
+        weights = [param.value for param in net.params]
+
+        def extract(x: Any) -> list[Any]:
+            net.eval({inputs[0]: in_precision(x, weights)})
+            return [host_numbers(net.vars[name].value) for name in wanted]
+
+        return extract
+
     def gradient(self, x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
         head, source, output = self._head()
         head.eval({source: x})
@@ -123,8 +150,9 @@ class GraphPredictor:
 def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]:
     """(graph, inputs, outputs, after): a copy of a DagNN in test mode that shares its values, without its losses.
 
-    `inputs` and `outputs` are names of variables, labels left out; of several outputs those called prob, softmax,
-    prediction or scores, or the inputs of losses. `after` has the layer type that makes predictions of a variable.
+    `inputs` and `outputs` are names of variables, labels left out; of several outputs one called prob, softmax,
+    prediction or scores, or those whose errors were counted, or the inputs of losses; boxes and the like, regressed
+    beside classes, are left out. `after` has the layer type that makes predictions of a variable.
     """
     net = net.copy(shareValues=True)
     net.mode = "test"
@@ -133,13 +161,16 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     labels = {name for layer in losses for name in layer.inputs[1:]}
     after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
     fed = {layer.inputs[0] for layer in losses}
+    counted = {layer.inputs[0] for layer in losses if str(layer.block.loss).lower().endswith("error")}
     for layer in losses:
         net.removeLayer(layer.name)
     inputs = [name for name in net.getInputs() if name not in labels]
     outputs = [name for name in net.getOutputs() if name not in labels]
     if len(outputs) > 1:
-        known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
-        outputs = known[:1] or [n for n in outputs if n in fed] or outputs
+        if any(n in after for n in outputs):
+            outputs = [n for n in outputs if n in after or n not in fed]
+        known = [n for kind in ("prob", "softmax", "pred", "score") for n in outputs if n.lower().startswith(kind)]
+        outputs = known[:1] or [n for n in outputs if n in counted] or [n for n in outputs if n in fed] or outputs
     return net, inputs, outputs, after
 
 

@@ -78,7 +78,7 @@ class Graph:
         self.random, self.dtype = np.random.default_rng(seed), dtype
         self.net, self.inputs, self.shapes = DagNN(), {}, {}
         self.net.mode = mode
-        self.fixed = {"rois", "label", "sign"}  # inputs that have no derivative
+        self.fixed = {"rois", "label", "sign", "target", "weight"}  # inputs that have no derivative
         n = self._int(1, 3)
         for name in ("x", "z")[: self._int(1, 2)]:
             self._input(name, (self._int(4, 8), self._int(4, 8), self._int(1, 4), n))
@@ -300,8 +300,24 @@ class Graph:
         if "label" not in self.inputs:
             self._input("label", (1, 1, 1, self.images), self.random.integers(1, 3, (1, 1, 1, self.images)))
             self.inputs["label"] = self.inputs["label"].astype(self.dtype)
+        kind = (dagnn.Loss, dagnn.SegmentationLoss)[self._int(0, 1)]
         loss = ("softmaxlog", "mhinge", "mshinge")[self._int(0, 2)]
-        self._add(dagnn.Loss(loss=loss), [v, "label"], {})
+        self._add(kind(loss=loss), [v, "label"], {})
+
+    def add_accuracy(self) -> None:
+        v = self._pick(lambda s: s[:2] == (1, 1) and s[2] > 1 and s[3] == self.images)
+        if v is None or "label" not in self.inputs:
+            return
+        self.fixed.update(self._add(dagnn.SegmentationAccuracy(), [v, "label"], {}))  # nothing is made of it
+        self.net.layers[-1].block.reset()
+
+    def add_smooth_l1(self) -> None:
+        v = self._pick()
+        if "target" not in self.inputs:
+            self._input("target", self.shapes[v])
+            self._input("weight", self.shapes[v], abs(self._normal(*self.shapes[v])))
+        if self.shapes["target"] == self.shapes[v]:
+            self._add(dagnn.LossSmoothL1(sigma=1.5), [v, "target", "weight"], {})
 
     def add_pdist(self) -> None:
         v = self._pick()

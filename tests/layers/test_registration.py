@@ -132,6 +132,21 @@ def test_custom_is_of_simplenn_only_and_leaves_its_name_to_users_blocks():
     assert block_class("Custom") is Custom and layer_class("custom") is layers.Custom
 
 
+def test_ported_code_may_define_what_matconvnets_examples_define():
+    assert block_class("SegmentationLoss") is dagnn.SegmentationLoss
+
+    class SegmentationLoss(dagnn.Loss):
+        pass
+
+    class LossSmoothL1(dagnn.LossSmoothL1):
+        pass
+
+    assert block_class("SegmentationLoss") is SegmentationLoss and block_class("LossSmoothL1") is LossSmoothL1
+    other = type("SegmentationLoss", (dagnn.Loss,), {"__module__": "elsewhere"}, block=False)
+    with pytest.raises(ValueError, match="choose another name"):
+        type("SegmentationLoss", (other,), {"__module__": "elsewhere"})
+
+
 def test_a_users_base_is_not_a_block_where_it_says_so():
     class Base(Layer, block=False):
         strength = 2.0

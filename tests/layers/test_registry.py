@@ -97,6 +97,9 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample([normal(2, 2, 3, 1), LABELS], fixed=(1,)),
         Sample([normal(2, 2, 3, 1), LABELS], {"loss": "mhinge", "normalise": False}, fixed=(1,)),
     ],
+    "LossSmoothL1": [
+        Sample([normal(2, 3, 6, 1), normal(2, 3, 6, 1), normal(2, 3, 6, 1) ** 2], {"sigma": 1.5}, fixed=(1, 2)),
+    ],
     "NormOffset": [Sample([normal(3, 4, 2, 2)], {"param": (0.5, 0.25)})],
     "PDist": [
         Sample([normal(2, 3, 4, 1), normal(2, 3, 4, 1)]),
@@ -118,6 +121,8 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample([normal(3, 4, 2, 2)], {"size": [1, 1, 2]}),
         Sample([normal(3, 4, 2, 2), normal(1, 1, 2, 2)], {"hasBias": False}, parameters=[]),
     ],
+    "SegmentationAccuracy": [Sample([normal(2, 2, 3, 1), LABELS], fixed=(0, 1))],
+    "SegmentationLoss": [Sample([normal(2, 2, 3, 1), LABELS], {"loss": "mshinge"}, fixed=(1,))],
     "Sigmoid": [Sample([normal(3, 4, 2, 2)])],
     "SoftMax": [Sample([normal(3, 4, 5, 2)])],
     "SoftPlus": [Sample([normal(3, 4, 2, 2)])],

@@ -26,9 +26,7 @@ def find(file: str, values: dict[str, Any], variable: str | None) -> str | None:
         except (KeyError, IndexError, TypeError):
             raise MatFileError(f"{file} has no variable {variable!r}; it holds {_listed(values)}") from None
         if not is_network(found):
-            raise MatFileError(
-                f"{file}: variable {variable!r} is not a network (struct with layers): {_kind(found)}"
-            )
+            raise MatFileError(f"{file}: variable {variable!r} is not a network (struct with layers): {_kind(found)}")
         return variable
     if is_network(values):
         return None
