@@ -67,10 +67,13 @@ class Window:
         cls, fn: str, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool"
     ) -> Window:
         """From what a caller or a file gives: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
-        given = [_hashable(v) for v in (size, stride, pad, dilate)]
-        if any(v is None for v in given):
+        given: Any = (size, stride, pad, dilate)
+        if not _HASHABLE.issuperset(map(type, given)):
+            given = map(_hashable, given)
+        try:
+            return _known_window(fn, *given, size_name)
+        except TypeError:  # what cannot be looked up, or is not a number, which is refused again
             return _window(fn, size, stride, pad, dilate, size_name)
-        return _known_window(fn, *given, size_name)
 
     @cached_property
     def extent(self) -> tuple[int, int]:
@@ -94,6 +97,7 @@ def _window(fn: str, size: Any, stride: Any, pad: Any, dilate: Any, size_name: s
     )
 
 
+_HASHABLE = {int, float, tuple}
 _known_window = lru_cache(maxsize=1024)(_window)  # layers ask for the same one again and again
 
 
