@@ -60,13 +60,6 @@ class Result(Struct):
         super().__init__(x=None, dzdx=None, dzdw=[], aux=None, stats=None, time=0.0, forwardTime=0.0, backwardTime=0.0)
 
 
-class _Mode:
-    """What a layer asks of the network it is attached to."""
-
-    def __init__(self, mode: str) -> None:
-        self.mode = mode
-
-
 @matlab_options()
 def vl_simplenn(
     net: Any,
@@ -130,7 +123,7 @@ def vl_simplenn(
         res = [Result() for _ in range(depth + 1)]
     if not skipForward:
         res[0].x = as_tensor(FN, "x", x)
-    plan.bind(res, _Mode("test" if mode is not None and mode.lower() == "test" else "normal"), first, bool(accumulate))
+    plan.bind(res, "normal" if mode is None else mode.lower(), first, bool(accumulate))
     try:
         if not skipForward:
             _forward(plan, first, bool(conserveMemory))

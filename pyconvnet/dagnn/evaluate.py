@@ -8,7 +8,7 @@ from pyconvnet.arrays import derivative_like, is_empty
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
-from pyconvnet.engine.step import Step, handed, is_checked
+from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer, backward_reads
 
@@ -54,7 +54,7 @@ def _step(net: DagNN, at: int) -> Step:
         outputs and bool(positions),
         None if kind.forwardAdvanced is Layer.forwardAdvanced else block.forwardAdvanced,
         None if kind.backwardAdvanced is Layer.backwardAdvanced else block.backwardAdvanced,
-        checked=is_checked(block),
+        checked=not block._built_in,
     )
 
 
@@ -110,7 +110,7 @@ def run_back(net: DagNN, derOutputs: Any) -> None:
             )
     if net.conserveMemory:
         net._kept = None
-    _differentiate(net, wanted, steps)
+    _differentiate(net, wanted, steps, fn="DagNN.backward")
 
 
 def _wanted(net: DagNN, derOutputs: Any, fn: str = "DagNN.eval") -> list[tuple[Var, Any]]:
@@ -119,14 +119,16 @@ def _wanted(net: DagNN, derOutputs: Any, fn: str = "DagNN.eval") -> list[tuple[V
     return [(_variable(net, "derOutputs", name, fn), d) for name, d in found if not is_empty(d)]
 
 
-def _differentiate(net: DagNN, wanted: list, steps: list[Step], factors: dict[Var, float] | None = None) -> None:
+def _differentiate(
+    net: DagNN, wanted: list, steps: list[Step], factors: dict[Var, float] | None = None, fn: str = "DagNN.eval"
+) -> None:
     for var in net.vars:
         var.der = None
     if not net.accumulateParamDers:
         for param in net.params:
             param.der = None
     for var, d in wanted:
-        d = _seed(net, var, d)
+        d = _seed(net, var, d, fn)
         var.der = d if var.der is None else var.der + d
     for block, ins in net._plan.firsts:
         block.input_der = net.inputDers or any(v.precious for v in ins)
@@ -170,14 +172,14 @@ def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:
         var.value = None if is_empty(value) else value
 
 
-def _seed(net: DagNN, var: Var, d: Any) -> Any:
+def _seed(net: DagNN, var: Var, d: Any, fn: str) -> Any:
     """The derivative of an output as an array like the output."""
     value = var.value
     if value is None:
         missing = [v.name for v in net.vars if not v.fanin and v.value is None]
         hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
-        raise ValueError(f"DagNN.eval: derOutputs names {var.name!r}, which was not computed{hint}")
-    return derivative_like("DagNN.eval", f"the derivative of {var.name!r}", d, value, "its value")
+        raise ValueError(f"{fn}: derOutputs names {var.name!r}, which was not computed{hint}")
+    return derivative_like(fn, f"the derivative of {var.name!r}", d, value, "its value")
 
 
 def _variable(net: DagNN, what: str, name: str, fn: str = "DagNN.eval") -> Var:

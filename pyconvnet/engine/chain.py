@@ -10,17 +10,24 @@ import numpy as np
 from pyconvnet import backends
 from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.engine.plan import Plan
-from pyconvnet.engine.step import Step, handed, is_checked
+from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
 from pyconvnet.layers.base import backward_reads
 
 FN = "vl_simplenn"
 
 
+class Mode:
+    """What a layer asks of the network that it is attached to."""
+
+    mode = "normal"
+
+
 class ResultSlot:
     """x and dzdx of a Result; `result` is that of the call which the plan is in use for."""
 
     __slots__ = ("fanout", "precious", "result")
+    optional = False
 
     def __init__(self, fanout: int) -> None:
         self.fanout, self.precious = fanout, False
@@ -60,7 +67,7 @@ class FieldSlot:
     """A field of a record that is a further input of its layer, such as the labels of a loss; None where missing."""
 
     __slots__ = ("field", "record")
-    fanout, precious = 1, True
+    fanout, precious, optional = 1, True, True
 
     def __init__(self, record: Any, field: str) -> None:
         self.record, self.field = record, field
@@ -133,6 +140,9 @@ class ChainPlan(Plan):
             for at, record in enumerate(records)
         ]
         self.layers = [entry.layer for entry in self.entries]
+        self.network = Mode()
+        for layer in self.layers:
+            layer.net = self.network
         super().__init__([_step(entry) for entry in self.entries])
 
     def fits(self, records: Sequence[Any]) -> bool:
@@ -142,19 +152,23 @@ class ChainPlan(Plan):
             for entry, record, stamp in zip(self.entries, records, self.stamps)
         )
 
-    def bind(self, res: Sequence[Any], mode: Any, first: int, accumulate: bool) -> None:
+    def bind(self, res: Sequence[Any], mode: str, first: int, accumulate: bool) -> None:
         """Lay the slots on the results of a call."""
+        self.network.mode = mode
         for at, (slot, result) in enumerate(zip(self.slots, res)):
             slot.result = result
             # what comes out of the network is kept, and what goes in where backward reaches it
             slot.precious = at == len(self.entries) or (_precious(self.entries[at - 1].record) if at else first == 0)
         for entry, after in zip(self.entries, res[1:]):
-            entry.layer.net, entry.layer.aux, entry.accumulate = mode, after["aux"], accumulate
+            entry.accumulate = accumulate
+            if entry.layer.aux is not after["aux"]:
+                entry.layer.aux = after["aux"]
 
     def release(self) -> list[Any]:
         """The results, which the plan lets go."""
         for entry in self.entries:
-            entry.layer.aux = None
+            if entry.layer.aux is not None:
+                entry.layer.aux = None
             for weight in entry.weights:
                 weight.der = None
         out = [slot.result for slot in self.slots]
@@ -179,8 +193,7 @@ def _step(entry: ChainEntry) -> Step:
         outputs and bool(positions),
         None if kind.runForward is Layer.runForward else entry.run_forward,
         None if kind.runBackward is Layer.runBackward else entry.run_backward,
-        optional=len(ins) - 1,
-        checked=is_checked(layer),
+        checked=not layer._built_in,
     )
 
 
@@ -196,7 +209,10 @@ def _layer(at: int, record: Any) -> Layer:
 
 
 def _precious(record: Any) -> bool:
-    return bool(np.any(record.get("precious", False))) or bool(np.any(record.get("rememberOutput", False)))
+    return any(
+        value is not None and value is not False and bool(np.any(value))
+        for value in (record.get("precious"), record.get("rememberOutput"))
+    )
 
 
 def _stamp(record: Any) -> Any:

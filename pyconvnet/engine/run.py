@@ -21,16 +21,18 @@ def forward(steps: list[Step], held: set[Any]) -> int:
     start = clock()
     try:
         for step in steps:
-            entry, block, ins, outs, params, _, _, itself, _, optional, checked, ends = step
+            entry, block, ins, outs, params, _, _, itself, _, checked, ends = step
             if itself is not None:
                 itself(entry)
             else:
-                inputs = [v.value for v in ins]
-                if any([x is None for x in (inputs[:-optional] if optional else inputs)]):
+                inputs = _values(ins)
+                if inputs is None:
                     held.update(ins)
                     continue
                 outputs = block.forward(inputs, [p.value for p in params])
-                for v, y in zip(outs, checks.outputs(outputs, len(outs)) if checked else outputs):
+                if checked:
+                    outputs = checks.outputs(outputs, len(outs))
+                for v, y in zip(outs, outputs):
                     v.value = y
             for v in ends:
                 if not v.precious and v not in held:
@@ -66,20 +68,34 @@ def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None
         raise located(error, step.entry.where()) from error
 
 
+def _values(slots: list[Any]) -> list[Any] | None:
+    """What a layer reads; None where one of its inputs is missing."""
+    values = []
+    for v in slots:
+        x = v.value
+        if x is None and not v.optional:
+            return None
+        values.append(x)
+    return values
+
+
 def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> bool:
-    _, block, ins, outs, params, given, reads_both, _, _, optional, checked, _ = step
-    ders = [v.der for v in outs]
-    if any([d is None for d in ders]):
-        ders = completed(outs)
-        if not ders:
-            return False
+    _, block, ins, outs, params, given, reads_both, _, _, checked, _ = step
+    ders = []
+    for v in outs:
+        if v.der is None:
+            ders = completed(outs)
+            if not ders:
+                return False
+            break
+        ders.append(v.der)
     if factors:
         ders = [d * factors[v] if v in factors else d for v, d in zip(outs, ders)]
     inputs = [None if v is None else v.value for v in given]
     if conserve and not reads_both:
         forget(outs)
     if checked:
-        add_derivatives(block, inputs, ins, params, ders, optional)
+        add_derivatives(block, inputs, ins, params, ders)
     else:
         _add(ins, params, *block.backward(inputs, [p.value for p in params], ders))
     if conserve and reads_both:
@@ -104,12 +120,11 @@ def forget(outs: Collection[Any]) -> None:
                 v.value = None
 
 
-def add_derivatives(
-    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], optional: int = 0
-) -> None:
+def add_derivatives(block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any]) -> None:
     """Run a layer's backward and add what it returns to the derivatives of its inputs and parameters."""
     weights = [p.value for p in params]
     returned = block.backward(inputs, weights, ders)
+    optional = sum(v.optional for v in ins)
     d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights, optional)
     _add(ins, params, [_some(d) for d in d_inputs], [_some(d) for d in d_params])
 

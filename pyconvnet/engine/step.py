@@ -15,6 +15,8 @@ class Slot(Protocol):
     """whether value and der are kept where others are forgotten"""
     fanout: int
     """how many inputs of layers read it"""
+    optional: bool
+    """whether its layer runs where the value is missing, and may return no derivative for it"""
 
 
 class Entry(Protocol):
@@ -42,17 +44,10 @@ class Step(NamedTuple):
     forward_itself: Callable[[Any], None] | None = None
     """called with the entry in place of forward, of a layer that reads and writes the network itself"""
     backward_itself: Callable[[Any], None] | None = None
-    optional: int = 0
-    """how many of the last inputs may be missing and without a derivative: fields in the records of a SimpleNN"""
     checked: bool = True
     """whether what the layer returns is checked: of classes that are not the library's own"""
     ends: list[Any] = []
     """slots that no later step reads, and that may be forgotten"""
-
-
-def is_checked(block: Any) -> bool:
-    """Whether a layer's class is the user's, so that what it returns must be checked."""
-    return not type(block).__module__.startswith("pyconvnet.layers.")
 
 
 def handed(positions: tuple[int, ...], outputs: bool, ins: list[Any], outs: list[Any]) -> list[Any]:

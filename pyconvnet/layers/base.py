@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pyconvnet.layers import checks
 from pyconvnet.layers.registry import register
-from pyconvnet.options import option_list
+from pyconvnet.options import did_you_mean, option_list
 from pyconvnet.records import Struct
 
 Size = tuple[int, int, int, int]
@@ -88,7 +87,10 @@ class Layer:
     )
     _fields: ClassVar[dict[str, Any]] = {}
     _block: ClassVar[bool] = False  # whether it is a DagNN block
+    _built_in: ClassVar[bool] = False  # whether it is the library's own, and not a user's
     _record_options: ClassVar[tuple[str, ...]] = ()  # options that a SimpleNN record may have and tidy does not add
+
+    _kept_options: dict[str, Any] | None = None  # by pyconvnet.options.effective, until a property changes
 
     aux: Any = None
     input_der: bool = True  # whether derivatives of the inputs are asked for; a layer may return them all the same
@@ -116,7 +118,7 @@ class Layer:
                 **{k: v for k, v in cls._fields.items() if k in vars(cls) and k not in cls.transient},
             }
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
-        cls._block = block
+        cls._block, cls._built_in = block, cls.__module__.startswith("pyconvnet.layers.")
         register(cls, types if "simplenn" in vars(cls) else (), block, replace)
 
     def __init__(self, *args: Any, **fields: Any) -> None:
@@ -124,6 +126,15 @@ class Layer:
             if isinstance(value, (list, dict, np.ndarray)):
                 setattr(self, name, copy.copy(value))
         self.load(*args, **fields)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self._fields:
+            self._kept_options = None
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._kept_options = None
 
     # --- the two ways a network calls a layer ---------------------------------------------------------------
 
@@ -227,8 +238,7 @@ class Layer:
         for name, value in fields.items():
             if name not in self._fields:
                 known = ", ".join(self._fields) or "none"
-                near = get_close_matches(name, self._fields, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"its properties: {known}"
+                hint = did_you_mean(name, self._fields, f"its properties: {known}")
                 raise ValueError(f"{type(self).__name__}: no property {name!r}; {hint}")
             setattr(self, name, value)
 
