@@ -1,4 +1,4 @@
-"""The plan of a SimpleNN: its records as steps, between slots that lie on the results of one call."""
+"""The plan of a SimpleNN: its records as steps; the slots between them are views of the results of one call."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FN = "vl_simplenn"
 
 
 class Mode:
-    """What a layer asks of the network that it is attached to."""
+    """The network as its layers see it: its mode."""
 
     mode = "normal"
 
 
 class ResultSlot:
-    """x and dzdx of a Result; `result` is that of the call which the plan is in use for."""
+    """x and dzdx of a Result; `result` is set for each call."""
 
     __slots__ = ("fanout", "precious", "result")
     optional = False
@@ -82,7 +82,7 @@ class FieldSlot:
 
     @der.setter
     def der(self, value: Any) -> None:
-        pass  # nobody asks for it
+        pass  # not used
 
 
 class ChainEntry:
@@ -117,7 +117,7 @@ class ChainEntry:
         self.before.result["backwardTime"] = seconds
 
     def run_forward(self, entry: Any) -> None:
-        """By way of a layer's own runForward, which sees the results on its two sides."""
+        """Through a layer's own runForward, which gets the results before and after it."""
         self.after.result = self.layer.runForward(self.record, self.before.result, self.after.result)
 
     def run_backward(self, entry: Any) -> None:
@@ -130,7 +130,7 @@ class ChainEntry:
 
 
 class ChainPlan(Plan):
-    """The plan of a chain; it holds while the records say the same, for one call at a time."""
+    """The plan of a chain, valid while the records stay the same; used by one call at a time."""
 
     def __init__(self, records: Sequence[Any]) -> None:
         self.stamps = [_stamp(record) for record in records]
@@ -146,18 +146,18 @@ class ChainPlan(Plan):
         super().__init__([_step(entry) for entry in self.entries])
 
     def fits(self, records: Sequence[Any]) -> bool:
-        """Whether the records are still those the plan was made for."""
+        """Whether the plan was made for these records as they are now."""
         return len(records) == len(self.entries) and all(
             entry.record is record and stamp is not None and stamp == _stamp(record)
             for entry, record, stamp in zip(self.entries, records, self.stamps)
         )
 
     def bind(self, res: Sequence[Any], mode: str, first: int, accumulate: bool) -> None:
-        """Lay the slots on the results of a call."""
+        """Point the slots at the results of a call."""
         self.network.mode = mode
         for at, (slot, result) in enumerate(zip(self.slots, res)):
             slot.result = result
-            # what comes out of the network is kept, and what goes in where backward reaches it
+            # the output of the network is kept, and its input if backward reaches it
             slot.precious = at == len(self.entries) or (_precious(self.entries[at - 1].record) if at else first == 0)
         for entry, after in zip(self.entries, res[1:]):
             entry.accumulate = accumulate
@@ -165,7 +165,7 @@ class ChainPlan(Plan):
                 entry.layer.aux = after["aux"]
 
     def release(self) -> list[Any]:
-        """The results, which the plan lets go."""
+        """The results, to which the plan keeps no reference."""
         for entry in self.entries:
             if entry.layer.aux is not None:
                 entry.layer.aux = None
@@ -216,13 +216,13 @@ def _precious(record: Any) -> bool:
 
 
 def _stamp(record: Any) -> Any:
-    """What a layer is made of, in a form that is compared; None where that cannot be told."""
+    """The fields that a layer is made from, in a comparable form; None where they cannot be compared."""
     if not is_layer_type(record["type"]):
         return None
     kind = layer_class(record["type"])
     reader: Any = kind.from_record
     if not reader.__func__.__module__.startswith("pyconvnet.layers."):
-        return None  # it may read anything
+        return None  # a user's reader may look at any field
     weights = record.get("weights")
     shapes = tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None
     fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]

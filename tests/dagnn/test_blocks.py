@@ -173,10 +173,10 @@ def test_a_frozen_mask_may_be_set_and_is_forgotten_with_reset():
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        (dagnn.Loss(), r"Loss takes 2 inputs \(predictions, labels\), got 1"),
-        (dagnn.ROIPooling(), r"ROIPooling takes 2 inputs \(image, regions\), got 1"),
-        (dagnn.BilinearSampler(), r"BilinearSampler takes 2 inputs \(image, grid\), got 1"),
-        (dagnn.Crop(), "Crop takes 2 inputs .*, got 1"),
+        (dagnn.Loss(), r"Loss must have 2 inputs \(predictions, labels\), got 1"),
+        (dagnn.ROIPooling(), r"ROIPooling must have 2 inputs \(image, regions\), got 1"),
+        (dagnn.BilinearSampler(), r"BilinearSampler must have 2 inputs \(image, grid\), got 1"),
+        (dagnn.Crop(), "Crop must have 2 inputs .*, got 1"),
         (dagnn.Conv(size=[1, 1, 2, 2]), "Conv takes filters, and biases where hasBias, as parameters, got none"),
     ],
 )
