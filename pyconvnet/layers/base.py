@@ -194,8 +194,8 @@ class Layer:
     def table_size(self, size: tuple[float, ...], record: dict[str, Any]) -> tuple[float, ...] | None:
         """H x W x C x N of the output for that input, NaN where unknown, as vl_simplenn_display counts it.
 
-        Unless overridden: getOutputSizes. None: the size that follows from
-        the record's own stride and pad, which MATLAB's table shows for an unknown type.
+        Unless overridden: getOutputSizes. None: the size that follows from the record's own stride and pad, as in
+        MATLAB's table for an unknown type.
         """
         if type(self) is Layer:
             return None

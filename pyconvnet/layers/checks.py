@@ -50,9 +50,9 @@ def derivatives(returned: Any, inputs: list[Any], params: list[Any], optional: i
 
 
 def warn_of_sizes(layer: Any, sizes: Sequence[tuple[float, ...]], dim: int = 0) -> None:
-    """Warn, as MatConvNet does, where inputs (H, W, C, N) that must have one size differ in a dimension but `dim`.
+    """Warn, as MatConvNet's Sum does, where the sizes (H, W, C, N) of a layer's inputs must be the same and are not.
 
-    dim  1 to 4: the inputs may differ there; 0: nowhere. Sizes that are not known (NaN) differ from none.
+    dim  the dimension (1 to 4) in which they may differ; 0: none. A size that is not known (NaN) differs from none.
     """
     first = sizes[0]
     for k, size in enumerate(sizes[1:], 2):
