@@ -49,10 +49,13 @@ class Window:
     @classmethod
     def parse(cls, size: Any, stride: Any = 1, pad: Any = 0, dilate: Any = 1, size_name: str = "pool") -> Window:
         """The window for values of a caller or a file: scalars, lists, MATLAB's 1 x n arrays of any numeric class."""
-        given = [_hashable(v) for v in (size, stride, pad, dilate)]
-        if any(v is None for v in given):
+        given: Any = (size, stride, pad, dilate)
+        if not _HASHABLE.issuperset(map(type, given)):
+            given = map(_hashable, given)
+        try:
+            return _known_window(*given, size_name)
+        except TypeError:  # values that are not hashable, or not numbers, for which the error is raised again
             return _window(size, stride, pad, dilate, size_name)
-        return _known_window(*given, size_name)
 
     @cached_property
     def extent(self) -> tuple[int, int]:
@@ -74,6 +77,7 @@ def _window(size: Any, stride: Any, pad: Any, dilate: Any, size_name: str) -> Wi
     return Window(pair(size_name, size), pair("stride", stride), borders("pad", pad), pair("dilate", dilate))
 
 
+_HASHABLE = {int, float, tuple}
 _known_window = lru_cache(maxsize=1024)(_window)  # layers ask for the same one again and again
 
 

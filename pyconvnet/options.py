@@ -138,17 +138,21 @@ def read_pairs(
 def effective(operator: Callable, layer: Any, *names: str) -> dict[str, Any]:
     """The options a layer runs `operator` with: its properties of these names, overridden by its `opts`.
 
-    MATLAB's blocks hand opts{:} over last, and the last of equal names counts.
+    MATLAB's blocks hand opts{:} over last, and the last of equal names counts. A built-in layer keeps them until one
+    of its properties is set; a user's class, whose properties may be computed, is asked each time.
     """
+    if layer._kept_options is not None:
+        return layer._kept_options.copy()
     out = {name: getattr(layer, name) for name in names}
-    opts = layer.opts
-    if type(opts) is not tuple or not opts or type(opts[0]) is not str:
-        opts = option_list(opts)
+    opts = option_list(layer.opts)
     if opts:
         try:
             out.update(operator.read_opts(*opts))  # type: ignore[attr-defined]
         except TypeError:  # arrays, which cannot be looked up; or an item that is not a name, which is refused again
             out.update(operator.read_opts.__wrapped__(*opts))  # type: ignore[attr-defined]
+    if layer._built_in and opts is layer.opts:  # a tuple; a list may be edited in place
+        layer._kept_options = out
+        return out.copy()
     return out
 
 

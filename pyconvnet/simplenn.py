@@ -18,12 +18,12 @@ from pyconvnet.values import number
 
 
 class SimpleNN(Struct):
-    """A chain of layers: `layers`, a list of records, and `meta`, whatever else belongs to the network.
+    """A chain of layers: `layers`, a list of records, and `meta`, further data about the network.
 
     Records are plain fields that may be edited: `net.layers[-1].type = "softmax"`.
     """
 
-    __slots__ = ("_plan",)  # [how it runs], kept while its records say the same; [] while it runs
+    __slots__ = ("_plan",)  # [its plan], kept while its records stay the same; [] while the plan is in use
 
     def __new__(cls, *args: Any, **fields: Any) -> SimpleNN:
         self = super().__new__(cls)
@@ -50,22 +50,15 @@ class SimpleNN(Struct):
 
 
 class Result(Struct):
-    """What vl_simplenn leaves between two layers: x, dzdx, dzdw, aux, stats, and times in seconds.
+    """The results between two layers: x, dzdx, dzdw, aux, stats, and times in seconds.
 
-    dzdw, time (also forwardTime) and backwardTime are those of the layer that follows, aux of the one before.
+    dzdw, time (also forwardTime) and backwardTime belong to the layer that follows, aux to the layer before.
     """
 
     __slots__ = ()
 
     def __init__(self) -> None:
         super().__init__(x=None, dzdx=None, dzdw=[], aux=None, stats=None, time=0.0, forwardTime=0.0, backwardTime=0.0)
-
-
-class _Mode:
-    """What a layer asks of the network it is attached to."""
-
-    def __init__(self, mode: str) -> None:
-        self.mode = mode
 
 
 @matlab_options()
@@ -88,17 +81,17 @@ def vl_simplenn(
 
     vl_simplenn(net, x) -> res              x: H x W x C x N     res: one entry more than layers
     vl_simplenn(net, x, dzdy) -> res        dzdy of the last output's size, in any precision; one number for a loss
-    vl_simplenn(net, x, dzdy, res) -> res   reusing what an earlier call left
+    vl_simplenn(net, x, dzdy, res) -> res   res: the results of an earlier call, which are overwritten
 
-    res[0].x is the input, res[i + 1].x the output of layer i, res[i].dzdx the derivative of what dzdy weighs with
-    respect to res[i].x, res[i].dzdw a list, that with respect to the weights of layer i, and res[i + 1].aux what layer
-    i remembers (a dropout mask). Times are in seconds.
+    res[0].x is the input, res[i + 1].x the output of layer i, res[i].dzdx the derivative with respect to res[i].x
+    of the output weighted by dzdy, res[i].dzdw the list of its derivatives with respect to the weights of layer i, and
+    res[i + 1].aux the state that layer i keeps for backward (a dropout mask). Times are in seconds.
 
     mode            "normal" (default), or "test": dropout passes everything, bnorm uses its stored moments
-    conserveMemory  False; True forgets results that are not needed, but for layers with `precious`
+    conserveMemory  False; True forgets results once they are not needed, except those of layers with `precious`
     accumulate      False; True adds to the derivatives of the weights in res (for sub-batches)
     backPropDepth   inf; how many layers, from the last, derivatives pass through
-    skipForward     False; True takes the outputs in res and runs backward only
+    skipForward     False; True runs backward only, from the outputs in res
     inputDer        True; False leaves res[i].dzdx None for the first layer i that backward reaches, if that is a
                     convolution: training has no use for it
     sync, cudnn     accepted, without effect
@@ -111,13 +104,13 @@ def vl_simplenn(
     depth = len(records)
     backward = not is_empty(dzdy)
     if mode is not None and (not isinstance(mode, str) or mode.lower() not in ("normal", "test")):
-        raise ValueError(f"{FN}: mode takes 'normal' or 'test', got {mode!r}")
+        raise ValueError(f"{FN}: mode must be 'normal' or 'test', got {mode!r}")
     if skipForward and not backward:
-        raise ValueError(f"{FN}: skipForward runs backward only, which takes dzdy")
+        raise ValueError(f"{FN}: skipForward runs backward only; dzdy must be given")
     if skipForward and not res:
-        raise ValueError(f"{FN}: skipForward takes the outputs in res, which is missing")
+        raise ValueError(f"{FN}: skipForward uses the outputs in res; res must be given")
     if res and len(res) != depth + 1:
-        raise ValueError(f"{FN}: res has {len(res)} entries, the network {depth} layers; it takes {depth + 1}")
+        raise ValueError(f"{FN}: res must have {depth + 1} entries for {depth} layers, got {len(res)}")
     reach = number(f"{FN}: backPropDepth", backPropDepth, "a number from 1 up", lambda v: v >= 1)
     first = max(depth - int(min(reach, depth)), 0) if backward else depth
 
@@ -129,7 +122,7 @@ def vl_simplenn(
         res = [Result() for _ in range(depth + 1)]
     if not skipForward:
         res[0].x = as_tensor(f"{FN}: x", x)
-    plan.bind(res, _Mode("test" if mode is not None and mode.lower() == "test" else "normal"), first, bool(accumulate))
+    plan.bind(res, "normal" if mode is None else mode.lower(), first, bool(accumulate))
     try:
         if not skipForward:
             _forward(plan, first, bool(conserveMemory))
@@ -186,11 +179,11 @@ def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool) -> 
 
 def _records(net: Any) -> list[Any]:
     if not isinstance(net, dict) or not isinstance(net.get("layers"), (list, tuple)):
-        raise TypeError(f"{FN}: net takes a SimpleNN (a record with a list of layers), got {type(net).__name__}")
+        raise TypeError(f"{FN}: net must be a SimpleNN (a record with a list of layers), got {type(net).__name__}")
     records = list(net["layers"])
     for i, record in enumerate(records):
         if not isinstance(record, dict) or "type" not in record:
-            raise TypeError(f"{FN}: layer {i + 1} takes a record with a type, got {type(record).__name__}")
+            raise TypeError(f"{FN}: layer {i + 1} must be a record with a type, got {type(record).__name__}")
     return records
 
 
@@ -221,8 +214,8 @@ def vl_simplenn_move(net: Any, destination: str) -> Any:
     if destination == "cpu":
         return net
     if destination == "gpu":
-        raise ValueError("vl_simplenn_move: there is no GPU backend yet; destination takes 'cpu'")
-    raise ValueError(f"vl_simplenn_move: destination takes 'cpu', got {destination!r}")
+        raise ValueError("vl_simplenn_move: there is no GPU backend yet; destination must be 'cpu'")
+    raise ValueError(f"vl_simplenn_move: destination must be 'cpu', got {destination!r}")
 
 
 def vl_simplenn_diagnose(net: Any, res: list[Any] | None = None) -> str:

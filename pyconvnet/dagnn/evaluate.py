@@ -1,4 +1,4 @@
-"""Running a graph: its plan, what is given to it and what is asked of it; pyconvnet.engine plays the plan."""
+"""Running a graph: its plan, its inputs and the derivatives of its outputs; pyconvnet.engine runs the plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyconvnet.arrays import derivative_like, is_empty
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
-from pyconvnet.engine.step import Step, handed, is_checked
+from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer, backward_reads
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class GraphPlan(Plan):
-    """The plan of a graph, its slots being variables; it holds while the blocks are the same."""
+    """The plan of a graph, valid while its blocks stay the same. The slots are variables."""
 
     def __init__(self, net: DagNN) -> None:
         self.blocks = [entry.block for entry in net.layers]
         self.uses = [block.backward_uses for block in self.blocks]
         super().__init__([_step(net, at) for at in net.executionOrder])
-        self.firsts = []  # blocks that read inputs of the network only
+        self.firsts = []  # blocks all of whose inputs are inputs of the network
         for step in self.steps:
             step.block.input_der = True
             if not any(v.fanin for v in step.inputs):
                 self.firsts.append((step.block, step.inputs))
 
     def fits(self, net: DagNN) -> bool:
-        """Whether the blocks are still those the plan was made for."""
+        """Whether the plan was made for the blocks of the network."""
         blocks = [entry.block for entry in net.layers]
         return blocks == self.blocks and (
             not net.computingDerivative or [block.backward_uses for block in blocks] == self.uses
@@ -54,14 +54,17 @@ def _step(net: DagNN, at: int) -> Step:
         outputs and bool(positions),
         None if kind.forwardAdvanced is Layer.forwardAdvanced else block.forwardAdvanced,
         None if kind.backwardAdvanced is Layer.backwardAdvanced else block.backwardAdvanced,
-        checked=is_checked(block),
+        checked=not block._built_in,
     )
 
 
 def run(
     net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None, keep: bool = False
 ) -> None:
-    """The work of DagNN.eval, and of DagNN.forward with `keep`: keep what `run_back` reads; factors: see backward."""
+    """DagNN.eval, and with `keep` DagNN.forward, which keeps the steps for `run_back`.
+
+    factors  see pyconvnet.engine.run.backward
+    """
     given = [(_variable(net, "inputs", name), value) for name, value in pairs("DagNN.eval", "inputs", inputs)]
     wanted = _wanted(net, derOutputs)
     net._kept, net.computingDerivative = None, keep or bool(wanted)
@@ -69,7 +72,7 @@ def run(
         net._plan = GraphPlan(net)
     plan = net._plan
     unset = [param.name for param in net.params if param.value is None]
-    if unset:  # an operator would take None as "no filters", which has a meaning
+    if unset:  # to an operator None means "no filters"
         raise ValueError(f"DagNN.eval: parameters without a value: {', '.join(unset)}; initParams gives first ones")
     first = 0 if net.computingDerivative else len(plan.steps)
     whole = plan.steps
@@ -93,7 +96,7 @@ def run(
 
 
 def run_back(net: DagNN, derOutputs: Any) -> None:
-    """The work of DagNN.backward."""
+    """DagNN.backward."""
     wanted, steps = _wanted(net, derOutputs, "DagNN.backward"), net._kept
     if not wanted:
         raise ValueError("DagNN.backward: derOutputs names no output, such as {'objective': 1}")
@@ -110,23 +113,25 @@ def run_back(net: DagNN, derOutputs: Any) -> None:
             )
     if net.conserveMemory:
         net._kept = None
-    _differentiate(net, wanted, steps)
+    _differentiate(net, wanted, steps, fn="DagNN.backward")
 
 
 def _wanted(net: DagNN, derOutputs: Any, fn: str = "DagNN.eval") -> list[tuple[Var, Any]]:
-    """The variables that are given a derivative, and that."""
+    """The variables that are given a derivative, each with it."""
     found = pairs(fn, "derOutputs", derOutputs)
     return [(_variable(net, "derOutputs", name, fn), d) for name, d in found if not is_empty(d)]
 
 
-def _differentiate(net: DagNN, wanted: list, steps: list[Step], factors: dict[Var, float] | None = None) -> None:
+def _differentiate(
+    net: DagNN, wanted: list, steps: list[Step], factors: dict[Var, float] | None = None, fn: str = "DagNN.eval"
+) -> None:
     for var in net.vars:
         var.der = None
     if not net.accumulateParamDers:
         for param in net.params:
             param.der = None
     for var, d in wanted:
-        d = _seed(net, var, d)
+        d = _seed(net, var, d, fn)
         var.der = d if var.der is None else var.der + d
     for block, ins in net._plan.firsts:
         block.input_der = net.inputDers or any(v.precious for v in ins)
@@ -134,7 +139,7 @@ def _differentiate(net: DagNN, wanted: list, steps: list[Step], factors: dict[Va
 
 
 def forward_layer(net: DagNN, entry: LayerEntry) -> None:
-    """One layer as `forward` runs it, for blocks that drive themselves."""
+    """One layer as `forward` runs it, for blocks that override forwardAdvanced."""
     inputs = [net.vars[i].value for i in entry.inputIndexes]
     if any(x is None for x in inputs):
         return
@@ -144,7 +149,7 @@ def forward_layer(net: DagNN, entry: LayerEntry) -> None:
 
 
 def backward_layer(net: DagNN, entry: LayerEntry) -> None:
-    """One layer as `backward` runs it, for blocks that drive themselves."""
+    """One layer as `backward` runs it, for blocks that override backwardAdvanced."""
     ins, outs = net.vars[entry.inputIndexes], net.vars[entry.outputIndexes]
     ders = completed(outs)
     if not ders:
@@ -157,7 +162,7 @@ def backward_layer(net: DagNN, entry: LayerEntry) -> None:
 
 
 def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:
-    """Set the inputs; forget what earlier evaluations computed or were given, so that nothing old is taken for new."""
+    """Set the inputs; forget the values of earlier evaluations, so that no old value is mistaken for a new one."""
     if given:
         for var, value in net._given:
             if var.value is value:
@@ -170,14 +175,14 @@ def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:
         var.value = None if is_empty(value) else value
 
 
-def _seed(net: DagNN, var: Var, d: Any) -> Any:
+def _seed(net: DagNN, var: Var, d: Any, fn: str) -> Any:
     """The derivative of an output as an array like the output."""
     value = var.value
     if value is None:
         missing = [v.name for v in net.vars if not v.fanin and v.value is None]
         hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
-        raise ValueError(f"DagNN.eval: derOutputs names {var.name!r}, which was not computed{hint}")
-    return derivative_like(f"DagNN.eval: the derivative of {var.name!r}", d, value, "its value")
+        raise ValueError(f"{fn}: derOutputs names {var.name!r}, which was not computed{hint}")
+    return derivative_like(f"{fn}: the derivative of {var.name!r}", d, value, "its value")
 
 
 def _variable(net: DagNN, what: str, name: str, fn: str = "DagNN.eval") -> Var:

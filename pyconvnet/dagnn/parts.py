@@ -33,6 +33,7 @@ class Var(_Part):
     """
 
     __slots__ = ("der", "fanin", "fanout", "name", "precious", "value")
+    optional = False  # a layer that lacks it does not run
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""The plan of a SimpleNN: its records as steps, between slots that lie on the results of one call."""
+"""The plan of a SimpleNN: its records as steps; the slots between them are views of the results of one call."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ import numpy as np
 from pyconvnet import backends
 from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.engine.plan import Plan
-from pyconvnet.engine.step import Step, handed, is_checked
+from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
 from pyconvnet.layers.base import backward_reads
 
 FN = "vl_simplenn"
 
 
+class Mode:
+    """The network as its layers see it: its mode."""
+
+    mode = "normal"
+
+
 class ResultSlot:
-    """x and dzdx of a Result; `result` is that of the call which the plan is in use for."""
+    """x and dzdx of a Result; `result` is set for each call."""
 
     __slots__ = ("fanout", "precious", "result")
+    optional = False
 
     def __init__(self, fanout: int) -> None:
         self.fanout, self.precious = fanout, False
@@ -60,7 +67,7 @@ class FieldSlot:
     """A field of a record that is a further input of its layer, such as the labels of a loss; None where missing."""
 
     __slots__ = ("field", "record")
-    fanout, precious = 1, True
+    fanout, precious, optional = 1, True, True
 
     def __init__(self, record: Any, field: str) -> None:
         self.record, self.field = record, field
@@ -75,7 +82,7 @@ class FieldSlot:
 
     @der.setter
     def der(self, value: Any) -> None:
-        pass  # nobody asks for it
+        pass  # not used
 
 
 class ChainEntry:
@@ -110,7 +117,7 @@ class ChainEntry:
         self.before.result["backwardTime"] = seconds
 
     def run_forward(self, entry: Any) -> None:
-        """By way of a layer's own runForward, which sees the results on its two sides."""
+        """Through a layer's own runForward, which gets the results before and after it."""
         self.after.result = self.layer.runForward(self.record, self.before.result, self.after.result)
 
     def run_backward(self, entry: Any) -> None:
@@ -123,7 +130,7 @@ class ChainEntry:
 
 
 class ChainPlan(Plan):
-    """The plan of a chain; it holds while the records say the same, for one call at a time."""
+    """The plan of a chain, valid while the records stay the same; used by one call at a time."""
 
     def __init__(self, records: Sequence[Any]) -> None:
         self.stamps = [_stamp(record) for record in records]
@@ -133,28 +140,35 @@ class ChainPlan(Plan):
             for at, record in enumerate(records)
         ]
         self.layers = [entry.layer for entry in self.entries]
+        self.network = Mode()
+        for layer in self.layers:
+            layer.net = self.network
         super().__init__([_step(entry) for entry in self.entries])
 
     def fits(self, records: Sequence[Any]) -> bool:
-        """Whether the records are still those the plan was made for."""
+        """Whether the plan was made for these records as they are now."""
         return len(records) == len(self.entries) and all(
             entry.record is record and stamp is not None and stamp == _stamp(record)
             for entry, record, stamp in zip(self.entries, records, self.stamps)
         )
 
-    def bind(self, res: Sequence[Any], mode: Any, first: int, accumulate: bool) -> None:
-        """Lay the slots on the results of a call."""
+    def bind(self, res: Sequence[Any], mode: str, first: int, accumulate: bool) -> None:
+        """Point the slots at the results of a call."""
+        self.network.mode = mode
         for at, (slot, result) in enumerate(zip(self.slots, res)):
             slot.result = result
-            # what comes out of the network is kept, and what goes in where backward reaches it
+            # the output of the network is kept, and its input if backward reaches it
             slot.precious = at == len(self.entries) or (_precious(self.entries[at - 1].record) if at else first == 0)
         for entry, after in zip(self.entries, res[1:]):
-            entry.layer.net, entry.layer.aux, entry.accumulate = mode, after["aux"], accumulate
+            entry.accumulate = accumulate
+            if entry.layer.aux is not after["aux"]:
+                entry.layer.aux = after["aux"]
 
     def release(self) -> list[Any]:
-        """The results, which the plan lets go."""
+        """The results, to which the plan keeps no reference."""
         for entry in self.entries:
-            entry.layer.aux = None
+            if entry.layer.aux is not None:
+                entry.layer.aux = None
             for weight in entry.weights:
                 weight.der = None
         out = [slot.result for slot in self.slots]
@@ -179,8 +193,7 @@ def _step(entry: ChainEntry) -> Step:
         outputs and bool(positions),
         None if kind.runForward is Layer.runForward else entry.run_forward,
         None if kind.runBackward is Layer.runBackward else entry.run_backward,
-        optional=len(ins) - 1,
-        checked=is_checked(layer),
+        checked=not layer._built_in,
     )
 
 
@@ -196,17 +209,20 @@ def _layer(at: int, record: Any) -> Layer:
 
 
 def _precious(record: Any) -> bool:
-    return bool(np.any(record.get("precious", False))) or bool(np.any(record.get("rememberOutput", False)))
+    return any(
+        value is not None and value is not False and bool(np.any(value))
+        for value in (record.get("precious"), record.get("rememberOutput"))
+    )
 
 
 def _stamp(record: Any) -> Any:
-    """What a layer is made of, in a form that is compared; None where that cannot be told."""
+    """The fields that a layer is made from, in a comparable form; None where they cannot be compared."""
     if not is_layer_type(record["type"]):
         return None
     kind = layer_class(record["type"])
     reader: Any = kind.from_record
     if not reader.__func__.__module__.startswith("pyconvnet.layers."):
-        return None  # it may read anything
+        return None  # a user's reader may look at any field
     weights = record.get("weights")
     shapes = tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None
     fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]

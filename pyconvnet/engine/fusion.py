@@ -27,7 +27,7 @@ from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
 from pyconvnet.ops.checks import check_biases, check_filters
 from pyconvnet.options import naming, option_list
 
-# In the order in which they come, and what of each says how it runs.
+# The layers of a fused step in their order, and the properties on which fusion depends.
 _OPTIONS: dict[type, tuple[str, ...]] = {
     Conv: ("opts", "stride", "pad", "dilate"),
     BatchNorm: ("opts", "mode"),
@@ -35,12 +35,12 @@ _OPTIONS: dict[type, tuple[str, ...]] = {
     ReLU: ("opts", "leak"),
 }
 _ORDER = list(_OPTIONS)
-# What a layer's opts say about cuDNN changes nothing here; with any other option it runs alone, by what they say.
+# Options in a layer's opts that have no effect; a layer with any other runs alone.
 _IDLE = ("cudnn", "nocudnn")
 
 
 def fused_steps(steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
-    """The steps of a network that forgets all slots but `exposed`, with those that run as one put together."""
+    """The steps of a network that forgets all slots but `exposed`, fused where possible."""
     fused = ConvEpilogue.find(steps, exposed)
     StrideThrough1x1.link(fused, exposed)
     last = {v: at for at, step in enumerate(fused) for v in step.inputs}
@@ -54,7 +54,7 @@ class ConvEpilogue:
     """A convolution and the layers after it that run as one; slots between them are never written."""
 
     def __init__(self, members: list[Step]) -> None:
-        """members: the steps of these layers, of which each reads what the one before wrote."""
+        """members: the steps of these layers; each reads the output of the step before it."""
         self.members, self.running = members, members[0]
         self.blocks = [step.block for step in members]
         self.inputs, self.outputs = list(members[0].inputs), members[-1].outputs
@@ -62,13 +62,13 @@ class ConvEpilogue:
         self.counts = [len(step.params) for step in members]
         for before, step in pairwise(members):
             self.inputs += [v for v in step.inputs if v is not before.outputs[0]]
-        self.readers: list[ConvEpilogue] = []  # all that read the output, where they may leave pixels out
+        self.readers: list[ConvEpilogue] = []  # all readers of the output, if they may leave pixels out
         self.output_stride = (1, 1)  # the stride that all readers agree on, vertically and horizontally
         self.input_subsampled = False  # whether the input holds only the pixels that this 1 x 1 convolution reads
 
     @classmethod
     def find(cls, steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
-        """`steps` with fused ones in place of the last of their layers; only slots not in `exposed` are hidden."""
+        """`steps`, with each fused step at the place of its last layer; slots in `exposed` are always written."""
         reader = {v: at for at, step in enumerate(steps) for v in step.inputs}
         chain_of: dict[int, list[int]] = {}
         for start, first in enumerate(steps):
@@ -92,7 +92,7 @@ class ConvEpilogue:
 
     @staticmethod
     def _next(steps: Sequence[Step], at: int, reader: dict[Any, int], exposed: Collection[Any]) -> int | None:
-        """The step that may run in one with step `at`, being alone in reading its output."""
+        """The position of the step that may be fused with step `at`: the only reader of its output."""
         slot = steps[at].outputs[0]
         following = reader.get(slot)
         if following is None or slot.fanout != 1 or slot in exposed:
@@ -103,11 +103,11 @@ class ConvEpilogue:
         return following if len(step.inputs) == (2 if isinstance(step.block, Sum) else 1) else None
 
     def input_stride(self) -> tuple[int, int]:
-        """The stride with which the input is read, as far as pixels may be left out."""
+        """The stride with which the input is read; (1, 1) where all pixels are needed."""
         own = strides(self.blocks[0], self.params[0].value if self.counts[0] else None)
         return (1, 1) if own is None else (own[0] * self.output_stride[0], own[1] * self.output_stride[1])
 
-    # It is its step's entry as well: the place where an error happened is that of the layer that was running.
+    # The block is the entry of its step too; an error is located in the layer that was running.
 
     def where(self) -> str:
         return self.running.entry.where()
@@ -123,7 +123,7 @@ class ConvEpilogue:
         self.members[-1].entry.forwardTime = seconds
 
     def forward(self, inputs: list[Any], params: list[Any]) -> list[Any]:
-        """As a layer's: [output]."""
+        """[output], as Layer.forward returns it."""
         own, at = [], 0
         for count in self.counts:
             own.append(params[at : at + count])
@@ -150,7 +150,7 @@ class StrideThrough1x1:
 
     @staticmethod
     def link(steps: Sequence[Step], exposed: Collection[Any]) -> None:
-        """Tell fused layers which others read their result, where nobody else does."""
+        """Set the readers of fused layers whose result only other fused layers read."""
         readers: dict[Any, list[Step]] = {}
         for step in steps:
             for v in step.inputs:
@@ -174,23 +174,23 @@ class StrideThrough1x1:
 
 
 def _starts(layer: Layer) -> bool:
-    """Whether other layers may join this one; a class of the user's own runs as it is written."""
+    """Whether a fused step may start with this layer; layers of users' classes are never fused."""
     return type(layer) is Conv and _allowed(_options(layer))
 
 
 def _joins(layer: Layer, last: Layer) -> bool:
-    """Whether `layer` may run in one with the layers before it, of which `last` is the last."""
+    """Whether `layer` may be fused with the layers before it, the last of which is `last`."""
     kind = type(layer)
     return kind in _ORDER and _ORDER.index(kind) > _ORDER.index(type(last)) and _allowed(_options(layer))
 
 
 def strides(conv: Conv, f: Any) -> tuple[int, int] | None:
-    """The strides of a 1 x 1 convolution, which never looks at the pixels between; None for any other."""
+    """The strides of a 1 x 1 convolution, which does not read the pixels between; None for any other."""
     if backends.find(f) is None or tuple(f.shape[:2]) != (1, 1):
         return None
     try:
         found = _known_plan((_options(conv),), (1, 1, 1, 1), (1, 1, 1, 1), False, (1, 1))
-    except (TypeError, ValueError):  # the layer will say so
+    except (TypeError, ValueError):  # the layer raises the error when it runs
         return None
     return None if found is None or any(found[0].pad) else found[0].stride
 
@@ -204,12 +204,12 @@ def run(
     input_subsampled: bool = False,
     output_stride: tuple[int, int] = (1, 1),
 ) -> Any:
-    """The output of the last of `layers`, None where they must run one by one; `other` is the other input of a Sum.
+    """The output of the last of `layers`, None if they must run one by one; `other` is the second input of a Sum.
 
     x                 H x W x C x N, float32
-    params            those of each layer
+    params            the parameters of each layer
     input_subsampled  x already holds only the pixels that this strided 1 x 1 convolution reads
-    output_stride     which pixels of the result are wanted, vertically and horizontally: each of them for (1, 1)
+    output_stride     stride of the pixels that are needed of the result, vertical and horizontal; (1, 1): all pixels
     """
     backend = backends.find(x)
     f, b = (*params[0], None)[:2]
@@ -221,7 +221,7 @@ def run(
         facts = tuple(map(_options, layers)), x.shape, f.shape, input_subsampled, output_stride
         try:
             found = _known_plan(*facts)
-        except TypeError:  # options that cannot be looked up, or wrong ones, which are refused again
+        except TypeError:  # options that are not hashable, or wrong ones, for which the error is raised again
             found = _plan(*facts)
         if found is None:
             return None
@@ -244,14 +244,14 @@ def run(
 
 
 def _options(layer: Layer) -> tuple:
-    """Its class and its options, which can be looked up in a table unless they are arrays."""
+    """The class of a layer and its options, hashable unless they are arrays."""
     kind = type(layer)
     values = [getattr(layer, name) for name in _OPTIONS[kind]]
     return kind, *[tuple(v) if type(v) is list else v for v in values]
 
 
 def _allowed(options: tuple) -> bool:
-    """Whether a layer may run in one with others."""
+    """Whether a layer may be fused with others."""
     kind, *values = options
     if (kind is BatchNorm and values[1] != "test") or (kind is ReLU and not _is_zero(values[1])):
         return False
@@ -266,7 +266,7 @@ def _plan(
     output_stride: tuple[int, int],
 ) -> tuple[Window, tuple[int, int]] | None:
     """(window, size of the output) of layers with such options; None where they must run one by one."""
-    if not all(map(_allowed, options)):  # they may have changed since the layers were found to go together
+    if not all(map(_allowed, options)):  # options may have changed since the layers were fused
         return None
     _, _, stride, pad, dilate = options[0]
     window = Window.parse(filters[:2], stride, pad, dilate, "f")
@@ -277,7 +277,7 @@ def _plan(
     return window, check_filters(shape, filters, window)
 
 
-_known_plan = lru_cache(maxsize=1024)(_plan)  # the same is asked at each call
+_known_plan = lru_cache(maxsize=1024)(_plan)  # asked at each call
 
 
 def _is_zero(leak: Any) -> bool:

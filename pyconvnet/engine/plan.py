@@ -1,4 +1,4 @@
-"""Plan: the steps of a network in the order they run, and what follows from that order."""
+"""Plan: the steps of a network in execution order, the slots that may be forgotten, and the fused steps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from pyconvnet.engine import fusion
 from pyconvnet.engine.step import Step
 
-_MOST_VARIANTS = 16  # of one network: training and evaluating, with other slots exposed
+_MOST_VARIANTS = 16  # per network: training and evaluation, with different slots exposed
 
 
 class Plan:
-    """The steps of a network; made anew when the network changes.
+    """The steps of a network. When the network changes, a new plan is made.
 
     steps  in the order they run; each slot is written by one of them at most
     """
@@ -20,12 +20,12 @@ class Plan:
         self.steps = steps
         self._forgetting: dict[int, list[Step]] = {}
         self._in_one: dict[Any, list[Step]] = {}
-        self.fused: list[Step] = []  # what in_one gave last
+        self.fused: list[Step] = []  # the last result of in_one
 
     def forgetting(self, first: int) -> list[Step]:
         """The steps, each with the slots that may be forgotten after it, where backward passes from the end to `first`.
 
-        Those are read by no later step, and not by backward.
+        They are not read by any later step, nor by backward.
         """
         if first not in self._forgetting:
             read = self._read_by_backward(first)
@@ -37,9 +37,9 @@ class Plan:
         return self._forgetting[first]
 
     def in_one(self, first: int, exposed: frozenset[Any], mode: str) -> list[Step]:
-        """As `forgetting`, with layers that run as one where nobody sees what lies between them.
+        """As `forgetting`, with layers fused where no slot between them is needed.
 
-        exposed  slots that somebody wants to see; mode: that of the network, which layers look at
+        exposed  slots whose values must be written; mode: of the network, on which layers depend
         """
         key = first, exposed, mode
         if key not in self._in_one:
@@ -54,6 +54,8 @@ class Plan:
         read: set[Any] = set()
         for step in self.steps[first:]:
             read.update(v for v in step.given if v is not None)
-            if step.reads_both or len(step.outputs) > 1:  # several: zeros like those without a derivative
+            if (
+                step.reads_both or len(step.outputs) > 1
+            ):  # of several, those without a derivative get zeros of their size
                 read.update(step.outputs)
         return read

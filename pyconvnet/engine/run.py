@@ -1,4 +1,4 @@
-"""The two loops that run a network, whichever its kind. They are kept lean: what can be looked up before, is."""
+"""The two loops that run a network of either kind. They are hot: everything that can be looked up before is in Step."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from pyconvnet.layers import checks
 
 
 def forward(steps: list[Step], held: set[Any]) -> int:
-    """Run the steps whose inputs are all there; returns how many ran. Slots in `held` are never forgotten."""
+    """Run the steps whose inputs all have a value; returns their number. Slots in `held` are never forgotten."""
     step: Any = None
     ran = 0
     clock = perf_counter
     start = clock()
     try:
         for step in steps:
-            entry, block, ins, outs, params, _, _, itself, _, optional, checked, ends = step
+            entry, block, ins, outs, params, _, _, itself, _, checked, ends = step
             if itself is not None:
                 itself(entry)
             else:
-                inputs = [v.value for v in ins]
-                if any([x is None for x in (inputs[:-optional] if optional else inputs)]):
+                inputs = _values(ins)
+                if inputs is None:
                     held.update(ins)
                     continue
                 outputs = block.forward(inputs, [p.value for p in params])
-                for v, y in zip(outs, checks.outputs(outputs, len(outs)) if checked else outputs):
+                if checked:
+                    outputs = checks.outputs(outputs, len(outs))
+                for v, y in zip(outs, outputs):
                     v.value = y
             for v in ends:
                 if not v.precious and v not in held:
@@ -45,10 +47,10 @@ def forward(steps: list[Step], held: set[Any]) -> int:
 
 
 def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None = None) -> None:
-    """Pass the derivatives back through the steps that have any; they add up where a slot has several readers.
+    """Pass derivatives back through the steps whose outputs have one; they add up where a slot has several readers.
 
-    conserve  forget derivatives and values that are not needed any more
-    factors   multiply the derivatives of some slots before the layer that wrote them passes these back
+    conserve  forget derivatives and values once they are not needed
+    factors   numbers that multiply the derivatives of some slots before these pass through the layer that wrote them
     """
     step: Any = None
     clock = perf_counter
@@ -66,20 +68,34 @@ def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None
         raise located(error, step.entry.where()) from error
 
 
+def _values(slots: list[Any]) -> list[Any] | None:
+    """The values of the inputs of a layer; None where one of them is missing."""
+    values = []
+    for v in slots:
+        x = v.value
+        if x is None and not v.optional:
+            return None
+        values.append(x)
+    return values
+
+
 def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> bool:
-    _, block, ins, outs, params, given, reads_both, _, _, optional, checked, _ = step
-    ders = [v.der for v in outs]
-    if any([d is None for d in ders]):
-        ders = completed(outs)
-        if not ders:
-            return False
+    _, block, ins, outs, params, given, reads_both, _, _, checked, _ = step
+    ders = []
+    for v in outs:
+        if v.der is None:
+            ders = completed(outs)
+            if not ders:
+                return False
+            break
+        ders.append(v.der)
     if factors:
         ders = [d * factors[v] if v in factors else d for v, d in zip(outs, ders)]
     inputs = [None if v is None else v.value for v in given]
     if conserve and not reads_both:
         forget(outs)
     if checked:
-        add_derivatives(block, inputs, ins, params, ders, optional)
+        add_derivatives(block, inputs, ins, params, ders)
     else:
         _add(ins, params, *block.backward(inputs, [p.value for p in params], ders))
     if conserve and reads_both:
@@ -88,7 +104,7 @@ def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> 
 
 
 def completed(outs: Collection[Any]) -> list[Any]:
-    """Derivatives of all outputs where some have one, zeros for the others; [] where none has."""
+    """Derivatives of all outputs, zeros for those without one; [] if no output has one."""
     ders = [v.der for v in outs]
     if all([d is None for d in ders]):
         return []
@@ -104,12 +120,11 @@ def forget(outs: Collection[Any]) -> None:
                 v.value = None
 
 
-def add_derivatives(
-    block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any], optional: int = 0
-) -> None:
-    """Run a layer's backward and add what it returns to the derivatives of its inputs and parameters."""
+def add_derivatives(block: Any, inputs: list[Any], ins: list[Any], params: list[Any], ders: list[Any]) -> None:
+    """Run a layer's backward and add its results to the derivatives of the inputs and parameters."""
     weights = [p.value for p in params]
     returned = block.backward(inputs, weights, ders)
+    optional = sum(v.optional for v in ins)
     d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights, optional)
     _add(ins, params, [_some(d) for d in d_inputs], [_some(d) for d in d_params])
 
@@ -124,12 +139,12 @@ def _add(ins: list[Any], params: list[Any], d_inputs: list[Any], d_params: list[
 
 
 def _some(d: Any) -> Any:
-    """A derivative; None for MATLAB's [], which is none either."""
+    """A derivative; None in place of MATLAB's []."""
     return d if d is not None and count(d) else None
 
 
 def _total(a: Any, b: Any) -> Any:
-    """a + b; of two tensors, where kernels keep their results."""
+    """a + b; the sum of two tensors lies in the memory of kernels."""
     backend = backends.find(a) if type(a) is type(b) else None
     tensors = backend is not None and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
     return backend.add(a, b) if tensors else a + b

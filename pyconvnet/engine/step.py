@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Slot(Protocol):
-    """What layers exchange: the variable of a graph, or what vl_simplenn leaves between two layers."""
+    """A value that layers exchange: the variable of a graph, or the result between two layers of a SimpleNN."""
 
     value: Any
     der: Any
@@ -15,10 +15,12 @@ class Slot(Protocol):
     """whether value and der are kept where others are forgotten"""
     fanout: int
     """how many inputs of layers read it"""
+    optional: bool
+    """whether its layer runs where the value is missing, and may return no derivative for it"""
 
 
 class Entry(Protocol):
-    """A layer's place in its network, which has its times and can say where it is."""
+    """A layer's place in its network: holds its times, and describes itself in messages."""
 
     forwardTime: float | None
     backwardTime: float | None
@@ -36,23 +38,16 @@ class Step(NamedTuple):
     outputs: list[Any]
     params: list[Any]
     given: list[Any]
-    """slots whose values backward gets as `inputs`, None for what it does not read"""
+    """slots whose values backward gets as `inputs`; None for an input that it does not read"""
     reads_both: bool = False
     """whether backward reads its outputs beside its inputs"""
     forward_itself: Callable[[Any], None] | None = None
-    """called with the entry in place of forward, of a layer that reads and writes the network itself"""
+    """called with the entry in place of forward, for layers that read and write the network themselves"""
     backward_itself: Callable[[Any], None] | None = None
-    optional: int = 0
-    """how many of the last inputs may be missing and without a derivative: fields in the records of a SimpleNN"""
     checked: bool = True
-    """whether what the layer returns is checked: of classes that are not the library's own"""
+    """whether results of the layer are checked: those of users' classes are"""
     ends: list[Any] = []
-    """slots that no later step reads, and that may be forgotten"""
-
-
-def is_checked(block: Any) -> bool:
-    """Whether a layer's class is the user's, so that what it returns must be checked."""
-    return not type(block).__module__.startswith("pyconvnet.layers.")
+    """slots that may be forgotten after this step: no later step reads them"""
 
 
 def handed(positions: tuple[int, ...], outputs: bool, ins: list[Any], outs: list[Any]) -> list[Any]:

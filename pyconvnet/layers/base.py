@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pyconvnet.layers import checks
 from pyconvnet.layers.registry import register
-from pyconvnet.options import option_list
+from pyconvnet.options import did_you_mean, option_list
 from pyconvnet.records import Struct
 
 Size = tuple[int, int, int, int]
 UNKNOWN_SIZE = (math.nan,) * 4
-# What computes: a class that overrides one of these no longer has the needs that its base declared for its own.
+# Methods that compute: a class that overrides one of them does not inherit the backward_uses of its base.
 _COMPUTING = ("forward", "backward", "forwardAdvanced", "backwardAdvanced", "runForward", "runBackward")
 
 
@@ -45,15 +44,15 @@ class Layer:
 
     pyconvnet.check_derivatives(Softsign(), [x]) tells whether backward fits forward.
 
-    Public class attributes that are neither methods nor listed below are its properties. What forward leaves for
-    backward (a dropout mask) goes into `self.aux`.
+    Public class attributes that are neither methods nor listed below are its properties. State that backward needs from
+    forward (a dropout mask) goes into `self.aux`.
 
     simplenn         SimpleNN type, or a tuple of them (the first is written when saving)
     simplenn_fields  fields of a SimpleNN record with the defaults that vl_simplenn_tidy fills in; left out, the
                      properties that the class defines
     simplenn_names   SimpleNN field -> property, where the names differ ({'pool': 'poolSize'})
     simplenn_inputs  fields of a SimpleNN record that are further inputs of forward (('class',) for a loss)
-    transient        properties that are not saved; those of base classes need not be said again
+    transient        properties that are not saved; the list of a base class is inherited and added to
     averaged         positions of parameters that training sets to a running average of what backward returns for them
                      (the moments of batch normalization), instead of descending along it
     param_suffixes   what DagNN.fromSimpleNN appends to the layer's name to name its parameters (("f", "b"))
@@ -90,7 +89,10 @@ class Layer:
     _fields: ClassVar[dict[str, Any]] = {}
     _block: ClassVar[bool] = False  # whether it is a DagNN block
     _yields: ClassVar[bool] = False
+    _built_in: ClassVar[bool] = False  # whether it is the library's own, and not a user's
     _record_options: ClassVar[tuple[str, ...]] = ()  # options that a SimpleNN record may have and tidy does not add
+
+    _kept_options: dict[str, Any] | None = None  # by pyconvnet.options.effective, until a property changes
 
     aux: Any = None
     input_der: bool = True  # whether derivatives of the inputs are asked for; a layer may return them all the same
@@ -121,6 +123,7 @@ class Layer:
             }
         types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn
         cls._block, cls._yields = block, yields
+        cls._built_in = cls.__module__.startswith("pyconvnet.layers.")
         register(cls, types if "simplenn" in vars(cls) else (), block, replace)
 
     def __init__(self, *args: Any, **fields: Any) -> None:
@@ -129,6 +132,15 @@ class Layer:
                 setattr(self, name, copy.copy(value))
         self.load(*args, **fields)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self._fields:
+            self._kept_options = None
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._kept_options = None
+
     # --- the two ways a network calls a layer ---------------------------------------------------------------
 
     def forward(self, inputs: list[Any], params: list[Any]) -> list[Any]:
@@ -136,7 +148,7 @@ class Layer:
         raise TypeError(f"{type(self).__name__}.forward is not defined: a layer class must define it")
 
     def backward(self, inputs: list[Any], params: list[Any], derOutputs: list[Any]) -> tuple[list[Any], list[Any]]:
-        """Derivatives (derInputs, derParams); None stands for no derivative."""
+        """Derivatives (derInputs, derParams); None means that there is no derivative."""
         raise TypeError(f"{type(self).__name__}.backward is not defined, so no derivative passes through this layer")
 
     def forwardAdvanced(self, layer: Any) -> None:
@@ -152,7 +164,7 @@ class Layer:
         self.net.backwardLayer(layer)
 
     def effective_options(self) -> dict[str, Any]:
-        """What forward, sizes, tables and conversions go by: options that are properties, and over them `opts`.
+        """The options that forward, sizes, tables and conversions use: properties, overridden by `opts`.
 
         `return effective(vl_nnrelu, self, "leak")`, see pyconvnet.options. Unless overridden: none.
         """
@@ -187,8 +199,8 @@ class Layer:
     def table_size(self, size: tuple[float, ...], record: dict[str, Any]) -> tuple[float, ...] | None:
         """H x W x C x N of the output for that input, NaN where unknown, as vl_simplenn_display counts it.
 
-        Unless overridden: getOutputSizes. None: as wide as the record's own stride and pad leave it, which is what
-        MATLAB's table says of a type that is not known.
+        Unless overridden: getOutputSizes. None: the size that follows from the record's own stride and pad, as in
+        MATLAB's table for an unknown type.
         """
         if type(self) is Layer:
             return None
@@ -204,11 +216,11 @@ class Layer:
 
     @property
     def mode(self) -> str:
-        """'normal' or 'test': that of the network the layer is attached to, 'normal' alone."""
+        """'normal' or 'test': the mode of the network that the layer is attached to; 'normal' where there is none."""
         return getattr(self.net, "mode", "normal")
 
     def reset(self) -> None:
-        """Forget what earlier batches left."""
+        """Forget the state of earlier batches."""
         self.aux = None
 
     def move(self, device: str) -> None:
@@ -231,8 +243,7 @@ class Layer:
         for name, value in fields.items():
             if name not in self._fields:
                 known = ", ".join(self._fields) or "none"
-                near = get_close_matches(name, self._fields, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"its properties: {known}"
+                hint = did_you_mean(name, self._fields, f"its properties: {known}")
                 raise ValueError(f"{type(self).__name__}: no property {name!r}; {hint}")
             setattr(self, name, value)
 
@@ -276,15 +287,15 @@ class Layer:
         for field, default in cls.simplenn_fields.items():
             name = cls.simplenn_names.get(field, field)
             if name in cls._fields:
-                # past the setters of blocks: vl_simplenn takes less than they do
+                # past the setters of blocks, which accept more forms of a value than vl_simplenn does
                 vars(layer)[name] = _scalar(record.get(field, default), default)
         return layer
 
     @classmethod
     def shapedWeights(cls, weights: list[Any], channels: int | None) -> list[Any]:
-        """The weights of a record as a file has them, in the shapes that the layer takes.
+        """The weights of a record as a file has them, in the shapes that the layer needs.
 
-        MATLAB drops trailing dimensions of 1, other programs drop any; channels: those of the input, None if unknown.
+        MATLAB drops trailing dimensions of 1, other programs drop any. channels: of the input, None if unknown.
         """
         return weights
 
@@ -320,7 +331,7 @@ def _scalar(value: Any, default: Any) -> Any:
 
 
 def backward_reads(layer: Layer, count: int) -> tuple[tuple[int, ...], bool]:
-    """What layer.backward_uses means for `count` inputs: positions of the inputs read, and whether outputs are."""
+    """For a layer with `count` inputs: positions of the inputs that backward reads, and whether it reads outputs."""
     uses = layer.backward_uses
     if uses in ("inputs", "both"):
         return tuple(range(count)), uses == "both"
@@ -335,7 +346,9 @@ def backward_reads(layer: Layer, count: int) -> tuple[tuple[int, ...], bool]:
 
 
 def unpack_inputs(layer: Layer, inputs: list[Any], *names: str) -> list[Any]:
-    """The inputs of a layer, as many as it has names for; ValueError says which it takes."""
+    """The inputs of a layer; ValueError unless there is one for each name."""
     if len(inputs) != len(names):
-        raise ValueError(f"{type(layer).__name__} takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}")
+        raise ValueError(
+            f"{type(layer).__name__} must have {len(names)} inputs ({', '.join(names)}), got {len(inputs)}"
+        )
     return inputs

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from pyconvnet.arrays import is_empty, shape_of, size_text
@@ -44,6 +47,24 @@ def derivatives(returned: Any, inputs: list[Any], params: list[Any], optional: i
                     f"which is {size_text(shape_of(value))}"
                 )
     return returned
+
+
+def warn_of_sizes(layer: Any, sizes: Sequence[tuple[float, ...]], dim: int = 0) -> None:
+    """Warn, as MatConvNet's Sum does, where the sizes (H, W, C, N) of a layer's inputs must be the same and are not.
+
+    dim  the dimension (1 to 4) in which they may differ; 0: none. A size that is not known (NaN) differs from none.
+    """
+    first = sizes[0]
+    for k, size in enumerate(sizes[1:], 2):
+        pairs = enumerate(zip(first, size), 1)
+        if any(a != b and d != dim and not math.isnan(a) and not math.isnan(b) for d, (a, b) in pairs):
+            same = f"must be the same in all dimensions but {dim}" if dim else "must be the same"
+            where = "" if layer.layerIndex is None else f" ... in layer {layer.net.layers[layer.layerIndex].name!r}"
+            warnings.warn(
+                f"{type(layer).__name__}: input {k} is {size_text(size)}, input 1 is {size_text(first)}; they {same}"
+                + where,
+                stacklevel=5,  # the caller of DagNN.getVarSizes
+            )
 
 
 def _size(x: Any) -> tuple[int, ...]:

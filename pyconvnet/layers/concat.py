@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pyconvnet.arrays import size_4d
+from pyconvnet.layers import checks
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnconcat import vl_nnconcat
 from pyconvnet.records import Struct
@@ -27,6 +28,7 @@ class Concat(ElementWise):
         return list(vl_nnconcat([], self.dim, derOutputs[0], inputSizes=self.aux)), []
 
     def getOutputSizes(self, inputSizes):
+        checks.warn_of_sizes(self, inputSizes, self.dim)
         at = self.dim - 1
         size = list(inputSizes[0])
         size[at] = sum(s[at] for s in inputSizes)

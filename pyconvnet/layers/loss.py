@@ -198,6 +198,12 @@ class PDist(Loss):
     def effective_options(self):
         return effective(vl_nnpdist, self, "noRoot", "aggregate", "epsilon")
 
+    def getOutputSizes(self, inputSizes):
+        if np.all(self.effective_options()["aggregate"]):
+            return super().getOutputSizes(inputSizes)
+        h, w, _, n = inputSizes[0]
+        return [(h, w, 1, n)]
+
     def _options(self, inputs):
         return {"instanceWeights": inputs[2] if len(inputs) > 2 else self._given, **self.effective_options()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, size_text
+from pyconvnet.layers import checks
 from pyconvnet.layers.elementwise import ElementWise
 
 
@@ -24,3 +25,7 @@ class Sum(ElementWise):
 
     def backward(self, inputs, params, derOutputs):
         return [derOutputs[0]] * len(inputs), []
+
+    def getOutputSizes(self, inputSizes):
+        checks.warn_of_sizes(self, inputSizes)
+        return super().getOutputSizes(inputSizes)

@@ -90,6 +90,38 @@ def test_sum_refuses_inputs_of_different_sizes():
         dagnn.Sum().forward([array(3, 3, 2, 1), array(1, 1, 2, 1)], [])
 
 
+@pytest.mark.parametrize(
+    ("block", "sizes", "message"),
+    [
+        (dagnn.Sum(), [(4, 4, 3, 1), (5, 5, 3, 1)], r"Sum: input 2 is 5x5x3x1, input 1 is 4x4x3x1; they must be the"),
+        (dagnn.Concat(), [(4, 4, 3, 1), (5, 5, 3, 1)], r"Concat: input 2 .* must be the same in all dimensions but 3"),
+    ],
+)
+def test_inputs_whose_sizes_cannot_meet_are_warned_of_with_the_layer(block, sizes, message):
+    net = dagnn.DagNN()
+    net.addLayer("join", block, ["a", "b"], "y")
+    with pytest.warns(UserWarning, match=rf"{message}.* \.\.\. in layer 'join'") as told:
+        net.getVarSizes(dict(zip("ab", sizes)))
+    assert len(told) == 1 and told[0].filename == __file__
+    with pytest.warns(UserWarning, match=message):
+        type(block)().getOutputSizes(sizes)
+
+
+@pytest.mark.filterwarnings("error")
+def test_sizes_that_meet_or_are_not_known_are_not_warned_of():
+    nan = math.nan
+    assert dagnn.Sum().getOutputSizes([(4, 4, 3, 1), (4, nan, 3, nan), (4, 4, 3, 1)]) == [(4, 4, 3, 1)]
+    assert dagnn.Concat().getOutputSizes([(4, 4, 3, 1), (4, 4, 5, 1)]) == [(4, 4, 8, 1)]
+    assert dagnn.Concat(dim=1).getOutputSizes([(4, 4, 3, 1), (2, 4, 3, nan)]) == [(6, 4, 3, 1)]
+
+
+def test_a_distance_that_is_not_summed_has_a_value_for_each_pixel():
+    x, x0 = array(2, 3, 4, 5), array(2, 3, 4, 5)
+    for block in (dagnn.PDist(aggregate=False), dagnn.PDist(opts=("aggregate", False))):
+        assert block.getOutputSizes([x.shape, x0.shape]) == [(2, 3, 1, 5)] == [block.forward([x, x0], [])[0].shape]
+    assert dagnn.PDist().getOutputSizes([x.shape, x0.shape]) == [(1, 1, 1, 5)]  # as of any loss in MatConvNet
+
+
 def test_scale_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="g is 1x1x3x1, x is 2x2x2x1"):
         dagnn.Scale(hasBias=False).forward([array(2, 2, 2, 1)], [array(1, 1, 3)])
@@ -141,10 +173,10 @@ def test_a_frozen_mask_may_be_set_and_is_forgotten_with_reset():
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        (dagnn.Loss(), r"Loss takes 2 inputs \(predictions, labels\), got 1"),
-        (dagnn.ROIPooling(), r"ROIPooling takes 2 inputs \(image, regions\), got 1"),
-        (dagnn.BilinearSampler(), r"BilinearSampler takes 2 inputs \(image, grid\), got 1"),
-        (dagnn.Crop(), "Crop takes 2 inputs .*, got 1"),
+        (dagnn.Loss(), r"Loss must have 2 inputs \(predictions, labels\), got 1"),
+        (dagnn.ROIPooling(), r"ROIPooling must have 2 inputs \(image, regions\), got 1"),
+        (dagnn.BilinearSampler(), r"BilinearSampler must have 2 inputs \(image, grid\), got 1"),
+        (dagnn.Crop(), "Crop must have 2 inputs .*, got 1"),
         (dagnn.Conv(size=[1, 1, 2, 2]), "Conv must have filters, and biases where hasBias, as parameters, got none"),
     ],
 )

@@ -142,6 +142,9 @@ def test_what_backward_is_given_is_checked(x):
         net.backward({})
     with pytest.raises(ValueError, match=r"names 'd', which forward did not compute, or has not kept; .*precious"):
         net.backward({"d": np.ones((8, 8, 4, 2), np.float32)})
+    with pytest.raises(ValueError, match=r"DagNN\.backward: the derivative of 'objective' is 2x1x1x1 where its value"):
+        net.backward({"objective": np.ones((2, 1, 1, 1))})
+    net.forward({"x": x, "label": np.ones((8, 8, 1, 2))})
     net.backward({"objective": 1})
     assert net.params["f"].der is not None
 

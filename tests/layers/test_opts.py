@@ -210,3 +210,50 @@ def test_a_loss_of_ones_own_keeps_options_that_vl_nnloss_does_not_know():
     net, given = graph(Margin(opts=["margin", 3.0]), [SCORES, LABELS], [])
     net.eval(given)
     assert net.vars["y"].value.item() == 3 and net.layers[0].block.averages
+
+
+def test_an_option_that_is_set_after_the_layer_ran_counts_from_then_on():
+    x = np.array([-2.0, 3.0]).reshape(1, 2, 1, 1)
+    net = pcn.DagNN()
+    net.addLayer("r", dagnn.ReLU(), "x", "y")
+    block = net.layers["r"].block
+
+    def run():
+        net.eval({"x": x}, {"y": np.ones_like(x)})
+        return net.vars["y"].value.ravel().tolist(), net.vars["x"].der.ravel().tolist()
+
+    net.vars["y"].precious = True
+    assert run() == ([0, 3], [0, 1])
+    block.leak = 0.5
+    assert run() == ([-1, 3], [0.5, 1])
+    block.opts = ("leak", -0.25)  # backward must read the input now
+    assert run() == ([0.5, 3], [-0.25, 1])
+    block.opts = ["leak", 0.5]
+    run()
+    block.opts[1] = 0.75
+    assert run() == ([-1.5, 3], [0.75, 1])
+    block.opts = (["leak", 0.5],)
+    run()
+    block.opts[0][1] = 0.75
+    assert run() == ([-1.5, 3], [0.75, 1])
+    block.load(opts=(), leak=np.array([0.5]))
+    run()
+    block.leak[0] = 0.25
+    assert run() == ([-0.5, 3], [0.25, 1])
+    del block.leak
+    assert run() == ([0, 3], [0, 1])
+    block.effective_options()["leak"] = 1  # what the layer gives is the caller's own
+    assert run() == ([0, 3], [0, 1])
+
+
+def test_options_that_a_class_of_ones_own_computes_are_asked_each_time():
+    class Warming(dagnn.ReLU, block=False):
+        @property
+        def leak(self):
+            return 0.5 if warm else 0.0
+
+    warm = []
+    block, x = Warming(), -np.ones((1, 1, 1, 1))
+    assert block.forward([x], [])[0].item() == 0
+    warm.append(True)
+    assert block.forward([x], [])[0].item() == -0.5

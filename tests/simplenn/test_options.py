@@ -177,10 +177,10 @@ def test_an_error_names_the_layer(net, x, change, message):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"mode": "tests"}, "mode takes 'normal' or 'test', got 'tests'"),
+        ({"mode": "tests"}, "mode must be 'normal' or 'test', got 'tests'"),
         ({"backPropDepth": 0}, "backPropDepth must be a number from 1 up, got 0"),
-        ({"skipForward": True}, "skipForward runs backward only, which takes dzdy"),
-        ({"res": [1, 2]}, "res has 2 entries, the network 6 layers; it takes 7"),
+        ({"skipForward": True}, "skipForward runs backward only; dzdy must be given"),
+        ({"res": [1, 2]}, "res must have 7 entries for 6 layers, got 2"),
         ({"conserveMemry": True}, "unknown option 'conserveMemry'; did you mean 'conserveMemory'"),
         ({"dzdy": np.zeros((2, 2))}, "dzdy"),
     ],
