@@ -19,6 +19,7 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...]
     magic: re.Pattern[bytes] | None = None  # of the first bytes of a file
     install: str = ""
+    only_written: str = ""  # why files of it cannot be read
 
 
 # Versions 5 to 7, whose head ends so; HDF5, after which a head of 512 bytes may stand (7.3); and the five numbers that
@@ -29,6 +30,18 @@ _MAT = (
 )
 FORMATS = [
     Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
+    Format(
+        "pyconvnet.formats.pytorch.source",
+        (".py",),
+        install="pip install pyconvnet[torch]",
+        only_written="it is source, which is not executed; from_torch takes the module in it",
+    ),
+    Format(
+        "pyconvnet.formats.pytorch.weights",
+        (".safetensors",),
+        install="pip install pyconvnet[torch]",
+        only_written="it holds weights without layers",
+    ),
 ]
 DEFAULT = ".mat"  # of names without a suffix
 
@@ -95,8 +108,11 @@ def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "rea
     found = [f for f in FORMATS if f.magic and f.magic.match(head)]
     if not found and named is None:
         what = found_instead(head) or f"neither its first bytes nor {suffix} are those of a known format"
-        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(FORMATS)})")
+        readable = [f for f in FORMATS if not f.only_written]
+        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(readable)})")
     chosen = found[0] if named is None or (found and named not in found) else named
+    if chosen.only_written:
+        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {chosen.only_written}")
     return _call(fn, chosen, function, path, **options)
 
 
