@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.formats import load, load_checkpoint, save
-    from pyconvnet.formats.pytorch import to_torch
+    from pyconvnet.formats.pytorch import from_torch, to_torch
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
     from pyconvnet.ops.vl_nnconcat import vl_nnconcat
@@ -65,7 +65,7 @@ _HOMES = {
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
     "formats": "load load_checkpoint save",
-    "formats.pytorch": "to_torch",
+    "formats.pytorch": "from_torch to_torch",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
     "prediction": "best_classes predict",
@@ -109,6 +109,7 @@ __all__ = [
     "cnn_train",
     "cnn_train_dag",
     "cross_validate",
+    "from_torch",
     "load",
     "load_checkpoint",
     "local_precision",

@@ -39,6 +39,26 @@ def to_torch(net: Any, inputSize: Any = None) -> torch.nn.Module:
     return build(net, inputSize)
 
 
+def from_torch(module: torch.nn.Module, inputSize: Any) -> Any:
+    """A module of PyTorch as a network: from_torch(module, (224, 224, 3)) -> SimpleNN where it is a chain, else DagNN.
+
+    torch.export records what the module does in evaluation mode with an input of that size; each operation becomes a
+    layer under the name of its module (`features.0`), with parameters under the names that they have in the
+    state_dict. Linear layers become convolutions, means and adaptive pooling of whole sizes pooling, nearest
+    upsampling a transposed convolution, constants that are added or multiplied Scale. Sizes are those of inputSize
+    where the module asks for them: ceil_mode, adaptive pooling, flatten.
+
+    module     it must take tensors N x C x H x W; its own mode stays as it is
+    inputSize  (H, W, C); of several inputs a list of such, or {name: (H, W, C)}
+
+    Raises ValueError that names all operations that no layer can express, or says why torch.export records nothing;
+    TypeError for what is not a module; ImportError without torch.
+    """
+    with _needing_torch("from_torch"):
+        from pyconvnet.formats.pytorch.trace import build
+    return build(module, inputSize)
+
+
 @contextmanager
 def _needing_torch(fn: str) -> Iterator[None]:
     try:
