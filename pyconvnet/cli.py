@@ -1,4 +1,4 @@
-"""The command line: pyconvnet show, run, demo, report, warmup. `pyconvnet COMMAND --help` tells about each."""
+"""The command line: pyconvnet show, run, convert, demo, report, warmup. `pyconvnet COMMAND --help` tells about each."""
 
 from __future__ import annotations
 
@@ -84,6 +84,21 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--unit", action="store_true", help="the network takes images in 0..1 rather than 0..255")
     run.add_argument("--residual", action="store_true", help="the network gives what to take off the image (DnCNN)")
     run.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
+
+    convert = _command(commands, "convert", _convert, "write a network in another format, which the suffix of OUT says")
+    convert.add_argument("net", metavar="IN", help="the file of a network")
+    convert.add_argument(
+        "out",
+        metavar="OUT",
+        help="net.mat for MATLAB; net.py, source for PyTorch with net.safetensors beside it; net.safetensors, the "
+        "weights alone in PyTorch's layout; and the suffixes of other formats",
+    )
+    convert.add_argument(
+        "--check",
+        metavar="IMAGE",
+        help="run both networks on this image and print the largest difference (source for PyTorch is run as such)",
+    )
+    convert.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
 
     _command(commands, "demo", _demo, "read a sentence with the small network that comes along")
 
@@ -258,6 +273,41 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
         best = best_classes(net, y, 1)[0]
         axes[0, 0].set_title(f"{best.name or 'class'} ({best.number}), score {best.score:.3f}")
     view.save(axes, path, dpi=100)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from pyconvnet import formats
+
+    net = formats.load(args.net, variable=args.variable)
+    formats.save(args.out, net)
+    print(f"{args.out} is written")
+    if args.check:
+        worst, largest = _difference(net, args.out, args.check)
+        print(f"{args.check}: the outputs differ by {worst:.2g} at most, the largest is {largest:.4g}")
+        if not worst <= _TOLERATED * largest:
+            raise ValueError(f"{args.out} does not give the outputs of {args.net}")
+    return 0
+
+
+_TOLERATED = 1e-3  # between outputs of a network in two formats, relative to the largest
+
+
+def _difference(net: Any, path: str, image: str) -> tuple[float, float]:
+    """(largest difference, largest output) of a network and of the file that was made of it, for an image."""
+    from pyconvnet import formats, local_precision, predict
+    from pyconvnet.arrays import in_precision
+    from pyconvnet.formats import registry
+    from pyconvnet.models import preprocess
+    from pyconvnet.networks import network
+
+    x = in_precision(preprocess(net, image), [w for _, weights in network(net).weights() for w in weights])
+    with local_precision("high"):  # other programs have the exact power in LRN
+        ours = predict(net, x)
+        theirs = registry.run(path, x)
+        theirs = predict(formats.load(path), x) if theirs is None else theirs
+    if ours.shape != theirs.shape:
+        raise ValueError(f"{path}: its output is {theirs.shape}, that of the network {ours.shape}")
+    return float(np.abs(ours - theirs).max()), float(np.abs(ours).max())
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -72,6 +72,8 @@ def register(
                                          a dict with `layers` (records) and `meta`, or what DagNN.saveobj returns
               write(path, net)           net is a SimpleNN or a DagNN
               read_checkpoint(path)      a dict with such a `net`, and `state` and `stats`
+              run(path, x) -> y          the output for x, H x W x C x N, by the program that the format is for: what
+                                         `pyconvnet convert --check` compares
               Options of load and save that a function takes it is given (`tidy`, `variable`; `state`, `stats`); others
               are refused.
     suffixes  ".toy", or several; letter case does not matter
@@ -127,6 +129,19 @@ def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: An
     _call(fn, named, "write", path, net, **others)
 
 
+def run(path: str | os.PathLike[str], x: Any) -> Any:
+    """The output for x of the network in a file, by the program that the format is for; None where that is pyconvnet.
+
+    The file is executed, where it is one of source: it must be of one's own making.
+    """
+    named = _by_suffix(_suffix(path) or DEFAULT)
+    if named is None:
+        return None
+    with _needing("run", named):
+        function = getattr(_module(named), "run", None)
+        return None if function is None else function(path, x)
+
+
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Errors about what a file holds name the file."""
@@ -161,8 +176,8 @@ def _listed(formats: Sequence[Format]) -> str:
 def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
     """Call a function of a format with the options that are given (not None), each of which it must take."""
     kind = form.suffixes[0]
-    try:
-        module = import_module(form.module) if isinstance(form.module, str) else form.module
+    with _needing(fn, form):
+        module = _module(form)
         function = getattr(module, name, None)
         if function is None:
             raise ValueError(f"{fn}: {kind} files cannot be {_DONE[name]} here")
@@ -171,9 +186,21 @@ def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
         for option in given.keys() - takes.keys() - {"tidy"}:  # plain values are tidied in load, whatever the format
             raise ValueError(f"{fn}: {kind} files take no {option}=")
         return function(*args, **{option: value for option, value in given.items() if option in takes})
+
+
+def _module(form: Format) -> Any:
+    return import_module(form.module) if isinstance(form.module, str) else form.module
+
+
+@contextmanager
+def _needing(fn: str, form: Format) -> Iterator[None]:
+    """A package that is missing is named with the command that installs it."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if not form.install:
             raise
+        kind = form.suffixes[0]
         raise ImportError(f"{fn}: {kind} files need the package {error.name!r}: {form.install}") from error
 
 
