@@ -49,7 +49,8 @@ def build(net: Any, inputSize: Any = None) -> nn.Module:
 
 def _made(module: Module) -> nn.Module:
     known = vars(nn) if module.kind.startswith("nn.") else vars(modules)
-    made = known[module.kind.removeprefix("nn.")](*module.args, **module.options)
+    with torch.device("meta"):  # no first values are drawn
+        made = known[module.kind.removeprefix("nn.")](*module.args, **module.options)
     state = {key: torch.from_numpy(np.array(value, order="C")) for key, value in module.state.items()}
     made.load_state_dict(state, strict=not module.shared, assign=True)
     return made

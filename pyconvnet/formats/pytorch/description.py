@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -177,9 +176,9 @@ def _sizes(layers: list[Layer], sizes: Sizes) -> Sizes:
         given = [sizes[name] for name in layer.inputs]
         try:
             (size,) = layer.block.getOutputSizes(given)
+            sizes[layer.output] = (*size, *UNKNOWN)[:4]
         except (ValueError, TypeError, AttributeError):  # of layers that tell nothing, which are refused later
-            size = UNKNOWN
-        sizes[layer.output] = size
+            sizes[layer.output] = UNKNOWN
     return sizes
 
 
@@ -209,13 +208,13 @@ def _free(name: str, taken: Any) -> str:
 
 
 class _Names:
-    """Identifiers for names of a file, each once: '1x1/conv' -> layer_1x1_conv."""
+    """Identifiers for names of a file: '1x1/conv' -> layer_1x1_conv."""
 
     def __init__(self, reserved: frozenset[str]) -> None:
         self._taken, self._known = set(reserved), dict[str, str]()
 
     def new(self, name: str) -> str:
-        """An identifier that no other name has."""
+        """One that was not given yet; `names[name]` gives the same again."""
         plain = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_")[:100]
         plain = plain if plain and not plain[0].isdigit() else f"layer_{plain}"
         free = _free(plain, self._taken)
@@ -226,9 +225,6 @@ class _Names:
         if name not in self._known:
             self._known[name] = self.new(name)
         return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known.values())
 
 
 # What a module has already, by which no other can be called; and what a forward function reads beside its variables

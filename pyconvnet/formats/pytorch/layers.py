@@ -84,7 +84,10 @@ def _conv(block: layers.Conv, params: list[np.ndarray], channels: float) -> list
     count, depth = weight.shape[:2]
     groups = 1 if math.isnan(channels) else int(channels) // depth
     if not math.isnan(channels) and (channels % depth or count % max(groups, 1)):
-        raise ValueError(f"its filters of depth {depth} do not fit the {channels:g} channels of its input")
+        raise ValueError(
+            f"its {count} filters of depth {depth} do not fit the {channels:g} channels of its input (inputSize= says "
+            "what goes into the network, where meta does not)"
+        )
     before = [] if _even(window.pad) else _zeros(window.pad)
     settings = {
         **_unless((1, 1), stride=window.stride, dilation=window.dilate),

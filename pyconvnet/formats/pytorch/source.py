@@ -87,7 +87,7 @@ def _net(description: Description) -> Iterator[str]:
     yield '\nclass Net(nn.Module):\n    """The network; its modules have the names of the layers."""\n'
     yield "    def __init__(self):\n        super().__init__()"
     for module in description.modules:
-        renamed = f"  # {module.layer!a}" if module.name != module.layer and module.layer.isprintable() else ""
+        renamed = "" if module.name == module.layer else f"  # {module.layer!a}"
         yield f"        self.{module.name} = {_call(module)}{renamed}"
     for module in description.modules:
         for key, of in module.shared.items():

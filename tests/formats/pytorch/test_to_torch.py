@@ -351,3 +351,25 @@ def test_reference_graphs_give_matconvnets_values(name):
     for output, value in zip(module.outputs, found):
         if output in net.vars:
             close(net.vars[output].value, back(value), 1e-5)
+
+
+def test_building_a_module_draws_no_random_numbers_and_leaves_nothing_without_values():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    module = pcn.to_torch(graph())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(t.is_meta for t in module.state_dict().values())
+
+
+def test_groups_of_a_first_convolution_follow_from_inputSize_or_meta():
+    layers = [Struct(type="conv", name="c", weights=[normal(3, 3, 1, 4), normal(4)])]
+    net = pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=layers))
+    assert (pcn.to_torch(net).c.in_channels, pcn.to_torch(net, (8, 8, 2)).c.groups) == (1, 2)
+    net.meta.normalization = Struct(imageSize=np.array([[8.0, 8, 4]]))
+    module, x = pcn.to_torch(net), normal(8, 8, 4, 1)
+    assert module.c.groups == 4
+    close(pcn.predict(net, x), back(module(turned(x))))
+    with pytest.raises(ValueError, match=r"'c': its 4 filters of depth 1 do not fit the 3 channels .*inputSize= says"):
+        pcn.to_torch(net, (8, 8, 3))
+    with pytest.raises(ValueError, match="to_torch: inputSize must be"):
+        pcn.to_torch(net, (8, 8))
