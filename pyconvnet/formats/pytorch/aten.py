@@ -166,6 +166,22 @@ def _pad(recorder: Recorder, x: Variable, pad: Any, mode: str = "constant", valu
     return x._replace(pad=(top, bottom, left, right), fill=float(value or 0))
 
 
+@operation("slice")
+def _slice(recorder: Recorder, x: Variable, dim: int, start: Any, end: Any, step: int) -> Variable:
+    _is("step", step, 1)
+    if x.flat or dim % 4 == 0:
+        raise Unsupported("it is of the batch, or of a flattened image")
+    x = x if max(x.pad) <= 0 else recorder.padded(x)
+    length = (x.channels, x.height + x.pad[0] + x.pad[1], x.width + x.pad[2] + x.pad[3])[dim % 4 - 1]
+    first, last, _ = slice(start, end).indices(length)
+    if dim % 4 > 1:
+        cut = (0, 0, first, length - last) if dim % 4 == 3 else (first, length - last, 0, 0)
+        top, bottom, left, right = (p - c for p, c in zip(x.pad, cut))
+        return x._replace(pad=(top, bottom, left, right))
+    chosen = np.eye(length, dtype=np.float32)[None, None, :, first:last]
+    return recorder.fixed(layers.Conv(size=chosen.shape, hasBias=False), recorder.padded(x), chosen)
+
+
 @operation("upsample_nearest2d")
 def _upsample(recorder: Recorder, x: Variable, **options: Any) -> Variable:
     x = recorder.padded(x)
@@ -175,9 +191,7 @@ def _upsample(recorder: Recorder, x: Variable, **options: Any) -> Variable:
     factors = out[0] // x.height, out[1] // x.width
     filters = np.ones((*factors, 1, x.channels), np.float32)
     block = layers.ConvTranspose(size=filters.shape, hasBias=False, upsample=factors, numGroups=x.channels)
-    y = recorder.add(block, [x], (".filters", filters))
-    recorder.net.params[f"{y.name}.filters"].learningRate = 0
-    return y
+    return recorder.fixed(block, x, filters)
 
 
 @operation("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze")

@@ -106,8 +106,11 @@ class Recorder:
         kernel = np.zeros((1 + cut[0] + cut[1], 1 + cut[2] + cut[3], 1, x.channels), np.float32)
         kernel[cut[0], cut[2]] = 1
         size = x.channels, x.height + x.pad[0] + x.pad[1], x.width + x.pad[2] + x.pad[3]
-        block = Conv(size=kernel.shape, pad=added, hasBias=False)
-        y = self.add(block, [x], (".filters", kernel), size=size, suffix=".pad")
+        return self.fixed(Conv(size=kernel.shape, pad=added, hasBias=False), x, kernel, size=size, suffix=".pad")
+
+    def fixed(self, block: Layer, x: Variable, filters: np.ndarray, **options: Any) -> Variable:
+        """Add a layer whose filters are no parameters of the module, and are not to be learned."""
+        y = self.add(block, [x], (".filters", filters), **options)
         self.net.params[f"{y.name}.filters"].learningRate = 0
         return y
 

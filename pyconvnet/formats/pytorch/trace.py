@@ -114,27 +114,44 @@ def _record(recorder: Recorder, node: Any, values: dict[str, Any]) -> str:
     """Take one operation into the graph; what is wrong with it if it has no counterpart."""
     if node.op != "call_function" or absorbed(node):
         return ""
-    recorder.node = node
-    target = str(node.target)
+    recorder.node, target = node, str(node.target)
+    problem = ""
     try:
         if found := response_norm(node):
             values[node.name] = _response_norm(recorder, values.get(found.input.name), found.param)
-        elif node.target is operator.getitem and node.args[1] == 0 and node.args[0].name in values:
-            values[node.name] = values[node.args[0].name]  # of maxima, without their indices
+        elif node.target is operator.getitem:  # of maxima, without their indices
+            values[node.name] = _known(values, node.args[0] if node.args[1] == 0 else node)
         else:
             values[node.name] = _called(recorder, node, values)
         return ""
+    except _Missing:
+        known = node.target is operator.getitem or target.rpartition(".")[0] in OPERATIONS
+        problem = "" if known else f"{node.name} ({target}{_place(recorder)})"
     except Unsupported as error:
-        value = node.meta.get("val")
-        if isinstance(value, torch.Tensor) and value.ndim in (2, 4):
-            values[node.name] = variable(node.name, value)  # to look at what follows
-        where = f" in {recorder.path}" if recorder.path else ""
-        return f"{node.name} ({target}{where})" + (f": {error}" if str(error) else "")
+        problem = f"{node.name} ({target}{_place(recorder)})" + (f": {error}" if str(error) else "")
+    value = node.meta.get("val")
+    if isinstance(value, torch.Tensor) and value.ndim in (2, 4):
+        values[node.name] = variable(node.name, value)  # to look at what follows
+    return problem
+
+
+class _Missing(Exception):
+    """The operation needs what an operation without counterpart gives, which is told already."""
+
+
+def _known(values: dict[str, Any], node: Any) -> Any:
+    if node.name not in values:
+        raise _Missing
+    return values[node.name]
+
+
+def _place(recorder: Recorder) -> str:
+    return f" in {recorder.path}" if recorder.path else ""
 
 
 def _response_norm(recorder: Recorder, x: Any, param: tuple[float, ...]) -> Variable:
     if not isinstance(x, Variable):
-        raise Unsupported("its input has no counterpart")
+        raise _Missing
     x = recorder.padded(x)
     return recorder.add(LRN(param=param), [x], size=x[1:])
 
@@ -169,9 +186,7 @@ def _arguments(node: Any, values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, (list, tuple)):
             return [known(v) for v in value]
         if isinstance(value, torch.fx.Node):
-            if value.name not in values:
-                raise Unsupported(f"it needs {value.name}")
-            return values[value.name]
+            return _known(values, value)
         return value
 
     if not hasattr(node.target, "_schema"):

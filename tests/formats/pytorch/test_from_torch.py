@@ -115,6 +115,8 @@ CHAINS = {
     ),
     "linear with batch normalization": nn.Sequential(nn.Flatten(), nn.Linear(288, 5, bias=False), nn.BatchNorm1d(5)),
     "mean": nn.Sequential(nn.ReLU(), Function(lambda _, x: x.mean((2, 3)))),
+    "cut": nn.Sequential(nn.ReLU(), Function(lambda _, x: x[:, :, 1:-2, 3:])),
+    "some channels": nn.Sequential(nn.ReLU(), Function(lambda _, x: x[:, 1:3])),
     "mean that keeps dimensions": nn.Sequential(nn.ReLU(), Function(lambda _, x: x.mean((-1, -2), keepdim=True))),
     "flattened and back": nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Unflatten(1, (4, 9, 8)), nn.Sigmoid()),
     "double precision": nn.Sequential(nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5)).double(),
@@ -311,6 +313,18 @@ def test_all_operations_without_a_counterpart_are_named_in_one_error():
     for part in ("in b): 8 x 8 pixels are not a multiple of 5 x 5", "cumsum (aten.cumsum.default)", "permute"):
         assert part in said
     assert "conv" not in said
+
+
+def test_operations_after_those_without_a_counterpart_are_not_named_for_that():
+    class Odd(nn.Module):
+        def forward(self, x):
+            a, b = torch.split(x, 2, 1)
+            return torch.relu(a) * torch.sigmoid(b.sum(1)).unsqueeze(1)
+
+    with pytest.raises(ValueError) as refused:
+        pcn.from_torch(Odd(), (8, 8, 4))
+    said = str(refused.value)
+    assert "split" in said and "sum" in said and not any(n in said for n in ("relu", "sigmoid", "mul", "getitem"))
 
 
 REFUSED = {
