@@ -46,7 +46,7 @@ def from_torch(module: torch.nn.Module, inputSize: Any) -> Any:
     layer under the name of its module (`features.0`), with parameters under the names that they have in the
     state_dict. Linear layers become convolutions, means and adaptive pooling of whole sizes pooling, nearest
     upsampling a transposed convolution, constants that are added or multiplied Scale. Sizes are those of inputSize
-    where the module asks for them: ceil_mode, adaptive pooling, flatten.
+    where the module asks for them: ceil_mode, adaptive pooling, flatten. What is flattened last comes out as the image.
 
     module     it must take tensors N x C x H x W; its own mode stays as it is
     inputSize  (H, W, C); of several inputs a list of such, or {name: (H, W, C)}

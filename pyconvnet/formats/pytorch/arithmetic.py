@@ -29,7 +29,7 @@ def _cat(recorder: Recorder, tensors: list[Any], dim: int) -> Variable:
 def _add(recorder: Recorder, x: Any, other: Any, alpha: Any = 1) -> Variable:
     if isinstance(x, Variable) and isinstance(other, Variable):
         x, other = recorder.padded(x), _scaled(recorder, recorder.padded(other), alpha)
-        if x.size != other.size:
+        if (x.size, x.flat) != (other.size, other.flat):
             raise Unsupported(f"it is of {x.size} and {other.size} (channels, height, width), which must be equal")
         return recorder.add(layers.Sum(), [x, other], size=x[1:])
     variable, constant = (x, _times(other, alpha)) if isinstance(x, Variable) else (_scaled(recorder, other, alpha), x)
@@ -60,7 +60,7 @@ def _mul(recorder: Recorder, x: Any, other: Any) -> Variable:
     x, other = recorder.padded(x), recorder.padded(other)
     if math.prod(x.size) < math.prod(other.size):
         x, other = other, x
-    if any(b not in (1, a) for a, b in zip(x.size, other.size)):
+    if x.flat != other.flat or any(b not in (1, a) for a, b in zip(x.size, other.size)):
         raise Unsupported(f"it is of {x.size} and {other.size} (channels, height, width)")
     return recorder.add(layers.Scale(hasBias=False), [x, other], size=x[1:])
 
@@ -93,10 +93,9 @@ def _spread(x: Variable, value: Any) -> np.ndarray:
     """A constant that torch would broadcast to x, as H x W x C x 1."""
     value = value.value if isinstance(value, Constant) else value
     a = np.asarray(value.numpy() if isinstance(value, torch.Tensor) else value)
-    rank = 2 if x.flat else 4
-    a = a.reshape((1,) * (rank - a.ndim) + a.shape) if a.ndim <= rank else a
-    if a.ndim > rank or a.shape[0] != 1:
-        raise Unsupported(f"its constant is {list(a.shape)}")
-    if x.flat:
-        a = a.reshape(1, *(x.size if a.size > 1 else (1, 1, 1)))
-    return a.transpose(2, 3, 1, 0)
+    full = (1, math.prod(x.size)) if x.flat else (1, *x.size)
+    shape = (1,) * (len(full) - a.ndim) + a.shape
+    if len(shape) > len(full) or any(s not in (1, t) for s, t in zip(shape, full)):
+        raise Unsupported(f"its constant is {list(a.shape)}, of what is N x {' x '.join(map(str, full[1:]))}")
+    shape = (1, *x.size) if x.flat and a.size > 1 else shape
+    return a.reshape(shape + (1,) * (4 - len(shape))).transpose(2, 3, 1, 0)

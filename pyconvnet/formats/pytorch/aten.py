@@ -31,7 +31,7 @@ def _conv(recorder: Recorder, x: Variable, weight: Constant, bias: Any, **option
     if options.get("transposed"):
         return _conv_transpose(recorder, x, weight, bias, **options)
     _constant("filters", weight)
-    x = x if x.fill == 0 and min(x.pad) >= 0 and not x.flat else recorder.padded(x)
+    x = x if x.fill == 0 and min(x.pad) >= 0 else recorder.padded(x)
     kernel, dilation = weight.value.shape[2:], _pair(options["dilation"])
     if isinstance(options["padding"], str):
         total = [d * (k - 1) if options["padding"] == "same" else 0 for d, k in zip(dilation, kernel)]

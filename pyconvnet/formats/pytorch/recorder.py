@@ -116,6 +116,7 @@ class Recorder:
 
 
 def variable(name: str, value: Any) -> Variable:
+    """The variable for what torch.export says of a result; of several results, for the first."""
     if isinstance(value, (tuple, list)):
         value = value[0]
     if value.ndim not in (2, 4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from pyconvnet.formats.pytorch import arithmetic, aten  # noqa: F401
 from pyconvnet.formats.pytorch.recorder import OPERATIONS, Constant, Recorder, Unsupported, Variable, variable
 from pyconvnet.formats.pytorch.response_norm import absorbed, response_norm
+from pyconvnet.geometry import whole_numbers
 from pyconvnet.layers import LRN
 from pyconvnet.records import Struct
 
@@ -48,7 +50,8 @@ def build(module: torch.nn.Module, inputSize: Any) -> Any:
         chain = net.toSimpleNN()
     except ValueError:  # no chain, or layers that only a DagNN has
         return net
-    chain.meta = Struct(inputSize=sizes.popitem()[1])
+    del chain.meta.inputs
+    chain.meta.inputSize = sizes.popitem()[1]
     return chain
 
 
@@ -57,17 +60,14 @@ def _exported(module: torch.nn.Module, inputSize: Any) -> Any:
     first = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(0))
 
     def example(size: Any) -> torch.Tensor:
-        numbers = np.ravel(size)
-        if numbers.dtype.kind not in "iuf" or numbers.size not in (3, 4):
-            raise ValueError(f"from_torch: inputSize must be (H, W, C) or (H, W, C, N), got {size!r}")
-        h, w, c, n = (*(int(v) for v in numbers), 2)[:4]
+        h, w, c, n = (*whole_numbers("from_torch", "inputSize", size, (3, 4), 1), 2)[:4]
         return torch.zeros(n, c, h, w, dtype=first.dtype, device=first.device)
 
     args: tuple[torch.Tensor, ...] = ()
     named = {}
     if isinstance(inputSize, dict):
         named = {name: example(size) for name, size in inputSize.items()}
-    elif inputSize is not None and np.ndim(inputSize[0]) > 0:
+    elif isinstance(inputSize, (list, tuple)) and inputSize and np.ndim(inputSize[0]) > 0:
         args = tuple(example(size) for size in inputSize)
     else:
         args = (example(inputSize),)
@@ -112,10 +112,9 @@ def _host(value: torch.Tensor) -> torch.Tensor:
 
 def _record(recorder: Recorder, node: Any, values: dict[str, Any]) -> str:
     """Take one operation into the graph; what is wrong with it if it has no counterpart."""
-    if node.op != "call_function" or absorbed(node):
+    if node.op != "call_function" or not node.users or absorbed(node):
         return ""
     recorder.node, target = node, str(node.target)
-    problem = ""
     try:
         if found := response_norm(node):
             values[node.name] = _response_norm(recorder, values.get(found.input.name), found.param)
@@ -174,9 +173,18 @@ def _called(recorder: Recorder, node: Any, values: dict[str, Any]) -> Any:
     if not any(isinstance(v, Variable) for v in _leaves(arguments.values())):
         return Constant("", _computed(node, arguments))
     operation = OPERATIONS.get(str(node.target).rpartition(".")[0])
-    if operation is None:
+    if operation is None or not _takes(operation, recorder, arguments):
         raise Unsupported("")
     return operation(recorder, **arguments)
+
+
+def _takes(operation: Any, recorder: Recorder, arguments: dict[str, Any]) -> bool:
+    """Whether an operation takes these arguments: functions of aten have variants."""
+    try:
+        inspect.signature(operation).bind(recorder, **arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _arguments(node: Any, values: dict[str, Any]) -> dict[str, Any]:

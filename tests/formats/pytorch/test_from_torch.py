@@ -145,6 +145,7 @@ GRAPHS = {
     "numbers": lambda m, x: 3 - (x * 2 + 1) / 3 - 0.5,
     "a constant for each channel": lambda m, x: x * m.c + m.c,
     "a constant for each pixel": lambda m, x: (x - m.full) / (m.full * m.full + 1),
+    "constants of what is flat": lambda m, x: (x.flatten(1) * m.full.flatten() + m.full[0, 0, 0]).reshape(x.shape),
     "computed constants": lambda m, x: x * (m.c.exp().sum() + 1),
     "two outputs": lambda m, x: (torch.relu(x), torch.tanh(x)),
     "an output that is read again": lambda m, x: (y := torch.relu(x), torch.tanh(y)),
@@ -336,6 +337,8 @@ REFUSED = {
     "ones around": (nn.Sequential(nn.ConstantPad2d(1, 1.0), nn.ReLU()), "pads with 1"),
     "shuffled": (nn.ChannelShuffle(2), "channel_shuffle|view|permute"),
     "broadcast sum": (Function(lambda m, x: x + x.mean((2, 3), keepdim=True)), "must be equal"),
+    "broadcast constant": (nn.Sequential(nn.AdaptiveAvgPool2d(1), Function(lambda m, x: x + FULL)), "its constant is"),
+    "rounded quotient": (Function(lambda m, x: torch.div(x, 2, rounding_mode="floor")), "div"),
     "quotient": (Function(lambda m, x: torch.relu(x) / (x * x + 1)), "it is by what depends on the input"),
 }
 
@@ -350,8 +353,9 @@ def test_what_no_layer_can_express_is_refused_with_the_reason(name):
 def test_what_is_given_wrongly_is_refused():
     with pytest.raises(TypeError, match=r"from_torch: module must be a torch\.nn\.Module, got SimpleNN"):
         pcn.from_torch(pcn.SimpleNN(layers=[]), (8, 8, 3))
-    with pytest.raises(ValueError, match=r"from_torch: inputSize must be \(H, W, C\)"):
-        pcn.from_torch(nn.ReLU(), (8, 8))
+    for size in ((8, 8), 8, (8, 8, 0), [(8, 8)]):
+        with pytest.raises(ValueError, match="from_torch: inputSize takes"):
+            pcn.from_torch(nn.ReLU(), size)
     with pytest.raises(ValueError, match=r"from_torch: torch\.export cannot record the module: "):
         pcn.from_torch(Function(lambda m, x: x if x.sum() > 0 else -x), (8, 8, 3))
     with pytest.raises(ValueError, match="an output: it is an input"):
