@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.formats import load, load_checkpoint, save
+    from pyconvnet.formats.onnx import compare_onnx, from_onnx, to_onnx
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
     from pyconvnet.ops.vl_nnconcat import vl_nnconcat
@@ -64,6 +65,7 @@ _HOMES = {
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
     "formats": "load load_checkpoint save",
+    "formats.onnx": "compare_onnx from_onnx to_onnx",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
     "prediction": "best_classes predict",
@@ -106,7 +108,9 @@ __all__ = [
     "clear_caches",
     "cnn_train",
     "cnn_train_dag",
+    "compare_onnx",
     "cross_validate",
+    "from_onnx",
     "load",
     "load_checkpoint",
     "local_precision",
@@ -115,6 +119,7 @@ __all__ = [
     "save",
     "set_num_threads",
     "set_precision",
+    "to_onnx",
     "vl_argparse",
     "vl_imarray",
     "vl_imarraysc",

@@ -29,6 +29,7 @@ _MAT = (
 )
 FORMATS = [
     Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
+    Format("pyconvnet.formats.onnx", (".onnx",), None, "pip install pyconvnet[onnx]"),
 ]
 DEFAULT = ".mat"  # of names without a suffix
 

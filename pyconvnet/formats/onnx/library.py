@@ -1,0 +1,27 @@
+"""The onnx package, which is imported when it is first used, and its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def require(fn: str, package: str = "onnx") -> Any:
+    """The module `onnx` (or `onnxruntime`); ImportError that says how to get it."""
+    from importlib import import_module
+
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        how = "pip install pyconvnet[onnx]" if package == "onnx" else f"pip install {package}"
+        raise ImportError(f"{fn}: this needs the package {error.name!r}: {how}") from error
+
+
+class Refused(ValueError):
+    """What one layer, or one node, cannot be converted for; errors of the whole network list these."""
+
+
+class SizeNeeded(Refused):
+    """A layer whose nodes depend on a size that is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("the size of its input must be known: give inputSize=(H, W, C)")
