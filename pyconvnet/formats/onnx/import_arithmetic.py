@@ -9,7 +9,7 @@ import numpy as np
 
 from pyconvnet.formats.onnx.library import Refused
 from pyconvnet.formats.onnx.reader import Node, Reader, reads
-from pyconvnet.formats.onnx.values import Tensor, four
+from pyconvnet.formats.onnx.values import Tensor, four, sizes_text
 from pyconvnet.layers import (
     ELU,
     LRN,
@@ -119,7 +119,7 @@ def _with_constant(r: Reader, t: Tensor, c: Any) -> tuple[Tensor, np.ndarray]:
         raise Refused(f"numbers of {c.ndim} dimensions do not fit {rank}")
     c = c.reshape(four((1,) * (rank - c.ndim) + c.shape))
     if c.shape[0] != 1 or any(s not in (1, b) for s, b in zip(c.shape[1:], x.base[1:])):
-        raise Refused(f"numbers {list(c.shape)} must repeat along {list(x.base)}")
+        raise Refused(f"numbers {list(c.shape)} must repeat along {sizes_text(x.base)}")
     return x, c[0].transpose(1, 2, 0)
 
 
@@ -222,7 +222,7 @@ def _product(r: Reader, a: Tensor, b: Tensor) -> Tensor:
     if any(s not in (1, t) for s, t in zip(g.base, x.base)):
         x, g = g, x
     if any(s not in (1, t) for s, t in zip(g.base, x.base)):
-        raise Refused(f"one factor must repeat along the other, got {list(a.shape)} and {list(b.shape)}")
+        raise Refused(f"one factor must repeat along the other, got {sizes_text(a.shape)} and {sizes_text(b.shape)}")
     return _back(r, r.layer(Scale(hasBias=False), [x, g]), a)
 
 
@@ -252,7 +252,7 @@ def bound(r: Reader, n: Node) -> Tensor:
 def _fully_connected(r: Reader, n: Node, t: Tensor, w: np.ndarray, b: np.ndarray | None) -> Tensor:
     """w x + b, w K x F, of vectors of F: a convolution as large as the image that the vector was made of."""
     if len(t.shape) != 2 or w.shape[1] != t.shape[1]:
-        raise Refused(f"a matrix of {list(w.shape[::-1])} does not fit {list(t.shape)}")
+        raise Refused(f"a matrix of {list(w.shape[::-1])} does not fit {sizes_text(t.shape)}")
     at = t.order().ravel()
     _, c, h, width = t.base
     if np.any(np.diff(at) != 1):
@@ -272,7 +272,7 @@ def gemm(r: Reader, n: Node) -> Tensor:
     w = w if n.get("transB", 0) else w.T
     alpha, beta = n.get("alpha", 1.0), n.get("beta", 1.0)
     if b is not None and (b.ndim > 2 or b.size not in (1, w.shape[0]) or (b.ndim == 2 and b.shape[0] != 1)):
-        raise Refused(f"its biases {list(b.shape)} must be one for each of {w.shape[0]} outputs")
+        raise Refused(f"its biases {sizes_text(b.shape)} must be one for each of {w.shape[0]} outputs")
     w = w if alpha == 1 else w * w.dtype.type(alpha)
     return _fully_connected(r, n, t, w, b if b is None or beta == 1 else b * b.dtype.type(beta))
 

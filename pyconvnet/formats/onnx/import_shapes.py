@@ -9,7 +9,7 @@ import numpy as np
 
 from pyconvnet.formats.onnx.library import Refused, SizeNeeded
 from pyconvnet.formats.onnx.reader import Node, Reader, reads
-from pyconvnet.formats.onnx.values import Tensor
+from pyconvnet.formats.onnx.values import Tensor, sizes_text
 from pyconvnet.layers import Concat
 
 
@@ -71,7 +71,7 @@ def reshape(r: Reader, n: Node) -> Tensor:
     if -1 in wanted:
         others = math.prod(v for v in wanted if v != -1)
         if not others or math.prod(size) % others:
-            raise Refused(f"{list(size)} cannot become {wanted}")
+            raise Refused(f"{sizes_text(size)} cannot become {sizes_text(wanted)}")
         wanted[wanted.index(-1)] = math.prod(size) // others
     return t.reshaped(wanted)
 
@@ -94,7 +94,7 @@ def squeeze(r: Reader, n: Node) -> Tensor:
     axes = axes_of(r, n, 13, len(size))
     axes = [i for i, s in enumerate(size) if s == 1 and i] if axes is None else axes
     if any(size[a] != 1 for a in axes):
-        raise Refused(f"its axes {axes} of {list(size)} are not all 1")
+        raise Refused(f"its axes {axes} of {sizes_text(size)} are not all 1")
     return t.reshaped([s for i, s in enumerate(size) if i not in axes])
 
 
@@ -131,7 +131,7 @@ def concat(r: Reader, n: Node) -> Tensor:
     along = {4: 0, 3: 1, 1: 2, 2: 3}[block.dim]
     for t in images[1:]:
         if any(a != b for i, (a, b) in enumerate(zip(t.base, images[0].base)) if i != along):
-            raise Refused(f"its inputs {list(images[0].base)} and {list(t.base)} do not fit")
+            raise Refused(f"its inputs {sizes_text(images[0].base)} and {sizes_text(t.base)} do not fit")
     return r.in_rank(r.layer(block, images), rank)
 
 

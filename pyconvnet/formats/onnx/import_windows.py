@@ -9,7 +9,7 @@ import numpy as np
 from pyconvnet.formats.onnx.import_shapes import axes_of
 from pyconvnet.formats.onnx.library import Refused
 from pyconvnet.formats.onnx.reader import Borders, Node, Reader, reads
-from pyconvnet.formats.onnx.values import Tensor
+from pyconvnet.formats.onnx.values import Tensor, sizes_text
 from pyconvnet.layers import Conv, ConvTranspose, Pooling, ROIPooling, Scale
 
 
@@ -276,7 +276,7 @@ def blocks(r: Reader, n: Node) -> Tensor:
 def roipool(r: Reader, n: Node) -> Tensor:
     x, rois = _image(r, n), r.image(n.tensor(1))
     if rois.base[1:] != (5, 1, 1):
-        raise Refused(f"its regions must be R x 5, got {list(n.tensor(1).shape)}")
+        raise Refused(f"its regions must be R x 5, got {sizes_text(n.tensor(1).shape)}")
     one = np.ones((1, 1, 5), np.float32)
     regions = r.layer(
         Scale(size=(1, 1, 5)), [rois], [(f"{n.outputs[0]}_one", one), (f"{n.outputs[0]}_first", one)], part="regions"

@@ -14,11 +14,10 @@ from pyconvnet.dagnn import DagNN
 from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.library import Refused
 from pyconvnet.formats.onnx.reader import Node, Reader
-from pyconvnet.formats.onnx.values import Tensor, four
+from pyconvnet.formats.onnx.values import BATCH, Tensor, four
 from pyconvnet.formats.registry import found_instead
 
 FN = "from_onnx"
-BATCH = 97  # stands for a free number of images where sizes are computed: one that no file has by chance
 
 
 def network_of_model(model: ModelProto, inputSize: Any, outputs: Any) -> Any:
@@ -50,7 +49,8 @@ def network_of_model(model: ModelProto, inputSize: Any, outputs: Any) -> Any:
     ends = {} if reader.refused else _outputs(reader, found)
     if reader.refused:
         count = "1 node" if len(reader.refused) == 1 else f"{len(reader.refused)} nodes"
-        raise ValueError(f"{FN}: {count} cannot be read as layers:\n  " + "\n  ".join(reader.refused))
+        said = "\n  ".join(reader.refused)
+        raise ValueError(f"{FN}: {count} cannot be read as layers:\n  {said}\noutputs=[...] stops before some of them")
     return _network(model, reader, list(shapes), ends)
 
 

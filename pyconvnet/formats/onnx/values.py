@@ -13,6 +13,12 @@ import numpy as np
 from pyconvnet.formats.onnx.library import Refused, SizeNeeded
 
 Shape = tuple[Any, ...]  # of whole numbers, None where a size is free
+BATCH = 97  # stands for a free number of images where sizes are computed: one that no file has by chance
+
+
+def sizes_text(shape: Sequence[Any]) -> str:
+    """[N, 3, 224, 224], for messages."""
+    return f"[{', '.join('N' if s == BATCH else '?' if s is None else str(s) for s in shape)}]"
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Tensor:
         if any(s is None for s in (*self.base, *self.shape)):
             raise SizeNeeded()
         if math.prod(shape) != math.prod(self.shape):
-            raise Refused(f"{list(self.shape)} cannot become {list(shape)}")
+            raise Refused(f"{sizes_text(self.shape)} cannot become {sizes_text(shape)}")
         return replace(self, shape=tuple(shape), moves=(*self.moves, ("reshape", tuple(shape))))
 
     def transposed(self, axes: Sequence[int]) -> Tensor:
