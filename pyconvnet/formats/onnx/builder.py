@@ -36,6 +36,7 @@ class Builder:
         self.sizes: dict[str, Size] = {}
         self.layer = ""  # whose nodes are being written
         self._taken: set[str] = set()
+        self._named: dict[str, str] = {}  # what constants are called that should have these names
 
     def name(self, wanted: str) -> str:
         """A name that no other tensor has: `wanted`, or that and a number."""
@@ -59,11 +60,11 @@ class Builder:
         """
         array = np.asarray(value)
         array = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64)
-        name = name or f"{self.layer}/constant"
-        known = self.constants.get(name)
-        if known is not None and list(known.dims) == list(array.shape) and known.raw_data == array.tobytes():
-            return name
-        name = self.name(name)
+        wanted = name or f"{self.layer}/constant"
+        found = self.constants.get(self._named.get(wanted, ""))
+        if found is not None and list(found.dims) == list(array.shape) and found.raw_data == array.tobytes():
+            return found.name
+        name = self._named[wanted] = self.name(wanted)
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 

@@ -16,7 +16,7 @@ from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.builder import UNKNOWN, Builder, Param, Size
 from pyconvnet.formats.onnx.export_table import writer_of
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes
 from pyconvnet.layers import Conv, Layer, ROIPooling, is_layer_type, layer_class
 from pyconvnet.networks import is_graph
 from pyconvnet.networks.chain import without_loss
@@ -27,6 +27,7 @@ OPSET, IR = 17, 8
 LARGEST = 2**31 - 2**20  # bytes; what a file of protocol buffers can hold
 # the first release of ONNX's intermediate representation that has an opset
 IR_OF_OPSET = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
+OLDEST = 13
 
 
 @dataclass
@@ -53,8 +54,8 @@ class Plan:
 
 def model_of(net: Any, inputSize: Any, preprocess: bool, opset: int) -> ModelProto:
     """See pyconvnet.to_onnx."""
-    if not isinstance(opset, int) or not 13 <= opset <= max(IR_OF_OPSET):
-        raise ValueError(f"{FN}: opset must be a whole number from 13 to {max(IR_OF_OPSET)}, got {opset!r}")
+    if not isinstance(opset, int) or not OLDEST <= opset <= max(IR_OF_OPSET):
+        raise ValueError(f"{FN}: opset must be a whole number from {OLDEST} to {max(IR_OF_OPSET)}, got {opset!r}")
     plan = graph_plan(net) if is_graph(net) else chain_plan(net)
     _leave_out_unused(plan)
     sizes, given = _input_sizes(net, plan, inputSize)
@@ -69,10 +70,8 @@ def model_of(net: Any, inputSize: Any, preprocess: bool, opset: int) -> ModelPro
         model = _model(net, plan, free, average)
     except SizeNeeded:
         model = _model(net, plan, sizes, average, last=True)
-    if opset != OPSET:
-        model = _converted(model, opset)
     checker.check_model(model, full_check=True)
-    return model
+    return model if opset == OPSET else _converted(model, opset)
 
 
 # --- the two kinds of network ---------------------------------------------------------------------------------------
@@ -263,6 +262,9 @@ def _model(net: Any, plan: Plan, sizes: dict[str, Size], average: np.ndarray | N
         outputs.append(_value_info(declared[name], g.sizes.get(tensors[name], UNKNOWN), True))
     if sum(len(c.raw_data) for c in g.constants.values()) > LARGEST:
         raise ValueError(f"{FN}: the parameters take more than 2 GiB, which no ONNX file holds")
+    taken: set[str] = set()
+    for node in g.nodes:
+        node.name = _free(node.name, taken)
     graph = helper.make_graph(list(g.nodes), "pyconvnet", inputs, outputs, list(g.constants.values()))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
     model.producer_name, model.producer_version = "pyconvnet", __version__
@@ -304,7 +306,7 @@ def _rename(g: Builder, first: int, result: str, tensors: dict[str, str], name: 
 
 def _output_sizes(step: Step, sizes: list[Any]) -> Iterator[Size]:
     try:
-        found = step.layer.getOutputSizes(sizes)  # type: ignore[union-attr]
+        found = output_sizes(step.layer, sizes)
         return iter([tuple(float(v) for v in size) for size in found])
     except (ValueError, TypeError, ArithmeticError, IndexError, AttributeError):
         return iter([UNKNOWN] * len(step.outputs))
@@ -320,9 +322,15 @@ def _value_info(name: str, size: Size, several: bool) -> Any:
 
 def _converted(model: ModelProto, opset: int) -> ModelProto:
     try:
-        found = version_converter.convert_version(model, opset)
-    except RuntimeError as error:  # what the converter raises where an operator has no such version
+        if opset < OPSET:  # most operators are the same there; the checker finds those that are not
+            model.opset_import[0].version = opset
+        else:
+            properties = list(model.metadata_props)
+            model = version_converter.convert_version(model, opset)
+            model.ir_version = max(IR, IR_OF_OPSET[opset])
+            del model.metadata_props[:]
+            model.metadata_props.extend(properties)
+        checker.check_model(model, full_check=True)
+    except (RuntimeError, checker.ValidationError) as error:
         raise ValueError(f"{FN}: the network has no form in opset {opset}: {error}; 17 is the usual one") from None
-    found.ir_version = max(IR, IR_OF_OPSET.get(opset, IR))
-    found.metadata_props.extend(p for p in model.metadata_props if not found.metadata_props)
-    return found
+    return model

@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet.formats.onnx.library import Refused, SizeNeeded
 from pyconvnet.formats.onnx.reader import Node, Reader, reads
 from pyconvnet.formats.onnx.values import Tensor, sizes_text
-from pyconvnet.layers import Concat
+from pyconvnet.layers import Concat, Conv
 
 
 @reads("Identity")
@@ -169,21 +169,44 @@ def slice_(r: Reader, n: Node) -> Tensor:
         axes, steps = n.get("axes"), None
     else:
         starts, ends, axes, steps = (n.constant(i, "bounds") for i in (1, 2, 3, 4))
-    axes = range(len(starts)) if axes is None else axes
+    axes = list(range(len(starts))) if axes is None else [int(a) % rank for a in axes]
     steps = [1] * len(starts) if steps is None else steps
-    picked = np.arange(t.shape[1] or 0)
-    for start, end, axis, step in zip(starts, ends, axes, steps):
-        size = t.shape[int(axis) % rank]
-        if size is not None and range(size)[int(start) : int(end) : int(step)] == range(size):
-            continue
-        if int(axis) % rank != 1 or size is None:
-            raise Refused("it must take channels, of a known number")
-        picked = picked[int(start) : int(end) : int(step)]
-    if len(picked) == (t.shape[1] or 0):
-        return t
-    if not len(picked):
-        raise Refused("it leaves nothing")
-    return r.in_rank(r.pick(r.image(t), picked, "slice"), rank)
+    parts = {a: (int(s), int(e), int(step)) for a, s, e, step in zip(axes, starts, ends, steps)}
+    if 0 in parts and parts.pop(0) != (0, LAST, 1):
+        raise Refused("it must take whole images")
+    x = r.image(t)
+    if 1 in parts:
+        picked = np.arange(r.channels(x))[slice(*parts.pop(1))]
+        if not len(picked):
+            raise Refused("it leaves nothing")
+        x = x if len(picked) == x.base[1] else r.pick(x, picked, "channels")
+    return r.in_rank(_cut(r, x, [parts.get(a, (0, LAST, 1)) for a in ((2, 3) if rank == 4 else (3, 2))]), rank)
+
+
+LAST = np.iinfo(np.int64).max
+
+
+def _cut(r: Reader, x: Tensor, rows_and_columns: list[tuple[int, int, int]]) -> Tensor:
+    """Rows and columns from start to end by steps: a convolution of filters of one 1, zeros as far as is cut off."""
+    before, after, stride = [], [], []
+    for size, (start, end, step) in zip(x.base[2:], rows_and_columns):
+        if step < 1:
+            raise Refused("it must go forward")
+        if size is not None:
+            start, end, _ = slice(start, end).indices(size)
+            end -= size
+        elif start < 0 or 0 <= end < LAST // 2:
+            raise SizeNeeded()
+        else:
+            end = min(end, 0)
+        before.append(start)
+        after.append(-end)
+        stride.append(step)
+    if not any(before) and not any(after) and stride == [1, 1]:
+        return x
+    f = np.zeros((before[0] + 1 + after[0], before[1] + 1 + after[1], 1, r.channels(x)), np.float32)
+    f[before[0], before[1]] = 1
+    return r.layer(Conv(size=f.shape, hasBias=False, stride=stride), [x], [(f"{r.node.outputs[0]}_pixels", f)])
 
 
 @reads("Gather")

@@ -12,7 +12,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, helper
 
 from pyconvnet.formats.onnx.fold import fold
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes
 from pyconvnet.formats.onnx.values import (
     Tensor,
     as_it_lies,
@@ -111,7 +111,7 @@ class Reader:
         node = self.node
         output = self._free(node.outputs[0] + (f"_{part}" if part else ""), self._vars)
         sizes: list[Any] = [tuple(math.nan if s is None else s for s in (*t.base[2:], *t.base[1::-1])) for t in inputs]
-        h, w, c, n = (known(s) for s in block.getOutputSizes(sizes)[0])
+        h, w, c, n = (known(s) for s in output_sizes(block, sizes)[0])
         if any(s is not None and s < 1 for s in (h, w, c)):
             raise Refused(f"its output would be empty: {h} x {w} x {c}")
         name = self._free((node.name or node.outputs[0]) + (f"_{part}" if part else ""), {m.name for m in self.layers})
