@@ -65,3 +65,28 @@ def off(a: np.ndarray, b: np.ndarray) -> float:
 def dims(value_info: Any) -> list[Any]:
     """Sizes of an input or output: a number, or the name of one that is free."""
     return [d.dim_param or d.dim_value for d in value_info.type.tensor_type.shape.dim]
+
+
+def graph(nodes: Any, constants: Any = (), shape: Any = ("N", 3, 6, 8), last: str = "y", opset: int = 17) -> Any:
+    """A model of one input x; nodes are (operator, inputs, outputs, attributes), - an input left out."""
+    from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+    made = []
+    for op, inputs, outputs_, how in nodes:
+        names = [name.strip("-") for name in inputs.split()]
+        made.append(helper.make_node(op, names, outputs_.split(), **how))
+    model = helper.make_model(
+        helper.make_graph(
+            made,
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(value, name) for name, value in dict(constants).items()],
+        ),
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=8,
+    )
+    model = shape_inference.infer_shapes(model, data_prop=True)
+    if not model.graph.output[0].type.tensor_type.HasField("shape"):  # no file goes without one
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info(last, TensorProto.FLOAT, [None] * 4))
+    return model

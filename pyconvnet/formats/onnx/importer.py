@@ -58,8 +58,8 @@ def _number_array(tensor: TensorProto) -> np.ndarray:
     """An initializer as numbers; shorter floating-point formats become single precision."""
     try:
         array = numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, OverflowError, MemoryError) as error:
-        raise ValueError(f"{FN}: the initializer {tensor.name!r} is broken: {error}") from None
+    except (ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError, MemoryError) as error:
+        raise ValueError(f"{FN}: the initializer {tensor.name!r} is broken: {error!r}") from None
     kept = array.dtype.kind in "biuOUS" or array.dtype in (np.float32, np.float64)
     return array if kept else array.astype(np.float32)
 
