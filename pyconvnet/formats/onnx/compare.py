@@ -116,7 +116,10 @@ def _as_input(info: Any, value: Any) -> np.ndarray:
     dims = [d.dim_value for d in info.type.tensor_type.shape.dim]
     if value.ndim == 2 and value.shape[0] == dims[1] == 5:
         value = value.reshape(1, 1, 5, -1)
-    y = value.reshape((*value.shape, 1, 1, 1)[:4]).transpose(3, 2, 0, 1)
+    x = value.reshape((*value.shape, 1, 1, 1)[:4])
+    if len(dims) == 4 and dims[1] not in (0, x.shape[2]) and dims[3] == x.shape[2]:
+        return x.transpose(3, 0, 1, 2)  # the file takes N x H x W x C
+    y = x.transpose(3, 2, 0, 1)
     return y if len(dims) == 4 else y.reshape((*y.shape[:2], y.shape[3])[: len(dims)])
 
 

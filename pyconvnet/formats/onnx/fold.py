@@ -37,7 +37,10 @@ def fold(node: NodeProto, inputs: list[Any], opset: int) -> list[np.ndarray] | N
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     names = [name for name in node.input if name]
-    return [np.asarray(y) for y in ReferenceEvaluator(model).run(None, dict(zip(names, inputs)))]
+    try:
+        return [np.asarray(y) for y in ReferenceEvaluator(model).run(None, dict(zip(names, inputs)))]
+    except Exception as error:  # what the evaluator raises for values that do not fit is of many kinds
+        raise Refused(f"it cannot be computed: {error!r}") from None
 
 
 def _elements(node: NodeProto, inputs: list[Any]) -> int:

@@ -18,6 +18,7 @@ from pyconvnet.formats.onnx.values import BATCH, Tensor, four
 from pyconvnet.formats.registry import found_instead
 
 FN = "from_onnx"
+CHANNELS_LAST = (0, 2, 3, 1)  # N x H x W x C of N x C x H x W
 
 
 def network_of_model(model: ModelProto, inputSize: Any, outputs: Any) -> Any:
@@ -35,12 +36,17 @@ def network_of_model(model: ModelProto, inputSize: Any, outputs: Any) -> Any:
     inputs = [v for v in graph.input if v.name not in constants]
     shapes = _input_shapes(inputs, inputSize)
     batch = next((s[0] for s in shapes.values() if s and s[0]), BATCH)
-    reader = Reader(graph, opset, batch)
+    turned = set() if model.producer_name == "pyconvnet" else _channels_last(graph, shapes)
+    reader = Reader(graph, opset)
     reader.values.update(constants)
     for name, shape in shapes.items():
         n, *rest = shape
         base = four((n or batch, *rest))
-        reader.values[name] = reader.in_rank(Tensor(name, base, base), len(shape))
+        if name in turned:  # H x W x C, as TensorFlow has it
+            base = (base[0], base[3], base[1], base[2])
+            reader.values[name] = Tensor(name, base, base).transposed(CHANNELS_LAST)
+        else:
+            reader.values[name] = reader.in_rank(Tensor(name, base, base), len(shape))
         reader.input_sizes[name] = (base[2], base[3], base[1])
         reader._vars.add(name)
     nodes, wanted = _needed(graph, outputs)
@@ -98,6 +104,16 @@ def _input_shapes(inputs: Sequence[Any], given: Any) -> dict[str, tuple[int | No
     return shapes
 
 
+def _channels_last(graph: GraphProto, shapes: dict[str, tuple[int | None, ...]]) -> set[str]:
+    """Inputs N x H x W x C, which the graph does nothing with but make them N x C x H x W."""
+    found = {name for name, shape in shapes.items() if len(shape) == 4}
+    for node in graph.node:
+        perm = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+        if node.op_type != "Transpose" or perm != [0, 3, 1, 2]:
+            found -= set(node.input)
+    return found & {name for node in graph.node for name in node.input}
+
+
 def _needed(graph: GraphProto, outputs: Any) -> tuple[list[NodeProto], list[str]]:
     """The nodes that the outputs depend on, and the names of those."""
     names = [v.name for v in graph.output]
@@ -123,6 +139,7 @@ def _outputs(reader: Reader, found: dict[str, Any]) -> dict[str, str]:
                 raise Refused("it does not depend on an input of the network")
             reader.node = Node("", name, [], [name], [], {})
             plain = all(kind == "reshape" for kind, _ in t.moves) and t.shape[:1] == t.base[:1]
+            plain = plain or t.moves == (("transpose", CHANNELS_LAST),)
             x = Tensor(t.var, t.base, t.base) if plain else reader.image(t)
             if x.var not in {made.output for made in reader.layers}:
                 raise Refused("it is an input of the network, or is that but for its shape")

@@ -13,6 +13,7 @@ from onnx import GraphProto, NodeProto, helper
 
 from pyconvnet.formats.onnx.fold import fold
 from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes
+from pyconvnet.formats.onnx.marks import Group, layer_of, marked_groups
 from pyconvnet.formats.onnx.values import (
     Tensor,
     as_it_lies,
@@ -86,8 +87,8 @@ class Made:
 class Reader:
     """A graph on its way into a network."""
 
-    def __init__(self, graph: GraphProto, opset: int, batch: int) -> None:
-        self.opset, self.batch = opset, batch
+    def __init__(self, graph: GraphProto, opset: int) -> None:
+        self.opset = opset
         self.values: dict[str, Any] = {}
         self.input_sizes: dict[str, tuple[Any, Any, Any]] = {}  # H, W, C
         self.layers: list[Made] = []
@@ -194,15 +195,15 @@ class Reader:
         return x.reshaped(shape)
 
     def last_layer(self, x: Tensor, name: str) -> Made | None:
-        """The layer that gives a variable, where the tensor `name` that it is is read by this node alone."""
-        made = next((m for m in self.layers if m.output == x.var), None)
-        return made if self.uses[name] == 1 and not x.moves else None
+        """The layer that gives a variable, where that is the tensor `name` alone and this node alone reads it."""
+        names = [k for k, v in self.values.items() if isinstance(v, Tensor) and v.var == x.var]
+        if names != [name] or self.uses[name] != 1:
+            return None
+        return next((m for m in self.layers if m.output == x.var), None)
 
     # --- the graph --------------------------------------------------------------------------------------------------
 
     def run(self, nodes: Sequence[NodeProto]) -> None:
-        from pyconvnet.formats.onnx.marks import marked_groups
-
         groups = marked_groups(nodes)
         done = 0
         for at, proto in enumerate(nodes):
@@ -214,11 +215,11 @@ class Reader:
                 continue
             self._read(proto)
 
-    def _from_mark(self, group: Any) -> bool:
-        from pyconvnet.formats.onnx.marks import layer_of
-
+    def _from_mark(self, group: Group) -> bool:
         inputs = [t for name in group.inputs if isinstance(t := self.values.get(name), Tensor)]
-        if len(inputs) != len(group.inputs):
+        inner = Counter(name for node in group.nodes for name in node.input)
+        outside = any(self.uses[name] != inner[name] for node in group.nodes[:-1] for name in node.output)
+        if outside or len(inputs) != len(group.inputs):
             return False
         try:
             self.node = Node("", group.layer, inputs, [group.output], list(group.inputs), {})
@@ -239,7 +240,7 @@ class Reader:
         numbers = [v for name, v in zip(proto.input, inputs) if name]
         self.values.update(dict.fromkeys(proto.output))
         try:
-            if all(isinstance(v, np.ndarray) for v in numbers) and proto.op_type not in ("Dropout",):
+            if all(isinstance(v, np.ndarray) for v in numbers):
                 found = fold(proto, numbers, self.opset)
                 if found is not None:
                     self.values.update(zip(proto.output, found))

@@ -108,7 +108,7 @@ def test_networks_that_others_trained(name, tmp_path):
     net = pcn.load(MODELS / f"{name}.mat")
     model = pcn.to_onnx(net, tmp_path / "net.onnx")
     shape = image_size(net, dims(model.graph.input[0])[1])
-    # Inputs for which scores stay small: probabilities differ by the rounding of scores, which is that of hundreds else.
+    # for which scores stay small: probabilities differ by the rounding of scores
     low, high = (0, 1) if "dncnn" in name or "mnist" in name else (-100, 100)
     x = np.random.default_rng(0).uniform(low, high, (*shape, 2)).astype(np.float32)
     rows = pcn.compare_onnx(net, tmp_path / "net.onnx", x)

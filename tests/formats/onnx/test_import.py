@@ -304,3 +304,28 @@ def test_height_and_width_may_be_free_where_no_layer_needs_them():
     x = normal(2, 3, 6, 8)
     net = pcn.from_onnx(flat, (6, 8, 3))
     assert off(outputs(net, {"x": x})["y"], run(flat, {"x": x})["y"]) < 1e-5
+
+
+def test_images_whose_channels_come_last_are_h_x_w_x_c_here(capsys):
+    nodes = [
+        ("Transpose", "x", "t", {"perm": [0, 3, 1, 2]}),
+        ("Conv", "t w", "c", {}),
+        ("Transpose", "c", "y", {"perm": [0, 2, 3, 1]}),
+    ]
+    model = graph(nodes, {"w": normal(4, 3, 3, 3)}, ("N", 6, 8, 3))
+    net = pcn.from_onnx(model)
+    assert blocks(net) == ["conv"]
+    x = normal(6, 8, 3, 2)
+    z = pcn.predict(net, x)
+    assert off(z.transpose(3, 0, 1, 2), run(model, {"x": x.transpose(3, 0, 1, 2)})["y"]) < 1e-5
+
+
+def test_biases_do_not_reach_what_reads_the_sum_before_them():
+    for nodes in (
+        [("Flatten", "c", "f", {}), ("Add", "f b", "s", {}), ("Relu", "c", "r", {}), ("Flatten", "r", "g", {})],
+        [("Identity", "c", "f", {}), ("Add", "f b", "s", {}), ("Relu", "c", "g", {})],
+    ):
+        nodes = [("GlobalAveragePool", "x", "p", {}), ("Conv", "p w", "c", {}), *nodes, ("Add", "s g", "y", {})]
+        model = graph(nodes, {"w": normal(4, 3, 1, 1), "b": np.float32([5])})
+        x = normal(2, 3, 6, 8)
+        assert off(next(iter(outputs(pcn.from_onnx(model), {"x": x}).values())), run(model, {"x": x})["y"]) < 1e-5
