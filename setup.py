@@ -17,6 +17,7 @@ setup(
         "pyconvnet.view",
         "pyconvnet.formats",
         "pyconvnet.formats.mat",
+        "pyconvnet.formats.onnx",
         "pyconvnet.formats.pytorch",
         "pyconvnet.layers",
         "pyconvnet.ops",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.formats import load, load_checkpoint, save
+    from pyconvnet.formats.onnx import compare_onnx, from_onnx, to_onnx
     from pyconvnet.formats.pytorch import from_torch, to_torch
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
@@ -65,6 +66,7 @@ _HOMES = {
     "derivatives": "check_derivatives",
     "display": "vl_simplenn_display",
     "formats": "load load_checkpoint save",
+    "formats.onnx": "compare_onnx from_onnx to_onnx",
     "formats.pytorch": "from_torch to_torch",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
@@ -108,7 +110,9 @@ __all__ = [
     "clear_caches",
     "cnn_train",
     "cnn_train_dag",
+    "compare_onnx",
     "cross_validate",
+    "from_onnx",
     "from_torch",
     "load",
     "load_checkpoint",
@@ -118,6 +122,7 @@ __all__ = [
     "save",
     "set_num_threads",
     "set_precision",
+    "to_onnx",
     "to_torch",
     "vl_argparse",
     "vl_imarray",

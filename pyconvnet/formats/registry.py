@@ -30,6 +30,7 @@ _MAT = (
 )
 FORMATS = [
     Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
+    Format("pyconvnet.formats.onnx", (".onnx",), None, "pip install pyconvnet[onnx]"),
     Format(
         "pyconvnet.formats.pytorch.source",
         (".py",),

@@ -9,7 +9,7 @@ from typing import Any
 from pyconvnet.arrays import in_precision
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
-from pyconvnet.layers import Loss, SoftMax, layer_class
+from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
 from pyconvnet.networks.chain import _first_filters
 
 
@@ -129,7 +129,7 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     net = net.copy(shareValues=True)
     net.mode = "test"
     _leave_out_unknown_losses(net)
-    losses = [layer for layer in net.layers if isinstance(layer.block, Loss)]
+    losses = [layer for layer in net.layers if isinstance(layer.block, Loss) and not _is_distance(net, layer)]
     labels = {name for layer in losses for name in layer.inputs[1:]}
     after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
     fed = {layer.inputs[0] for layer in losses}
@@ -141,6 +141,11 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
         known = [n for n in outputs if n.lower().startswith(("prob", "softmax", "pred", "score"))]
         outputs = known[:1] or [n for n in outputs if n in fed] or outputs
     return net, inputs, outputs, after
+
+
+def _is_distance(net: Any, entry: Any) -> bool:
+    """Whether a PDist is part of what the network computes: between two of its own variables, and not to a target."""
+    return isinstance(entry.block, PDist) and all(net.vars[name].fanin for name in entry.inputs)
 
 
 def _leave_out_unknown_losses(net: Any) -> None:
