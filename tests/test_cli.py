@@ -226,6 +226,14 @@ def test_convert_writes_source_for_pytorch_which_gives_the_same_output(capsys, t
     assert sorted(p.name for p in tmp_path.glob("letters.*")) == ["letters.py", "letters.safetensors"]
 
 
+def test_convert_writes_onnx_which_gives_the_same_output_in_onnxruntime(capsys, tmp_path, letter):
+    pytest.importorskip("onnxruntime")
+    code, out, _ = run(capsys, "convert", LETTERS, tmp_path / "letters.onnx", "--check", letter)
+    worst, largest = (float(word) for word in re.findall(r"by (\S+) at most, the largest is (\S+)", out)[0])
+    assert code == 0 and 0 <= worst < 1e-5 * largest
+    assert run(capsys, "convert", tmp_path / "letters.onnx", tmp_path / "again.mat", "--check", letter)[0] == 0
+
+
 def test_convert_fails_where_the_outputs_differ(capsys, tmp_path, letter, monkeypatch):
     monkeypatch.setattr(pcn.formats.registry, "run", lambda path, x: np.zeros((1, 1, 26, 1), np.float32))
     code, out, err = run(capsys, "convert", LETTERS, tmp_path / "new.mat", "--check", letter)

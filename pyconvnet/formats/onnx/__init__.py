@@ -100,6 +100,13 @@ def read(path: str | os.PathLike[str]) -> Any:
     return network_of_model(loaded(path), None, None)
 
 
+def run(path: str | os.PathLike[str], x: Any) -> Any:
+    """The output for x, H x W x C x N, in onnxruntime: what `pyconvnet convert --check` compares."""
+    session = require("run", "onnxruntime").InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    y = session.run(None, {session.get_inputs()[0].name: x.transpose(3, 2, 0, 1).astype("float32")})[0]
+    return y.reshape((*y.shape, 1, 1)[:4]).transpose(2, 3, 1, 0)
+
+
 def compare_onnx(net: Any, path: Any, x: Any) -> list[Struct]:
     """
     compare_onnx(net, "net.onnx", x) -> rows    x: H x W x C x N, or a dict of inputs by name

@@ -265,6 +265,50 @@ def _silu(recorder: Recorder, x: Variable) -> Variable:
     return _element(recorder, x, layers.Swish())
 
 
+@operation("prelu")
+def _prelu(recorder: Recorder, x: Variable, weight: Constant) -> Variable:
+    _constant("weight", weight)
+    if x.flat and x.height * x.width > 1:
+        raise Unsupported("it is of a flattened image")
+    slopes = weight.value.reshape(1, 1, -1)
+    return recorder.add(layers.PReLU(size=tuple(slopes.shape)), [x], (weight.name or ".weight", slopes), size=x[1:])
+
+
+@operation("hardtanh", "clamp", "clamp_min", "clamp_max", "relu6")
+def _clip(recorder: Recorder, x: Variable, **bounds: Any) -> Variable:
+    low, high = (bounds.get(f"{end}_val", bounds.get(end)) for end in ("min", "max"))
+    if isinstance(low, (Constant, Variable)) or isinstance(high, (Constant, Variable)):
+        raise Unsupported("its bounds are tensors")
+    low, high = (-math.inf if low is None else float(low)), (math.inf if high is None else float(high))
+    return _element(recorder, x, layers.Clip(min=low, max=high))
+
+
+@operation("hardsigmoid")
+def _hard_sigmoid(recorder: Recorder, x: Variable) -> Variable:
+    return _element(recorder, x, layers.HardSigmoid(alpha=1 / 6, beta=0.5))
+
+
+@operation("hardswish")
+def _hard_swish(recorder: Recorder, x: Variable) -> Variable:
+    gate = _hard_sigmoid(recorder, x := recorder.padded(x))
+    return recorder.add(layers.Scale(hasBias=False), [x, gate], size=x[1:])
+
+
+@operation("permute", "transpose")
+def _permute(recorder: Recorder, x: Variable, **options: Any) -> Variable:
+    dims = list(range(2 if x.flat else 4))
+    if "dims" in options:
+        dims = [d % len(dims) for d in options["dims"]]
+    else:
+        first, second = options["dim0"], options["dim1"]
+        dims[first], dims[second] = dims[second], dims[first]
+    if x.flat or dims[0] != 0:
+        raise Unsupported("it moves the batch")
+    x = recorder.padded(x)
+    depth, height, width = ((3, 1, 2)[d - 1] for d in dims[1:])
+    return recorder.add(layers.Permute(order=(height, width, depth)), [x])
+
+
 @operation("softmax", "_softmax")
 def _softmax(recorder: Recorder, x: Variable, dim: int, **options: Any) -> Variable:
     if dim % (2 if x.flat else 4) != 1 or (x.flat and x.height * x.width > 1):

@@ -179,6 +179,39 @@ def _swish(block: layers.Swish, params: list[np.ndarray], channels: float) -> li
     return [Part("nn.SiLU") if beta == 1 else Part("Swish", (beta,))]
 
 
+@convert(layers.PReLU)
+def _prelu(block: layers.PReLU, params: list[np.ndarray], channels: float) -> list[Part]:
+    if len(params) != 1:
+        raise ValueError(f"it has {len(params)} parameters, and must have its slopes")
+    slopes = turned(params[0])
+    if slopes.size == slopes.shape[1]:
+        return [Part("nn.PReLU", (slopes.size,), state={"weight": (0, slopes.ravel())})]
+    return [Part("PReLU", (slopes.shape,), state={"weight": (0, slopes)})]
+
+
+@convert(layers.Clip)
+def _clip(block: layers.Clip, params: list[np.ndarray], channels: float) -> list[Part]:
+    (low,), (high,) = numbers("Clip", block.min, "min"), numbers("Clip", block.max, "max")
+    return [Part("nn.ReLU6") if (low, high) == (0, 6) else Part("nn.Hardtanh", (low, high))]
+
+
+@convert(layers.HardSigmoid)
+def _hard_sigmoid(block: layers.HardSigmoid, params: list[np.ndarray], channels: float) -> list[Part]:
+    (alpha,), (beta,) = numbers("HardSigmoid", block.alpha, "alpha"), numbers("HardSigmoid", block.beta, "beta")
+    return [Part("HardSigmoid", (alpha, beta))]
+
+
+@convert(layers.Permute)
+def _permute(block: layers.Permute, params: list[np.ndarray], channels: float) -> list[Part]:
+    height, width, depth = ((2, 3, 1)[i - 1] for i in whole_numbers("Permute", "order", block.order, (3,), 1))
+    return [Part("Permute", ((0, depth, height, width),))]
+
+
+@convert(layers.Reshape)
+def _reshape(block: layers.Reshape, params: list[np.ndarray], channels: float) -> list[Part]:
+    return [Part("Reshape", whole_numbers("Reshape", "size", block.size, (3,), 1))]
+
+
 @convert(layers.SoftMax)
 def _softmax(block: layers.SoftMax, params: list[np.ndarray], channels: float) -> list[Part]:
     return [Part("nn.Softmax", options={"dim": 1})]

@@ -118,6 +118,50 @@ class Swish(nn.Module):
         return x * torch.sigmoid(self.beta * x)
 
 
+class PReLU(nn.Module):
+    """x above 0, weight x below; the weight has the size of an image, or 1 in a dimension."""
+
+    def __init__(self, size: tuple) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full(size, 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, x * self.weight)
+
+
+class HardSigmoid(nn.Module):
+    """alpha x + beta between 0 and 1, 0 below, 1 above"""
+
+    def __init__(self, alpha: float, beta: float) -> None:
+        super().__init__()
+        self.alpha, self.beta = alpha, beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.hardtanh(self.alpha * x + self.beta, 0.0, 1.0)
+
+
+class Permute(nn.Module):
+    """The dimensions in another order."""
+
+    def __init__(self, dims: tuple) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.dims)
+
+
+class Reshape(nn.Module):
+    """The elements of each image as one of another size, in MATLAB's order, in which the height counts fastest."""
+
+    def __init__(self, height: int, width: int, channels: int) -> None:
+        super().__init__()
+        self.size = channels, width, height
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(2, 3).reshape(-1, *self.size).transpose(2, 3)
+
+
 class Concat(nn.Module):
     """The inputs, one after the other along a dimension."""
 

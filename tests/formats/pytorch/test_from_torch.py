@@ -103,6 +103,14 @@ CHAINS = {
     "softplus": nn.Softplus(),
     "elu": nn.ELU(0.5),
     "swish": nn.SiLU(),
+    "prelu": nn.PReLU(4, init=-0.3),
+    "prelu of one slope": nn.PReLU(),
+    "relu6": nn.ReLU6(),
+    "bounds": nn.Hardtanh(-0.5, 0.3),
+    "one bound": Function(lambda _, x: x.clamp(min=-0.2)),
+    "hard sigmoid": nn.Hardsigmoid(),
+    "permuted": nn.Sequential(nn.ReLU(), Function(lambda _, x: x.permute(0, 2, 3, 1))),
+    "transposed image": nn.Sequential(nn.ReLU(), Function(lambda _, x: x.transpose(-1, 2))),
     "softmax": nn.Softmax(1),
     "dropout": nn.Dropout(0.3),
     "adaptive average": nn.AdaptiveAvgPool2d((3, 2)),
@@ -137,6 +145,7 @@ GRAPHS = {
     "difference": lambda m, x: torch.relu(x) - torch.sigmoid(x),
     "weighted sum": lambda m, x: torch.add(torch.relu(x), x, alpha=-0.5),
     "product": lambda m, x: torch.relu(x) * torch.sigmoid(x),
+    "hard swish": lambda m, x: F.hardswish(3 * x),
     "squeeze and excite": lambda m, x: torch.sigmoid(x.mean((2, 3), keepdim=True)) * x,
     "concatenation": lambda m, x: torch.cat([x, torch.relu(x), -x], 1),
     "concatenation along the height": lambda m, x: torch.cat([x, torch.relu(x)], 2),
@@ -305,7 +314,7 @@ def test_all_operations_without_a_counterpart_are_named_in_one_error():
             self.a, self.b, self.c = nn.GELU(), nn.AdaptiveAvgPool2d(5), nn.Conv2d(3, 3, 3)
 
         def forward(self, x):
-            return torch.cumsum(self.c(self.b(self.a(x))), 1).permute(0, 2, 3, 1)
+            return torch.cumsum(self.c(self.b(self.a(x))), 1).permute(1, 0, 2, 3)
 
     with pytest.raises(ValueError) as refused:
         pcn.from_torch(Odd(), (8, 8, 3))
@@ -362,7 +371,11 @@ def test_what_is_given_wrongly_is_refused():
         pcn.from_torch(nn.Identity(), (8, 8, 3))
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg11_bn", "resnet18", "googlenet", "squeezenet1_1", "densenet121"])
+VISION = ["alexnet", "vgg11_bn", "resnet18", "googlenet", "squeezenet1_1", "densenet121"]
+VISION += ["mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"]
+
+
+@pytest.mark.parametrize("name", VISION)
 def test_torchvisions_networks(name):
     models = pytest.importorskip("torchvision").models
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
