@@ -17,6 +17,8 @@ setup(
         "pyconvnet.view",
         "pyconvnet.formats",
         "pyconvnet.formats.mat",
+        "pyconvnet.formats.onnx",
+        "pyconvnet.formats.pytorch",
         "pyconvnet.layers",
         "pyconvnet.ops",
         "pyconvnet.compat",

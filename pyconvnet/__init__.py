@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pyconvnet.extraction import features
     from pyconvnet.formats import load, load_checkpoint, save
     from pyconvnet.formats.mat.matfile import MatFileError
+    from pyconvnet.formats.onnx import compare_onnx, from_onnx, to_onnx
+    from pyconvnet.formats.pytorch import from_torch, to_torch
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
     from pyconvnet.ops.vl_nnconcat import vl_nnconcat
@@ -68,6 +70,8 @@ _HOMES = {
     "extraction": "features",
     "formats": "load load_checkpoint save",
     "formats.mat.matfile": "MatFileError",
+    "formats.onnx": "compare_onnx from_onnx to_onnx",
+    "formats.pytorch": "from_torch to_torch",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
     "prediction": "best_classes classify predict",
@@ -112,8 +116,11 @@ __all__ = [
     "clear_caches",
     "cnn_train",
     "cnn_train_dag",
+    "compare_onnx",
     "cross_validate",
     "features",
+    "from_onnx",
+    "from_torch",
     "load",
     "load_checkpoint",
     "local_precision",
@@ -122,6 +129,8 @@ __all__ = [
     "save",
     "set_num_threads",
     "set_precision",
+    "to_onnx",
+    "to_torch",
     "vl_argparse",
     "vl_imarray",
     "vl_imarraysc",

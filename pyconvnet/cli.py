@@ -1,4 +1,4 @@
-"""The command line: pyconvnet show, run, fetch, demo, report, warmup. `pyconvnet COMMAND --help` tells about each."""
+"""The command line: pyconvnet show, run, convert, fetch, demo, report, warmup. `pyconvnet COMMAND --help` explains."""
 
 from __future__ import annotations
 
@@ -96,6 +96,21 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="a folder with NAME.mat, instead of www.vlfeat.org (or PYCONVNET_MIRRORS); several are asked in turn",
     )
+
+    convert = _command(commands, "convert", _convert, "write a network in another format, which the suffix of OUT says")
+    convert.add_argument("net", metavar="IN", help="the file of a network, or the name of a published one")
+    convert.add_argument(
+        "out",
+        metavar="OUT",
+        help="net.mat for MATLAB; net.py, source for PyTorch with net.safetensors beside it; net.safetensors, the "
+        "weights alone in PyTorch's layout; and the suffixes of other formats",
+    )
+    convert.add_argument(
+        "--check",
+        metavar="IMAGE",
+        help="run both networks on this image and print the largest difference (source for PyTorch is run as such)",
+    )
+    convert.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
 
     _command(commands, "demo", _demo, "read a sentence with the small network that comes along")
 
@@ -300,6 +315,41 @@ def _fetch(args: argparse.Namespace) -> int:
             path = path_of(name, args.folder)
             print(f"{name:{width}}  {path if path.exists() else ''}".rstrip())
     return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from pyconvnet import formats
+
+    net = formats.load(_file(args.net), variable=args.variable)
+    formats.save(args.out, net)
+    print(f"{args.out} is written")
+    if args.check:
+        worst, largest = _difference(net, args.out, args.check)
+        print(f"{args.check}: the outputs differ by {worst:.2g} at most, the largest is {largest:.4g}")
+        if not worst <= _TOLERATED * largest:
+            raise ValueError(f"{args.out} does not give the outputs of {args.net}")
+    return 0
+
+
+_TOLERATED = 1e-3  # between outputs of a network in two formats, relative to the largest
+
+
+def _difference(net: Any, path: str, image: str) -> tuple[float, float]:
+    """(largest difference, largest output) of a network and of the file that was made of it, for an image."""
+    from pyconvnet import formats, local_precision, predict
+    from pyconvnet.arrays import in_precision
+    from pyconvnet.formats import registry
+    from pyconvnet.models import preprocess
+    from pyconvnet.networks import network
+
+    x = in_precision(preprocess(net, image), [w for _, weights in network(net).weights() for w in weights])
+    with local_precision("high"):  # other programs have the exact power in LRN
+        ours = predict(net, x)
+        theirs = registry.run(path, x)
+        theirs = predict(formats.load(path), x) if theirs is None else theirs
+    if ours.shape != theirs.shape:
+        raise ValueError(f"{path}: its output is {theirs.shape}, that of the network {ours.shape}")
+    return float(np.abs(ours - theirs).max()), float(np.abs(ours).max())
 
 
 def _demo(args: argparse.Namespace) -> int:

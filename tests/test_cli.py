@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
+import re
 import sys
 import types
 
@@ -213,3 +214,55 @@ def test_a_reader_that_goes_away_is_no_error(net):
     code = "import os; from pyconvnet.cli import main; r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
     done = python(code + f"sys.exit(main(['show', {net!r}]))")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_convert_writes_the_format_of_the_suffix_and_compares_the_outputs(capsys, tmp_path, letter):
+    code, out, err = run(capsys, "convert", LETTERS, tmp_path / "new.mat", "--check", letter)
+    assert code == 0 and not err and f"{letter}: the outputs differ by 0 at most" in out
+    assert [layer.type for layer in pcn.load(tmp_path / "new.mat").layers] == [x.type for x in pcn.load(LETTERS).layers]
+
+
+def test_convert_writes_source_for_pytorch_which_gives_the_same_output(capsys, tmp_path, letter):
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    code, out, _ = run(capsys, "convert", LETTERS, tmp_path / "letters.py", "--check", letter)
+    assert code == 0 and out.startswith(f"{tmp_path / 'letters.py'} is written\n")
+    worst, largest = (float(word) for word in re.findall(r"by (\S+) at most, the largest is (\S+)", out)[0])
+    assert 0 <= worst < 1e-5 * largest
+    assert sorted(p.name for p in tmp_path.glob("letters.*")) == ["letters.py", "letters.safetensors"]
+
+
+def test_convert_writes_onnx_which_gives_the_same_output_in_onnxruntime(capsys, tmp_path, letter):
+    pytest.importorskip("onnxruntime")
+    code, out, _ = run(capsys, "convert", LETTERS, tmp_path / "letters.onnx", "--check", letter)
+    worst, largest = (float(word) for word in re.findall(r"by (\S+) at most, the largest is (\S+)", out)[0])
+    assert code == 0 and 0 <= worst < 1e-5 * largest
+    assert run(capsys, "convert", tmp_path / "letters.onnx", tmp_path / "again.mat", "--check", letter)[0] == 0
+
+
+def test_convert_fails_where_the_outputs_differ(capsys, tmp_path, letter, monkeypatch):
+    monkeypatch.setattr(pcn.formats.registry, "run", lambda path, x: np.zeros((1, 1, 26, 1), np.float32))
+    code, out, err = run(capsys, "convert", LETTERS, tmp_path / "new.mat", "--check", letter)
+    assert code == 1 and "the outputs differ by" in out and "does not give the outputs of" in err
+
+
+def test_convert_says_what_it_can_write_and_leaves_nothing_behind(capsys, tmp_path):
+    code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.h5")
+    assert code == 1 and "no format has the suffix .h5 (known: .mat" in err
+    assert ".py (pip install pyconvnet[torch])" in err
+    code, _, err = run(capsys, "convert", tmp_path / "net.safetensors", tmp_path / "net.mat")
+    assert code == 1 and "No such file" in err
+    (tmp_path / "weights.safetensors").write_bytes(b"x" * 9)
+    code, _, err = run(capsys, "convert", tmp_path / "weights.safetensors", tmp_path / "net.mat")
+    assert code == 1 and "it holds weights without layers" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_convert_says_what_to_install(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.weights", raising=False)
+    monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.source", raising=False)
+    code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.safetensors")
+    assert code == 1 and ".safetensors files need the package 'safetensors" in err
+    assert "pip install pyconvnet[torch]" in err

@@ -83,3 +83,17 @@ def test_a_chain_that_ends_in_a_loss_says_what_to_do_where_labels_do_not_fit_the
     y = pcn.predict(net, x)
     net.layers[-1].type = "softmax"
     assert np.array_equal(pcn.vl_simplenn(net, x, mode="test")[-1].x, y)
+
+
+def test_a_distance_between_variables_of_a_graph_is_no_loss_of_it():
+    net = pcn.DagNN()
+    for side in "ab":
+        net.addLayer(f"conv_{side}", pcn.dagnn.Conv(size=[3, 3, 1, 2]), side, f"y_{side}", ["f", "b"])
+    net.addLayer("distance", pcn.dagnn.PDist(aggregate=False), ["y_a", "y_b"], "d")
+    net.addLayer("loss", pcn.dagnn.Loss(loss="hinge"), ["d", "label"], "objective")
+    net.initParams()
+    a, b = np.random.default_rng(0).standard_normal((2, 5, 5, 1, 4)).astype(np.float32)
+    net.mode = "test"
+    net.vars["d"].precious = True
+    net.eval({"a": a, "b": b})
+    assert np.array_equal(pcn.predict(net, {"a": a, "b": b}), net.vars["d"].value)

@@ -57,6 +57,10 @@ class Backend(Losses):
         dx[seen] = dzdy[pixels]
         return dx
 
+    def permuted(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """The dimensions in another order, by way of main memory: a backend whose arrays can do it does."""
+        return self.asarray(self.to_host(x).transpose(axes), x)
+
     def bias_gradient(self, dzdy: Array) -> Array:
         """Sums over pixels and images, K values."""
         return self.sum(dzdy, (0, 1, 3)).reshape(-1)

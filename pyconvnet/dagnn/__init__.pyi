@@ -8,6 +8,7 @@ from pyconvnet.layers.activations import Tanh as Tanh
 from pyconvnet.layers.base import Layer as Layer
 from pyconvnet.layers.batchnorm import BatchNorm as BatchNorm
 from pyconvnet.layers.bilinear_sampler import BilinearSampler as BilinearSampler
+from pyconvnet.layers.clip import Clip as Clip
 from pyconvnet.layers.concat import Concat as Concat
 from pyconvnet.layers.conv import Conv as Conv
 from pyconvnet.layers.conv import Filter as Filter
@@ -17,15 +18,19 @@ from pyconvnet.layers.dropout import DropOut as DropOut
 from pyconvnet.layers.elementwise import ElementWise as ElementWise
 from pyconvnet.layers.grid_generators import AffineGridGenerator as AffineGridGenerator
 from pyconvnet.layers.grid_generators import UniformScalingGridGenerator as UniformScalingGridGenerator
+from pyconvnet.layers.hard_sigmoid import HardSigmoid as HardSigmoid
 from pyconvnet.layers.loss import Loss as Loss
 from pyconvnet.layers.loss import PDist as PDist
 from pyconvnet.layers.loss import SoftMax as SoftMax
 from pyconvnet.layers.normalization import LRN as LRN
 from pyconvnet.layers.normalization import NormOffset as NormOffset
 from pyconvnet.layers.normalization import SpatialNorm as SpatialNorm
+from pyconvnet.layers.permute import Permute as Permute
 from pyconvnet.layers.pooling import Pooling as Pooling
+from pyconvnet.layers.prelu import PReLU as PReLU
 from pyconvnet.layers.relu import ReLU as ReLU
 from pyconvnet.layers.relu import Sigmoid as Sigmoid
+from pyconvnet.layers.reshape import Reshape as Reshape
 from pyconvnet.layers.roipooling import ROIPooling as ROIPooling
 from pyconvnet.layers.scale import Scale as Scale
 from pyconvnet.layers.segmentation import SegmentationAccuracy as SegmentationAccuracy

@@ -19,6 +19,7 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...]
     magic: re.Pattern[bytes] | None = None  # of the first bytes of a file
     install: str = ""
+    only_written: str = ""  # why files of it cannot be read
 
 
 # Versions 5 to 7, whose head ends so; HDF5, after which a head of 512 bytes may stand (7.3); and the five numbers that
@@ -29,6 +30,19 @@ _MAT = (
 )
 FORMATS = [
     Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
+    Format("pyconvnet.formats.onnx", (".onnx",), None, "pip install pyconvnet[onnx]"),
+    Format(
+        "pyconvnet.formats.pytorch.source",
+        (".py",),
+        install="pip install pyconvnet[torch]",
+        only_written="it is source, which is not executed; from_torch takes the module in it",
+    ),
+    Format(
+        "pyconvnet.formats.pytorch.weights",
+        (".safetensors",),
+        install="pip install pyconvnet[torch]",
+        only_written="it holds weights without layers",
+    ),
 ]
 DEFAULT = ".mat"  # of names without a suffix
 
@@ -59,6 +73,8 @@ def register(
                                          a dict with `layers` (records) and `meta`, or the Struct of DagNN.saveobj
               write(path, net)           net is a SimpleNN or a DagNN
               read_checkpoint(path)      a dict with such a `net`, and `state` and `stats`
+              run(path, x) -> y          the output for x, H x W x C x N, by the program that the format is for: what
+                                         `pyconvnet convert --check` compares
               A function is given the options of load and save that it declares (`tidy`, `variable`; `state`,
               `stats`); others are refused.
     suffixes  ".toy", or several; letter case does not matter
@@ -91,7 +107,10 @@ def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "rea
     chosen = _format_of(path)
     if chosen is None:
         what = found_instead(_head(path)) or f"neither its first bytes nor {_suffix(path)} are those of a known format"
-        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(FORMATS)})")
+        readable = [f for f in FORMATS if not f.only_written]
+        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {what} (known: {_listed(readable)})")
+    if chosen.only_written:
+        raise ValueError(f"{fn}: {Path(path).name} cannot be read: {chosen.only_written}")
     return _call(fn, chosen, function, path, **options)
 
 
@@ -104,6 +123,19 @@ def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: An
             f"{fn}: {Path(path).name} is not written: no format has the suffix {suffix} (known: {_listed(FORMATS)})"
         )
     _call(fn, named, "write", path, net, **others)
+
+
+def run(path: str | os.PathLike[str], x: Any) -> Any:
+    """The output for x of the network in a file, by the program that the format is for; None where that is pyconvnet.
+
+    The file is executed, where it is one of source: it must be of one's own making.
+    """
+    named = _by_suffix(_suffix(path) or DEFAULT)
+    if named is None:
+        return None
+    with _needing("run", named):
+        function = getattr(_module(named), "run", None)
+        return None if function is None else function(path, x)
 
 
 @contextmanager
@@ -159,7 +191,7 @@ def _listed(formats: Sequence[Format]) -> str:
 def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
     """Call a function of a format with the options that are given (not None); it must have each of them."""
     kind = form.suffixes[0]
-    try:
+    with _needing(fn, form):
         function = getattr(_module(form), name, None)
         if function is None:
             raise ValueError(f"{fn}: {kind} files cannot be {_DONE[name]} here")
@@ -168,9 +200,17 @@ def _call(fn: str, form: Format, name: str, *args: Any, **options: Any) -> Any:
         for option in given.keys() - accepted.keys() - {"tidy"}:  # plain values are tidied in load, whatever the format
             raise ValueError(f"{fn}: {kind} files have no {option}=")
         return function(*args, **{option: value for option, value in given.items() if option in accepted})
+
+
+@contextmanager
+def _needing(fn: str, form: Format) -> Iterator[None]:
+    """A package that is missing is named with the command that installs it."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if not form.install:
             raise
+        kind = form.suffixes[0]
         raise ImportError(f"{fn}: {kind} files need the package {error.name!r}: {form.install}") from error
 
 

@@ -31,7 +31,7 @@ class Scale(ElementWise):
         dy = derOutputs[0]
         given = [*inputs, *params]
         ders = [dy * g, dy * x, *([dy] if h else [])]
-        ders = [_folded(d, a).reshape(b.shape) for d, a, b in zip(ders, (x, g, *h), given)]
+        ders = [folded(d, a).reshape(b.shape) for d, a, b in zip(ders, (x, g, *h), given)]
         return ders[: len(inputs)], ders[len(inputs) :]
 
     def _arguments(self, inputs, params):
@@ -59,7 +59,7 @@ class Scale(ElementWise):
         return values[len(values) - count :] if count else []
 
 
-def _folded(d: Any, like: Any) -> Any:
+def folded(d: Any, like: Any) -> Any:
     """Sum a derivative over the dimensions along which `like` was repeated."""
     axes = tuple(i for i, (s, t) in enumerate(zip(d.shape, like.shape)) if t == 1 and s > 1)
     return backends.of(d).sum(d, axes) if axes else d

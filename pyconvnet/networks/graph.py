@@ -9,7 +9,7 @@ from typing import Any
 from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
-from pyconvnet.layers import Loss, SoftMax, layer_class
+from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
 from pyconvnet.networks.chain import _first_filters, known_name
 
 
@@ -157,7 +157,7 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
     net = net.copy(shareValues=True)
     net.mode = "test"
     _leave_out_unknown_losses(net)
-    losses = [layer for layer in net.layers if isinstance(layer.block, Loss)]
+    losses = [layer for layer in net.layers if isinstance(layer.block, Loss) and not _is_distance(net, layer)]
     labels = {name for layer in losses for name in layer.inputs[1:]}
     after = {layer.inputs[0]: layer.block.prediction for layer in losses if layer.block.prediction}
     fed = {layer.inputs[0] for layer in losses}
@@ -172,6 +172,11 @@ def without_losses(net: Any) -> tuple[Any, list[str], list[str], dict[str, str]]
         known = [n for kind in ("prob", "softmax", "pred", "score") for n in outputs if n.lower().startswith(kind)]
         outputs = known[:1] or [n for n in outputs if n in counted] or [n for n in outputs if n in fed] or outputs
     return net, inputs, outputs, after
+
+
+def _is_distance(net: Any, entry: Any) -> bool:
+    """Whether a PDist is part of what the network computes: between two of its own variables, and not to a target."""
+    return isinstance(entry.block, PDist) and all(net.vars[name].fanin for name in entry.inputs)
 
 
 def _leave_out_unknown_losses(net: Any) -> None:

@@ -132,9 +132,9 @@ def test_a_format_may_hold_checkpoints(tmp_path):
     assert point.net is net and point.state.rate == 1 and point.stats is None
 
 
-@pytest.mark.parametrize("name", ["net.onnx", "net.mta", "net.mat.gz", "net.pth", "net-v1.0.json"])
+@pytest.mark.parametrize("name", ["net.tflite", "net.mta", "net.mat.gz", "net.pth", "net-v1.0.json"])
 def test_saving_with_an_unknown_suffix_is_refused_and_nothing_is_written(tmp_path, name):
-    said = rf"save: {re.escape(name)} is not written: no format has the suffix {Path(name).suffix} \(known: \.mat\)"
+    said = rf"save: {re.escape(name)} is not written: no format has the suffix {Path(name).suffix} \(known: \.mat, "
     for net in (chain(), pcn.DagNN.fromSimpleNN(chain())):
         with pytest.raises(ValueError, match=said):
             pcn.save(tmp_path / name, net)
@@ -161,7 +161,7 @@ def test_what_is_no_path_is_refused_at_once(path):
 
 
 @pytest.mark.parametrize("version", ["4", "4 big", "5", "7", "7.3", "HDF5"])
-@pytest.mark.parametrize("name", ["net.toy", "net.onnx", "download", "net.mat.old"])
+@pytest.mark.parametrize("name", ["net.toy", "net.tflite", "download", "net.mat.old"])
 def test_a_mat_file_is_one_under_any_name(tmp_path, toy, version, name):
     formats.register(toy, ".toy")
     path = tmp_path / name
@@ -184,7 +184,7 @@ def test_a_mat_file_is_one_under_any_name(tmp_path, toy, version, name):
 @pytest.mark.parametrize(
     "content, said",
     [
-        (b"\x08\x07\x12\x07pytorch" * 20, r"neither its first bytes nor \.onnx are those of a known format"),
+        (b"\x08\x07\x12\x07pytorch" * 20, r"neither its first bytes nor \.tflite are those of a known format"),
         (b"\0" * 200, "neither its first bytes"),
         (b"<!DOCTYPE html><html>", "it is a web page"),
         (b"PK\3\4" + bytes(99), "it is a ZIP archive"),
@@ -192,12 +192,12 @@ def test_a_mat_file_is_one_under_any_name(tmp_path, toy, version, name):
     ],
 )
 def test_a_file_of_no_known_format_is_refused_with_what_there_is(tmp_path, content, said):
-    (tmp_path / "net.onnx").write_bytes(content)
+    (tmp_path / "net.tflite").write_bytes(content)
     for read in (pcn.load, pcn.load_checkpoint, pcn.DagNN.loadobj):
-        with pytest.raises(ValueError, match=rf"net\.onnx cannot be read: {said}.*\(known: \.mat\)"):
-            read(tmp_path / "net.onnx")
+        with pytest.raises(ValueError, match=rf"net\.tflite cannot be read: {said}.*\(known: \.mat, \.onnx"):
+            read(tmp_path / "net.tflite")
     with pytest.raises(FileNotFoundError):
-        pcn.load(tmp_path / "gone.onnx")
+        pcn.load(tmp_path / "gone.tflite")
     (tmp_path / "net.mat").write_bytes(content)
     with pytest.raises(ValueError, match=r"net\.mat cannot be read as a MAT file"):
         pcn.load(tmp_path / "net.mat")
@@ -209,8 +209,8 @@ def test_a_format_that_misses_a_package_says_how_to_install_it(tmp_path, monkeyp
     formats.register("needy_format_of_this_test", (".needy", ".ndy"), install="pip install needy[all]")
     with pytest.raises(ImportError, match=r"save: \.needy .*'package_that_is_not_there': pip install needy\[all\]"):
         pcn.save(tmp_path / "a.ndy", chain())
-    with pytest.raises(ValueError, match=r"known: \.mat, \.needy/\.ndy \(pip install needy\[all\]\)"):
-        pcn.save(tmp_path / "a.onnx", chain())
+    with pytest.raises(ValueError, match=r"known: \.mat, \.onnx .*, \.needy/\.ndy \(pip install needy\[all\]\)"):
+        pcn.save(tmp_path / "a.tflite", chain())
     assert not list(tmp_path.glob("a.*"))
 
 

@@ -65,6 +65,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "AffineGridGenerator": [Sample([normal(1, 1, 6, 2)], {"Ho": 3, "Wo": 4})],
     "BatchNorm": [Sample([normal(3, 4, 2, 5)], {"numChannels": 2, "epsilon": 1e-3})],
     "BilinearSampler": [Sample([normal(5, 6, 2, 2), random.uniform(-0.9, 0.9, (2, 3, 4, 2))])],
+    "Clip": [Sample([normal(3, 4, 2, 2)], {"min": -0.5, "max": 0.75})],
     "Concat": [
         Sample([normal(3, 4, 2, 2), normal(3, 4, 1, 2)]),
         Sample([normal(3, 4, 2, 2), normal(1, 4, 2, 2)], {"dim": 1}),
@@ -91,6 +92,7 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "DropOut": [Sample([normal(4, 3, 5, 2)], {"rate": 0.3})],
     "ELU": [Sample([away_from_zero(3, 4, 2, 2)], {"alpha": 0.5})],
+    "HardSigmoid": [Sample([2 * normal(3, 4, 2, 2)], {"alpha": 0.3, "beta": 0.4})],
     "LRN": [Sample([normal(3, 4, 6, 2)], {"param": (3, 1, 0.5, 0.75)})],
     # one image: getOutputSizes says 1 x 1 x 1 x N, as in MATLAB, of what is one number
     "Loss": [
@@ -105,6 +107,11 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample([normal(2, 3, 4, 1), normal(2, 3, 4, 1)]),
         Sample([normal(1, 1, 4, 3), normal(1, 1, 4, 3)], {"p": 3, "aggregate": False, "noRoot": True}),
     ],
+    "PReLU": [
+        Sample([away_from_zero(3, 4, 2, 2)], {"size": (1, 1, 2)}),
+        Sample([away_from_zero(3, 4, 2, 2)], {"size": (3, 4, 2)}),
+    ],
+    "Permute": [Sample([normal(3, 4, 2, 2)], {"order": (3, 1, 2)})],
     "Pooling": [
         Sample([distinct(7, 6, 2, 2)], {"poolSize": [3, 2], "stride": [2, 1], "pad": [1, 1, 0, 1]}),
         Sample([normal(7, 6, 2, 2)], {"poolSize": [2, 3], "stride": 2, "method": "avg"}),
@@ -124,6 +131,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "SegmentationAccuracy": [Sample([normal(2, 2, 3, 1), LABELS], fixed=(0, 1))],
     "SegmentationLoss": [Sample([normal(2, 2, 3, 1), LABELS], {"loss": "mshinge"}, fixed=(1,))],
     "Sigmoid": [Sample([normal(3, 4, 2, 2)])],
+    "Reshape": [Sample([normal(3, 4, 2, 2)], {"size": (2, 1, 12)})],
     "SoftMax": [Sample([normal(3, 4, 5, 2)])],
     "SoftPlus": [Sample([normal(3, 4, 2, 2)])],
     "SpatialNorm": [Sample([normal(4, 5, 2, 2)], {"param": (3, 2, 0.5, 0.75)})],

@@ -91,6 +91,9 @@ class Reference(Backend):
     def reshaped(self, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return np.reshape(x, shape, order="F")
 
+    def permuted(self, x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+        return x.transpose(axes)
+
     def isfinite(self, x: np.ndarray) -> bool:
         return bool(np.all(np.isfinite(x)))
 
