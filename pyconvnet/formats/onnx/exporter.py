@@ -11,7 +11,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, checker, helper, version_converter
 
 from pyconvnet._version import __version__
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import host_numbers, is_empty
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.builder import UNKNOWN, Builder, Param, Size
@@ -94,7 +94,9 @@ def chain_plan(net: Any) -> Plan:
         suffixes = getattr(layer, "param_suffixes", ())
         weights = list(record.get("weights") or ())
         params = [
-            Param(name + (suffixes[k] if k < len(suffixes) else str(k + 1)), np.zeros(0) if w is None else w)
+            Param(
+                name + (suffixes[k] if k < len(suffixes) else str(k + 1)), np.zeros(0) if w is None else host_numbers(w)
+            )
             for k, w in enumerate(weights)
         ]
         after = _free(name, taken)
@@ -114,8 +116,8 @@ def graph_plan(net: Any) -> Plan:
         kind = type(entry.block).__name__
         if isinstance(entry.block, MissingBlock):
             kind, layer = entry.block.matlab_class, Refused("its class is not known here")
-        params = [Param(p.name, p.value) for p in net.params[entry.params]]
-        missing = [p.name for p in params if p.value is None]
+        params = [Param(p.name, host_numbers(p.value)) for p in net.params[entry.params]]
+        missing = [p.name for p in net.params[entry.params] if p.value is None]
         if missing:
             layer = Refused(f"its parameters {', '.join(missing)} have no values: initParams gives them some")
         steps.append(Step(entry.name, kind, layer, list(entry.inputs), list(entry.outputs), params))
@@ -233,7 +235,7 @@ def _model(net: Any, plan: Plan, sizes: dict[str, Size], average: np.ndarray | N
     g = Builder()
     tensors = {name: g.name(name) for name in plan.inputs}
     g.sizes.update({tensors[name]: size for name, size in sizes.items()})
-    for name in {name for step in plan.steps for name in step.outputs}:
+    for name in dict.fromkeys(name for step in plan.steps for name in step.outputs):
         tensors[name] = g.name(name)  # a variable goes before a parameter of its name
     inputs = [_value_info(tensors[name], sizes[name], len(plan.inputs) > 1) for name in plan.inputs]
     declared = dict(tensors)

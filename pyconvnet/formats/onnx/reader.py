@@ -87,8 +87,8 @@ class Made:
 class Reader:
     """A graph on its way into a network."""
 
-    def __init__(self, graph: GraphProto, opset: int) -> None:
-        self.opset = opset
+    def __init__(self, graph: GraphProto, opset: int, real: Any) -> None:
+        self.opset, self.real = opset, real  # real: the precision of all parameters
         self.values: dict[str, Any] = {}
         self.input_sizes: dict[str, tuple[Any, Any, Any]] = {}  # H, W, C
         self.layers: list[Made] = []
@@ -123,7 +123,7 @@ class Reader:
 
     def _param(self, name: str, value: Any) -> str:
         """The name that a parameter gets: layers that read one share it."""
-        value = np.asfortranarray(value)
+        value = np.asarray(value, self.real, order="F")
         while name in self.params and not np.array_equal(self.params[name], value):
             name += "_"
         self.params.setdefault(name, value)
@@ -138,10 +138,11 @@ class Reader:
         taken.add(name)
         return name
 
-    def name_of(self, i: int, other: str) -> str:
-        """What to call the parameter that input i of the node is."""
+    def name_of(self, i: int | None, other: str) -> str:
+        """What to call the parameter that input i of the node is, or one that is computed."""
         given = self.node.given
-        return given[i] if i < len(given) and given[i] else f"{self.node.name or self.node.outputs[0]}_{other}"
+        found = given[i] if i is not None and i < len(given) else ""
+        return found or f"{self.node.name or self.node.outputs[0]}_{other}"
 
     def image(self, t: Tensor) -> Tensor:
         """The tensor as a variable H x W x C x N of its own, with layers that rearrange where it takes some."""

@@ -306,6 +306,17 @@ def test_height_and_width_may_be_free_where_no_layer_needs_them():
     assert off(outputs(net, {"x": x})["y"], run(flat, {"x": x})["y"]) < 1e-5
 
 
+def test_a_network_of_double_precision_stays_one():
+    nodes = [("Flatten", "x", "f", {}), ("Gemm", "f w", "c", {}), ("Neg", "c", "n", {}), ("Sub", "n c", "y", {})]
+    model = graph(nodes, {"w": normal(144, 4).astype(float)})
+    for v in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        v.type.tensor_type.elem_type = TensorProto.DOUBLE
+    net = pcn.from_onnx(model)
+    x = normal(2, 3, 6, 8).astype(float)
+    (z,) = outputs(net, {"x": x}).values()
+    assert z.dtype == np.float64 and off(z, run(model, {"x": x})["y"]) < 1e-12
+
+
 def test_images_whose_channels_come_last_are_h_x_w_x_c_here(capsys):
     nodes = [
         ("Transpose", "x", "t", {"perm": [0, 3, 1, 2]}),

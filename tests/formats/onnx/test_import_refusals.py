@@ -206,7 +206,7 @@ def test_external_data_comes_from_the_folder_of_the_file_only(tmp_path):
             for entry in tensor.external_data:
                 if entry.key == "location":
                     entry.value = location
-        with pytest.raises(ValueError, match=r"net\.onnx cannot be read as an ONNX file"):
+        with pytest.raises(ValueError, match=r"net\.onnx: this cannot be read as an ONNX file"):
             pcn.from_onnx(saved(tmp_path / "inner", outside))
 
 
