@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, zeros
 from pyconvnet.formats.onnx.reader import Node, Reader, reads
 from pyconvnet.formats.onnx.values import Tensor, sizes_text
 from pyconvnet.layers import Concat, Conv
@@ -204,7 +204,7 @@ def _cut(r: Reader, x: Tensor, rows_and_columns: list[tuple[int, int, int]]) -> 
         stride.append(step)
     if not any(before) and not any(after) and stride == [1, 1]:
         return x
-    f = np.zeros((before[0] + 1 + after[0], before[1] + 1 + after[1], 1, r.channels(x)), np.float32)
+    f = zeros(before[0] + 1 + after[0], before[1] + 1 + after[1], 1, r.channels(x))
     f[before[0], before[1]] = 1
     return r.layer(Conv(size=f.shape, hasBias=False, stride=stride), [x], [(f"{r.node.outputs[0]}_pixels", f)])
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.formats.onnx.import_shapes import axes_of
-from pyconvnet.formats.onnx.library import Refused
+from pyconvnet.formats.onnx.library import Refused, zeros
 from pyconvnet.formats.onnx.reader import Borders, Node, Reader, reads
 from pyconvnet.formats.onnx.values import Tensor, sizes_text
 from pyconvnet.layers import Conv, ConvTranspose, Pooling, ROIPooling, Scale
@@ -88,9 +88,11 @@ def convt(r: Reader, n: Node) -> Tensor:
     f = w.transpose(2, 3, 1, 0)
     if dilate != (1, 1):  # zeros between the pixels of the filters
         spread = [(s - 1) * d + 1 for s, d in zip(f.shape, dilate)]
-        f, dense = np.zeros((*spread, *f.shape[2:]), f.dtype), f
+        f, dense = zeros(*spread, *f.shape[2:]).astype(f.dtype), f
         f[:: dilate[0], :: dilate[1]] = dense
     extra = [int(v) for v in n.get("output_padding") or (0, 0)]
+    if len(extra) != 2 or any(e >= max(s, d) for e, s, d in zip(extra, stride, dilate)) or min(extra) < 0:
+        raise Refused(f"its output_padding {extra} must be less than its strides")
     crop = _crop(r, n, x, f.shape[:2], stride, extra)
     grow = [max(0, -crop[1]), max(0, -crop[3])]
     if any(grow):  # rows that nothing reaches are zeros of a longer filter
@@ -108,7 +110,7 @@ def _crop(r: Reader, n: Node, x: Tensor, size: tuple[int, ...], stride: Any, ext
     wanted, auto = n.get("output_shape"), n.get("auto_pad", "NOTSET") or "NOTSET"
     if wanted is None and auto in ("NOTSET", "VALID"):
         pads = [int(v) for v in (n.get("pads") if auto == "NOTSET" else None) or [0] * 4]
-        if len(pads) != 4 or len(extra) != 2:
+        if len(pads) != 4:
             raise Refused(f"its pads must be four numbers, got {pads}")
         return pads[0], pads[2] - extra[0], pads[1], pads[3] - extra[1]
     found: list[int] = []
@@ -208,7 +210,7 @@ def resize(r: Reader, n: Node) -> Tensor:
     if (down, across) == (1, 1):
         return x
     count = r.channels(x)
-    f = np.ones((down, across, 1, count), np.float32)
+    f = zeros(down, across, 1, count) + 1
     block = ConvTranspose(size=f.shape, hasBias=False, upsample=(down, across), numGroups=count)
     return r.layer(block, [x], [(f"{n.outputs[0]}_ones", f)])
 
@@ -259,14 +261,14 @@ def blocks(r: Reader, n: Node) -> Tensor:
     x, b = _image(r, n), int(n.get("blocksize", 0))
     count = r.channels(x)
     if n.op == "SpaceToDepth":
-        f = np.zeros((b, b, count, b * b * count), np.float32)
+        f = zeros(b, b, count, b * b * count)
         for i, j, c in np.ndindex(b, b, count):
             f[i, j, c, c * b * b + i * b + j if n.get("mode", "DCR") == "CRD" else (i * b + j) * count + c] = 1
         return r.layer(Conv(size=f.shape, hasBias=False, stride=b), [x], [(f"{n.outputs[0]}_blocks", f)])
     if b < 1 or count % (b * b):
         raise Refused(f"blocksize {b} does not divide {count} channels")
     fewer = count // (b * b)
-    f = np.zeros((b, b, fewer, count), np.float32)
+    f = zeros(b, b, fewer, count)
     for i, j, c in np.ndindex(b, b, fewer):
         f[i, j, c, c * b * b + i * b + j if n.get("mode", "DCR") == "CRD" else (i * b + j) * fewer + c] = 1
     return r.layer(ConvTranspose(size=f.shape, hasBias=False, upsample=b), [x], [(f"{n.outputs[0]}_blocks", f)])

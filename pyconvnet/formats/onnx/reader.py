@@ -12,7 +12,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, helper
 
 from pyconvnet.formats.onnx.fold import fold
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes, zeros
 from pyconvnet.formats.onnx.marks import Group, layer_of, marked_groups
 from pyconvnet.formats.onnx.values import (
     Tensor,
@@ -171,7 +171,8 @@ class Reader:
     def pick(self, x: Tensor, channels: np.ndarray, part: str) -> Tensor:
         """Channels of x in any order, by a convolution with filters of one 1 each."""
         count = self.channels(x)
-        filters = np.eye(count, dtype=np.float32)[:, channels][None, None]
+        filters = zeros(1, 1, count, len(channels))
+        filters[0, 0, channels, np.arange(len(channels))] = 1
         return self._one_hot(Conv(size=filters.shape, hasBias=False), x, filters, part)
 
     @staticmethod
