@@ -226,6 +226,11 @@ PATTERNS = {
         {"from": ints(1, 0), "to": ints(-2, 8), "axes": ints(2, -1), "steps": ints(1, 3)},
         ["conv"],
     ),
+    "channels backwards": (
+        [("Slice", "x from to axes steps", "y", {})],
+        {"from": ints(-1), "to": ints(-(1 << 40)), "axes": ints(1), "steps": ints(-1)},
+        ["conv"],
+    ),
     "channels in another order": ([("Gather", "x order", "y", {"axis": 1})], {"order": ints(2, 1, 0)}, ["conv"]),
     "images turned about": (
         [("Relu", "x", "r", {}), ("Transpose", "r", "y", {"perm": [0, 3, 1, 2]})],
