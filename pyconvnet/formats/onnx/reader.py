@@ -27,6 +27,8 @@ from pyconvnet.layers import Conv, ConvTranspose, Layer, Permute, Reshape
 Borders = tuple[int, int, int, int]  # top, bottom, left, right
 Handler = Callable[["Reader", "Node"], Any]
 OPERATORS: dict[str, Handler] = {}
+# What attributes and constants of a broken file lead to, besides Refused
+DOUBTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 def reads(*ops: str) -> Callable[[Handler], Handler]:
@@ -231,7 +233,7 @@ class Reader:
             if block is None:
                 return False
             self.values[group.output] = self.layer(block, images)
-        except (ValueError, TypeError):
+        except DOUBTS:
             return False
         return True
 
@@ -261,5 +263,5 @@ class Reader:
             made = handler(self, self.node)
             results = made if isinstance(made, list) else [made]
             self.values.update(zip(proto.output, results))
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        except DOUBTS as error:
             self.refused.append(f"{where} ({proto.op_type}): {error}")

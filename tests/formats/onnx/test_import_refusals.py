@@ -97,7 +97,14 @@ def test_nodes_that_say_another_layer_than_they_are_are_read_for_what_they_are()
         node.doc_string = node.doc_string.replace("0.25", "0.75")
     with pytest.raises(ValueError, match=r"\(ReduceSumSquare\): there is no layer"):
         pcn.from_onnx(model)
-    for text in ("{", '{"block"', '{"block": "NormOffset"}', '{"block": 1, "inputs": 1, "layer": 1, "properties": 1}'):
+    endless = '{"block": "AffineGridGenerator", "inputs": ["x"], "layer": "n", "properties": {"Ho": 1e9, "Wo": 1e9}}'
+    for text in (
+        endless,
+        "{",
+        '{"block"',
+        '{"block": "NormOffset"}',
+        '{"block": 1, "inputs": 1, "layer": 1, "properties": 1}',
+    ):
         for node in model.graph.node:
             node.doc_string = text
         with pytest.raises(ValueError, match=r"\(ReduceSumSquare\): there is no layer"):
