@@ -71,7 +71,8 @@ def from_onnx(path: Any, inputSize: Any = None, *, outputs: Any = None) -> Any:
 
     Variables have the names of the file's tensors, layers those of its nodes, parameters those of its initializers.
     Images N x C x H x W become H x W x C x N, vectors N x C 1 x 1 x C x N; an output that the file reshapes keeps its
-    H x W x C. save(path, net) writes a `.mat` file of it.
+    H x W x C, and so do images that a file takes as N x H x W x C. save(path, net) writes a `.mat` file of it; of its
+    layers MatConvNet itself has no Clip, ELU, HardSigmoid, Permute, PReLU, Reshape, SoftPlus, Swish and Tanh.
 
     inputSize   (H, W, C), or of several inputs a dict of these, where the file leaves height and width free and a layer
                 needs them
@@ -84,20 +85,15 @@ def from_onnx(path: Any, inputSize: Any = None, *, outputs: Any = None) -> Any:
     ImportError without onnx.
     """
     require("from_onnx")
-    from pyconvnet.formats.onnx.importer import loaded, network_of_model
+    from pyconvnet.formats.onnx.importer import network_of_file, network_of_model
 
-    if isinstance(path, (str, os.PathLike)):
-        with naming(path):
-            return network_of_model(loaded(path), inputSize, outputs)
-    return network_of_model(path, inputSize, outputs)
+    read_it = network_of_file if isinstance(path, (str, os.PathLike)) else network_of_model
+    return read_it(path, inputSize, outputs)
 
 
 def read(path: str | os.PathLike[str]) -> Any:
     """What pyconvnet.load calls."""
-    require("load")
-    from pyconvnet.formats.onnx.importer import loaded, network_of_model
-
-    return network_of_model(loaded(path), None, None)
+    return from_onnx(path)
 
 
 def run(path: str | os.PathLike[str], x: Any) -> Any:
@@ -125,6 +121,10 @@ def compare_onnx(net: Any, path: Any, x: Any) -> list[Struct]:
     from pyconvnet.formats.onnx.compare import compared, text
     from pyconvnet.formats.onnx.importer import loaded
 
-    rows = compared(net, loaded(path) if isinstance(path, (str, os.PathLike)) else path, x)
+    model = path
+    if isinstance(path, (str, os.PathLike)):
+        with naming(path):
+            model = loaded(path)
+    rows = compared(net, model, x)
     print(text(rows), end="")
     return rows

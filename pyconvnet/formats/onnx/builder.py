@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from pyconvnet.arrays import host_numbers
 from pyconvnet.formats.onnx.library import SizeNeeded
 
 Size = tuple[float, ...]
@@ -70,7 +69,7 @@ class Builder:
 
     def param(self, param: Param, shape: Sequence[int] | None = None) -> str:
         """A parameter as a constant of its own name: reversed to K x C x H x W, or its elements in another shape."""
-        value = single(param.value)
+        value = np.asarray(param.value, np.float32)
         if shape is not None:
             return self.constant(value.ravel(order="F").reshape(shape), param.name)
         return self.constant(value.reshape((*value.shape, 1, 1, 1, 1)[:4]).transpose(3, 2, 0, 1), param.name)
@@ -94,8 +93,3 @@ class Builder:
             text = json.dumps({"block": block, "inputs": inputs, "layer": self.layer, "properties": properties})
             for node in self.nodes[first:]:
                 node.doc_string = text
-
-
-def single(value: Any) -> np.ndarray:
-    """A parameter in main memory and single precision."""
-    return np.asarray(host_numbers(value), np.float32)

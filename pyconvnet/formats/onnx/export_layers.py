@@ -59,6 +59,8 @@ def conv(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
     shape = (*params[0].value.shape, 1, 1)[:4]
     window = Window.parse("conv", shape[:2], options["stride"], options["pad"], options["dilate"])
     channels = g.known(x, 2) or shape[2]
+    if channels % shape[2]:
+        raise Refused(f"its input has {channels} channels, its filters take {shape[2]}")
     given = [x, g.param(params[0])] + ([g.param(biases, [shape[3]])] if biases else [])
     return g.add(
         "Conv",

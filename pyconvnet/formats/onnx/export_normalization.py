@@ -9,7 +9,7 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.formats.onnx.builder import Builder, Param
 from pyconvnet.formats.onnx.export_table import writes
-from pyconvnet.formats.onnx.library import Refused
+from pyconvnet.formats.onnx.library import Refused, check_count
 from pyconvnet.layers import (
     LRN,
     AffineGridGenerator,
@@ -124,6 +124,7 @@ def scaling_grid(g: Builder, layer: Any, inputs: list[str], params: list[Param])
 
 
 def _points(layer: Any) -> list[np.ndarray]:
+    check_count(12 * max(int(layer.Ho), 1) * max(int(layer.Wo), 1))
     v, u = (np.array(p) for p in layer._points())
     rows, columns = np.meshgrid(v, u, indexing="ij")
     return [rows, columns, np.ones_like(rows), np.zeros_like(rows)]

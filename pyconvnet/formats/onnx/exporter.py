@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, checker, helper, version_converter
+from onnx import ModelProto, TensorProto, checker, helper, shape_inference, version_converter
 
 from pyconvnet._version import __version__
-from pyconvnet.arrays import is_empty
+from pyconvnet.arrays import host_numbers, is_empty, size_text
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.builder import UNKNOWN, Builder, Param, Size
@@ -21,6 +20,7 @@ from pyconvnet.layers import Conv, Layer, ROIPooling, is_layer_type, layer_class
 from pyconvnet.networks import is_graph
 from pyconvnet.networks.chain import without_loss
 from pyconvnet.networks.graph import without_losses
+from pyconvnet.table import short_text
 
 FN = "to_onnx"
 OPSET, IR = 17, 8
@@ -28,6 +28,7 @@ LARGEST = 2**31 - 2**20  # bytes; what a file of protocol buffers can hold
 # the first release of ONNX's intermediate representation that has an opset
 IR_OF_OPSET = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 OLDEST = 13
+CHECKER = (checker.ValidationError, shape_inference.InferenceError, RuntimeError)
 
 
 @dataclass
@@ -70,7 +71,10 @@ def model_of(net: Any, inputSize: Any, preprocess: bool, opset: int) -> ModelPro
         model = _model(net, plan, free, average)
     except SizeNeeded:
         model = _model(net, plan, sizes, average, last=True)
-    checker.check_model(model, full_check=True)
+    try:
+        checker.check_model(model, full_check=True)
+    except CHECKER as error:
+        raise ValueError(f"{FN}: the layers do not fit together for inputs of these sizes: {error}") from None
     return model if opset == OPSET else _converted(model, opset)
 
 
@@ -94,7 +98,9 @@ def chain_plan(net: Any) -> Plan:
         suffixes = getattr(layer, "param_suffixes", ())
         weights = list(record.get("weights") or ())
         params = [
-            Param(name + (suffixes[k] if k < len(suffixes) else str(k + 1)), np.zeros(0) if w is None else w)
+            Param(
+                name + (suffixes[k] if k < len(suffixes) else str(k + 1)), np.zeros(0) if w is None else host_numbers(w)
+            )
             for k, w in enumerate(weights)
         ]
         after = _free(name, taken)
@@ -114,8 +120,8 @@ def graph_plan(net: Any) -> Plan:
         kind = type(entry.block).__name__
         if isinstance(entry.block, MissingBlock):
             kind, layer = entry.block.matlab_class, Refused("its class is not known here")
-        params = [Param(p.name, p.value) for p in net.params[entry.params]]
-        missing = [p.name for p in params if p.value is None]
+        params = [Param(p.name, host_numbers(p.value)) for p in net.params[entry.params]]
+        missing = [p.name for p in net.params[entry.params] if p.value is None]
         if missing:
             layer = Refused(f"its parameters {', '.join(missing)} have no values: initParams gives them some")
         steps.append(Step(entry.name, kind, layer, list(entry.inputs), list(entry.outputs), params))
@@ -233,7 +239,7 @@ def _model(net: Any, plan: Plan, sizes: dict[str, Size], average: np.ndarray | N
     g = Builder()
     tensors = {name: g.name(name) for name in plan.inputs}
     g.sizes.update({tensors[name]: size for name, size in sizes.items()})
-    for name in {name for step in plan.steps for name in step.outputs}:
+    for name in dict.fromkeys(name for step in plan.steps for name in step.outputs):
         tensors[name] = g.name(name)  # a variable goes before a parameter of its name
     inputs = [_value_info(tensors[name], sizes[name], len(plan.inputs) > 1) for name in plan.inputs]
     declared = dict(tensors)
@@ -278,6 +284,8 @@ def _write(g: Builder, step: Step, tensors: dict[str, str]) -> None:
     given = [tensors[name] for name in step.inputs]
     sizes = [g.sizes.get(name, UNKNOWN) for name in given]
     for name, size in zip(step.outputs, _output_sizes(step, sizes)):
+        if any(v < 1 for v in size):
+            raise Refused(f"its output would be empty, {size_text(size, short_text)}")
         g.sizes[tensors[name]] = size
     if step.of_scores and sizes[0][2] == 1:  # as predict does: one channel has no classes
         tensors[step.outputs[0]] = given[0]
@@ -304,12 +312,12 @@ def _rename(g: Builder, first: int, result: str, tensors: dict[str, str], name: 
     nodes[0].name = g.layer
 
 
-def _output_sizes(step: Step, sizes: list[Any]) -> Iterator[Size]:
+def _output_sizes(step: Step, sizes: list[Any]) -> list[Size]:
     try:
         found = output_sizes(step.layer, sizes)
-        return iter([tuple(float(v) for v in size) for size in found])
+        return [tuple(float(v) for v in size) for size in found]
     except (ValueError, TypeError, ArithmeticError, IndexError, AttributeError):
-        return iter([UNKNOWN] * len(step.outputs))
+        return [UNKNOWN] * len(step.outputs)
 
 
 def _value_info(name: str, size: Size, several: bool) -> Any:
@@ -331,6 +339,6 @@ def _converted(model: ModelProto, opset: int) -> ModelProto:
             del model.metadata_props[:]
             model.metadata_props.extend(properties)
         checker.check_model(model, full_check=True)
-    except (RuntimeError, checker.ValidationError) as error:
+    except CHECKER as error:
         raise ValueError(f"{FN}: the network has no form in opset {opset}: {error}; 17 is the usual one") from None
     return model

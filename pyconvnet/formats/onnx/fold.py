@@ -9,9 +9,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from pyconvnet.formats.onnx.library import Refused
+from pyconvnet.formats.onnx.library import LARGEST, Refused, check_count
 
-LARGEST = 2**29  # elements; those of the largest layers of VGG networks are a fifth of that
 _BROADCAST = "Add Sub Mul Div Pow Min Max Equal Greater Less Where Expand".split()
 _SAME_SIZE = (
     "Constant Identity Cast Neg Abs Sqrt Exp Log Reciprocal Floor Ceil Not Shape Size Unsqueeze Squeeze Reshape "
@@ -26,9 +25,7 @@ def fold(node: NodeProto, inputs: list[Any], opset: int) -> list[np.ndarray] | N
         return None
     if node.op_type == "Constant" and any(a.name == "sparse_value" for a in node.attribute):
         raise Refused("sparse constants are not read")
-    count = _elements(node, inputs)
-    if count > LARGEST:
-        raise Refused(f"it makes a constant of {count} elements, more than {LARGEST}")
+    check_count(_elements(node, inputs))
     graph = helper.make_graph(
         [node],
         "fold",

@@ -123,7 +123,7 @@ def _with_constant(r: Reader, t: Tensor, c: Any) -> tuple[Tensor, np.ndarray]:
     return x, c[0].transpose(1, 2, 0)
 
 
-def _scaled(r: Reader, n: Node, t: Tensor, c: Any, i: int) -> Tensor:
+def _scaled(r: Reader, n: Node, t: Tensor, c: Any, i: int | None) -> Tensor:
     x, g = _with_constant(r, t, c)
     y = r.layer(Scale(size=g.shape, hasBias=False), [x], [(r.name_of(i, "scale"), g)])
     return _back(r, y, t)
@@ -178,7 +178,7 @@ def _old_broadcast(n: Node, t: Tensor, i: int) -> None:
 def _sum(r: Reader, tensors: list[Tensor]) -> Tensor:
     shapes = {t.shape for t in tensors}
     if len(shapes) > 1:
-        raise Refused(f"what is added must have one size, got {' and '.join(str(list(s)) for s in shapes)}")
+        raise Refused(f"what is added must have one size, got {' and '.join(map(sizes_text, shapes))}")
     if len({(t.base, t.moves) for t in tensors}) == 1:  # seen alike, so added as they lie
         y = r.layer(Sum(), [Tensor(t.var, t.base, t.base) for t in tensors])
         return Tensor(y.var, y.base, tensors[0].shape, tensors[0].moves)
@@ -189,7 +189,7 @@ def _difference(r: Reader, n: Node) -> Tensor:
     a, b = n.inputs
     if isinstance(a, Tensor) and not isinstance(b, Tensor):
         return _shifted(r, n, a, -b, 1)
-    x, g = _with_constant(r, b, np.array(-1, np.float32))
+    x, g = _with_constant(r, b, np.array(-1.0))
     y = r.layer(Scale(size=(1, 1, 1), hasBias=False), [x], [(f"{n.outputs[0]}_minus", g)], part="minus")
     negative = Tensor(y.var, y.base, b.shape, b.moves)
     if isinstance(a, Tensor):
@@ -201,7 +201,7 @@ def _difference(r: Reader, n: Node) -> Tensor:
 
 @reads("Neg")
 def negated(r: Reader, n: Node) -> Tensor:
-    return _scaled(r, n, n.tensor(), np.array(-1, np.float32), 9)
+    return _scaled(r, n, n.tensor(), np.array(-1.0), None)
 
 
 @reads("Mul")
@@ -231,7 +231,7 @@ def div(r: Reader, n: Node) -> Tensor:
     c = n.constant(1, "divisor")
     if c is None or c.dtype.kind != "f":
         raise Refused("its divisor must be floating-point")
-    return _scaled(r, n, n.tensor(), 1 / c, 9)
+    return _scaled(r, n, n.tensor(), 1 / c, None)
 
 
 @reads("Max", "Min")

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, zeros
 from pyconvnet.formats.onnx.reader import Node, Reader, reads
 from pyconvnet.formats.onnx.values import Tensor, sizes_text
 from pyconvnet.layers import Concat, Conv
+
+LAST = np.iinfo(np.int64).max  # the end of a slice that has none
 
 
 @reads("Identity")
@@ -176,14 +178,12 @@ def slice_(r: Reader, n: Node) -> Tensor:
         raise Refused("it must take whole images")
     x = r.image(t)
     if 1 in parts:
-        picked = np.arange(r.channels(x))[slice(*parts.pop(1))]
+        every = np.arange(r.channels(x))
+        picked = every[slice(*parts.pop(1))]
         if not len(picked):
             raise Refused("it leaves nothing")
-        x = x if len(picked) == x.base[1] else r.pick(x, picked, "channels")
+        x = x if np.array_equal(picked, every) else r.pick(x, picked, "channels")
     return r.in_rank(_cut(r, x, [parts.get(a, (0, LAST, 1)) for a in ((2, 3) if rank == 4 else (3, 2))]), rank)
-
-
-LAST = np.iinfo(np.int64).max
 
 
 def _cut(r: Reader, x: Tensor, rows_and_columns: list[tuple[int, int, int]]) -> Tensor:
@@ -204,7 +204,7 @@ def _cut(r: Reader, x: Tensor, rows_and_columns: list[tuple[int, int, int]]) -> 
         stride.append(step)
     if not any(before) and not any(after) and stride == [1, 1]:
         return x
-    f = np.zeros((before[0] + 1 + after[0], before[1] + 1 + after[1], 1, r.channels(x)), np.float32)
+    f = zeros(before[0] + 1 + after[0], before[1] + 1 + after[1], 1, r.channels(x))
     f[before[0], before[1]] = 1
     return r.layer(Conv(size=f.shape, hasBias=False, stride=stride), [x], [(f"{r.node.outputs[0]}_pixels", f)])
 

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.formats.onnx.import_shapes import axes_of
-from pyconvnet.formats.onnx.library import Refused
-from pyconvnet.formats.onnx.reader import Borders, Node, Reader, reads
+from pyconvnet.formats.onnx.library import Refused, zeros
+from pyconvnet.formats.onnx.reader import Borders, Handler, Node, Reader, reads
 from pyconvnet.formats.onnx.values import Tensor, sizes_text
 from pyconvnet.layers import Conv, ConvTranspose, Pooling, ROIPooling, Scale
 
 
+def reads_images(*ops: str) -> Callable[[Handler], Handler]:
+    """Enter a function for operators of images, which gets signals N x C x W as images of one row too."""
+
+    def enter(function: Handler) -> Handler:
+        def of_any(r: Reader, n: Node) -> Tensor:
+            rank = len(n.tensor().shape)
+            if rank not in (3, 4):
+                raise Refused(f"it must read images N x C x H x W or signals N x C x W, got {rank} dimensions")
+            if rank == 3:
+                _as_images(n)
+            return r.in_rank(function(r, n), rank)
+
+        reads(*ops)(of_any)
+        return function
+
+    return enter
+
+
+def _as_images(n: Node) -> None:
+    """Make a node for signals one for images of one row."""
+    one = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0, "output_shape": 1}
+    for name, of_rows in one.items():
+        if name in n.attributes:
+            n.attributes[name] = [of_rows, *n.attributes[name]]
+    if "pads" in n.attributes:
+        first, last = n.attributes["pads"]
+        n.attributes["pads"] = [0, first, 0, last]
+    if isinstance(w := n.input(1), np.ndarray) and w.ndim == 3:
+        n.inputs[1] = w[:, :, None]
+
+
 def _image(r: Reader, n: Node) -> Tensor:
-    t = n.tensor()
-    if len(t.shape) != 4:
-        raise Refused(f"it must read images N x C x H x W, its input has {len(t.shape)} dimensions")
-    return r.image(t)
+    return r.image(n.tensor())
+
+
+def _four(r: Reader, n: Node) -> Tensor:
+    if len(n.tensor().shape) != 4:
+        raise Refused(f"it must read images N x C x H x W, its input has {len(n.tensor().shape)} dimensions")
+    return _image(r, n)
 
 
 def _two(n: Node, name: str, default: int = 1) -> tuple[int, int]:
@@ -49,7 +84,7 @@ def filters_of(n: Node, i: int = 1) -> np.ndarray:
     """The filters of a node as floating-point numbers of four dimensions."""
     w = n.constant(i, "filters")
     if w is None or w.ndim != 4 or w.dtype.kind != "f":
-        raise Refused("its filters must have four dimensions: two-dimensional convolution is known here")
+        raise Refused("its filters must be those of images or signals")
     return w
 
 
@@ -62,7 +97,7 @@ def _biases(r: Reader, n: Node, count: int, dtype: Any) -> list[tuple[str, np.nd
     return [(r.name_of(2, "bias"), b.reshape(-1, 1).astype(dtype))]
 
 
-@reads("Conv")
+@reads_images("Conv")
 def conv(r: Reader, n: Node) -> Tensor:
     x, w = _image(r, n), filters_of(n)
     size, stride, dilate = (w.shape[2], w.shape[3]), _two(n, "strides"), _two(n, "dilations")
@@ -79,7 +114,7 @@ def conv(r: Reader, n: Node) -> Tensor:
     return r.layer(block, [x], [(r.name_of(1, "filter"), f), *biases])
 
 
-@reads("ConvTranspose")
+@reads_images("ConvTranspose")
 def convt(r: Reader, n: Node) -> Tensor:
     x, w = _image(r, n), filters_of(n)
     stride, dilate, groups = _two(n, "strides"), _two(n, "dilations"), n.get("group", 1)
@@ -88,9 +123,11 @@ def convt(r: Reader, n: Node) -> Tensor:
     f = w.transpose(2, 3, 1, 0)
     if dilate != (1, 1):  # zeros between the pixels of the filters
         spread = [(s - 1) * d + 1 for s, d in zip(f.shape, dilate)]
-        f, dense = np.zeros((*spread, *f.shape[2:]), f.dtype), f
+        f, dense = zeros(*spread, *f.shape[2:]).astype(f.dtype), f
         f[:: dilate[0], :: dilate[1]] = dense
     extra = [int(v) for v in n.get("output_padding") or (0, 0)]
+    if len(extra) != 2 or any(e >= max(s, d) for e, s, d in zip(extra, stride, dilate)) or min(extra) < 0:
+        raise Refused(f"its output_padding {extra} must be less than its strides")
     crop = _crop(r, n, x, f.shape[:2], stride, extra)
     grow = [max(0, -crop[1]), max(0, -crop[3])]
     if any(grow):  # rows that nothing reaches are zeros of a longer filter
@@ -108,7 +145,7 @@ def _crop(r: Reader, n: Node, x: Tensor, size: tuple[int, ...], stride: Any, ext
     wanted, auto = n.get("output_shape"), n.get("auto_pad", "NOTSET") or "NOTSET"
     if wanted is None and auto in ("NOTSET", "VALID"):
         pads = [int(v) for v in (n.get("pads") if auto == "NOTSET" else None) or [0] * 4]
-        if len(pads) != 4 or len(extra) != 2:
+        if len(pads) != 4:
             raise Refused(f"its pads must be four numbers, got {pads}")
         return pads[0], pads[2] - extra[0], pads[1], pads[3] - extra[1]
     found: list[int] = []
@@ -121,7 +158,7 @@ def _crop(r: Reader, n: Node, x: Tensor, size: tuple[int, ...], stride: Any, ext
     return found[0], found[1], found[2], found[3]
 
 
-@reads("MaxPool", "AveragePool")
+@reads_images("MaxPool", "AveragePool")
 def pool(r: Reader, n: Node) -> Tensor:
     x = _image(r, n)
     size, stride = _two(n, "kernel_shape"), _two(n, "strides")
@@ -147,7 +184,7 @@ def pool(r: Reader, n: Node) -> Tensor:
     return r.layer(Pooling(poolSize=size, stride=stride, pad=pad, method=method), [x])
 
 
-@reads("GlobalAveragePool", "GlobalMaxPool")
+@reads_images("GlobalAveragePool", "GlobalMaxPool")
 def whole_image(r: Reader, n: Node) -> Tensor:
     return _pooled(r, _image(r, n), "avg" if n.op == "GlobalAveragePool" else "max")
 
@@ -155,10 +192,11 @@ def whole_image(r: Reader, n: Node) -> Tensor:
 @reads("ReduceMean", "ReduceMax")
 def reduced(r: Reader, n: Node) -> Tensor:
     axes = axes_of(r, n, 18, len(n.tensor().shape))
-    if len(n.tensor().shape) != 4 or sorted(axes or []) != [2, 3]:
-        raise Refused("it must go over height and width, axes 2 and 3, of images")
+    rank = len(n.tensor().shape)
+    if sorted(axes or []) not in ([2], [2, 3]) or len(axes or []) != rank - 2:
+        raise Refused("it must go over height and width of images, axes 2 and 3, or over signals")
     y = _pooled(r, _image(r, n), "avg" if n.op == "ReduceMean" else "max")
-    return y if n.get("keepdims", 1) else r.in_rank(y, 2)
+    return r.in_rank(y, rank if n.get("keepdims", 1) else 2)
 
 
 def _pooled(r: Reader, x: Tensor, method: str) -> Tensor:
@@ -178,7 +216,7 @@ def padded(r: Reader, x: Tensor, pad: Borders) -> Tensor:
 
 @reads("Pad")
 def pad(r: Reader, n: Node) -> Tensor:
-    x = _image(r, n)
+    x = _four(r, n)
     if n.get("mode", "constant") != "constant":
         raise Refused(f"mode {n.get('mode')!r} is not known here")
     if r.opset < 11:
@@ -199,7 +237,7 @@ def pad(r: Reader, n: Node) -> Tensor:
 
 @reads("Resize", "Upsample")
 def resize(r: Reader, n: Node) -> Tensor:
-    x = _image(r, n)
+    x = _four(r, n)
     (down, across) = _factors(r, n, x)
     if n.get("mode", "nearest") != "nearest":
         raise Refused(f"mode {n.get('mode')!r} is not known here, nearest is")
@@ -208,7 +246,7 @@ def resize(r: Reader, n: Node) -> Tensor:
     if (down, across) == (1, 1):
         return x
     count = r.channels(x)
-    f = np.ones((down, across, 1, count), np.float32)
+    f = zeros(down, across, 1, count) + 1
     block = ConvTranspose(size=f.shape, hasBias=False, upsample=(down, across), numGroups=count)
     return r.layer(block, [x], [(f"{n.outputs[0]}_ones", f)])
 
@@ -256,17 +294,17 @@ def _check_nearest(n: Node, factors: tuple[int, int]) -> None:
 @reads("DepthToSpace", "SpaceToDepth")
 def blocks(r: Reader, n: Node) -> Tensor:
     """Channels to pixels by a transposed convolution, pixels to channels by a convolution."""
-    x, b = _image(r, n), int(n.get("blocksize", 0))
+    x, b = _four(r, n), int(n.get("blocksize", 0))
     count = r.channels(x)
     if n.op == "SpaceToDepth":
-        f = np.zeros((b, b, count, b * b * count), np.float32)
+        f = zeros(b, b, count, b * b * count)
         for i, j, c in np.ndindex(b, b, count):
             f[i, j, c, c * b * b + i * b + j if n.get("mode", "DCR") == "CRD" else (i * b + j) * count + c] = 1
         return r.layer(Conv(size=f.shape, hasBias=False, stride=b), [x], [(f"{n.outputs[0]}_blocks", f)])
     if b < 1 or count % (b * b):
         raise Refused(f"blocksize {b} does not divide {count} channels")
     fewer = count // (b * b)
-    f = np.zeros((b, b, fewer, count), np.float32)
+    f = zeros(b, b, fewer, count)
     for i, j, c in np.ndindex(b, b, fewer):
         f[i, j, c, c * b * b + i * b + j if n.get("mode", "DCR") == "CRD" else (i * b + j) * fewer + c] = 1
     return r.layer(ConvTranspose(size=f.shape, hasBias=False, upsample=b), [x], [(f"{n.outputs[0]}_blocks", f)])
@@ -274,7 +312,7 @@ def blocks(r: Reader, n: Node) -> Tensor:
 
 @reads("MaxRoiPool")
 def roipool(r: Reader, n: Node) -> Tensor:
-    x, rois = _image(r, n), r.image(n.tensor(1))
+    x, rois = _four(r, n), r.image(n.tensor(1))
     if rois.base[1:] != (5, 1, 1):
         raise Refused(f"its regions must be R x 5, got {sizes_text(n.tensor(1).shape)}")
     one = np.ones((1, 1, 5), np.float32)

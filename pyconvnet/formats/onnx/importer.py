@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.library import Refused
 from pyconvnet.formats.onnx.reader import Node, Reader
 from pyconvnet.formats.onnx.values import BATCH, Tensor, four
-from pyconvnet.formats.registry import found_instead
+from pyconvnet.formats.registry import found_instead, naming
 
 FN = "from_onnx"
 CHANNELS_LAST = (0, 2, 3, 1)  # N x H x W x C of N x C x H x W
@@ -37,7 +36,8 @@ def network_of_model(model: ModelProto, inputSize: Any, outputs: Any) -> Any:
     shapes = _input_shapes(inputs, inputSize)
     batch = next((s[0] for s in shapes.values() if s and s[0]), BATCH)
     turned = set() if model.producer_name == "pyconvnet" else _channels_last(graph, shapes)
-    reader = Reader(graph, opset)
+    double = any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in inputs)
+    reader = Reader(graph, opset, np.float64 if double else np.float32)
     reader.values.update(constants)
     for name, shape in shapes.items():
         n, *rest = shape
@@ -176,19 +176,24 @@ def _network(model: ModelProto, reader: Reader, inputs: list[str], ends: dict[st
     return net
 
 
+def network_of_file(path: str | os.PathLike[str], inputSize: Any, outputs: Any) -> Any:
+    """See pyconvnet.from_onnx."""
+    with naming(path):
+        return network_of_model(loaded(path), inputSize, outputs)
+
+
 def loaded(path: str | os.PathLike[str]) -> ModelProto:
     """The model of a file, its external data too, which the onnx package takes from the model's own folder only."""
-    path = Path(path)
     with open(path, "rb") as file:
         head = file.read(1024)
     if what := found_instead(head):
-        raise ValueError(f"{path.name} cannot be read as an ONNX file: {what}")
+        raise ValueError(f"this cannot be read as an ONNX file: {what}")
     try:
-        model = load(str(path))
-        checker.check_model(str(path))
+        model = load(os.fspath(path))
+        checker.check_model(os.fspath(path))
     except FileNotFoundError:
         raise
     except Exception as error:  # protobuf, the checker and the reader of external data have errors of their own
         text = str(error).strip().splitlines()
-        raise ValueError(f"{path.name} cannot be read as an ONNX file: {text[0] if text else error!r}") from error
+        raise ValueError(f"this cannot be read as an ONNX file: {text[0] if text else error!r}") from error
     return model

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from pyconvnet.layers import PDist
 
@@ -16,6 +19,21 @@ def require(fn: str, package: str = "onnx") -> Any:
     except ModuleNotFoundError as error:
         how = "pip install pyconvnet[onnx]" if package == "onnx" else f"pip install {package}"
         raise ImportError(f"{fn}: this needs the package {error.name!r}: {how}") from error
+
+
+LARGEST = 2**29  # elements of one constant; those of the largest layers of VGG networks are a fifth of that
+
+
+def zeros(*shape: int) -> np.ndarray:
+    """Zeros for filters that a file asks for without having them; Refused where they take more than 2 GiB."""
+    check_count(math.prod(shape))
+    return np.zeros(shape, np.float32)
+
+
+def check_count(count: int) -> None:
+    """Refuse what needs an array of more elements than a network has."""
+    if count > LARGEST:
+        raise Refused(f"it needs an array of {count} elements, more than {LARGEST}")
 
 
 def output_sizes(layer: Any, sizes: list[Any]) -> list[Any]:

@@ -77,9 +77,8 @@ def layer_of(group: Group, inputs: Sequence[Tensor], constants: dict[str, Any]) 
     for ours, theirs in zip(g.nodes, group.nodes):
         if ours.op_type != theirs.op_type or len(ours.input) != len(theirs.input):
             return None
-        if sorted(a.SerializeToString() for a in ours.attribute) != sorted(
-            a.SerializeToString() for a in theirs.attribute
-        ):
+        attributes = [sorted(a.SerializeToString() for a in node.attribute) for node in (ours, theirs)]
+        if attributes[0] != attributes[1]:
             return None
         for a, b in zip(ours.input, theirs.input):
             if a in g.constants:

@@ -12,7 +12,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, helper
 
 from pyconvnet.formats.onnx.fold import fold
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes, zeros
 from pyconvnet.formats.onnx.marks import Group, layer_of, marked_groups
 from pyconvnet.formats.onnx.values import (
     Tensor,
@@ -27,6 +27,8 @@ from pyconvnet.layers import Conv, ConvTranspose, Layer, Permute, Reshape
 Borders = tuple[int, int, int, int]  # top, bottom, left, right
 Handler = Callable[["Reader", "Node"], Any]
 OPERATORS: dict[str, Handler] = {}
+# What attributes and constants of a broken file lead to, besides Refused
+DOUBTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 def reads(*ops: str) -> Callable[[Handler], Handler]:
@@ -87,8 +89,8 @@ class Made:
 class Reader:
     """A graph on its way into a network."""
 
-    def __init__(self, graph: GraphProto, opset: int) -> None:
-        self.opset = opset
+    def __init__(self, graph: GraphProto, opset: int, real: Any) -> None:
+        self.opset, self.real = opset, real  # real: the precision of all parameters
         self.values: dict[str, Any] = {}
         self.input_sizes: dict[str, tuple[Any, Any, Any]] = {}  # H, W, C
         self.layers: list[Made] = []
@@ -123,7 +125,7 @@ class Reader:
 
     def _param(self, name: str, value: Any) -> str:
         """The name that a parameter gets: layers that read one share it."""
-        value = np.asfortranarray(value)
+        value = np.asarray(value, self.real, order="F")
         while name in self.params and not np.array_equal(self.params[name], value):
             name += "_"
         self.params.setdefault(name, value)
@@ -138,10 +140,11 @@ class Reader:
         taken.add(name)
         return name
 
-    def name_of(self, i: int, other: str) -> str:
-        """What to call the parameter that input i of the node is."""
+    def name_of(self, i: int | None, other: str) -> str:
+        """What to call the parameter that input i of the node is, or one that is computed."""
         given = self.node.given
-        return given[i] if i < len(given) and given[i] else f"{self.node.name or self.node.outputs[0]}_{other}"
+        found = given[i] if i is not None and i < len(given) else ""
+        return found or f"{self.node.name or self.node.outputs[0]}_{other}"
 
     def image(self, t: Tensor) -> Tensor:
         """The tensor as a variable H x W x C x N of its own, with layers that rearrange where it takes some."""
@@ -170,7 +173,8 @@ class Reader:
     def pick(self, x: Tensor, channels: np.ndarray, part: str) -> Tensor:
         """Channels of x in any order, by a convolution with filters of one 1 each."""
         count = self.channels(x)
-        filters = np.eye(count, dtype=np.float32)[:, channels][None, None]
+        filters = zeros(1, 1, count, len(channels))
+        filters[0, 0, channels, np.arange(len(channels))] = 1
         return self._one_hot(Conv(size=filters.shape, hasBias=False), x, filters, part)
 
     @staticmethod
@@ -229,7 +233,7 @@ class Reader:
             if block is None:
                 return False
             self.values[group.output] = self.layer(block, images)
-        except (ValueError, TypeError):
+        except DOUBTS:
             return False
         return True
 
@@ -259,5 +263,5 @@ class Reader:
             made = handler(self, self.node)
             results = made if isinstance(made, list) else [made]
             self.values.update(zip(proto.output, results))
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        except DOUBTS as error:
             self.refused.append(f"{where} ({proto.op_type}): {error}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.formats.onnx.library import Refused, SizeNeeded
+from pyconvnet.formats.onnx.library import Refused, SizeNeeded, check_count, zeros
 
 Shape = tuple[Any, ...]  # of whole numbers, None where a size is free
 BATCH = 97  # stands for a free number of images where sizes are computed: one that no file has by chance
@@ -66,7 +66,9 @@ class Tensor:
         count = math.prod(self.base[1:])
         if shape[:1] != self.base[:1]:
             raise Refused("it changes which elements belong to an image")
-        if all(kind == "reshape" for kind, _ in self.moves):
+        only_reshaped = all(kind == "reshape" for kind, _ in self.moves)
+        check_count(count if only_reshaped else math.prod(self.base))
+        if only_reshaped:
             return np.arange(count).reshape(shape[1:])
         at = np.arange(math.prod(self.base), dtype=np.int32).reshape(self.base)
         for kind, how in self.moves:
@@ -133,7 +135,7 @@ def blocks_of_pixels(t: Tensor) -> np.ndarray | None:
     first = np.arange(rows)[:, None] * (b * w) + np.arange(columns) * b
     if not np.array_equal(at, at[:, :1, :1] + first) or np.any(place // w >= b) or np.any(place % w >= b):
         return None
-    filters = np.zeros((b, b, c, k), np.float32)
+    filters = zeros(b, b, c, k)
     filters[place // w, place % w, channel, np.arange(k)] = 1
     return filters
 
@@ -148,7 +150,7 @@ def pixels_of_blocks(t: Tensor) -> np.ndarray | None:
     channel = at[..., 0, 0] // (h * w)
     if not np.array_equal(at, channel[..., None, None] * (h * w) + np.arange(h * w).reshape(h, w)):
         return None
-    filters = np.zeros((b, b, k, c), np.float32)
+    filters = zeros(b, b, k, c)
     for place in np.ndindex(*channel.shape):
         filters[place[1], place[2], place[0], channel[place]] = 1
     return filters

@@ -256,6 +256,15 @@ def chain_like(model):
     return pcn.from_onnx(model)
 
 
+def test_layers_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"c \(conv\): its input has 4 channels, its filters take 3"):
+        pcn.to_onnx(chain(), inputSize=(8, 8, 4))
+    with pytest.raises(ValueError, match=r"fc \(conv\): its output would be empty, -3x-3x5x1"):
+        pcn.to_onnx(chain(), inputSize=(4, 4, 3))
+    with pytest.raises(ValueError, match="to_onnx: the network has no form in opset 13"):
+        pcn.to_onnx(alone(D.BatchNorm(numChannels=1), [normal(2, 2, 1, 1)], [normal(1, 1), normal(1, 1)]), opset=13)
+
+
 def test_a_layer_of_one_size_takes_it_from_meta_or_asks_for_it():
     net = alone(D.Scale(hasBias=False), [normal(2, 3, 4, 2)], [normal(2, 3, 4)])
     with pytest.raises(ValueError, match=r"layer \(Scale\): the size of its input must be known: give inputSize"):

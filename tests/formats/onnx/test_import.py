@@ -226,6 +226,11 @@ PATTERNS = {
         {"from": ints(1, 0), "to": ints(-2, 8), "axes": ints(2, -1), "steps": ints(1, 3)},
         ["conv"],
     ),
+    "channels backwards": (
+        [("Slice", "x from to axes steps", "y", {})],
+        {"from": ints(-1), "to": ints(-(1 << 40)), "axes": ints(1), "steps": ints(-1)},
+        ["conv"],
+    ),
     "channels in another order": ([("Gather", "x order", "y", {"axis": 1})], {"order": ints(2, 1, 0)}, ["conv"]),
     "images turned about": (
         [("Relu", "x", "r", {}), ("Transpose", "r", "y", {"perm": [0, 3, 1, 2]})],
@@ -304,6 +309,36 @@ def test_height_and_width_may_be_free_where_no_layer_needs_them():
     x = normal(2, 3, 6, 8)
     net = pcn.from_onnx(flat, (6, 8, 3))
     assert off(outputs(net, {"x": x})["y"], run(flat, {"x": x})["y"]) < 1e-5
+
+
+def test_signals_are_images_of_one_row():
+    nodes = [
+        ("Conv", "x w a", "c", {"pads": [2, 1], "strides": [2], "dilations": [2]}),
+        ("BatchNormalization", "c s b m v", "n", {}),
+        ("MaxPool", "n", "p", {"kernel_shape": [3], "strides": [2], "ceil_mode": 1}),
+        ("ConvTranspose", "p u", "t", {"strides": [2], "output_padding": [1], "pads": [1, 0]}),
+        ("GlobalAveragePool", "t", "g", {}),
+        ("Flatten", "g", "f", {}),
+        ("Gemm", "f z", "y", {}),
+    ]
+    four = {name: np.abs(normal(4)) + 0.1 for name in "asbmv"}
+    model = graph(nodes, {"w": normal(4, 3, 5), "u": normal(4, 2, 3), "z": normal(2, 6), **four}, ("N", 3, 40))
+    net = pcn.from_onnx(model)
+    assert blocks(net) == ["conv", "bnorm", "pool", "convt", "pool", "conv"]
+    x = normal(2, 3, 40)
+    (z,) = outputs(net, {"x": x}).values()
+    assert off(z, run(model, {"x": x})["y"]) < 1e-5
+
+
+def test_a_network_of_double_precision_stays_one():
+    nodes = [("Flatten", "x", "f", {}), ("Gemm", "f w", "c", {}), ("Neg", "c", "n", {}), ("Sub", "n c", "y", {})]
+    model = graph(nodes, {"w": normal(144, 4).astype(float)})
+    for v in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        v.type.tensor_type.elem_type = TensorProto.DOUBLE
+    net = pcn.from_onnx(model)
+    x = normal(2, 3, 6, 8).astype(float)
+    (z,) = outputs(net, {"x": x}).values()
+    assert z.dtype == np.float64 and off(z, run(model, {"x": x})["y"]) < 1e-12
 
 
 def test_images_whose_channels_come_last_are_h_x_w_x_c_here(capsys):

@@ -97,7 +97,14 @@ def test_nodes_that_say_another_layer_than_they_are_are_read_for_what_they_are()
         node.doc_string = node.doc_string.replace("0.25", "0.75")
     with pytest.raises(ValueError, match=r"\(ReduceSumSquare\): there is no layer"):
         pcn.from_onnx(model)
-    for text in ("{", '{"block"', '{"block": "NormOffset"}', '{"block": 1, "inputs": 1, "layer": 1, "properties": 1}'):
+    endless = '{"block": "AffineGridGenerator", "inputs": ["x"], "layer": "n", "properties": {"Ho": 1e9, "Wo": 1e9}}'
+    for text in (
+        endless,
+        "{",
+        '{"block"',
+        '{"block": "NormOffset"}',
+        '{"block": 1, "inputs": 1, "layer": 1, "properties": 1}',
+    ):
         for node in model.graph.node:
             node.doc_string = text
         with pytest.raises(ValueError, match=r"\(ReduceSumSquare\): there is no layer"):
@@ -131,12 +138,34 @@ HOSTILE = {
         None,
     ),
     "filters for other channels": ([("Conv", "x w", "y", {})], {"w": normal(4, 2, 1, 1)}, "do not fit 3 channels"),
+    "an upsampling without end": (
+        [("Resize", "x - s", "y", {"mode": "nearest"})],
+        {"s": np.float32([1, 1, 1 << 20, 1 << 20])},
+        "more than 536870912",
+    ),
+    "blocks without end": ([("SpaceToDepth", "x", "y", {"blocksize": 1000})], {}, "more than 536870912"),
+    "dilation without end": (
+        [("ConvTranspose", "x w", "y", {"dilations": [1 << 20, 1 << 20]})],
+        {"w": normal(3, 2, 2, 2)},
+        "more than 536870912",
+    ),
+    "output padding without end": (
+        [("ConvTranspose", "x w", "y", {"output_padding": [1 << 40, 0]})],
+        {"w": normal(3, 2, 2, 2)},
+        "must be less than its strides",
+    ),
     "no groups": ([("Conv", "x w", "y", {"group": 0})], {"w": normal(4, 3, 1, 1)}, r"\(Conv\): "),
     "stride 0": ([("Conv", "x w", "y", {"strides": [0, 0]})], {"w": normal(4, 3, 1, 1)}, r"\(Conv\): its strides"),
     "blocks of 0": ([("DepthToSpace", "x", "y", {"blocksize": 0})], {}, r"\(DepthToSpace\): "),
     "a tensor that nothing gives": ([("Add", "x z", "y", {})], {}, "it reads 'z', which nothing gives"),
     "a window larger than the image": ([("MaxPool", "x", "y", {"kernel_shape": [9, 9]})], {}, "would be empty"),
 }
+
+
+def test_images_without_end_are_not_laid_out():
+    nodes = [("Relu", "x", "r", {}), ("Transpose", "r", "y", {"perm": [0, 1, 3, 2]})]
+    with pytest.raises(ValueError, match=r"it needs an array of \d+ elements, more than 536870912"):
+        pcn.from_onnx(graph(nodes, shape=("N", 3, 1 << 20, 1 << 20)))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -206,7 +235,7 @@ def test_external_data_comes_from_the_folder_of_the_file_only(tmp_path):
             for entry in tensor.external_data:
                 if entry.key == "location":
                     entry.value = location
-        with pytest.raises(ValueError, match=r"net\.onnx cannot be read as an ONNX file"):
+        with pytest.raises(ValueError, match=r"net\.onnx: this cannot be read as an ONNX file"):
             pcn.from_onnx(saved(tmp_path / "inner", outside))
 
 
