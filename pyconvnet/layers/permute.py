@@ -30,7 +30,7 @@ class Permute(Layer):
         return [tuple(inputSizes[0][a] for a in self._axes())]
 
     def _axes(self) -> tuple[int, ...]:
-        order = whole_numbers("Permute", "order", self.order, (3,), least=1)
+        order = whole_numbers("Permute: order", self.order, (3,), least=1)
         if sorted(order) != [1, 2, 3]:
             raise ValueError(f"Permute: order must be 1, 2 and 3 in any order, got {list(order)}")
         return (*(i - 1 for i in order), 3)

@@ -38,8 +38,8 @@ class PReLU(ElementWise):
     def _arguments(self, inputs, params):
         if len(params) != 1:
             raise ValueError(f"PReLU: slopes must be its one parameter, got {len(params)} parameters")
-        x = as_tensor("PReLU", "x", inputs[0])
-        a = as_tensor("PReLU", "a", params[0], like=x)
+        x = as_tensor("PReLU: x", inputs[0])
+        a = as_tensor("PReLU: a", params[0], like=x)
         if any(s not in (1, t) for s, t in zip(a.shape, x.shape)):
             raise ValueError(
                 f"PReLU: a is {size_text(a.shape)}, x is {size_text(x.shape)}; each size must be equal or 1"

@@ -22,7 +22,7 @@ class Reshape(Layer):
     backward_uses = "nothing"
 
     def forward(self, inputs, params):
-        x = as_tensor("Reshape", "x", inputs[0])
+        x = as_tensor("Reshape: x", inputs[0])
         self.aux = tuple(x.shape)
         size = self._size()
         if math.prod(size) != math.prod(x.shape[:3]):
@@ -38,4 +38,4 @@ class Reshape(Layer):
         return [(*self._size(), inputSizes[0][3])]
 
     def _size(self) -> tuple[int, ...]:
-        return whole_numbers("Reshape", "size", self.size, (3,), least=1)
+        return whole_numbers("Reshape: size", self.size, (3,), least=1)

@@ -57,7 +57,7 @@ def conv(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
     if is_empty(params[0].value):
         return _subsampled(g, x, options, biases)
     shape = (*params[0].value.shape, 1, 1)[:4]
-    window = Window.parse("conv", shape[:2], options["stride"], options["pad"], options["dilate"])
+    window = Window.parse(shape[:2], options["stride"], options["pad"], options["dilate"])
     channels = g.known(x, 2) or shape[2]
     if channels % shape[2]:
         raise Refused(f"its input has {channels} channels, its filters take {shape[2]}")
@@ -75,7 +75,7 @@ def conv(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
 
 def _subsampled(g: Builder, x: str, options: dict[str, Any], biases: Param | None) -> str:
     """A convolution without filters: padded, every stride-th pixel, and biases added."""
-    window = Window.parse("conv", 1, options["stride"], options["pad"])
+    window = Window.parse(1, options["stride"], options["pad"])
     top, bottom, left, right = window.pad
     if any(window.pad):
         x = g.add("Pad", x, g.constant([0, 0, top, left, 0, 0, bottom, right]))
@@ -98,8 +98,8 @@ def convt(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str
         "ConvTranspose",
         *given,
         kernel_shape=shape[:2],
-        strides=pair("convt", "upsample", options["upsample"]),
-        pads=_pads(borders("convt", "crop", options["crop"])),
+        strides=pair("convt: upsample", options["upsample"]),
+        pads=_pads(borders("convt: crop", options["crop"])),
         group=groups,
     )
 
@@ -107,7 +107,7 @@ def convt(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str
 @writes(Pooling)
 def pool(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
     options = layer.effective_options()
-    window = Window.parse("pool", layer.poolSize, options["stride"], options["pad"])
+    window = Window.parse(layer.poolSize, options["stride"], options["pad"])
     how: dict[str, Any] = {"kernel_shape": window.size, "strides": window.stride, "pads": _pads(window.pad)}
     if str(options["method"]).lower() == "max":
         return g.add("MaxPool", *inputs, **how)
@@ -122,7 +122,7 @@ def roipool(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> s
         raise Refused("method 'avg' has no ONNX operator")
     if factors.size > 1:
         raise Refused("transform must be one number: MaxRoiPool has no other")
-    cells = pair("roipool", "subdivisions", layer.subdivisions)
+    cells = pair("roipool: subdivisions", layer.subdivisions)
     first = len(g.nodes)
     regions = g.add("Sub", g.add("Reshape", rois, g.constant([-1, 5])), g.constant(1.0))
     y = g.add("MaxRoiPool", x, regions, pooled_shape=cells, spatial_scale=float(factors[0]))

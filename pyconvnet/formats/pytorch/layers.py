@@ -75,12 +75,12 @@ def _unless(usual: Any, **options: Any) -> dict[str, Any]:
 def _conv(block: layers.Conv, params: list[np.ndarray], channels: float) -> list[Part]:
     options = block.effective_options()
     if not params or is_empty(params[0]):
-        window = Window.parse("Conv", 1, options["stride"], options["pad"])
+        window = Window.parse(1, options["stride"], options["pad"])
         bias = _bias(block, params)
         count = (bias["bias"][1].size,) if bias else ()
         return [*_zeros(window.pad), Part("Subsample", (window.stride, *count), state=bias)]
     weight, bias = turned(params[0]), _bias(block, params)
-    window = Window.parse("Conv", weight.shape[2:], options["stride"], options["pad"], options["dilate"])
+    window = Window.parse(weight.shape[2:], options["stride"], options["pad"], options["dilate"])
     count, depth = weight.shape[:2]
     groups = 1 if math.isnan(channels) else int(channels) // depth
     if not math.isnan(channels) and (channels % depth or count % max(groups, 1)):
@@ -107,10 +107,10 @@ def _zeros(pad: tuple[int, int, int, int]) -> list[Part]:
 def _convt(block: layers.ConvTranspose, params: list[np.ndarray], channels: float) -> list[Part]:
     options = block.effective_options()
     weight, bias = turned(params[0]), _bias(block, params)
-    crop = borders("ConvTranspose", "crop", options["crop"])
-    (groups,) = whole_numbers("ConvTranspose", "numGroups", options["numGroups"], (1,), 1)
+    crop = borders("ConvTranspose: crop", options["crop"])
+    (groups,) = whole_numbers("ConvTranspose: numGroups", options["numGroups"], (1,), 1)
     settings = {
-        **_unless((1, 1), stride=pair("ConvTranspose", "upsample", options["upsample"])),
+        **_unless((1, 1), stride=pair("ConvTranspose: upsample", options["upsample"])),
         **(_unless((0, 0), padding=(crop[0], crop[2])) if _even(crop) else {}),
         **_unless(1, groups=groups),
         **_unless(True, bias=bool(bias)),
@@ -203,13 +203,13 @@ def _hard_sigmoid(block: layers.HardSigmoid, params: list[np.ndarray], channels:
 
 @convert(layers.Permute)
 def _permute(block: layers.Permute, params: list[np.ndarray], channels: float) -> list[Part]:
-    height, width, depth = ((2, 3, 1)[i - 1] for i in whole_numbers("Permute", "order", block.order, (3,), 1))
+    height, width, depth = ((2, 3, 1)[i - 1] for i in whole_numbers("Permute: order", block.order, (3,), 1))
     return [Part("Permute", ((0, depth, height, width),))]
 
 
 @convert(layers.Reshape)
 def _reshape(block: layers.Reshape, params: list[np.ndarray], channels: float) -> list[Part]:
-    return [Part("Reshape", whole_numbers("Reshape", "size", block.size, (3,), 1))]
+    return [Part("Reshape", whole_numbers("Reshape: size", block.size, (3,), 1))]
 
 
 @convert(layers.SoftMax)
@@ -225,7 +225,7 @@ def _dropout(block: layers.DropOut, params: list[np.ndarray], channels: float) -
 @convert(layers.LRN)
 def _lrn(block: layers.LRN, params: list[np.ndarray], channels: float) -> list[Part]:
     n, kappa, alpha, beta = numbers("LRN", block.param, "[n, kappa, alpha, beta]")
-    (size,) = whole_numbers("LRN", "n", n, (1,), 1)
+    (size,) = whole_numbers("LRN: n", n, (1,), 1)
     if size % 2:
         return [Part("nn.LocalResponseNorm", (size,), {"alpha": alpha * size, "beta": beta, "k": kappa})]
     # the window of torch's reaches one channel further down, MatConvNet's further up
@@ -241,14 +241,14 @@ def _norm_offset(block: layers.NormOffset, params: list[np.ndarray], channels: f
 @convert(layers.SpatialNorm)
 def _spatial_norm(block: layers.SpatialNorm, params: list[np.ndarray], channels: float) -> list[Part]:
     height, width, alpha, beta = numbers("SpatialNorm", block.param, "[ph, pw, alpha, beta]")
-    h, w = pair("SpatialNorm", "the window in param", [height, width])
+    h, w = pair("SpatialNorm: the window in param", [height, width])
     pad = ((w - 1) // 2, w // 2, (h - 1) // 2, h // 2)
     return [Part("SpatialNorm", ((h, w), pad), {"alpha": alpha, "beta": beta})]
 
 
 @convert(layers.Concat)
 def _concat(block: layers.Concat, params: list[np.ndarray], channels: float) -> list[Part]:
-    (dim,) = whole_numbers("Concat", "dim", block.dim, (1,), 1)
+    (dim,) = whole_numbers("Concat: dim", block.dim, (1,), 1)
     if dim > 4:
         raise ValueError(f"its dim is {dim}, and must be 1 to 4")
     return [Part("Concat", options={"dim": (2, 3, 1, 0)[dim - 1]})]
@@ -276,19 +276,19 @@ def _scale(block: layers.Scale, params: list[np.ndarray], channels: float) -> li
 
 @convert(layers.Crop)
 def _crop(block: layers.Crop, params: list[np.ndarray], channels: float) -> list[Part]:
-    return [Part("Crop", (pair("Crop", "crop", block.crop, 0),))]
+    return [Part("Crop", (pair("Crop: crop", block.crop, 0),))]
 
 
 @convert(layers.AffineGridGenerator, layers.UniformScalingGridGenerator)
 def _grid(block: Any, params: list[np.ndarray], channels: float) -> list[Part]:
     kind = "AffineGrid" if isinstance(block, layers.AffineGridGenerator) else "UniformScalingGrid"
-    return [Part(kind, pair(type(block).__name__, "Ho and Wo", [block.Ho, block.Wo]))]
+    return [Part(kind, pair(f"{type(block).__name__}: Ho and Wo", [block.Ho, block.Wo]))]
 
 
 @convert(layers.ROIPooling)
 def _roi_pooling(block: layers.ROIPooling, params: list[np.ndarray], channels: float) -> list[Part]:
     if not isinstance(block.method, str) or block.method.lower() not in ("max", "avg"):
         raise ValueError(f"its method is {block.method!r}, and must be 'max' or 'avg'")
-    cells = pair("ROIPooling", "subdivisions", block.subdivisions)
+    cells = pair("ROIPooling: subdivisions", block.subdivisions)
     affine = tuple(tuple(row) for row in _affine(block.transform).tolist())
     return [Part("RoiPool", (block.method.lower(), cells, affine, bool(np.all(block.flatten))))]

@@ -60,7 +60,7 @@ def _exported(module: torch.nn.Module, inputSize: Any) -> Any:
     first = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(0))
 
     def example(size: Any) -> torch.Tensor:
-        h, w, c, n = (*whole_numbers("from_torch", "inputSize", size, (3, 4), 1), 2)[:4]
+        h, w, c, n = (*whole_numbers("from_torch: inputSize", size, (3, 4), 1), 2)[:4]
         return torch.zeros(n, c, h, w, dtype=first.dtype, device=first.device)
 
     args: tuple[torch.Tensor, ...] = ()

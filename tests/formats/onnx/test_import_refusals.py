@@ -135,7 +135,7 @@ HOSTILE = {
     "padding without end": (
         [("Conv", "x w", "y", {"pads": [1 << 40] * 4})],
         {"w": normal(4, 3, 1, 1)},
-        None,
+        "must be whole numbers up to 2147483647",
     ),
     "filters for other channels": ([("Conv", "x w", "y", {})], {"w": normal(4, 2, 1, 1)}, "do not fit 3 channels"),
     "an upsampling without end": (

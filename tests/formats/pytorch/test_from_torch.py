@@ -363,7 +363,7 @@ def test_what_is_given_wrongly_is_refused():
     with pytest.raises(TypeError, match=r"from_torch: module must be a torch\.nn\.Module, got SimpleNN"):
         pcn.from_torch(pcn.SimpleNN(layers=[]), (8, 8, 3))
     for size in ((8, 8), 8, (8, 8, 0), [(8, 8)]):
-        with pytest.raises(ValueError, match="from_torch: inputSize takes"):
+        with pytest.raises(ValueError, match="from_torch: inputSize must be"):
             pcn.from_torch(nn.ReLU(), size)
     with pytest.raises(ValueError, match=r"from_torch: torch\.export cannot record the module: "):
         pcn.from_torch(Function(lambda m, x: x if x.sum() > 0 else -x), (8, 8, 3))
