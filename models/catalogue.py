@@ -13,6 +13,7 @@ from pyconvnet.models.nin import nin
 from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
 from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
 from pyconvnet.options import did_you_mean, unknown_option
+from pyconvnet.rng import chosen
 
 BUILDERS: dict[str, Callable[..., Any]] = {
     "lenet": lenet_mnist,
@@ -42,6 +43,8 @@ def build(name: str, **options: Any) -> Any:
     batchNormalization  False; True where MatConvNet has such a version (lenet, alexnet, vgg-*)
     networkType         "simplenn", or "dagnn" with the example's layers that measure errors
     seed                a whole number: the same weights every time; None: fresh ones
+    rng                 "numpy"; "matlab" draws the weights that MATLAB draws after rng(seed) or, without a seed, those
+                        that its global stream gives next (compat.matlab.rng)
     init                True; False: zeros that take neither memory nor time and cannot be trained, to see the table
     deployed            False; True: no dropout, a softmax instead of the loss, and for the ImageNet networks an average
                         image of their size, as in the trained networks that MatConvNet offers for download
@@ -57,6 +60,8 @@ def build(name: str, **options: Any) -> Any:
         hint = did_you_mean(str(name), BUILDERS, f"there are {', '.join(BUILDERS)}")
         raise ValueError(f"models.build: no network {name!r}; {hint}")
     builder = BUILDERS[name]
+    if (kind := options.pop("rng", "numpy")) != "numpy":
+        options["seed"] = chosen("models.build: rng", kind, options.get("seed"))
     if options.get("batchNormalization") is False:
         options = {k: v for k, v in options.items() if k != "batchNormalization" or k in _options(builder)}
     for option in options:

@@ -1,9 +1,4 @@
-"""MATLAB functions whose exact result matters to networks: images, their element types, random numbers.
-
-imresize is MATLAB's to the grey level. `rng`, `rand`, `randi` and `randperm(n)` give the numbers of its default
-generator (Mersenne twister). Not provided, since MATLAB's algorithm for them is not published: `randn`, and
-`randperm(n, k)`, which is another permutation than the start of `randperm(n)`.
-"""
+"""Images and their element types."""
 
 from __future__ import annotations
 
@@ -12,20 +7,15 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import size_text
-from pyconvnet.compat.imresize import as_class, imresize
+from pyconvnet.compat.imresize import as_class
 
 __all__ = [
     "im2double",
     "im2single",
     "im2uint8",
-    "imresize",
     "mat2gray",
     "padarray",
-    "rand",
-    "randi",
-    "randperm",
     "rgb2gray",
-    "rng",
 ]
 
 # The first row of the inverse of the NTSC matrix (RGB to YIQ), to which MATLAB's 0.2989, 0.5870, 0.1140 are rounded.
@@ -86,41 +76,6 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
     if isinstance(padval, str):
         return np.pad(A, widths, mode=PADDING[padval])
     return np.pad(A, widths, constant_values=padval)
-
-
-_twister = np.random.RandomState(5489)
-
-
-def rng(seed: int | str = "default") -> None:
-    """Start the generator of rand, randi and randperm anew, as MATLAB's rng(seed) or rng("default") does.
-
-    >>> rng(0)
-    >>> rand(1, 3).round(4)
-    array([[0.8147, 0.9058, 0.127 ]])
-    """
-    if isinstance(seed, str) and seed != "default":
-        raise ValueError(f"rng: takes a whole number or 'default', got {seed!r}")
-    # 5489 is the seed of the reference implementation; MATLAB uses it for 0.
-    _twister.seed(5489 if seed in ("default", 0) else int(seed))
-
-
-def rand(*size: Any) -> np.ndarray:
-    """Uniform in 0..1, of the given size, filled as MATLAB does: first dimension fastest. rand(n) is n x n."""
-    shape = tuple(int(v) for v in np.ravel(size)) or (1, 1)
-    shape = shape * 2 if len(shape) == 1 else shape
-    return _twister.random_sample(int(np.prod(shape))).reshape(shape, order="F")
-
-
-def randi(imax: Any, *size: Any) -> np.ndarray:
-    """Whole numbers from 1 to imax, or from low to high with imax = [low, high]; doubles, as in MATLAB."""
-    bounds = np.ravel(imax)
-    low, high = (1, bounds[0]) if bounds.size == 1 else bounds
-    return np.floor(rand(*size) * (high - low + 1)) + low
-
-
-def randperm(n: int) -> np.ndarray:
-    """1 x n: the whole numbers 1..n in the order that sorts n random numbers. Subtract 1 to index."""
-    return np.argsort(rand(1, n), axis=1, kind="stable") + 1
 
 
 def _scaled(fn: str, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
