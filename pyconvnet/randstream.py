@@ -37,6 +37,17 @@ class RandStream(np.random.Generator):
         self.Type = "mt19937ar"
         self.reset(Seed)
 
+    @staticmethod
+    def getGlobalStream() -> RandStream:
+        """The stream of MATLAB's rand, randn, randi and randperm, which rng controls; one for the whole process."""
+        return _streams[0]
+
+    @staticmethod
+    def setGlobalStream(stream: RandStream) -> RandStream:
+        """Let rand and its like draw from this stream; returns the one before."""
+        before, _streams[0] = _streams[0], stream
+        return before
+
     def __reduce__(self) -> Any:
         return _restored, (self.Seed, self.State)
 
@@ -107,14 +118,12 @@ class RandStream(np.random.Generator):
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: None = None) -> Any:  # type: ignore[override]
         """Normally distributed, as MATLAB's randn; arrays are filled column by column."""
         _no_out("standard_normal", out)
-        from pyconvnet.backends.cpu import ziggurat
-        from pyconvnet.backends.cpu.machine import isa
+        from pyconvnet.backends.cpu import ziggurat  # numba takes its time
 
-        fill = ziggurat.normal.py_func if isa() == "plain" else ziggurat.normal
         drawn = np.empty(_product(size), dtype)
         words = self.State[:, 0]
         place = words[-1:].astype(np.int64)
-        fill(words, place, ziggurat.ENDS, ziggurat.HEIGHTS, drawn)
+        ziggurat.normal(words, place, ziggurat.ENDS, ziggurat.HEIGHTS, drawn)
         words[-1] = place[0]
         self.State = words
         return drawn.item() if size is None else drawn.reshape(size, order="F")
@@ -131,6 +140,8 @@ def matlab_size(fn: str, size: tuple[Any, ...], classes: tuple[str, ...]) -> tup
     One number n stands for n x n, none for 1 x 1; numbers below 0 count as 0. ("like", p) takes the class of p.
     """
     kind = "double"
+    if size and isinstance(size[0], str) and size[0].lower() in ("state", "seed", "twister"):
+        raise NotImplementedError(f"{fn}({size[0]!r}, ...) starts generators of before 2008; rng(seed) starts this one")
     if len(size) > 1 and isinstance(size[-2], str) and size[-2].lower() == "like":
         kind = {"float32": "single", "float64": "double"}.get(str(np.asarray(size[-1]).dtype), "double")
         size = size[:-2]
@@ -160,9 +171,7 @@ def check_type(fn: str, kind: Any) -> None:
         raise ValueError(f"{fn}: the generator must be the Mersenne twister, 'twister' or 'mt19937ar', got {kind!r}")
 
 
-def global_stream() -> RandStream:
-    """The stream of MATLAB's rand, randn, randi and randperm, which rng controls; one for the whole process."""
-    return _global
+global_stream = RandStream.getGlobalStream
 
 
 def _restored(seed: int, state: np.ndarray) -> RandStream:
@@ -187,4 +196,4 @@ def _no_out(fn: str, out: Any) -> None:
         raise ValueError(f"RandStream.{fn}: out must be None; the numbers come in a new array")
 
 
-_global = RandStream()
+_streams = [RandStream()]  # the global one

@@ -29,7 +29,7 @@ class Map:
     (['a', 'b'], [2, 1], 2, False)
     """
 
-    def __init__(self, *arguments: Any, UniformValues: bool = True) -> None:
+    def __init__(self, *arguments: Any) -> None:
         given = list(arguments)
         options: dict[str, Any] = {}
         names = ("KeyType", "ValueType", "UniformValues")
@@ -85,7 +85,6 @@ class Map:
         """How many keys there are."""
         return len(self._items)
 
-    @property
     def length(self) -> int:
         """How many keys there are."""
         return len(self._items)

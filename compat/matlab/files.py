@@ -86,7 +86,7 @@ def dir(name: str | os.PathLike[str] = ".") -> StructArray:
         paths = sorted(glob.glob(text, recursive=True))
     entries = []
     for path in paths:
-        stat = os.stat(path)
+        stat = os.stat(path, follow_symlinks=os.path.exists(path))  # a link may lead nowhere
         when = datenum_of(stat.st_mtime)
         folder, last = os.path.split(path)
         entries.append(

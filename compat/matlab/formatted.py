@@ -231,7 +231,7 @@ def _converted(match: re.Match[str], queue: _Values) -> str:
         return f"%{'-' if '-' in flags else ''}{width}s" % text
     if kind in "diuxXo":
         if value != int(value) or (value < 0 and kind in "xXo"):
-            kind, dot = ("e" if not dot else "f"), dot
+            kind = "e"
         else:
             value, kind = int(value), {"i": "d", "u": "d"}.get(kind, kind)
     return f"%{flags}{width}{dot}{kind}" % value

@@ -74,7 +74,7 @@ def union(A: Any, B: Any, *options: str) -> Any:
 
 
 def ismember(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
-    """Whether the values of A are in B: logicals of A's size; of one number or text, a bool.
+    """Whether the values of A are in B: logicals of A's size; of one number or text, a bool. Of two texts: characters.
 
     options  "rows": whether each row of A is a row of B
     nargout  2: (found, where) with the place in B, from 1, of the first equal value, 0 where there is none
@@ -83,6 +83,8 @@ def ismember(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
     True
     """
     words = flags("ismember", options, ("rows",))
+    if isinstance(A, str) and isinstance(B, str):
+        A, B = A if len(A) == 1 else list(A), list(B)
     other = [B] if isinstance(B, str) else B
     place: dict[Any, int] = {}
     for i, key in enumerate(_items("ismember: B", other, "rows" in words)[0], 1):

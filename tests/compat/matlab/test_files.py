@@ -107,7 +107,7 @@ def test_time_is_measured_and_written():
 
 def test_maps_keep_values_by_sorted_keys():
     m = containers.Map(["Jan", "Feb"], [327.2, 368.2])
-    assert m.Count == len(m) == m.length == 2 and m.keys() == ["Feb", "Jan"] and m.values() == [368.2, 327.2]
+    assert m.Count == len(m) == m.length() == 2 and m.keys() == ["Feb", "Jan"] and m.values() == [368.2, 327.2]
     m["Mar"] = "x"
     other = m
     other.remove("Jan")

@@ -61,17 +61,12 @@ def test_every_weight_of_a_public_network_comes_out_to_the_bit():
     assert count == 430500
 
 
-def test_the_kernel_draws_what_the_scalar_form_draws(monkeypatch):
+def test_the_kernel_draws_what_the_scalar_form_draws():
     scalar = Twister(2)
     expected = [scalar.randn() for _ in range(3000)]
     assert max(map(abs, expected)) > 3.6541528853610087  # the tail was reached
-    for level in (None, "plain"):
-        if level:
-            monkeypatch.setenv("PYCONVNET_CPU", level)
-        rng(2)
-        np.testing.assert_allclose(
-            randn(1, 3000)[0], expected, rtol=1e-13
-        )  # its layers are exact, MATLAB's kept to 15 digits
+    rng(2)
+    np.testing.assert_allclose(randn(1, 3000)[0], expected, rtol=1e-13)  # its layers are exact, MATLAB's of 15 digits
     assert rand()[0, 0] == scalar.rand()
 
 
@@ -174,6 +169,12 @@ def test_a_stream_of_its_own_leaves_the_global_one_alone():
         assert np.array_equal(other.rand(1, 4), drawn)
 
 
+def test_a_stream_can_be_made_the_global_one():
+    before = RandStream.setGlobalStream(RandStream("mt19937ar", "Seed", 1))
+    assert abs(randn()[0, 0] + 0.649013765191241) < 1e-15 and rng().Seed == 1
+    assert RandStream.setGlobalStream(before) is not before and RandStream.getGlobalStream() is before
+
+
 def test_a_stream_can_be_given_as_a_generator_of_numpy():
     s, scalar = RandStream("mt19937ar", Seed=3), Twister(3)
     assert isinstance(s, np.random.Generator)
@@ -222,6 +223,7 @@ def test_layers_draw_from_the_stream_once_it_has_started():
     "call, message",
     [
         (lambda: randperm(10, 3), "randperm\\(10, 3\\): how MATLAB chooses"),
+        (lambda: rand("state", 0), "rand\\('state', ...\\) starts generators of before 2008"),
         (lambda: sprand(3, 3, 0.5), "sprand: how MATLAB draws it is not known"),
     ],
 )

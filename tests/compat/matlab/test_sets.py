@@ -49,6 +49,7 @@ def test_ismember_says_where_as_well():
     assert ismember(np.array([[1, 2], [3, 4]]), np.array([[3, 4]]), "rows").tolist() == [[False], [True]]
     assert ismember(np.array([[1, 2], [3, 4]]), [4]).tolist() == [[False, False], [False, True]]
     assert ismember("b", ["a", "b"], nargout=2) == (True, 2)
+    assert ismember("b", "abc") is True and ismember("xa", "abc").tolist() == [[False, True]]
 
 
 def test_sortrows_sorts_by_columns():
