@@ -3,7 +3,7 @@
 What comes in   Arrays are numpy arrays, lists or numbers; an array of one dimension is a row. Whole numbers of Python
                 and numpy's int64 count as doubles; other integer types are MATLAB's. Text is str. A cell is a list
                 (1 x n), or an array of objects where it has rows; a struct a dict or Struct, a struct array a list of
-                them.
+                them. A list of numbers is a row where numbers may come, and a cell in functions of cells.
 What comes out  Arrays with MATLAB's size, of two dimensions at least: `unique` of a row is a row. Where all arguments
                 are plain numbers, a plain number: `sub2ind([3, 4], 2, 3)` is 8.
 Counting        Dimensions, subscripts and positions are from 1, elements column by column, as in MATLAB. To index a

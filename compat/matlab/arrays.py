@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pyconvnet.compat.matlab.conventions import (
     matrix,
     with_dimensions,
 )
+from pyconvnet.records import StructArray
 from pyconvnet.values import as_array, whole_number
 
 __all__ = [
@@ -118,15 +119,19 @@ def repmat(A: Any, *sizes: Any) -> Any:
 
 
 def cat(dim: Any, *arrays: Any) -> Any:
-    """Arrays one after the other along dimension `dim`, from 1. Cells (lists) and text along dimension 2 as well.
+    """Arrays, or cells, one after the other along dimension `dim`, from 1; along 2 also texts and structs.
 
-    Empty 0 x 0 arrays are left out. The class is that of the integers, which come first, else single, else double.
+    Empty 0 x 0 arrays are left out. The class is that of the first integers, else single, else double. Numbers beside
+    text are codes of characters. Structs make a struct array. A list of numbers is a row of numbers, not a cell.
     """
     axis = whole_number("cat: dim", dim, 1) - 1
-    if axis == 1 and arrays and all(isinstance(a, str) for a in arrays):
-        return "".join(arrays)
+    if arrays and all(isinstance(a, (Mapping, StructArray)) for a in arrays):
+        structs: list[Any] = [v for a in arrays for v in ([a] if isinstance(a, Mapping) else a)]
+        return StructArray(structs)
     if any(_is_cell(a) for a in arrays):
         return _joined_cells(axis, arrays)
+    if axis == 1 and any(isinstance(a, str) for a in arrays):
+        return "".join(a if isinstance(a, str) else "".join(map(chr, np.ravel(a).astype(int))) for a in arrays)
     given = [matrix(f"cat: array {i}", a) for i, a in enumerate(arrays, 1)]
     kept = [a for a in given if a.shape != (0, 0)]
     if not kept:

@@ -72,7 +72,7 @@ def rgb2hsv(RGB: Any) -> np.ndarray:
     r, g, b = (c[..., i] for i in range(3))
     safe = np.where(span == 0, 1, span)
     sectors = [(g - b) / safe, 2 + (b - r) / safe, 4 + (r - g) / safe]
-    hue = np.select([value == b, value == g, value == r], sectors[::-1]) / 6  # the later colour wins a tie
+    hue = np.select([value == b, value == g, value == r], sectors[::-1]) / 6
     hue = np.where(span == 0, 0, np.where(hue < 0, hue + 1, hue))
     saturation = np.where(value == 0, 0, span / np.where(value == 0, 1, value))
     return np.stack([hue, saturation, value], axis=-1).astype(c.dtype)

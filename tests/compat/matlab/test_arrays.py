@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pyconvnet import Struct
 from pyconvnet.compat.matlab import (
     bsxfun,
     cat,
@@ -25,6 +26,7 @@ from pyconvnet.compat.matlab import (
     sub2ind,
     vertcat,
 )
+from pyconvnet.records import StructArray
 
 A = np.array([[1.0, 2, 3], [4, 5, 6]])
 
@@ -66,6 +68,9 @@ def test_arrays_are_put_together_along_a_dimension():
     same(horzcat([], A, np.zeros((0, 0))), A)
     assert horzcat("net", "-", "epoch") == "net-epoch"
     assert horzcat(["a"], ["b", 1]) == ["a", "b", 1] and cat(2, ["a"], "b") == ["a", "b"]
+    assert horzcat("a", 10, "b", [65, 66]) == "a\nbAB"
+    structs = horzcat(Struct(a=1), StructArray([Struct(a=2)]))
+    assert isinstance(structs, StructArray) and [s.a for s in structs] == [1, 2]
     column = vertcat(["a"], ["b"])
     assert column.shape == (2, 1) and column.ravel().tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="cat: sizes must be equal but for dimension 1, got 2x3, 1x2"):
