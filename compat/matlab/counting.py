@@ -161,19 +161,26 @@ def interp1(x: Any, v: Any, xq: Any = None, method: str = "linear", extrapolatio
 
 
 def _along(t: np.ndarray, y: np.ndarray, at: np.ndarray, method: str) -> np.ndarray:
+    """Values at `at` of each column of y, which is known at the rising t."""
     if method in ("pchip", "spline"):
         from scipy.interpolate import CubicSpline, PchipInterpolator
 
         return (PchipInterpolator if method == "pchip" else CubicSpline)(t, y)(at)
+    low, high, share = _between(t, at, method)
+    return _mixed(y[low], y[high], share[:, None])
+
+
+def _between(t: np.ndarray, at: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two places of t, from 0, of which values at `at` are mixed, and the share of the second."""
     k = np.clip(np.searchsorted(t, at, side="right") - 1, 0, t.size - 2)
     if method == "linear":
-        share = ((at - t[k]) / (t[k + 1] - t[k]))[:, None]
-        return np.where(at[:, None] == t[k + 1][:, None], y[k + 1], y[k] + share * (y[k + 1] - y[k]))
-    if method == "nearest":
-        return y[np.where(at >= (t[k] + t[k + 1]) / 2, k + 1, k)]
-    if method == "previous":
-        return y[np.where(at >= t[k + 1], k + 1, k)]
-    return y[np.where(at <= t[k], k, k + 1)]
+        return k, k + 1, (at - t[k]) / (t[k + 1] - t[k])
+    later = {"nearest": at >= (t[k] + t[k + 1]) / 2, "previous": at >= t[k + 1], "next": at > t[k]}[method]
+    return k + later, k + later, np.zeros(at.shape)
+
+
+def _mixed(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return np.where(share == 1, b, a + share * (b - a))
 
 
 def interp2(*arguments: Any) -> Any:
@@ -204,14 +211,16 @@ def interp2(*arguments: Any) -> Any:
     if method in ("cubic", "makima"):
         raise NotImplementedError(f"interp2: {method!r} is not there; 'spline' is near")
     at = np.stack([yq.ravel(), xq.ravel()], axis=1).astype(float)
+    missing = (at[:, 0] < y[0]) | (at[:, 0] > y[-1]) | (at[:, 1] < x[0]) | (at[:, 1] > x[-1])
     if choice("interp2: method", method, ("linear", "nearest", "spline")) == "spline":
         from scipy.interpolate import RectBivariateSpline
 
+        if np.any(missing) and np.isnan(outside):
+            raise NotImplementedError("interp2: 'spline' outside of X and Y must come with a value for it")
         found = RectBivariateSpline(y, x, V, kx=3, ky=3, s=0).ev(at[:, 0], at[:, 1])
-        missing = (at[:, 0] < y[0]) | (at[:, 0] > y[-1]) | (at[:, 1] < x[0]) | (at[:, 1] > x[-1])
-        found[missing & (not np.isnan(outside))] = outside
     else:
-        inside = _along(y, V, at[:, 0], method)  # every column of V at the rows asked for
-        found = np.array([_along(x, row[:, None], q[None], method)[0, 0] for row, q in zip(inside, at[:, 1])])
-        found[(at[:, 0] < y[0]) | (at[:, 0] > y[-1]) | (at[:, 1] < x[0]) | (at[:, 1] > x[-1])] = outside
+        (top, bottom, down), (left, right, across) = (_between(t, q, method) for t, q in zip((y, x), at.T))
+        upper = _mixed(V[top, left], V[top, right], across)
+        found = _mixed(upper, _mixed(V[bottom, left], V[bottom, right], across), down)
+    found[missing] = outside
     return as_given(found.reshape(xq.shape), *numbers[-2:])

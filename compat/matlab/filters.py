@@ -9,7 +9,7 @@ import numpy as np
 from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class
 from pyconvnet.compat.matlab.conventions import matrix
-from pyconvnet.compat.matlab.images import im2double, padarray
+from pyconvnet.compat.matlab.images import PADDING, im2double, padarray
 from pyconvnet.randstream import global_stream
 from pyconvnet.values import as_array, choice, number
 
@@ -78,7 +78,9 @@ def imfilter(A: Any, h: Any, *options: Any) -> np.ndarray:
             )
         before = (rows - 1) // 2, (columns - 1) // 2
         after = rows // 2, columns // 2
-    padded = padarray(padarray(a.astype(float), before, border, "pre"), after, border, "post")
+    widths = [*zip(before, after), *[(0, 0)] * (a.ndim - 2)]
+    fill: dict[str, Any] = {"mode": PADDING[border]} if isinstance(border, str) else {"constant_values": border}
+    padded = np.pad(a.astype(float), widths, **fill)
     height, width = padded.shape[0] - rows + 1, padded.shape[1] - columns + 1
     total = np.zeros((height, width, *a.shape[2:]))
     for i in range(rows):

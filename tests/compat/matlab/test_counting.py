@@ -74,5 +74,8 @@ def test_interp2_goes_between_the_values_of_a_matrix():
     x = np.arange(6.0)
     V = x[None] ** 3 + x[:, None] ** 2
     assert abs(interp2(x, x, V, 2.5, 3.5, "spline") - (2.5**3 + 3.5**2)) < 1e-9
+    assert interp2(x, x, V, 9, 1, "spline", -1) == -1
+    with pytest.raises(NotImplementedError, match="interp2: 'spline' outside"):
+        interp2(x, x, V, 9, 1, "spline")
     with pytest.raises(NotImplementedError, match="interp2: 'cubic'"):
         interp2(V, 1, 1, "cubic")

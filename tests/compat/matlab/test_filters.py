@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from twister import Twister
 
 import pyconvnet as pcn
@@ -58,6 +59,9 @@ def test_imfilter_adds_up_what_lies_around():
         imfilter(MAGIC, h, "conv")
     np.testing.assert_allclose(imfilter(MAGIC, h, "conv", "full"), conv2(MAGIC, h))
     assert imfilter(MAGIC, h, "full").shape == (6, 7)
+    for border, mode in (("replicate", "nearest"), ("symmetric", "reflect"), ("circular", "wrap"), (0, "constant")):
+        expected = scipy.ndimage.correlate(MAGIC, h, mode=mode, origin=(-1, 0))
+        np.testing.assert_allclose(imfilter(MAGIC, h, border), expected)
     constant = np.full((4, 4, 3), 7, np.uint8)
     for border in ("replicate", "symmetric", "circular", 7):
         assert (imfilter(constant, fspecial("average", 5), border) == 7).all()
