@@ -97,15 +97,25 @@ class RandStream(np.random.Generator):
     def randperm(self, n: Any, k: Any = None) -> np.ndarray:
         """1 x n: the whole numbers 1..n in the order that sorts n random numbers. Subtract 1 to index.
 
-        NotImplementedError for k: MATLAB chooses k of n by another way, which is not known for all n and k.
+        randperm(n, 1) is one of them. How MATLAB chooses k of n otherwise is not known: NotImplementedError.
         """
         count = _count("randperm", "n", n)
         if k is not None:
+            return self._choice(count, _count("randperm", "k", k))
+        return self.permutation(count)[None].astype(float) + 1
+
+    def _choice(self, n: int, k: int) -> np.ndarray:
+        if k > n:
+            raise ValueError(f"randperm: k must be at most n, got n = {n}, k = {k}")
+        if k > 1:
             raise NotImplementedError(
-                f"randperm({count}, {k}): how MATLAB chooses k of n numbers is not known; randperm(n)[:, :k] is "
+                f"randperm({n}, {k}): how MATLAB chooses {k} of {n} numbers is not known; randperm(n)[:, :k] is "
                 "another choice, as random"
             )
-        return self.permutation(count)[None].astype(float) + 1
+        if k == 0 or n == 1:
+            return np.ones((1, k))
+        # Reported of R2025a and R2026a: of up to four numbers MATLAB draws twice, and the first counts.
+        return np.floor(self.random(2 if n <= 4 else 1)[None, :1] * n) + 1
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: None = None) -> Any:  # type: ignore[override]
         """Uniform between 0 and 1, as MATLAB's rand; arrays are filled column by column."""

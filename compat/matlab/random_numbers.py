@@ -98,7 +98,7 @@ def randi(imax: Any, *size: Any) -> np.ndarray:
 def randperm(n: Any, k: Any = None, *more: Any) -> np.ndarray:
     """1 x n: the whole numbers 1..n in the order that sorts n random numbers. Subtract 1 to index.
 
-    NotImplementedError for randperm(n, k): MATLAB draws it in another way, which is not known for all n and k.
+    randperm(n, 1) is one of them. How MATLAB chooses k of n otherwise is not known: NotImplementedError.
     """
     stream, given = _stream((n, k, *more))
     return stream.randperm(*given)

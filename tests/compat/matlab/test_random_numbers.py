@@ -128,6 +128,18 @@ def test_permutations_and_whole_numbers_are_those_of_the_documentation():
     assert randperm(0).shape == (1, 0)
 
 
+def test_one_of_many_is_the_place_of_one_random_number():
+    for n, draws in ((1, 0), (3, 2), (4, 2), (5, 1), (100, 1)):
+        rng(1)
+        chosen, scalar = randperm(n, 1), Twister(1)
+        numbers = [scalar.rand() for _ in range(draws)]
+        assert chosen.tolist() == [[int(numbers[0] * n) + 1 if numbers else 1]]
+        assert rand()[0, 0] == scalar.rand()
+    assert randperm(5, 0).shape == (1, 0)
+    with pytest.raises(ValueError, match="randperm: k must be at most n, got n = 2, k = 3"):
+        randperm(2, 3)
+
+
 def test_all_draw_from_one_stream():
     rng(4)
     first = rand(1, 2)[0].tolist() + randn(1, 50)[0].tolist() + randi(9, 1, 2)[0].tolist() + randperm(3)[0].tolist()
