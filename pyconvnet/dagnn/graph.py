@@ -189,13 +189,11 @@ class DagNN(Editing):
               or "matlab" for what MATLAB draws after rng(seed) or, without a seed, what its global stream gives next
         seed  a whole number, with rng; None: not started anew
         """
-        if rng is None and seed is not None:
+        if rng is not None:
+            with library_rng.drawing_from(library_rng.chosen("DagNN.initParams: rng", rng, seed)):
+                return self.initParams()
+        if seed is not None:
             raise ValueError(f"DagNN.initParams: seed={seed!r} must come with rng='numpy' or rng='matlab'")
-        generator = library_rng.generator() if rng is None else library_rng.chosen("DagNN.initParams: rng", rng, seed)
-        with library_rng.drawing_from(generator):
-            self._initParams()
-
-    def _initParams(self) -> None:
         for entry in self.layers:
             values = entry.block.initParams()
             if len(values) != len(entry.params):
