@@ -22,8 +22,13 @@ setup(
         "pyconvnet.layers",
         "pyconvnet.ops",
         "pyconvnet.compat",
+        "pyconvnet.compat.matlab",
         "pyconvnet.models",
     ],
-    package_dir={"pyconvnet.compat": "compat", "pyconvnet.models": "models"},
+    package_dir={
+        "pyconvnet.compat": "compat",
+        "pyconvnet.compat.matlab": "compat/matlab",
+        "pyconvnet.models": "models",
+    },
     package_data={"": ["*.pyi"], "pyconvnet": ["py.typed"], "pyconvnet.models": ["*.mat", "*.png", "*.txt"]},
 )

@@ -20,6 +20,7 @@ from pyconvnet.models.spatial_transformer import spatial_transformer
 from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
 from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
 from pyconvnet.options import did_you_mean, unknown_option
+from pyconvnet.rng import chosen
 
 BUILDERS: dict[str, Callable[..., Any]] = {
     "lenet": lenet_mnist,
@@ -62,6 +63,8 @@ def build(name: str, **options: Any) -> Any:
     networkType         "simplenn", or "dagnn" with the example's layers that measure errors; networks that are no chain
                         are graphs in any case
     seed                a whole number: the same weights every time; None: fresh ones
+    rng                 "numpy"; "matlab" draws the weights that MATLAB draws after rng(seed) or, without a seed, those
+                        that its global stream gives next (compat.matlab.rng)
     init                True; False: zeros that take neither memory nor time and cannot be trained, to see the table
     deployed            False; True: no dropout, a softmax instead of the loss, and for the ImageNet networks an average
                         image of their size, as in the trained networks that MatConvNet offers for download
@@ -77,6 +80,8 @@ def build(name: str, **options: Any) -> Any:
         hint = did_you_mean(str(name), BUILDERS, f"there are {', '.join(BUILDERS)}")
         raise ValueError(f"models.build: no network {name!r}; {hint}")
     builder = BUILDERS[name]
+    if (kind := options.pop("rng", "numpy")) != "numpy":
+        options["seed"] = chosen("models.build: rng", kind, options.get("seed"))
     for option, usual in (("batchNormalization", False), ("networkType", "dagnn")):
         if option not in _options(builder) and options.get(option) == usual:
             del options[option]

@@ -44,7 +44,7 @@ def fast_rcnn(
     """
     from pyconvnet.dagnn import Conv, DagNN, Loss, LossSmoothL1, ROIPooling
 
-    draw = Draw(None if seed is None else seed + 1, init)  # other numbers than those of the first filters
+    draw = Draw(seed + 1 if isinstance(seed, int) else seed, init)  # other numbers than those of the first filters
     vgg = vgg_vd_16(seed=seed, init=init, deployed=True) if source is None else source
     vgg = _without_pool5(with_dropout("fast_rcnn", vgg, {"relu6": "drop6", "relu7": "drop7"}), draw)
     net = DagNN.fromSimpleNN(vgg, canonicalNames=True)

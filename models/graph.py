@@ -40,12 +40,8 @@ def first_values(net: DagNN, seed: int | None, init: bool) -> None:
             for name, shape in zip(entry.params, _shapes(entry.block)):
                 net.params[name].value = zeros.constant(shape)
         return
-    before = rng.generator()
-    rng.adopt(np.random.default_rng(seed))
-    try:
+    with rng.drawing_from(np.random.default_rng(seed)):
         net.initParams()
-    finally:
-        rng.adopt(before)
 
 
 def _shapes(block: Any) -> list[tuple[int, ...]]:

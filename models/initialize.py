@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pyconvnet.rng import scaled
+
 
 class Draw:
     """Draws float32 arrays in MATLAB's order.
 
-    seed  of numpy.random.default_rng; None: fresh entropy
+    seed  of numpy.random.default_rng, or a generator; None: fresh entropy
     init  False gives arrays of zeros that take no memory and cannot be written, to look at a network's table
     """
 
-    def __init__(self, seed: int | None = None, init: bool = True) -> None:
+    def __init__(self, seed: int | np.random.Generator | None = None, init: bool = True) -> None:
         self.init = init
         self.rng = np.random.default_rng(seed)
 
@@ -33,9 +35,7 @@ class Draw:
     def _fill(self, shape: tuple[int, ...], values: Callable[[int], np.ndarray], scale: float) -> np.ndarray:
         if not self.init:
             return _placeholder(shape)
-        x = values(int(np.prod(shape)))
-        x *= np.float32(scale)
-        return x.reshape(shape, order="F")
+        return scaled(values(int(np.prod(shape))), scale).reshape(shape, order="F")
 
 
 def gaussian(draw: Draw, shape: tuple[int, int, int, int], scale: float = 1.0) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import rng as library_rng
 from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
 from pyconvnet.dagnn.editing import Editing, copy_block
 from pyconvnet.dagnn.parts import LayerEntry, Param, Table, Var
@@ -181,8 +182,18 @@ class DagNN(Editing):
         """One layer backward, as `eval` does it: Layer.backwardAdvanced unless overridden."""
         evaluate.backward_layer(self, layer)
 
-    def initParams(self) -> None:
-        """Give every parameter a first value, as its layer's initParams makes it."""
+    def initParams(self, rng: str | None = None, seed: int | None = None) -> None:
+        """Give every parameter a first value, as its layer's initParams makes it.
+
+        rng   None: drawn from the library's generator, which pyconvnet.rng.seed and compat.matlab.rng start; "numpy",
+              or "matlab" for what MATLAB draws after rng(seed) or, without a seed, what its global stream gives next
+        seed  a whole number, with rng; None: not started anew
+        """
+        if rng is not None:
+            with library_rng.drawing_from(library_rng.chosen("DagNN.initParams: rng", rng, seed)):
+                return self.initParams()
+        if seed is not None:
+            raise ValueError(f"DagNN.initParams: seed={seed!r} must come with rng='numpy' or rng='matlab'")
         for entry in self.layers:
             values = entry.block.initParams()
             if len(values) != len(entry.params):

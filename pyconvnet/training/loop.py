@@ -104,11 +104,11 @@ def train(
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
         # As in MatConvNet the seed follows from the epoch alone, so that a resumed run repeats an uninterrupted one.
-        rng.seed(epoch + opts["randomSeed"])
+        rng.seed(epoch + opts["randomSeed"], opts["rng"])
         rate = opts["learningRate"][min(epoch, len(opts["learningRate"])) - 1]
         state, confusions = Struct(solverState=memory, stats=Struct()), {}
-        for name, images in sets.items():
-            order = rng.shuffled(images) if opts["shuffle"] else images
+        orders = {name: rng.shuffled(images) if opts["shuffle"] else images for name, images in sets.items()}
+        for name, order in orders.items():
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
             state.stats[name] = _pass(fn, adapter, imdb, getBatch, opts, name, epoch, order, rate, memory)

@@ -11,8 +11,9 @@ import numpy as np
 
 from pyconvnet.options import read_pairs
 from pyconvnet.records import Struct
+from pyconvnet.rng import KINDS
 from pyconvnet.solver import SOLVERS, sgd
-from pyconvnet.values import number, whole_number
+from pyconvnet.values import choice, number, whole_number
 
 COMMON = {
     "expDir": "data/exp",
@@ -42,6 +43,7 @@ COMMON = {
     "postEpochFn": None,
     # beyond MatConvNet
     "shuffle": True,
+    "rng": "numpy",
     "progress": False,
     "verbose": True,
     "stopOnNaN": True,
@@ -86,8 +88,13 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     force = isinstance(opts["continue"], str) and opts["continue"].lower() == "force"
     if isinstance(opts["continue"], str) and not force:
         raise ValueError(f"{fn}: continue_ must be True, False or 'force', got {opts['continue']!r}")
+    opts["rng"] = choice(f"{fn}: rng", opts["rng"], KINDS)
     for name in _FLAGS:
         opts[name] = bool(np.all(opts[name]))
+    if opts["rng"] == "matlab" and opts["prefetch"]:
+        raise ValueError(
+            f"{fn}: prefetch must be False with rng='matlab': what a batch fetched ahead draws would come out of order"
+        )
     opts["continue"] = "force" if force else opts["continue"]
     rates = np.atleast_1d(np.asarray(opts["learningRate"], float)).ravel()
     if rates.size == 0 or not np.all(np.isfinite(rates)) or np.any(rates < 0):

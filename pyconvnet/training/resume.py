@@ -21,8 +21,8 @@ from pyconvnet.training.progress import say
 
 # Options whose change is an ordinary continuation, told in one line; those left out do not touch the weights.
 _TOLD = (
-    "batchSize epochSize learningRate weightDecay momentum nesterovUpdate solverOpts randomSeed shuffle backPropDepth "
-    "derOutputs"
+    "batchSize epochSize learningRate weightDecay momentum nesterovUpdate solverOpts randomSeed shuffle rng "
+    "backPropDepth derOutputs"
 ).split()
 
 

@@ -47,7 +47,8 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop.
     Beyond MatConvNet:
       shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
-      checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch).
+      checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch), rng "numpy" ("matlab"
+      draws orders and dropout as MATLAB does on the CPU, with compat.matlab.rand and its like in getBatch).
 
     After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
     written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.

@@ -12,6 +12,7 @@ import numpy as np
 from pyconvnet.backends.cpu import CPU
 from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.geometry import Window
+from pyconvnet.randstream import RandStream
 
 MODULES = (
     "activations batch_normalization channel_normalization data_gradient direct filter_cache filter_gradient "
@@ -32,6 +33,7 @@ def warmup(progress: bool = False) -> int:
     compiled.announced |= progress
     from pyconvnet.backends.cpu.sgd import descend
 
+    RandStream().randn(1)
     w, one = _array(1), np.float32(1)
     descend(w, w, w, one, one, one, one, False)
     calls = list(_calls())

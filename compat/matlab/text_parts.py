@@ -1,0 +1,194 @@
+"""Text taken apart and put together: strsplit, strjoin, regexp, regexpi, regexprep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.compat.matlab.conventions import named_options, outputs
+from pyconvnet.compat.matlab.formatted import unescaped
+from pyconvnet.records import Struct, StructArray
+
+__all__ = ["regexp", "regexpi", "regexprep", "strjoin", "strsplit"]
+
+_SPACES = (" ", "\f", "\n", "\r", "\t", "\v")
+_WANTED = ("match", "tokens", "names", "start", "end", "split", "tokenExtents")
+_OPTIONS = ("once", "ignorecase", "matchcase", "lineanchors", "stringanchors", "dotall", "dotexceptnewline",
+            "freespacing", "literalspacing", "emptymatch", "noemptymatch", "forceCellOutput", "warnings")  # fmt: skip
+
+
+def strsplit(text: str, delimiter: Any = None, *pairs: Any, nargout: int = 1, **options: Any) -> Any:
+    """The parts of a text between delimiters: a list.
+
+    delimiter           a text, with escapes such as \\n, or a list of them; white space unless given
+    CollapseDelimiters  True: delimiters next to each other count as one, as in MATLAB
+    DelimiterType       "Simple" or "RegularExpression"
+    nargout             2: (parts, the delimiters between them)
+
+    >>> strsplit("a,b,,c", ","), strsplit("a,b,,c", ",", "CollapseDelimiters", False)
+    (['a', 'b', 'c'], ['a', 'b', '', 'c'])
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"strsplit: the text must be text, got {type(text).__name__}")
+    if isinstance(delimiter, str) and delimiter in ("CollapseDelimiters", "DelimiterType"):
+        delimiter, pairs = None, (delimiter, *pairs)
+    given = named_options("strsplit", pairs, ("CollapseDelimiters", "DelimiterType"), options)
+    known = _SPACES if delimiter is None else (delimiter,) if isinstance(delimiter, str) else tuple(delimiter)
+    if str(given.get("DelimiterType", "Simple")).lower().startswith("reg"):
+        pattern = "|".join(f"(?:{_translated(d)})" for d in known)
+    else:
+        longest_first = sorted((unescaped(d) for d in known), key=len, reverse=True)
+        pattern = "|".join(map(re.escape, longest_first))
+    if bool(np.all(given.get("CollapseDelimiters", True))):
+        pattern = f"(?:{pattern})+"
+    parts, between, at = [], [], 0
+    for m in re.finditer(pattern, text, re.DOTALL):
+        if m.end() > m.start():
+            parts.append(text[at : m.start()])
+            between.append(m[0])
+            at = m.end()
+    return outputs([[*parts, text[at:]], between], nargout)
+
+
+def strjoin(parts: Sequence[str], delimiter: Any = " ") -> str:
+    """Texts in one, with a delimiter between them (escapes such as \\n are understood), or a list of delimiters."""
+    texts = list(parts)
+    if isinstance(parts, str) or not all(isinstance(p, str) for p in texts):
+        raise TypeError("strjoin: parts must be a list of texts")
+    if isinstance(delimiter, str):
+        return unescaped(delimiter).join(texts)
+    if len(delimiter) != max(len(texts) - 1, 0):
+        raise ValueError(f"strjoin: {len(texts)} parts must have {len(texts) - 1} delimiters, got {len(delimiter)}")
+    return "".join(p + unescaped(d) for p, d in zip(texts, [*delimiter, ""]))
+
+
+def regexp(text: Any, pattern: str, *options: str, nargout: int | None = None) -> Any:
+    """Where and how a regular expression of MATLAB's matches.
+
+    options  what is returned: "match" the texts, "tokens" for each the list of what is in parentheses (all of it where
+             there are none), "names" a Struct of (?<name>...), "start" and "end" positions from 1, "split" what lies
+             between; several give a tuple. Without any: start, end, tokenExtents, match, tokens, names, split, of
+             which the first or, with nargout, as many.
+             "once": of the first match only, empty where there is none; "ignorecase", "lineanchors",
+             "dotexceptnewline", "freespacing", "emptymatch" and their opposites
+
+    Of a list of texts, a list of results. As in MATLAB, a dot matches line ends too, and ^ and $ only the ends of text.
+
+    >>> regexp("net-epoch-12.mat", r"net-epoch-(\\d+)\\.mat", "tokens", "once")
+    ['12']
+    >>> regexp("ab12", "(?<word>[a-z]+)(?<number>\\\\d+)", "names")
+    Struct(word='ab', number='12')
+    """
+    if isinstance(text, (list, tuple)):
+        return [regexp(t, pattern, *options, nargout=nargout) for t in text]
+    if not isinstance(text, str) or not isinstance(pattern, str):
+        raise TypeError(f"regexp: text and pattern must be text, got {type(text).__name__}, {type(pattern).__name__}")
+    lower = {w.lower(): w for w in (*_WANTED, *_OPTIONS)}
+    words = []
+    for word in options:
+        if not isinstance(word, str) or word.lower() not in lower:
+            raise ValueError(f"regexp: the option must be one of {', '.join((*_WANTED, *_OPTIONS))}, got {word!r}")
+        words.append(lower[word.lower()])
+    found = list(_compiled(pattern, words).finditer(text))
+    if "emptymatch" not in words:
+        found = [m for m in found if m.end() > m.start()]
+    once = "once" in words
+    results: dict[str, list[Any]] = {
+        "start": [m.start() + 1 for m in found],
+        "end": [m.end() for m in found],
+        "tokenExtents": [_extents(m) for m in found],
+        "match": [m[0] for m in found],
+        "tokens": [[g or "" for g in m.groups()] or [m[0]] for m in found],
+    }
+    none: dict[str, Any] = {"match": "", "tokens": []}
+    values: dict[str, Any] = {}
+    for name, each in results.items():
+        numbers = name in ("start", "end")
+        if once:
+            values[name] = each[0] if each else none.get(name, np.zeros((0, 0)))
+        else:
+            values[name] = np.array(each, float).reshape(1, -1) if numbers else each
+    names = [Struct((k, v or "") for k, v in m.groupdict().items()) for m in found]
+    values["names"] = names[0] if names and (once or len(names) == 1) else StructArray(names) if names else Struct()
+    ends = [0, *(m.end() for m in (found[:1] if once else found))]
+    starts = [*(m.start() for m in (found[:1] if once else found)), len(text)]
+    values["split"] = [text[a:b] for a, b in zip(ends, starts)]
+    wanted = [w for w in words if w in _WANTED]
+    rest = [w for w in ("start", "end", "tokenExtents", "match", "tokens", "names", "split") if w not in wanted]
+    count = nargout or max(len(wanted), 1)
+    return outputs([values[w] for w in (*wanted, *rest)], count)
+
+
+def regexpi(text: Any, pattern: str, *options: str, nargout: int | None = None) -> Any:
+    """regexp in any letter case."""
+    return regexp(text, pattern, *options, "ignorecase", nargout=nargout)
+
+
+def regexprep(text: Any, pattern: Any, replacement: Any, *options: str) -> Any:
+    """Text with what matches replaced; $1 in the replacement is the first token. "once": the first match only."""
+    if isinstance(text, (list, tuple)):
+        return [regexprep(t, pattern, replacement, *options) for t in text]
+    if isinstance(pattern, (list, tuple)):
+        others = replacement if isinstance(replacement, (list, tuple)) else [replacement] * len(pattern)
+        for p, r in zip(pattern, others, strict=True):
+            text = regexprep(text, p, r, *options)
+        return text
+    words = [w.lower() for w in options]
+
+    def replaced(m: re.Match[str]) -> str:
+        def token(t: re.Match[str]) -> str:
+            n = int(t[1])
+            return (m[n] or "") if n <= (m.re.groups or 0) else t[0]
+
+        return re.sub(r"(?<!\\)\$(\d)", token, unescaped(replacement.replace("\\$", "\0"))).replace("\0", "$")
+
+    return _compiled(pattern, words).sub(replaced, text, count=1 if "once" in words else 0)
+
+
+def _compiled(pattern: str, words: Sequence[str]) -> re.Pattern[str]:
+    flags = 0 if "dotexceptnewline" in words else re.DOTALL
+    flags |= re.IGNORECASE if "ignorecase" in words else 0
+    flags |= re.MULTILINE if "lineanchors" in words else 0
+    flags |= re.VERBOSE if "freespacing" in words else 0
+    try:
+        return re.compile(_translated(pattern, "lineanchors" in words), flags)
+    except re.error as error:
+        raise ValueError(f"regexp: the pattern {pattern!r} cannot be read: {error}") from None
+
+
+def _translated(pattern: str, lines: bool = False) -> str:
+    """MATLAB's pattern in Python's words."""
+    out, i, in_class = [], 0, False
+    while i < len(pattern):
+        c, rest = pattern[i], pattern[i:]
+        if c == "\\" and i + 1 < len(pattern):
+            code = pattern[i + 1]
+            out.append({"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "e": r"\x1b"}.get(code, rest[:2]))
+            i += 2
+            continue
+        if in_class:
+            in_class = c != "]"
+            out.append("\\[" if c == "[" else c)
+        elif rest.startswith("[^]") or rest.startswith("[]"):
+            raise ValueError(f"regexp: the set in {pattern!r} must not begin with ]")
+        elif c == "[":
+            in_class = True
+            out.append(c)
+        elif re.match(r"\(\?<[A-Za-z]", rest):
+            out.append("(?P<")
+            i += 3
+            continue
+        elif c == "$" and not lines:
+            out.append(r"\Z")
+        else:
+            out.append(c)
+        i += 1
+    return "".join(out)
+
+
+def _extents(m: re.Match[str]) -> np.ndarray:
+    spans = [m.span(k) for k in range(1, m.re.groups + 1)] or [m.span()]
+    return np.array([[a + 1, b] for a, b in spans], float)
