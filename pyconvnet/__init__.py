@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyconvnet.crossvalidation import cross_validate
     from pyconvnet.dagnn import DagNN
     from pyconvnet.derivatives import check_derivatives
+    from pyconvnet.devices import gather, gpuArray
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.formats import load, load_checkpoint, save
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
     from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
     from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
-    from pyconvnet.precision import local_precision, set_precision
+    from pyconvnet.precision import autocast, local_precision, set_deterministic, set_precision
     from pyconvnet.prediction import best_classes, predict
     from pyconvnet.records import Opaque, Struct
     from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
@@ -62,9 +63,10 @@ _HOMES = {
     "crossvalidation": "cross_validate",
     "dagnn": "DagNN",
     "derivatives": "check_derivatives",
+    "devices": "gather gpuArray",
     "display": "vl_simplenn_display",
     "formats": "load load_checkpoint save",
-    "precision": "local_precision set_precision",
+    "precision": "autocast local_precision set_deterministic set_precision",
     "caches": "clear_caches",
     "prediction": "best_classes predict",
     "records": "Opaque Struct",
@@ -101,18 +103,22 @@ __all__ = [
     "Opaque",
     "SimpleNN",
     "Struct",
+    "autocast",
     "best_classes",
     "check_derivatives",
     "clear_caches",
     "cnn_train",
     "cnn_train_dag",
     "cross_validate",
+    "gather",
+    "gpuArray",
     "load",
     "load_checkpoint",
     "local_precision",
     "num_threads",
     "predict",
     "save",
+    "set_deterministic",
     "set_num_threads",
     "set_precision",
     "vl_argparse",

@@ -71,6 +71,8 @@ def as_tensor(fn: str, name: str, x: Any, like: Any = None) -> Any:
         raise TypeError(f"{fn}: {name} takes float32 or float64, got {x.dtype}: convert it first")
     if like is not None:
         check_like(fn, name, x, like, "the other arrays are", "all must be the same")
+    else:
+        _check_usable(fn, name, x, backend)
     if x.ndim == 4:
         return x
     if x.ndim > 4:
@@ -81,13 +83,24 @@ def as_tensor(fn: str, name: str, x: Any, like: Any = None) -> Any:
 
 
 def check_like(fn: str, name: str, a: Any, x: Any, other: str = "x is", rule: str = "all must be the same") -> None:
-    """Refuse what is not an array of the backend and the element type of x."""
-    backend = backends.find(a)
-    if backend is None or a.dtype != x.dtype:
-        got = type(a).__name__ if backend is None else a.dtype
-        raise TypeError(f"{fn}: {name} is {got} where {other} {x.dtype}; {rule}")
-    if type(a) is not type(x) and backend is not backends.find(x):
-        raise TypeError(f"{fn}: {name} is an array of {backend.name} where {other} of {backends.of(x).name}; {rule}")
+    """Refuse what is not an array of the backend, the element type and the device of x."""
+    backend, own = backends.find(a), backends.of(x)
+    if backend is None:
+        raise TypeError(f"{fn}: {name} is {type(a).__name__} where {other} {x.dtype}; {rule}")
+    if backend is not own:
+        kinds = [" on ".join(filter(None, (b.name, b.place(v)))) for b, v in ((backend, a), (own, x))]
+        raise TypeError(f"{fn}: {name} is an array of {kinds[0]} where {other} of {kinds[1]}; {rule}")
+    if a.dtype != x.dtype:
+        raise TypeError(f"{fn}: {name} is {a.dtype} where {other} {x.dtype}; {rule}")
+    if backend.place(a) != own.place(x):
+        raise TypeError(f"{fn}: {name} is on {backend.place(a)} where {other} on {own.place(x)}; {rule}")
+    _check_usable(fn, name, a, backend)
+
+
+def _check_usable(fn: str, name: str, x: Any, backend: Any) -> None:
+    problem = backend.unusable(x)
+    if problem:
+        raise TypeError(f"{fn}: {name} {problem}")
 
 
 def derivative_like(fn: str, name: str, d: Any, y: Any, output: str = "the output") -> Any:

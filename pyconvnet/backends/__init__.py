@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pyconvnet.backends.base import Backend
 
 # name of an array type -> "module:class" of its backend, or the backend itself
-_registered: dict[str, Any] = dict.fromkeys(("numpy.ndarray", "numpy.generic"), "pyconvnet.backends.cpu:CPU")
+_registered: dict[str, Any] = {
+    **dict.fromkeys(("numpy.ndarray", "numpy.generic"), "pyconvnet.backends.cpu:CPU"),
+    "torch.Tensor": "pyconvnet.backends.torch:Torch",
+}
 _found: dict[type, Any] = {}  # by type, None where there is none: what `of` was asked before
 
 

@@ -105,6 +105,18 @@ class Backend(Losses):
         """Whether all values are finite."""
         raise self._missing("isfinite")
 
+    def any(self, x: Array) -> bool:
+        """Whether a value is not zero."""
+        return bool(self.to_host(x).any())
+
+    def place(self, x: Array) -> str:
+        """The device that x is on, where there is more than one."""
+        return ""
+
+    def unusable(self, x: Array) -> str:
+        """What keeps an array of this type from being used, and what to do; empty for all others."""
+        return ""
+
     def clear_caches(self) -> None:
         """Give back what is kept from call to call."""
 

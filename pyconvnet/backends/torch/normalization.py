@@ -1,0 +1,81 @@
+"""Batch normalization and LRN of PyTorch tensors."""
+
+from __future__ import annotations
+
+import torch
+
+from pyconvnet.backends.torch.layout import from_nhwc, hwcn, nchw, nhwc
+
+_aten = torch.ops.aten
+Moments = tuple[torch.Tensor, torch.Tensor]
+
+
+def moments_of(x: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """K x 2: the mean of each channel, and sqrt(variance + epsilon).
+
+    They stay with x until it changes: backward asks for those that forward found.
+    """
+    stamp = None if x.is_inference() else (x._version, epsilon)
+    known = getattr(x, "_moments", None)
+    if stamp is not None and known is not None and known[0] == stamp:
+        return known[1]
+    variance, mean = torch.var_mean(x, (0, 1, 3), correction=0)
+    moments = torch.stack([mean, torch.sqrt(variance + epsilon)], 1)
+    x._moments = (stamp, moments)
+    return moments
+
+
+def bnorm(
+    x: torch.Tensor, g: torch.Tensor, b: torch.Tensor, epsilon: float, moments: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(g (x - mean) / sigma + b, moments)."""
+    if moments is None:
+        moments = moments_of(x, epsilon)
+    slope = g / moments[:, 1]
+    offset = torch.addcmul(b, slope, moments[:, 0], value=-1)
+    return torch.addcmul(offset[:, None], x, slope[:, None]), moments
+
+
+def bnorm_backward(
+    x: torch.Tensor,
+    g: torch.Tensor,
+    b: torch.Tensor,
+    dzdy: torch.Tensor,
+    epsilon: float,
+    moments: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(dx, dg, db, moments); given moments are taken for those of the batch, as MatConvNet does."""
+    if moments is None:
+        moments = moments_of(x, epsilon)
+    mean, inverse = moments[:, 0].contiguous(), 1 / moments[:, 1]
+    dx, dg, db = _aten.native_batch_norm_backward(
+        nchw(dzdy), nchw(x), g.contiguous(), None, None, mean, inverse, True, epsilon, [True, True, True]
+    )
+    return hwcn(dx), dg, db, moments
+
+
+def _window_sums(v: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """Sums over channels k - before .. k + after of N x H x W x C."""
+    rows = v.reshape(1, -1, 1, v.shape[-1])
+    if before == after:
+        sums = _aten.avg_pool2d(rows, [1, before + after + 1], [1, 1], [0, before], False, True, 1)
+    else:
+        rows = torch.nn.functional.pad(rows, (before, after))
+        sums = _aten.avg_pool2d(rows, [1, before + after + 1], [1, 1], [0, 0], False, True, 1)
+    return sums.view(v.shape)
+
+
+def lrn(x: torch.Tensor, n: int, kappa: float, alpha: float, beta: float) -> torch.Tensor:
+    """x (kappa + alpha sum of x^2 over n neighbouring channels)^-beta; the power is exact, as on MatConvNet's GPUs."""
+    xs = nhwc(x)
+    mass = kappa + alpha * _window_sums(xs * xs, (n - 1) // 2, n // 2)
+    return from_nhwc(xs * mass**-beta)
+
+
+def lrn_backward(x: torch.Tensor, dzdy: torch.Tensor, n: int, kappa: float, alpha: float, beta: float) -> torch.Tensor:
+    """dzdy L^-beta - 2 alpha beta x sum of dzdy x L^(-beta-1) over the channels whose window holds this one."""
+    xs, dy = nhwc(x), nhwc(dzdy)
+    mass = kappa + alpha * _window_sums(xs * xs, (n - 1) // 2, n // 2)
+    scaled = dy * mass**-beta
+    spread = _window_sums(scaled * xs / mass, n // 2, (n - 1) // 2)
+    return from_nhwc(torch.addcmul(scaled, xs, spread, value=-2 * alpha * beta))
