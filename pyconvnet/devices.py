@@ -79,9 +79,11 @@ def of_gpus(fn: str, gpus: Any) -> str | None:
 def move(fn: str, value: Any, device: str) -> Any:
     """Arrays, and those in lists, tuples and dicts, on a device; numpy's for "cpu". Nothing that is there is copied."""
     if isinstance(value, dict):
-        return type(value)({k: move(fn, v, device) for k, v in value.items()})
+        fields = {k: move(fn, v, device) for k, v in value.items()}
+        return value if all(fields[k] is v for k, v in value.items()) else type(value)(fields)
     if isinstance(value, (list, tuple)):
-        return type(value)(move(fn, v, device) for v in value)
+        items = [move(fn, v, device) for v in value]
+        return value if all(a is b for a, b in zip(items, value)) else type(value)(items)
     backend = backends.find(value)
     if backend is None:
         return value
