@@ -47,6 +47,18 @@ def host_numbers(x: Any) -> Any:
     return np.asarray(x) if backend is None else backend.to_host(x)
 
 
+def later(x: Any) -> Callable[[], Any]:
+    """Start to bring an array to main memory; what is returned waits for it, and gives it, or what is no array."""
+    backend = backends.find(x)
+    return (lambda: x) if backend is None else backend.later(x)
+
+
+def asynchronous(x: Any) -> bool:
+    """Whether reading x would wait for a device that Python is ahead of."""
+    backend = backends.find(x)
+    return backend is not None and backend.asynchronous(x)
+
+
 def in_precision(x: Any, weights: list[Any]) -> Any:
     """x in the precision that all weights share, if they do: MATLAB mixes no single with double."""
     backend = backends.find(x)

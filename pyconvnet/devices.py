@@ -100,6 +100,31 @@ def move(fn: str, value: Any, device: str) -> Any:
         raise TypeError(f"{fn}: {error}") from None
 
 
+class Transfer:
+    """Brings the arrays of batches to a device; of two halves, the first may run in another thread.
+
+    device  a full name; None leaves arrays where they are
+    ahead   whether batches depart while the one before is in use, so that copies are to go beside kernels
+    """
+
+    def __init__(self, fn: str, device: str | None, ahead: bool) -> None:
+        self.fn, self.device, self.ahead = fn, device, ahead
+
+    def depart(self, x: Any) -> Any:
+        """Send an array on its way; anything else stays as it is."""
+        if self.device is None or backends.find(x) is None:
+            return x
+        if self.ahead and self.device.startswith("cuda") and isinstance(x, np.ndarray):
+            from pyconvnet.backends.torch import places, transfer
+
+            return transfer.Departed(x, places.device(self.device))
+        return move(self.fn, x, self.device)
+
+    def arrive(self, x: Any) -> Any:
+        """The array on the device, of what depart gave."""
+        return x.arrive() if hasattr(x, "arrive") else x
+
+
 def gpuArray(x: Any, device: str = "gpu") -> Any:
     """An array, or nested list of numbers, on a device: gpuArray(x) -> a PyTorch tensor of x's shape and element type.
 

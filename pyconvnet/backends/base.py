@@ -15,7 +15,7 @@ all else. Derivatives are called NAME_backward and get the arguments of NAME, th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyconvnet.backends.losses import Losses
@@ -112,6 +112,14 @@ class Backend(Losses):
     def place(self, x: Array) -> str:
         """The device that x is on, where there is more than one."""
         return ""
+
+    def asynchronous(self, x: Array) -> bool:
+        """Whether kernels on x are only called, and Python goes on while they run."""
+        return False
+
+    def later(self, x: Array) -> Callable[[], Any]:
+        """Start to bring x to main memory; what is returned waits for it, and gives a numpy array."""
+        return lambda: self.to_host(x)
 
     def unusable(self, x: Array) -> str:
         """What keeps an array of this type from being used, and what to do; empty for all others."""

@@ -6,7 +6,7 @@ PyTorch's backward functions, without its autograd.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,14 @@ class Torch(Backend):
 
     def place(self, x: Tensor) -> str:
         return str(x.device)
+
+    def asynchronous(self, x: Tensor) -> bool:
+        return x.device.type != "cpu"
+
+    def later(self, x: Tensor) -> Callable[[], np.ndarray]:
+        from pyconvnet.backends.torch.transfer import later
+
+        return later(x)
 
     def unusable(self, x: Tensor) -> str:
         if x.requires_grad:
