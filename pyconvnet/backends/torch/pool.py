@@ -8,7 +8,6 @@ import torch
 
 from pyconvnet.backends.torch.conv import cut, padded
 from pyconvnet.backends.torch.layout import hwcn, nchw
-from pyconvnet.backends.torch.settings import must_fix_order
 from pyconvnet.geometry import Window
 
 _aten = torch.ops.aten
@@ -59,22 +58,19 @@ def _avg_backward(x: torch.Tensor, window: Window, dy: torch.Tensor) -> torch.Te
 
 
 def _max_backward(x: torch.Tensor, window: Window, dy: torch.Tensor) -> torch.Tensor:
-    # PyTorch looks for the first maximum along rows: where a window has both, rows and columns change places.
-    turned = min(window.size) > 1
-    # In this order PyTorch sums for each pixel over its windows, and not for each window into its pixels.
-    overlap = any(s < k for s, k in zip(window.stride, window.size))
-    order = torch.contiguous_format if overlap and must_fix_order(x) else torch.channels_last
-
-    def turn(values: tuple[int, ...] | list[int]) -> list[int]:
-        return list(values[::-1] if turned else values)
-
-    pad, rest = _borders(window)
+    (h, w), (down, across), (pad, rest) = window.size, window.stride, _borders(window)
     source = padded(x, rest, -math.inf)
-    if turned:
-        source, dy = source.transpose(2, 3), dy.transpose(2, 3)
-    source, dy = source.contiguous(memory_format=order), dy.contiguous(memory_format=order)
-    how = (turn(window.size), turn(window.stride), turn(pad))
-    y, at = _aten.max_pool2d_with_indices(source, *how)
-    dy = torch.where(y == y, dy, 0)  # NaN is the maximum of its window, and equal to none of its pixels
-    dx = _aten.max_pool2d_with_indices_backward(dy, source, *how, [1, 1], False, at)
-    return hwcn(cut(dx.transpose(2, 3) if turned else dx, rest))
+    if min(h, w) == 1:
+        parts = [([h, w], [down, across], pad)]
+    else:
+        # PyTorch takes the first maximum along rows; this is the first column with the maximum, and in it the first row
+        parts = [([h, 1], [down, 1], [pad[0], 0]), ([1, w], [1, across], [0, pad[1]])]
+    y, found = source, []
+    for how in parts:
+        before = y
+        y, at = _aten.max_pool2d_with_indices(before, *how)
+        found.append((before, how, at))
+    d = torch.where(y == y, dy, 0)  # NaN is the maximum of its window, and equal to none of its pixels
+    for before, how, at in reversed(found):
+        d = _aten.max_pool2d_with_indices_backward(d, before, *how, [1, 1], False, at)
+    return hwcn(cut(d, rest))

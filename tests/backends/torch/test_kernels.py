@@ -61,25 +61,6 @@ def test_pooling_of_nan_gives_nan_and_no_derivative(device):
     agrees("pool_backward", device, x, window, "max", some(5, 5, 2, 1))
 
 
-def test_the_order_of_sums_is_fixed_where_windows_overlap(device, monkeypatch):
-    """What runs on a GPU for it, run on every device."""
-    from pyconvnet.backends.torch import pool
-
-    x, window = with_ties(7, 9, 3, 2), Window((3, 3), (2, 2), (1, 1, 1, 1))
-    dzdy = some(*window.output_size(7, 9), 3, 2)
-    formats = []
-    real = pool._aten.max_pool2d_with_indices
-
-    def seen(source, *how):
-        formats.append(source.is_contiguous())
-        return real(source, *how)
-
-    monkeypatch.setattr(pool._aten, "max_pool2d_with_indices", seen, raising=False)
-    monkeypatch.setattr(pool, "must_fix_order", lambda x: True)
-    agrees("pool_backward", device, x, window, "max", dzdy)
-    assert formats == [True]
-
-
 @pytest.mark.parametrize("size", [(5, 6), (1, 6), (5, 1), (1, 1)])
 @pytest.mark.parametrize("each", [1, 3])
 def test_bilinear_sampling_is_matconvnets_at_the_borders(device, size, each):
