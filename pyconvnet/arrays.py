@@ -83,8 +83,8 @@ def as_tensor(fn: str, name: str, x: Any, like: Any = None) -> Any:
         raise TypeError(f"{fn}: {name} takes float32 or float64, got {x.dtype}: convert it first")
     if like is not None:
         check_like(fn, name, x, like, "the other arrays are", "all must be the same")
-    else:
-        _check_usable(fn, name, x, backend)
+    elif problem := backend.unusable(x):
+        raise TypeError(f"{fn}: {name} {problem}")
     if x.ndim == 4:
         return x
     if x.ndim > 4:
@@ -100,18 +100,13 @@ def check_like(fn: str, name: str, a: Any, x: Any, other: str = "x is", rule: st
     if backend is None:
         raise TypeError(f"{fn}: {name} is {type(a).__name__} where {other} {x.dtype}; {rule}")
     if backend is not own:
-        kinds = [" on ".join(filter(None, (b.name, b.place(v)))) for b, v in ((backend, a), (own, x))]
+        kinds = [" on ".join(str(p) for p in (b.name, b.place(v)) if p) for b, v in ((backend, a), (own, x))]
         raise TypeError(f"{fn}: {name} is an array of {kinds[0]} where {other} of {kinds[1]}; {rule}")
     if a.dtype != x.dtype:
         raise TypeError(f"{fn}: {name} is {a.dtype} where {other} {x.dtype}; {rule}")
     if backend.place(a) != own.place(x):
         raise TypeError(f"{fn}: {name} is on {backend.place(a)} where {other} on {own.place(x)}; {rule}")
-    _check_usable(fn, name, a, backend)
-
-
-def _check_usable(fn: str, name: str, x: Any, backend: Any) -> None:
-    problem = backend.unusable(x)
-    if problem:
+    if problem := backend.unusable(a):
         raise TypeError(f"{fn}: {name} {problem}")
 
 

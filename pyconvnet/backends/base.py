@@ -109,8 +109,8 @@ class Backend(Losses):
         """Whether a value is not zero."""
         return bool(self.to_host(x).any())
 
-    def place(self, x: Array) -> str:
-        """The device that x is on, where there is more than one."""
+    def place(self, x: Array) -> Any:
+        """The device that x is on, where there is more than one; as text it is the device's name."""
         return ""
 
     def asynchronous(self, x: Array) -> bool:
@@ -339,6 +339,12 @@ class Backend(Losses):
         m = self.scalar(w, momentum) * m - g
         step = self.scalar(w, momentum) * m - g if nesterov else m
         return w + self.scalar(w, rate) * step, m
+
+    def sgd_steps(
+        self, steps: Sequence[tuple[Array, Array, Array, float, float, float]], momentum: float, nesterov: bool
+    ) -> list[tuple[Array, Array]]:
+        """sgd_step of many parameters, each (w, m, der, scale, decay, rate)."""
+        return [self.sgd_step(*how, momentum, rate, nesterov) for *how, rate in steps]
 
     # --- kernels ----------------------------------------------------------------------------------------------------
 

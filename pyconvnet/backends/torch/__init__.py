@@ -15,6 +15,7 @@ import torch
 from pyconvnet.backends.base import Backend
 from pyconvnet.backends.torch import bilinear as _bilinear
 from pyconvnet.backends.torch import conv as _conv
+from pyconvnet.backends.torch import fused as _fused
 from pyconvnet.backends.torch import normalization as _normalization
 from pyconvnet.backends.torch import pool as _pool
 from pyconvnet.backends.torch import roipool as _roipool
@@ -41,8 +42,8 @@ class Torch(Backend):
     def to_host(self, x: Tensor) -> np.ndarray:
         return x.detach().cpu().numpy()
 
-    def place(self, x: Tensor) -> str:
-        return str(x.device)
+    def place(self, x: Tensor) -> torch.device:
+        return x.device
 
     def asynchronous(self, x: Tensor) -> bool:
         return x.device.type != "cpu"
@@ -93,6 +94,9 @@ class Torch(Backend):
         if xs[0].ndim != 4:
             return torch.cat(list(xs), axis)
         return from_nhwc(torch.cat([nhwc(x) for x in xs], (1, 2, 3, 0)[axis]))
+
+    def flat(self, x: Tensor) -> Tensor:
+        return x if x.ndim == 1 else x.reshape(-1) if max(x.shape) == x.numel() else super().flat(x)
 
     def reshaped(self, x: Tensor, shape: Shape) -> Tensor:
         y = x.permute(*reversed(range(x.ndim))).reshape(shape[::-1])
@@ -174,23 +178,33 @@ class Torch(Backend):
 
     # --- training -------------------------------------------------------------------------------------------------
 
-    def sgd_step(
-        self,
-        w: Tensor,
-        m: Tensor,
-        der: Tensor,
-        scale: float,
-        decay: float,
-        momentum: float,
-        rate: float,
-        nesterov: bool,
-    ) -> tuple[Tensor, Tensor]:
-        m.mul_(momentum).add_(der, alpha=-scale).add_(w, alpha=-decay)
-        if nesterov:
-            w.mul_(1 - rate * decay).add_(m, alpha=rate * momentum).add_(der, alpha=-rate * scale)
-        else:
-            w.add_(m, alpha=rate)
-        return w, m
+    def sgd_steps(
+        self, steps: Sequence[tuple[Tensor, Tensor, Tensor, float, float, float]], momentum: float, nesterov: bool
+    ) -> list[tuple[Tensor, Tensor]]:
+        # a few kernels for all parameters that share their rates, in place of a few for each
+        alike: dict[tuple[float, ...], list[tuple[Tensor, Tensor, Tensor]]] = {}
+        for w, m, der, *rates in steps:
+            alike.setdefault((*rates, w.dtype), []).append((w, m, der))
+        for (scale, decay, rate, _), arrays in alike.items():
+            ws, ms, ders = map(list, zip(*arrays))
+            torch._foreach_mul_(ms, momentum)
+            torch._foreach_add_(ms, ders, alpha=-scale)
+            torch._foreach_add_(ms, ws, alpha=-decay)
+            if nesterov:
+                torch._foreach_mul_(ws, 1 - rate * decay)
+                torch._foreach_add_(ws, ms, alpha=rate * momentum)
+                torch._foreach_add_(ws, ders, alpha=-rate * scale)
+            else:
+                torch._foreach_add_(ws, ms, alpha=rate)
+        return [(w, m) for w, m, *_ in steps]
+
+    # --- layers that run as one -----------------------------------------------------------------------------------
+
+    def fuses(self, x: Tensor) -> bool:
+        return True
+
+    fused_conv = staticmethod(_fused.fused_conv)
+    folded_bnorm = staticmethod(_fused.folded_bnorm)
 
     # --- kernels --------------------------------------------------------------------------------------------------
 

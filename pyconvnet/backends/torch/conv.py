@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pyconvnet.backends.torch.layout import hwcn, nchw
-from pyconvnet.backends.torch.settings import exact, half
+from pyconvnet.backends.torch.settings import enter, half, leave
 from pyconvnet.geometry import Window
 
 _backward = torch.ops.aten.convolution_backward.default
@@ -37,10 +37,13 @@ def cut(y: torch.Tensor, rest: Borders) -> torch.Tensor:
 def _in_precision(compute: Callable[..., Any], *tensors: torch.Tensor | None) -> Any:
     """compute(*tensors), in half precision where autocast says so, and back in that of the first one."""
     kind, own = half(), tensors[0].dtype
-    with exact(tensors[0]):
+    kept = enter(tensors[0], "conv")
+    try:
         if kind is None or own != torch.float32:
             return compute(*tensors)
         found = compute(*(t if t is None else t.to(kind) for t in tensors))
+    finally:
+        leave(kept)
     if isinstance(found, tuple):
         return tuple(t if t is None else t.to(own) for t in found)
     return found.to(own)

@@ -31,7 +31,7 @@ def _stamp(x: torch.Tensor, epsilon: float) -> object:
 
 
 def _kept(x: torch.Tensor, epsilon: float, mean: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    moments = torch.stack([mean, 1 / inverse], 1)
+    moments = torch.stack([mean, inverse.reciprocal()], 1)
     x._moments = (_stamp(x, epsilon), moments)
     return moments
 
@@ -59,7 +59,7 @@ def bnorm_backward(
     """(dx, dg, db, moments); given moments are taken for those of the batch, as MatConvNet does."""
     if moments is None:
         moments = moments_of(x, epsilon)
-    mean, inverse = moments[:, 0].contiguous(), 1 / moments[:, 1]
+    mean, inverse = moments[:, 0].contiguous(), moments[:, 1].reciprocal()
     dx, dg, db = _aten.native_batch_norm_backward(
         nchw(dzdy), nchw(x), g.contiguous(), None, None, mean, inverse, True, epsilon, [True, True, True]
     )

@@ -68,7 +68,7 @@ def roipool(x: torch.Tensor, spans: Spans, cells: tuple[int, int], method: str) 
     """Maximum or mean of each of the cells (rows, columns) of every region; 0 for an empty one."""
     xs = nhwc(x)
     y = torch.zeros((len(spans), *cells, x.shape[2]), dtype=x.dtype, device=x.device)
-    with exact(x):
+    with exact(x, "matmul"):
         for image, own, rows, columns in _parts(spans, xs):
             if method == "max":
                 found = _maxima(xs[image], rows, columns)[0]
@@ -84,7 +84,7 @@ def roipool_backward(x: torch.Tensor, spans: Spans, method: str, dzdy: torch.Ten
     xs, dy = nhwc(x), nhwc(dzdy)
     dx = torch.zeros_like(xs)
     _, h, w, c = xs.shape
-    with exact(x):
+    with exact(x, "matmul"):
         for image, own, rows, columns in _parts(spans, xs):
             d = torch.where(_empty(rows, columns), 0, dy[own])
             if method == "max":

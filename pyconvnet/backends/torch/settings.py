@@ -13,31 +13,27 @@ from pyconvnet.precision import autocast_kind, get_deterministic
 _MODERN = hasattr(torch.backends.cudnn, "conv")  # PyTorch 2.9 has fp32_precision in place of allow_tf32
 
 
-def _switches(device: str) -> list[tuple[Any, str, Any, Any]]:
-    """(where, attribute, value for single precision, value for TF32) of what decides about a device."""
+def _switches(device: str, products: str) -> list[tuple[Any, str, Any, Any]]:
+    """(where, attribute, value for single precision, value for TF32): what decides about "conv" or "matmul" there."""
     backends = torch.backends
     if device == "cuda":
+        place = backends.cudnn if products == "conv" else backends.cuda.matmul
         if _MODERN:
-            return [(part, "fp32_precision", "ieee", "tf32") for part in (backends.cudnn.conv, backends.cuda.matmul)]
-        return [(part, "allow_tf32", False, True) for part in (backends.cudnn, backends.cuda.matmul)]
+            return [(place.conv if products == "conv" else place, "fp32_precision", "ieee", "tf32")]
+        return [(place, "allow_tf32", False, True)]
     if device == "cpu" and _MODERN:
-        return [(part, "fp32_precision", "ieee", "ieee") for part in (backends.mkldnn.conv, backends.mkldnn.matmul)]
+        return [(getattr(backends.mkldnn, products), "fp32_precision", "ieee", "ieee")]
     return []
 
 
-_TABLE = {device: _switches(device) for device in ("cuda", "cpu")}
+_TABLE = {(device, what): _switches(device, what) for device in ("cuda", "cpu") for what in ("conv", "matmul")}
+Kept = list[tuple[Any, str, Any]]
 
 
-@contextmanager
-def exact(x: torch.Tensor) -> Iterator[None]:
-    """Convolutions and matrix products on the device of x in single precision, or TF32 under autocast("tf32").
-
-    On a GPU they are deterministic as well, unless set_deterministic(False); cuDNN's trials of algorithms stay as the
-    user has them then, and are off otherwise.
-    """
-    device = x.device.type
-    kept = []
-    for place, name, single, tf32 in _TABLE.get(device, ()):
+def enter(x: torch.Tensor, products: str) -> Kept:
+    """Set what `exact` says; what must be put back by `leave`."""
+    device, kept = x.device.type, []
+    for place, name, single, tf32 in _TABLE.get((device, products), ()):
         wanted = tf32 if autocast_kind() == "tf32" else single
         found = getattr(place, name)
         if found != wanted and found != "none":
@@ -50,11 +46,27 @@ def exact(x: torch.Tensor) -> Iterator[None]:
             if found != wanted:
                 kept.append((cudnn, name, found))
                 setattr(cudnn, name, wanted)
+    return kept
+
+
+def leave(kept: Kept) -> None:
+    """Put back what the user had set."""
+    for place, name, found in reversed(kept):
+        setattr(place, name, found)
+
+
+@contextmanager
+def exact(x: torch.Tensor, products: str) -> Iterator[None]:
+    """Convolutions ("conv") or products of matrices ("matmul") on the device of x in single precision.
+
+    In TF32 under autocast("tf32"). On a GPU they are deterministic as well, unless set_deterministic(False); cuDNN's
+    trials of algorithms stay as the user has them then, and are off otherwise.
+    """
+    kept = enter(x, products)
     try:
         yield
     finally:
-        for place, name, found in reversed(kept):
-            setattr(place, name, found)
+        leave(kept)
 
 
 def must_fix_order(x: torch.Tensor) -> bool:

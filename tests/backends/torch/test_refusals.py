@@ -74,12 +74,12 @@ def test_settings_of_pytorch_hold_inside_and_are_put_back(monkeypatch):
     class Place:
         allow_tf32 = "as the user has it"
 
-    monkeypatch.setitem(settings._TABLE, "cpu", [(Place, "allow_tf32", "single", "tf32")])
-    with pytest.raises(ZeroDivisionError), settings.exact(X):
+    monkeypatch.setitem(settings._TABLE, ("cpu", "conv"), [(Place, "allow_tf32", "single", "tf32")])
+    with pytest.raises(ZeroDivisionError), settings.exact(X, "conv"):
         assert Place.allow_tf32 == "single"
         raise ZeroDivisionError
     assert Place.allow_tf32 == "as the user has it"
-    with pcn.autocast("tf32"), settings.exact(X):
+    with pcn.autocast("tf32"), settings.exact(X, "conv"):
         assert Place.allow_tf32 == "tf32"
     assert Place.allow_tf32 == "as the user has it"
 
@@ -91,7 +91,7 @@ def test_single_precision_is_that_whatever_the_user_set():
     ours = torch.backends.mkldnn.conv
     before, ours.fp32_precision = ours.fp32_precision, "bf16"
     try:
-        with settings.exact(X):
+        with settings.exact(X, "conv"):
             assert ours.fp32_precision == "ieee"
         assert ours.fp32_precision == "bf16"
     finally:
