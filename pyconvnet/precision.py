@@ -19,6 +19,9 @@ def set_precision(precision: str) -> None:
     "high"  F(2x2, 3x3), errors under 1e-6, 1.4 times the time; plain sums for 5 x 5, twice the time. LRN with the exact
             power, as MatConvNet's GPU code has it, and other libraries
 
+    PyTorch tensors are not concerned: their convolutions are plain sums, or what cuDNN takes for it in single
+    precision, and LRN has the exact power. With "high" numpy arrays give what tensors on a device give, to rounding.
+
     This is for the whole process; `local_precision` is for a block.
     """
     global _everywhere
