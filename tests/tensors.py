@@ -24,6 +24,15 @@ def require(device: str) -> str:
     return device
 
 
+def refuse_hidden_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors on the CPU may be read by numpy no more than those on a GPU, where it raises."""
+
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("numpy was asked for a tensor")
+
+    monkeypatch.setattr(pytest.importorskip("torch").Tensor, "__array__", refuse)
+
+
 def placed(value: Any, device: str) -> Any:
     """A numpy array on a device, anything else as it is."""
     return pcn.gpuArray(value, device) if isinstance(value, np.ndarray) else value

@@ -21,6 +21,11 @@ def device(request):
 
 
 @pytest.fixture(autouse=True)
+def _no_hidden_copies(monkeypatch):
+    tensors.refuse_hidden_copies(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
 def _exact_power():
     with pcn.local_precision("high"):
         yield
@@ -186,7 +191,7 @@ def test_an_objective_that_is_not_finite_is_told_with_its_batch(late):
 def test_a_run_goes_on_from_another_device_and_writes_the_same_files(device, graph, tmp_path):
     run(graph, 1, expDir=tmp_path / "host")
     whole, stats0 = run(graph, 3, expDir=tmp_path / "host")
-    run(graph, 1, gpus=device, expDir=tmp_path / "mixed")
+    run(graph, 1, gpus=device, expDir=tmp_path / "mixed", plotDiagnostics=True)
     run(graph, 2, expDir=tmp_path / "mixed")
     ours, stats = run(graph, 3, gpus=device, expDir=tmp_path / "mixed")
     same(ours, whole, 1e-8)

@@ -10,6 +10,11 @@ from pyconvnet import backends
 torch = pytest.importorskip("torch")
 
 
+@pytest.fixture(autouse=True)
+def _no_hidden_copies(monkeypatch):
+    tensors.refuse_hidden_copies(monkeypatch)
+
+
 @pytest.fixture(params=tensors.PLACES)
 def device(request):
     return tensors.require(request.param)

@@ -14,6 +14,11 @@ torch = pytest.importorskip("torch")
 ORACLE = Reference()
 
 
+@pytest.fixture(autouse=True)
+def _no_hidden_copies(monkeypatch):
+    tensors.refuse_hidden_copies(monkeypatch)
+
+
 @pytest.fixture(params=tensors.PLACES)
 def device(request):
     return tensors.require(request.param)

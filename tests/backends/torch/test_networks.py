@@ -24,6 +24,11 @@ def device(request):
 
 
 @pytest.fixture(autouse=True)
+def _no_hidden_copies(monkeypatch):
+    tensors.refuse_hidden_copies(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
 def _exact_power():
     """LRN of tensors has the exact power."""
     with pcn.local_precision("high"):
@@ -144,6 +149,23 @@ def test_a_graph_moves_in_place_and_copies_stay_where_it_is(device):
     dag.move("cpu")
     for p, value in zip(dag.params, values):
         np.testing.assert_array_equal(p.value, value)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["chain", "graph"])
+def test_tables_and_predictions_are_those_of_the_cpu(graph, device):
+    net = pcn.load(FIXTURES / "nets" / "lenet.mat")
+    net = pcn.DagNN.fromSimpleNN(net, canonicalNames=True) if graph else net
+    there = moved("test", net, devices.full_name("test", device))
+    shown = [
+        [repr(n), n._repr_html_(), network(n).table(), pcn.vl_simplenn_diagnose(n)] for n in (net, there) if not graph
+    ]
+    shown = shown or [[repr(n), n._repr_html_(), network(n).table()] for n in (net, there)]
+    assert shown[0] == shown[1]
+    np.testing.assert_array_equal(network(there).filters(None), network(net).filters(None))
+    x = np.random.default_rng(0).standard_normal((28, 28, 1, 1)).astype(np.float32)
+    ours, theirs = pcn.predict(there, pcn.gpuArray(x, device)), pcn.predict(net, x)
+    numbers = [[best.number for best in pcn.best_classes(n, y)] for n, y in ((there, ours), (net, theirs))]
+    assert numbers[0] == numbers[1]
 
 
 @pytest.mark.parametrize("name", ["nets/all-layers", "dags/resnet-block"])
