@@ -88,7 +88,7 @@ def move(fn: str, value: Any, device: str) -> Any:
     if backend is None:
         return value
     if device == "cpu":
-        return value if isinstance(value, np.ndarray) else np.array(backend.to_host(value), order="K")
+        return value if backend.name == "numpy" else np.array(backend.to_host(value), order="K")
     from pyconvnet.backends.torch import places
 
     where = places.device(device)

@@ -133,7 +133,8 @@ class DagNNAdapter:
         return {name: value if name in self._labels else change(value) for name, value in given.items()}
 
     def read(self) -> Callable[[], Any]:
-        averages = {layer.outputs[0]: later(layer.block.average) for layer in self._counted()}
+        losses = [x for x in self.net.layers if isinstance(x.block, Loss) and not x.block.ignoreAverage]
+        averages = {layer.outputs[0]: later(layer.block.average) for layer in losses}
         wanted = [v for name in self.opts["derOutputs"] if (v := self.net.vars[name].value) is not None]
         self.late = self.opts["extractStatsFn"] is None and any(map(asynchronous, wanted))
         objectives = [later(v) for v in wanted]
@@ -142,10 +143,6 @@ class DagNNAdapter:
             return {name: read() for name, read in averages.items()}, [read() for read in objectives]
 
         return values
-
-    def _counted(self) -> list[Any]:
-        """The losses with an average."""
-        return [x for x in self.net.layers if isinstance(x.block, Loss) and not x.block.ignoreAverage]
 
     def _descend(self, batch: Any, count: int) -> None:
         """Evaluate with derivatives that are sums over the images: those add up where there are sub-batches.

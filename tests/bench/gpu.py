@@ -97,8 +97,8 @@ def theirs(torch: Any, layers: list, x: Any, labels: np.ndarray, step: bool) -> 
 
 def in_precision(torch: Any, kind: str, device: str) -> tuple[Any, Any]:
     """What pyconvnet and PyTorch run under."""
-    if kind in ("float16", "bfloat16"):
-        return pcn.autocast(kind), torch.autocast(device.partition(":")[0], getattr(torch, kind))
+    if kind == "bfloat16":
+        return pcn.autocast(kind), torch.autocast(device, torch.bfloat16)
     torch.backends.cudnn.allow_tf32 = kind == "tf32"
     return pcn.autocast("tf32") if kind == "tf32" else contextlib.nullcontext(), contextlib.nullcontext()
 
@@ -131,14 +131,13 @@ def compare(
 
     times: list[list[float]] = [[], []]
     counts = [1, 1]
-    for turn in range(rounds + 1):
-        for i, run in enumerate(pair):
-            taken = timed(run, in_precision(torch, kind, device if device != "torch:cpu" else "cpu")[i], counts[i])
-            if turn:
-                times[i].append(taken)
-            else:  # the first run makes caches, the second says how many fit into a turn
-                taken = timed(run, in_precision(torch, kind, device if device != "torch:cpu" else "cpu")[i], 1)
+    for turn in range(-2, rounds):
+        for i, (run, context) in enumerate(zip(pair, in_precision(torch, kind, x.device.type))):
+            taken = timed(run, context, counts[i])
+            if turn == -1:  # the first run makes caches, the second says how many fit into a turn
                 counts[i] = max(1, int(seconds * 1e3 / rounds / taken))
+            elif turn >= 0:
+                times[i].append(taken)
     return median(times[0]), median(times[1])
 
 
