@@ -1,4 +1,8 @@
-"""A convolution and the layers after it as one: batch normalization at rest, a sum, a rectifier."""
+"""A convolution and the layers after it as one: batch normalization at rest, a sum, a rectifier.
+
+What is folded stays with the weights, and is folded anew when PyTorch says that they changed. Changes behind its back,
+by way of `.data` or of a numpy array that shares their memory, it does not see.
+"""
 
 from __future__ import annotations
 

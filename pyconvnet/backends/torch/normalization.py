@@ -7,7 +7,6 @@ import torch
 from pyconvnet.backends.torch.layout import from_nhwc, hwcn, nchw, nhwc
 
 _aten = torch.ops.aten
-Moments = tuple[torch.Tensor, torch.Tensor]
 
 
 def moments_of(x: torch.Tensor, epsilon: float) -> torch.Tensor:
