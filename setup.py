@@ -11,6 +11,7 @@ setup(
         "pyconvnet.backends.cpu",
         "pyconvnet.backends.cpu.llvm",
         "pyconvnet.backends.reference",
+        "pyconvnet.backends.torch",
         "pyconvnet.dagnn",
         "pyconvnet.display",
         "pyconvnet.training",

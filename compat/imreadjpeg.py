@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import rng
+from pyconvnet import devices, rng
 from pyconvnet.compat.cropresize import WIDTHS, crop_box, resize_along
 from pyconvnet.images import pillow, read_single
 from pyconvnet.options import matlab_options
@@ -27,7 +27,7 @@ def vl_imreadjpeg(
     prefetch: bool = False,
     pack: bool = False,
     resize: Any = None,
-    gpu: bool = False,
+    gpu: bool | str = False,
     cropLocation: str = "center",
     cropAnisotropy: Any = (1, 1),
     cropSize: Any = (1, 1),
@@ -64,7 +64,7 @@ def vl_imreadjpeg(
     contrast        0..1: for each image C is drawn from 1 - contrast .. 1 + contrast
     saturation      0..1: likewise S
     interpolation   "bilinear", "box", "bicubic", "lanczos2", "lanczos3"
-    gpu             refused: arrays on a GPU are made from the result (see vl_simplenn_move)
+    gpu             True, or the name of a device (see pyconvnet.devices): the result is put there
     verbose         print the size of every image, of its crop and of the result
 
     The average image is subtracted first; then, for each pixel, z = C x + (1 - C) mean(x) - average + B w, and
@@ -74,8 +74,7 @@ def vl_imreadjpeg(
     MatConvNet 1.0-beta25 spoils bicubic when an odd whole number is the factor of shrinking (it drops the weights after
     the first that is zero), and puts brightness given as one or three numbers into wrong elements of B; this does not.
     """
-    if gpu:
-        raise ValueError(f"{FN}: gpu: images are read into the computer's memory; leave it out and move the result")
+    device = devices.full_name(FN, gpu if isinstance(gpu, str) else "gpu") if gpu else "cpu"
     if isinstance(files, (str, bytes, os.PathLike)):
         raise TypeError(f"{FN}: files must be a list of file names, got one: {files!r}; write [{files!r}]")
     names = [os.fspath(f) for f in files]
@@ -89,7 +88,7 @@ def vl_imreadjpeg(
     if prefetch:
         _Prefetched.batch = batch
         return None
-    return batch.result(verbose)
+    return devices.move(FN, batch.result(verbose), device)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyconvnet.crossvalidation import cross_validate
     from pyconvnet.dagnn import DagNN
     from pyconvnet.derivatives import check_derivatives
+    from pyconvnet.devices import gather, gpuArray
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.extraction import features
     from pyconvnet.formats import load, load_checkpoint, save
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
     from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
     from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
-    from pyconvnet.precision import local_precision, set_precision
+    from pyconvnet.precision import autocast, local_precision, set_deterministic, set_precision
     from pyconvnet.prediction import best_classes, classify, predict
     from pyconvnet.records import Opaque, Struct
     from pyconvnet.simplenn import SimpleNN, vl_simplenn, vl_simplenn_diagnose, vl_simplenn_move
@@ -66,13 +67,14 @@ _HOMES = {
     "crossvalidation": "cross_validate",
     "dagnn": "DagNN",
     "derivatives": "check_derivatives",
+    "devices": "gather gpuArray",
     "display": "vl_simplenn_display",
     "extraction": "features",
     "formats": "load load_checkpoint save",
     "formats.mat.matfile": "MatFileError",
     "formats.onnx": "compare_onnx from_onnx to_onnx",
     "formats.pytorch": "from_torch to_torch",
-    "precision": "local_precision set_precision",
+    "precision": "autocast local_precision set_deterministic set_precision",
     "caches": "clear_caches",
     "prediction": "best_classes classify predict",
     "records": "Opaque Struct",
@@ -110,6 +112,7 @@ __all__ = [
     "Opaque",
     "SimpleNN",
     "Struct",
+    "autocast",
     "best_classes",
     "check_derivatives",
     "classify",
@@ -121,12 +124,15 @@ __all__ = [
     "features",
     "from_onnx",
     "from_torch",
+    "gather",
+    "gpuArray",
     "load",
     "load_checkpoint",
     "local_precision",
     "num_threads",
     "predict",
     "save",
+    "set_deterministic",
     "set_num_threads",
     "set_precision",
     "to_onnx",

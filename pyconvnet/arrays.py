@@ -60,6 +60,18 @@ def host_numbers(x: Any) -> Any:
     return as_array(x) if backend is None else backend.to_host(x)
 
 
+def later(x: Any) -> Callable[[], Any]:
+    """Start to bring an array to main memory; what is returned waits for it, and gives it, or what is no array."""
+    backend = backends.find(x)
+    return (lambda: x) if backend is None else backend.later(x)
+
+
+def asynchronous(x: Any) -> bool:
+    """Whether reading x would wait for a device that Python is ahead of."""
+    backend = backends.find(x)
+    return backend is not None and backend.asynchronous(x)
+
+
 def in_precision(x: Any, weights: list[Any]) -> Any:
     """x in the precision that all weights share, if they do: MATLAB mixes no single with double."""
     backend = backends.find(x)
@@ -85,6 +97,8 @@ def as_tensor(name: str, x: Any, like: Any = None) -> Any:
         raise TypeError(f"{name} must be float32 or float64, got {x.dtype}: convert it first")
     if like is not None:
         check_like(name, x, like, "the other arrays are", "all must be the same")
+    elif problem := backend.unusable(x):
+        raise TypeError(f"{name} {problem}")
     if x.ndim == 4:
         return x
     if x.ndim > 4:
@@ -95,13 +109,19 @@ def as_tensor(name: str, x: Any, like: Any = None) -> Any:
 
 
 def check_like(name: str, a: Any, x: Any, other: str = "x is", rule: str = "all must be the same") -> None:
-    """Refuse a value that is not an array of the backend and the element type of x."""
-    backend = backends.find(a)
-    if backend is None or a.dtype != x.dtype:
-        got = type(a).__name__ if backend is None else a.dtype
-        raise TypeError(f"{name} is {got} where {other} {x.dtype}; {rule}")
-    if type(a) is not type(x) and backend is not backends.find(x):
-        raise TypeError(f"{name} is an array of {backend.name} where {other} of {backends.of(x).name}; {rule}")
+    """Refuse a value that is not an array of the backend, the element type and the device of x."""
+    backend, own = backends.find(a), backends.of(x)
+    if backend is None:
+        raise TypeError(f"{name} is {type(a).__name__} where {other} {x.dtype}; {rule}")
+    if backend is not own:
+        kinds = [" on ".join(str(p) for p in (b.name, b.place(v)) if p) for b, v in ((backend, a), (own, x))]
+        raise TypeError(f"{name} is an array of {kinds[0]} where {other} of {kinds[1]}; {rule}")
+    if a.dtype != x.dtype:
+        raise TypeError(f"{name} is {a.dtype} where {other} {x.dtype}; {rule}")
+    if backend.place(a) != own.place(x):
+        raise TypeError(f"{name} is on {backend.place(a)} where {other} on {own.place(x)}; {rule}")
+    if problem := backend.unusable(a):
+        raise TypeError(f"{name} {problem}")
 
 
 def derivative_like(name: str, d: Any, y: Any, output: str = "the output") -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import count, host_numbers
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
 from pyconvnet.table import column_widths
@@ -13,7 +14,7 @@ from pyconvnet.table import column_widths
 
 def value_statistics(layer: str, what: str, values: Any) -> Struct:
     """Struct(layer, what, size, mean, deviation, smallest, largest, zeros, values); zeros: the share of exact zeros."""
-    v = np.ravel(values)
+    v = np.ravel(host_numbers(values))
     return Struct(
         layer=layer,
         what=what,
@@ -35,7 +36,7 @@ def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
     rows: list[Struct] = []
 
     def add(layer: str, what: str, values: Any) -> None:
-        if values is not None and np.size(values):
+        if values is not None and count(values):
             rows.append(value_statistics(layer, what, values))
 
     for layer, what, values in network(net).arrays(res):

@@ -87,6 +87,6 @@ def _hashable(value: Any) -> Any:
         value = value.ravel().tolist()
     if type(value) is int or type(value) is float:
         return value
-    if type(value) in (list, tuple) and all(type(v) is int or type(v) is float for v in value):
+    if isinstance(value, (list, tuple)) and all(type(v) is int or type(v) is float for v in value):
         return tuple(value)
     return None

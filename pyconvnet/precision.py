@@ -19,6 +19,9 @@ def set_precision(precision: str) -> None:
     "high"  F(2x2, 3x3), errors under 1e-6, 1.4 times the time; plain sums for 5 x 5, twice the time. LRN with the exact
             power, as MatConvNet's GPU code has it, and other libraries
 
+    PyTorch tensors are not concerned: their convolutions are plain sums, or what cuDNN takes for it in single
+    precision, and LRN has the exact power. With "high" numpy arrays give what tensors on a device give, to rounding.
+
     This is for the whole process; `local_precision` is for a block.
     """
     global _process_precision
@@ -43,6 +46,53 @@ def local_precision(precision: str) -> Iterator[None]:
 def get_precision() -> str:
     """The precision in force, "fast" or "high"."""
     return _context_precision.get() or _process_precision
+
+
+_deterministic = True
+
+
+def set_deterministic(deterministic: bool) -> None:
+    """Whether the same call gives the same bits each time, on every device; True unless set otherwise.
+
+    False allows PyTorch kernels on a GPU that are faster and add in any order, and cuDNN's trials of algorithms where
+    torch.backends.cudnn.benchmark is set. numpy arrays, and tensors on the CPU, give the same bits either way.
+    """
+    global _deterministic
+    if not isinstance(deterministic, bool):
+        raise TypeError(f"set_deterministic: deterministic must be True or False, got {deterministic!r}")
+    _deterministic = deterministic
+
+
+def get_deterministic() -> bool:
+    """Whether kernels are deterministic on a GPU; see set_deterministic."""
+    return _deterministic
+
+
+AUTOCASTS = ("tf32", "float16", "bfloat16")
+_cast: ContextVar[str | None] = ContextVar("pyconvnet_autocast", default=None)
+
+
+@contextmanager
+def autocast(kind: str = "bfloat16") -> Iterator[None]:
+    """Convolutions of float32 PyTorch tensors compute in less than single precision inside the block.
+
+    kind  "float16", "bfloat16"  inputs and filters are rounded to half precision; what comes out is float32 again
+          "tf32"                 10 bits of a factor count on NVIDIA's GPUs from Ampere on; on others nothing changes
+    Outside such a block single precision is what it says, whatever torch.backends is set to. float64 tensors and numpy
+    arrays are computed as ever. It holds for this Python thread.
+    """
+    if kind not in AUTOCASTS:
+        raise ValueError(f"autocast: kind must be {' or '.join(map(repr, AUTOCASTS))}, got {kind!r}")
+    token = _cast.set(kind)
+    try:
+        yield
+    finally:
+        _cast.reset(token)
+
+
+def autocast_kind() -> str | None:
+    """The kind of the autocast block in force, None outside of one."""
+    return _cast.get()
 
 
 def _checked(fn: str, precision: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.arrays import host_numbers, is_empty, size_text
 from pyconvnet.networks import network
 from pyconvnet.records import Struct, plain_text
 
@@ -102,7 +102,7 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
 
     number counts from 1, name is "" where meta has none. A larger map, H x W x K x N, is averaged over its positions.
     """
-    y = np.asarray(y)
+    y = host_numbers(y)
     if y.ndim not in (3, 4) or not y.size:
         raise ValueError(f"best_classes: y must be scores H x W x K x N, got {size_text(y.shape)}")
     scores = y.reshape(*y.shape[:3], -1).mean(axis=(0, 1), dtype=float)

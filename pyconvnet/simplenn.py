@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import backends
+from pyconvnet import backends, devices
 from pyconvnet.arrays import as_tensor, count, derivative_like, host_numbers, is_empty
 from pyconvnet.engine import run
 from pyconvnet.engine.chain import FN, ChainPlan
@@ -177,13 +177,13 @@ def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool) -> 
             step.entry.before.result["dzdw"] = [weight.der for weight in step.entry.weights]
 
 
-def _records(net: Any) -> list[Any]:
+def _records(net: Any, fn: str = FN) -> list[Any]:
     if not isinstance(net, dict) or not isinstance(net.get("layers"), (list, tuple)):
-        raise TypeError(f"{FN}: net must be a SimpleNN (a record with a list of layers), got {type(net).__name__}")
+        raise TypeError(f"{fn}: net must be a SimpleNN (a record with a list of layers), got {type(net).__name__}")
     records = list(net["layers"])
     for i, record in enumerate(records):
         if not isinstance(record, dict) or "type" not in record:
-            raise TypeError(f"{FN}: layer {i + 1} must be a record with a type, got {type(record).__name__}")
+            raise TypeError(f"{fn}: layer {i + 1} must be a record with a type, got {type(record).__name__}")
     return records
 
 
@@ -207,15 +207,27 @@ def _seed(dzdy: Any, y: Any, of_loss: bool) -> np.ndarray:
 
 
 def vl_simplenn_move(net: Any, destination: str) -> Any:
-    """Move a SimpleNN to a device: vl_simplenn_move(net, "cpu") -> net. There is no other device yet.
+    """Move the weights of a SimpleNN to a device: net = vl_simplenn_move(net, "gpu").
 
-    Raises ValueError for "gpu".
+    destination  "cpu", "gpu", "cuda:1", "mps", "torch:cpu" ...: see pyconvnet.devices
+
+    The network given is not changed; it is itself returned where it is there already. Images that it is to run on must
+    be on the same device (gpuArray), as are the results, until gather brings them back.
+    Raises ValueError for a device that is not there, ImportError without PyTorch.
     """
-    if destination == "cpu":
-        return net
-    if destination == "gpu":
-        raise ValueError("vl_simplenn_move: there is no GPU backend yet; destination must be 'cpu'")
-    raise ValueError(f"vl_simplenn_move: destination must be 'cpu', got {destination!r}")
+    fn = "vl_simplenn_move"
+    device, records = devices.full_name(fn, destination), _records(net, fn)
+
+    def moved(record: Any) -> Any:
+        fields = record if device == "cpu" else {k: v for k, v in record.items() if k in _MOVED}
+        found = devices.move(fn, fields, device)
+        return record if found is fields or not found else type(record)({**record, **found})
+
+    layers = [moved(record) for record in records]
+    return net if all(a is b for a, b in zip(layers, records)) else type(net)({**net, "layers": layers})
+
+
+_MOVED = ("weights", "momentum", "filters", "biases", "filtersMomentum", "biasesMomentum")
 
 
 def vl_simplenn_diagnose(net: Any, res: list[Any] | None = None) -> str:

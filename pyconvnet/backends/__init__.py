@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pyconvnet.backends.base import Backend
 
 # name of an array type -> "module:class" of its backend, or the backend itself
-_registered: dict[str, Any] = dict.fromkeys(("numpy.ndarray", "numpy.generic"), "pyconvnet.backends.cpu:CPU")
+_registered: dict[str, Any] = {
+    **dict.fromkeys(("numpy.ndarray", "numpy.generic"), "pyconvnet.backends.cpu:CPU"),
+    "torch.Tensor": "pyconvnet.backends.torch:Torch",
+}
 _found: dict[type, Any] = {}  # cache of `of`, by type; None for a type without a backend
 
 

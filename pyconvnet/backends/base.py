@@ -16,7 +16,7 @@ NAME_backward and get the arguments of NAME, then the derivative of its output.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyconvnet.backends.losses import Losses
@@ -25,6 +25,28 @@ from pyconvnet.backends.primitives import Array, Shape
 
 class Backend(Losses):
     """Kernels for one type of array; see the module."""
+
+    # --- devices ----------------------------------------------------------------------------------------------------
+
+    def any(self, x: Array) -> bool:
+        """Whether a value is not zero."""
+        return bool(self.to_host(x).any())
+
+    def place(self, x: Array) -> Any:
+        """The device of x, where there is more than one; as text it is the device's name."""
+        return ""
+
+    def asynchronous(self, x: Array) -> bool:
+        """Whether kernels on x are only launched, and Python goes on while they run."""
+        return False
+
+    def later(self, x: Array) -> Callable[[], Any]:
+        """Start to copy x to main memory; the function returned waits for it, and gives a numpy array."""
+        return lambda: self.to_host(x)
+
+    def unusable(self, x: Array) -> str:
+        """Why an array of this type cannot be used, and what to do; empty for all others."""
+        return ""
 
     def clear_caches(self) -> None:
         """Release the memory kept from call to call."""
@@ -214,6 +236,14 @@ class Backend(Losses):
         m = self.scalar(w, momentum) * m - g
         step = self.scalar(w, momentum) * m - g if nesterov else m
         return w + self.scalar(w, rate) * step, m
+
+    def sgd_steps(
+        self, steps: Sequence[tuple[Array, Array, Array, float, float, float]], momentum: float, nesterov: bool
+    ) -> list[tuple[Array, Array]]:
+        """sgd_step of many parameters, each (w, m, der, scale, decay, rate)."""
+        return [
+            self.sgd_step(w, m, der, scale, decay, momentum, rate, nesterov) for w, m, der, scale, decay, rate in steps
+        ]
 
     # --- kernels ----------------------------------------------------------------------------------------------------
 

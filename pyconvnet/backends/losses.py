@@ -56,7 +56,7 @@ class Losses(Primitives):
         if loss == "classerror":
             return self.cast(self.argmax(x, 2) != at, x)
         if loss == "topkerror":
-            return 1 - self.cast(self._within(x, at, k), x)
+            return 1 - self.cast(self.within(x, at, k), x)
         if loss == "log":
             return -self.log(self._picked(x, labels, at))
         if loss == "softmaxlog":
@@ -94,7 +94,7 @@ class Losses(Primitives):
     def _scatter(self, x: Array, at: Array, values: Array) -> Array:
         return self.put(self.zeros(x.shape, x), at, values, 2)
 
-    def _within(self, x: Array, at: Array, k: int) -> Array:
+    def within(self, x: Array, at: Array, k: int) -> Array:
         """Whether the channel at `at` is among the k largest; of equal ones the first counts as larger."""
         own = self.take(x, at, 2)
         channel = self.asarray(list(range(x.shape[2])), x).reshape(1, 1, -1, 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import devices
 from pyconvnet import rng as library_rng
 from pyconvnet.dagnn import convert, evaluate, printing, saved, sizes
 from pyconvnet.dagnn.editing import Editing, copy_block
@@ -39,7 +40,7 @@ class DagNN(Editing):
     inputDers             False: convolutions that read inputs of the network only, none of them `precious`, leave out
                           the derivatives of those, as training does
     holdOn                as eval was last told; it concerns MATLAB's parameter server only, and nothing here
-    device                'cpu'
+    device                where `move` brought it last: 'cpu', 'gpu' ...
 
     Manual: chapter "Wrappers", DagNN. Beyond it, cycles, clashes of names and unknown names are refused, and no value
     or derivative of an earlier `eval` is ever taken for one of this.
@@ -215,14 +216,20 @@ class DagNN(Editing):
         self._given, self._kept = [], None
 
     def move(self, device: str) -> None:
-        """Move the network to a device, forgetting values and derivatives. numpy arrays live on the 'cpu'."""
-        if device not in ("cpu", "gpu"):
-            raise ValueError(f"DagNN.move: device must be 'cpu' or 'gpu', got {device!r}")
-        if device == "gpu":
-            raise ValueError("DagNN.move: numpy arrays live on the 'cpu'; there is no backend with GPU arrays here")
+        """Move the parameters to a device, forgetting values and derivatives: net.move("gpu").
+
+        device  "cpu", "gpu", "cuda:1", "mps", "torch:cpu" ...: see pyconvnet.devices
+
+        Raises ValueError for a device that is not there, ImportError without PyTorch.
+        """
+        name = devices.full_name("DagNN.move", device)
+        values = [devices.move("DagNN.move", param.value, name) for param in self.params]
         self.reset()
+        for param, value in zip(self.params, values):
+            param.value = value
         for entry in self.layers:
             entry.block.move(device)
+        self._device = device
 
     # --- look up --------------------------------------------------------------------------------------------------
 
@@ -304,6 +311,7 @@ class DagNN(Editing):
         new.meta = copy.deepcopy(self.meta)
         for setting in ("mode", "conserveMemory", "accumulateParamDers", "holdOn", "inputDers"):
             setattr(new, setting, getattr(self, setting))
+        new._device = self._device
         return new
 
     def __copy__(self) -> DagNN:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty, size_text
+from pyconvnet.arrays import count, is_empty, size_text
 from pyconvnet.display.rows import filter_text
 from pyconvnet.display.summary import LayerSummary, NetworkSummary, input_size, summarize
 from pyconvnet.table import dims_text, memory_text, whole_text
@@ -22,7 +22,8 @@ def short_repr(net: Any) -> str:
     """`SimpleNN(8 layers, 431,080 parameters, input 28x28x1)`; never raises, whatever the network holds."""
     layers = net.get("layers") or []
     weights = [w for record in layers for w in _weights(record)]
-    text = f"{len(layers)} layer{'s' * (len(layers) != 1)}, {sum(getattr(w, 'size', 0) for w in weights):,} parameters"
+    total = sum(count(w) for w in weights if hasattr(w, "shape"))
+    text = f"{len(layers)} layer{'s' * (len(layers) != 1)}, {total:,} parameters"
     try:
         size = input_size(net.get("meta"), None, None)[:3]
     except (TypeError, ValueError):
@@ -48,8 +49,8 @@ def _graph_row(i: int, entry: Any, net: Any) -> list[str]:
     window = [
         "" if is_empty(v := getattr(block, p, None)) else dims_text(np.ravel(np.asarray(v)).tolist()) for p in WINDOW
     ]
-    count = sum(int(np.size(v)) for v in values if v is not None)
-    memory = f"{count:,} ({memory_text(4 * count)})" if count else ""
+    total = sum(count(v) for v in values if v is not None)
+    memory = f"{total:,} ({memory_text(4 * total)})" if total else ""
     names = [", ".join(part) for part in (entry.inputs, entry.outputs, entry.params)]
     return [str(i), entry.name, matlab_class(block).removeprefix("dagnn."), *window, *names, memory]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import is_empty
+from pyconvnet import backends
+from pyconvnet.arrays import count, is_empty
 from pyconvnet.geometry import Window, borders, pair
 from pyconvnet.layers import Layer, layer_class
 from pyconvnet.records import Struct
@@ -108,7 +109,7 @@ def summarize(net: Any, inputSize: Any = None, batchSize: Any = None) -> Network
                 field_offset=field_offset,
                 field_stride=field_stride,
                 size=size,
-                parameters=sum(int(np.size(w)) for w in record.get("weights") or () if w is not None),
+                parameters=sum(count(w) for w in record.get("weights") or () if w is not None),
                 bytes=stored_bytes(stored),
             )
         )
@@ -200,6 +201,9 @@ def stored_bytes(value: Any) -> int:
         return sum(stored_bytes(v) for v in value.values())
     if isinstance(value, (list, tuple)):
         return sum(stored_bytes(v) for v in value)
+    backend = backends.find(value)
+    if backend is not None and not isinstance(value, (np.ndarray, np.generic)):
+        return count(value) * (4 if value.dtype == backend.floats[0] else 8)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.ndarray, np.number)):
         return 0
     kind = np.asarray(value).dtype

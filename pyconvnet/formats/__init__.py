@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pyconvnet.devices import move
 from pyconvnet.formats import registry
 from pyconvnet.formats.registry import names_file, register
+from pyconvnet.networks.base import moved
 from pyconvnet.records import Struct
 
 __all__ = ["load", "load_checkpoint", "names_file", "register", "save"]
@@ -53,7 +55,7 @@ def save(path: str | os.PathLike[str], net: Any, *, state: Any = None, stats: An
 
     A `.mat` file is for MATLAB's MatConvNet, and for load: a SimpleNN is written as `layers` and `meta`, a DagNN as
     the Struct that DagNN.loadobj accepts. With state or stats it is a checkpoint: net, state and stats. The file is
-    written whole or not at all: one of that name stays until then.
+    written whole or not at all: one of that name stays until then. A network on a GPU is written as from the CPU.
 
     Raises ValueError for a suffix that no format has, and TypeError for values that no `.mat` file can hold (Python
     functions), with the place where they are.
@@ -63,7 +65,7 @@ def save(path: str | os.PathLike[str], net: Any, *, state: Any = None, stats: An
 
         if not isinstance(net, DagNN):
             raise TypeError(f"save: net must be a SimpleNN or a DagNN, got {type(net).__name__}")
-    registry.write(path, net, state=state, stats=stats)
+    registry.write(path, moved("save", net, "cpu"), state=move("save", state, "cpu"), stats=move("save", stats, "cpu"))
 
 
 def network_of(values: Any, *, tidy: bool = True) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import count, host_numbers, is_empty
+from pyconvnet import backends
+from pyconvnet.arrays import count, is_empty
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
 from pyconvnet.options import effective
@@ -37,7 +38,7 @@ class BatchNorm(ElementWise):
         if len(params) < 2:
             raise ValueError(f"bnorm must have multipliers and biases, got {len(params)} weights")
         moments = params[2] if self.mode == "test" and len(params) > 2 else None
-        if moments is not None and not host_numbers(moments).any():
+        if moments is not None and not backends.of(moments).any(moments):
             warnings.warn(
                 "bnorm: the moments are all zero, as in a network that was never trained or is older than they are: "
                 "those of the batch are used, in test mode too",

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, is_empty, shape_of, size_4d
+from pyconvnet import backends
+from pyconvnet.arrays import asynchronous, host_numbers, is_empty, shape_of, size_4d
 from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.elementwise import ElementWise
 from pyconvnet.ops.vl_nnloss import is_categorical, label_weights, vl_nnloss, weights_like
@@ -42,7 +43,8 @@ class Loss(ElementWise):
     say the same; MatConvNet itself reads none of them there, and computes the log loss.
 
     average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage, and of how
-                          many; subclasses may set them to statistics of their own, also to several numbers
+                          many; subclasses may set them to statistics of their own, also to several numbers. On a GPU
+                          the mean is a tensor there, of no dimensions
     normalise             divide the output by the number of images
     averages              a subclass whose forward sums over images says `averages = False`, for cnn_train_dag's steps
     """
@@ -120,7 +122,12 @@ class Loss(ElementWise):
         if self.ignoreAverage:
             return
         h, w, _, n = size_4d(inputs[0].shape)
-        total = host_numbers(outputs[0]).sum(dtype=float) * (n if self.averages else 1)
+        y = outputs[0]
+        if asynchronous(y):  # the average stays on the device, which nobody waits for until it is read
+            total = backends.of(y).sum(y, tuple(range(y.ndim))).reshape(())
+        else:
+            total = host_numbers(y).sum(dtype=float)
+        total = total * (n if self.averages else 1)
         count = self.numAveraged + h * w * n
         self.average = (self.numAveraged * self.average + total) / count
         self.numAveraged = count

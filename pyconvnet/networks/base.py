@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from pyconvnet.devices import move
+
 
 class Network(Protocol):
     """A network of either kind. `net` is the SimpleNN or DagNN, which is not changed."""
@@ -66,6 +68,19 @@ def is_graph(net: Any) -> bool:
     from pyconvnet.dagnn import DagNN
 
     return isinstance(net, DagNN)
+
+
+def moved(fn: str, net: Any, device: str) -> Any:
+    """The network with its weights on a device (a full name, see pyconvnet.devices); itself where they are there."""
+    if not is_graph(net):
+        from pyconvnet.simplenn import vl_simplenn_move
+
+        return vl_simplenn_move(net, device)
+    if all(move(fn, param.value, device) is param.value for param in net.params):
+        return net
+    net = net.copy(shareValues=True)
+    net.move(device)
+    return net
 
 
 def network(net: Any) -> Network:

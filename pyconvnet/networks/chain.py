@@ -34,7 +34,7 @@ class Chain:
         record = layers[position(self.net, layer)]
         if not record.get("weights"):
             raise ValueError(f"view.filters: layer {layer!r} ({record['type']}) has no weights")
-        return record["weights"][0]
+        return host_numbers(record["weights"][0])
 
     def arrays(self, res: Any = None) -> Iterator[tuple[str, str, Any]]:
         for i, (name, weights) in enumerate(self.weights()):
@@ -142,7 +142,7 @@ def _first_filters(found: Iterator[Any]) -> Any:
     arrays = list(found)
     if not arrays:
         raise ValueError("view.filters: no layer has weights")
-    return next((w for w in arrays if w.ndim > 2), arrays[0])
+    return host_numbers(next((w for w in arrays if w.ndim > 2), arrays[0]))
 
 
 def without_loss(net: Any) -> Any:

@@ -27,11 +27,11 @@ class Graph:
         if layer is None:
             return _first_filters(w for _, (w, *_) in ((n, w) for n, w in self.weights() if w))
         if isinstance(layer, str) and layer in self.net.params:
-            return self.net.params[layer].value
+            return host_numbers(self.net.params[layer].value)
         found = self.net.layers[layer]
         if not found.params:
             raise ValueError(f"view.filters: layer {layer!r} has no parameters")
-        return self.net.params[found.params[0]].value
+        return host_numbers(self.net.params[found.params[0]].value)
 
     def arrays(self, res: Any = None) -> Iterator[tuple[str, str, Any]]:
         for layer in self.net.layers:

@@ -23,7 +23,7 @@ def vl_nnnormalize(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) ->
     y_k = x_k L_k^-beta,  L_k = kappa + alpha sum of x_q^2 for q from k - floor((n-1)/2) to k + ceil((n-1)/2)
 
     Channels outside the image are left out of the sum. The power is that of MatConvNet's CPU code, up to 4e-3 off;
-    set_precision("high") gives the exact one, which its GPU code has.
+    set_precision("high") gives the exact one, which its GPU code has; for PyTorch tensors it is always exact.
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for other than four numbers.
     Source: Krizhevsky et al. 2012, section 3.3; MatConvNet manual, "Local response normalization".

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import isfinite, shape_of
+from pyconvnet.arrays import asynchronous, isfinite, later, shape_of
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
 from pyconvnet.layers import Loss, Sum
@@ -18,7 +18,7 @@ from pyconvnet.ops.vl_nnloss import is_categorical
 from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
-from pyconvnet.training.loop import Parameter, train
+from pyconvnet.training.loop import Parameter, on_device, train
 from pyconvnet.training.options import DAGNN, read_options
 from pyconvnet.training.statistics import as_number
 
@@ -48,7 +48,10 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
     if not opts["derOutputs"] and not _none(opts["train"]):
         raise ValueError("cnn_train_dag: derOutputs must have at least one output to descend, such as {'objective': 1}")
-    return train("cnn_train_dag", DagNNAdapter(net, imdb, opts), imdb, getBatch, opts)
+    adapter = DagNNAdapter(net, imdb, opts)
+    with on_device("cnn_train_dag", adapter, opts) as transfer:
+        stats = train("cnn_train_dag", adapter, imdb, getBatch, opts, transfer)
+    return adapter.net, stats
 
 
 def _none(train: Any) -> bool:
@@ -85,10 +88,12 @@ class DagNNAdapter:
 
     def __init__(self, net: Any, imdb: Any, opts: Struct) -> None:
         self.net, self.opts, self.known = net, opts, class_labels.of_imdb(imdb)
+        self.late = False
+        self._labels: set[str] | None = None
 
     def start_set(self) -> None:
         self.net.reset()
-        self.confusion: Any = None
+        self._confusion = class_labels.Confusion()
 
     def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         net = self.net
@@ -113,9 +118,31 @@ class DagNNAdapter:
             precious, var.precious = var.precious, True
             net.eval(batch)
             var.precious = precious
-            counts = class_labels.confusion(labels, var.value)
-            if counts is not None:
-                self.confusion = counts if self.confusion is None else self.confusion + counts
+            self._confusion.add(labels, var.value)
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        return self._confusion.counts()
+
+    def placed(self, batch: Any, change: Callable[[Any], Any]) -> Any:
+        if self._labels is None:  # inputs that a loss compares with others: read where they are given, not moved
+            losses = [layer for layer in self.net.layers if isinstance(layer.block, Loss)]
+            read = {name for x in self.net.layers for name in (x.inputs[:1] if x in losses else x.inputs)}
+            self._labels = {name for x in losses for name in x.inputs[1:]} - read
+        given = _named(batch)
+        return {name: value if name in self._labels else change(value) for name, value in given.items()}
+
+    def read(self) -> Callable[[], Any]:
+        losses = [x for x in self.net.layers if isinstance(x.block, Loss) and not x.block.ignoreAverage]
+        averages = {layer.outputs[0]: later(layer.block.average) for layer in losses}
+        wanted = [v for name in self.opts["derOutputs"] if (v := self.net.vars[name].value) is not None]
+        self.late = self.opts["extractStatsFn"] is None and any(map(asynchronous, wanted))
+        objectives = [later(v) for v in wanted]
+
+        def values() -> tuple[Any, ...]:
+            return {name: read() for name, read in averages.items()}, [read() for read in objectives]
+
+        return values
 
     def _descend(self, batch: Any, count: int) -> None:
         """Evaluate with derivatives that are sums over the images: those add up where there are sub-batches.
@@ -150,16 +177,10 @@ class DagNNAdapter:
         scores, labels = pairs.pop() if len(pairs) == 1 else (None, None)
         return (scores, given[labels]) if labels in given else (None, None)
 
-    def statistics(self, num: int) -> Struct:
+    def statistics(self, values: Any, num: int) -> Struct:
         if self.opts["extractStatsFn"] is not None:
             return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
-        return Struct(
-            {
-                layer.outputs[0]: as_number(layer.block.average)
-                for layer in self.net.layers
-                if isinstance(layer.block, Loss) and not layer.block.ignoreAverage
-            }
-        )
+        return Struct({name: as_number(average) for name, average in values[0].items()})
 
     def parameters(self) -> Iterator[Parameter]:
         for i, p in enumerate(self.net.params):
@@ -209,9 +230,8 @@ class DagNNAdapter:
 
         view.save(view.diagnosis(self.net), path)
 
-    def finite(self) -> bool:
-        values = [self.net.vars[name].value for name in self.opts["derOutputs"]]
-        return all(v is None or isfinite(v) for v in values)
+    def finite(self, values: Any) -> bool:
+        return all(map(isfinite, values[1]))
 
     def locate_nonfinite(self) -> str:
         for name in self.net.getInputs():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, padded_to_4d, size_text
+from pyconvnet.arrays import as_tensor, asynchronous, host_numbers, padded_to_4d, size_text
 from pyconvnet.ops.vl_nnloss import BINARY
 from pyconvnet.records import Struct, plain_text
 
@@ -18,6 +20,8 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
 
     The predictions are the input of the loss, H x W x C x N; among equal scores the first class wins.
     """
+    if asynchronous(res[-2].x):
+        return _multiclass_there(labels, res[-2].x)
     scores = host_numbers(res[-2].x)
     labels, weight = _expanded(labels, scores)
     at = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
@@ -29,14 +33,57 @@ def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     return np.array([(weight * (missed | (rank >= k))).sum(dtype=float) for k in (1, within)])
 
 
-def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
-    """Counts, true class x predicted class, of a batch with one label per image or pixel; label 0 is not counted."""
-    scores = host_numbers(scores)
-    labels = _expanded(labels, scores)[0]
-    predicted = scores.argmax(axis=2)[:, :, None]
+def _multiclass_there(labels: Any, scores: Any) -> Any:
+    """multiclass on the device of the scores, as an array there of two numbers."""
+    backend = backends.of(scores)
+    labels, weight = _expanded(labels, scores)
+    places = np.clip(labels.astype(int) - 1, 0, scores.shape[2] - 1)
+    known, weight, at = (backend.asarray(a, scores) for a in (labels == places + 1, weight, places))
+    at = backend.indexes(at)
+    own = backend.take(scores, at, 2)
+    sums = []
+    for k in (1, min(5, scores.shape[2])):
+        found = backend.cast(backend.within(scores, at, k) & (own - own == 0), scores) * known
+        sums.append(backend.sum(weight * (1 - found), (0, 1, 2, 3)).reshape(1))
+    return backend.concat(sums, 0)
+
+
+class Confusion:
+    """Counts, true class x predicted class, over batches with one label per image or pixel; label 0 is not counted."""
+
+    def __init__(self) -> None:
+        self._counts: np.ndarray | None = None
+        self._waiting: Callable[[], np.ndarray | None] | None = None  # the counts of the last batch
+
+    def add(self, labels: Any, scores: Any) -> None:
+        """Count a batch; what a device predicts for it is read when the next one comes."""
+        backend = backends.of(scores)
+        before, self._waiting = (
+            self._waiting,
+            partial(_counted, _expanded(labels, scores)[0], backend.later(backend.argmax(scores, 2)), scores.shape[2]),
+        )
+        if before is not None:
+            self._take(before())
+        if not backend.asynchronous(scores):
+            self.counts()
+
+    def counts(self) -> np.ndarray | None:
+        """The counts so far; None where no batch had such labels."""
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._take(waiting())
+        return self._counts
+
+    def _take(self, more: np.ndarray | None) -> None:
+        if more is not None:
+            self._counts = more if self._counts is None else self._counts + more
+
+
+def _counted(labels: np.ndarray, predictions: Callable[[], np.ndarray], classes: int) -> np.ndarray | None:
+    predicted = predictions()
     if labels.shape != predicted.shape:
         return None
-    counted, classes = labels > 0, scores.shape[2]
+    counted = labels > 0
     out = np.zeros((classes, classes), int)
     np.add.at(out, (labels[counted].astype(int) - 1, predicted[counted]), 1)
     return out
@@ -44,10 +91,14 @@ def confusion(labels: Any, scores: np.ndarray) -> np.ndarray | None:
 
 def binary(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
     """Predictions whose sign is not that of their label (-1, 1), counted over the batch."""
-    scores = host_numbers(res[-2].x)
-    labels = host_numbers(labels)
+    scores, labels = res[-2].x, host_numbers(labels)
     if labels.size == scores.shape[3]:
         labels = labels.reshape(1, 1, 1, -1)
+    if asynchronous(scores):
+        backend = backends.of(scores)
+        wrong = backend.cast(scores * backend.asarray(labels, scores) < 0, scores)
+        return backend.sum(wrong, (0, 1, 2, 3)).reshape(1)
+    scores = host_numbers(scores)
     return np.array([np.count_nonzero(scores * labels < 0)], float)
 
 
@@ -63,7 +114,7 @@ ERRORS = {
 }
 
 
-def _expanded(labels: Any, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _expanded(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
     """Labels as H x W x 1 x N, and the weight of each: 0 for label 0, else a second channel of labels, or 1."""
     labels = host_numbers(labels)
     if labels.size == scores.shape[3]:
@@ -93,7 +144,7 @@ def check(fn: str, labels: Any, images: np.ndarray, classes: int | None, known: 
     """
     if labels is None:
         raise ValueError(f"{fn}: getBatch gave images without labels; each image must have one, 1 to {_top(classes)}")
-    a = np.asarray(labels)
+    a = host_numbers(labels)
     count = as_tensor(f"{fn}: images", images).shape[3]
     if a.ndim < 4 and a.size != count and not (a.ndim >= 3 and count == 1):
         raise ValueError(
@@ -109,7 +160,7 @@ def _top(classes: int | None) -> str:
 
 def check_values(fn: str, labels: Any, classes: int | None, known: Any = None) -> None:
     """Refuse class labels of a batch, or `known` ones of the data set, that are not numbers from 0 to `classes`."""
-    a, known = np.asarray(labels), None if known is None else np.asarray(known)
+    a, known = host_numbers(labels), None if known is None else np.asarray(known)
     for where, values in (("the batch", a), ("images.labels", known)):
         if values is None or values.size == 0 or values.dtype.kind not in "iufb":
             continue

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pyconvnet import rng
+from pyconvnet.devices import Transfer, of_gpus
+from pyconvnet.networks import is_graph
+from pyconvnet.networks.base import moved
 from pyconvnet.records import Struct
 from pyconvnet.training import checkpoints, labels, progress, resume, run_metadata, statistics
 from pyconvnet.training.options import image_sets
@@ -23,7 +28,11 @@ class TrainingAdapter(Protocol):
     """A network under training: cnn_train wraps a SimpleNN in one, cnn_train_dag a DagNN."""
 
     net: Any
-    confusion: np.ndarray | None  # counts, true x predicted class, since start_set; None where they are not known
+    late: bool  # whether reading what `read` gives is to wait for the next batch, as a device still computes it
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        """Counts, true x predicted class, since start_set; None where they are not known."""
 
     def start_set(self) -> None:
         """Forget the running sums of an earlier set of images."""
@@ -31,8 +40,14 @@ class TrainingAdapter(Protocol):
     def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         """Run a sub-batch of `count` images, the first and last of its batch or not; derivatives add up over them."""
 
-    def statistics(self, num: int) -> Struct:
-        """Objective and errors since start_set, per image of `num`."""
+    def placed(self, batch: Any, change: Callable[[Any], Any]) -> Any:
+        """The batch with `change` of the arrays that the network computes with; labels stay as they are."""
+
+    def read(self) -> Callable[[], Any]:
+        """Start to read what this pass has counted so far; what is returned waits for it, and gives the values."""
+
+    def statistics(self, values: Any, num: int) -> Struct:
+        """Objective and errors, per image of `num`, of values that were read."""
 
     def parameters(self) -> Iterator[Parameter]:
         """The parameters that have a derivative, for one step each."""
@@ -46,8 +61,8 @@ class TrainingAdapter(Protocol):
     def diagnose(self, path: Path) -> None:
         """Draw how large the weights, outputs and derivatives are that the last batch left."""
 
-    def finite(self) -> bool:
-        """Whether the objective of this pass is finite so far."""
+    def finite(self, values: Any) -> bool:
+        """Whether the objective is finite in values that were read."""
 
     def locate_nonfinite(self) -> str:
         """Name the first array in the last batch that is not finite: images, weights or a layer's output."""
@@ -74,10 +89,29 @@ class Parameter:
         self.method, self.set, self.fanout = method, set, fanout
 
 
+@contextmanager
+def on_device(fn: str, adapter: TrainingAdapter, opts: Struct) -> Iterator[Transfer]:
+    """What brings batches to the device that the option gpus names; after the block the network is on the CPU again."""
+    transfer = Transfer(fn, of_gpus(fn, opts["gpus"]), opts["prefetch"])
+    try:
+        yield transfer
+    finally:
+        if transfer.device is not None:
+            _move(fn, adapter, "cpu")
+
+
+def _move(fn: str, adapter: TrainingAdapter, device: str) -> None:
+    """The network to a device: a graph itself, as MATLAB's handle, of a chain a copy."""
+    if is_graph(adapter.net):
+        adapter.net.move(device)
+    else:
+        adapter.net = moved(fn, adapter.net, device)
+
+
 def train(
-    fn: str, adapter: TrainingAdapter, imdb: Any, getBatch: Callable[..., Any], opts: Struct
-) -> tuple[Any, Struct]:
-    """Train `adapter` and return its network and the statistics of each epoch."""
+    fn: str, adapter: TrainingAdapter, imdb: Any, getBatch: Callable[..., Any], opts: Struct, transfer: Transfer
+) -> Struct:
+    """Train `adapter.net` where on_device has batches brought; returns the statistics of each epoch."""
     sets = image_sets(fn, imdb, opts)
     training = sets["train"].size > 0
     folder = opts["expDir"] if training else None
@@ -100,6 +134,8 @@ def train(
             # continue_="force": the state of another solver is of no use to this one
             state = None if resume.other_solver(opts, saved) else saved.get("state")
             stats = statistics.epochs(saved.get("stats"), stats)
+    if transfer.device is not None:
+        _move(fn, adapter, transfer.device)
     memory = checkpoints.solver_state(state, adapter.weights())
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
@@ -111,7 +147,7 @@ def train(
         for name, order in orders.items():
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
-            state.stats[name] = _pass(fn, adapter, imdb, getBatch, opts, name, epoch, order, rate, memory)
+            state.stats[name] = _pass(fn, adapter, imdb, getBatch, opts, name, epoch, order, rate, memory, transfer)
             stats[name].append(state.stats[name])
             if adapter.confusion is not None:
                 confusions[name] = adapter.confusion
@@ -133,7 +169,7 @@ def train(
                 opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
                     break
-    return adapter.net, stats
+    return stats
 
 
 def _warn_of_bool(fn: str, again: Any) -> None:
@@ -157,6 +193,7 @@ def _pass(
     order: np.ndarray,
     rate: float,
     memory: Any,
+    transfer: Transfer,
 ) -> Struct:
     """One pass over the images `order`; trains where name is 'train'."""
     train = name == "train"
@@ -168,36 +205,73 @@ def _pass(
     starts = range(0, order.size, size)
     jobs = [(t, s, order[t : t + size][s::parts]) for t in starts for s in range(parts)]
     jobs = [job for job in jobs if job[2].size]
-    batches = _fetch(imdb, getBatch, [job[2] for job in jobs], opts["prefetch"])
+
+    def fetch(imdb: Any, images: np.ndarray) -> Any:
+        return adapter.placed(getBatch(imdb, images), transfer.depart)
+
+    batches = _fetch(imdb, fetch, [job[2] for job in jobs], opts["prefetch"])
     bar = progress.Bar(opts, name, epoch, len(starts))
+    waiting: deque[_Batch] = deque()  # what was called, and its statistics not yet read
+
+    def read() -> Any:
+        """The statistics of the first that waits; FloatingPointError where its objective is not finite."""
+        done = waiting[0]
+        values = done.read()
+        if train and opts["stopOnNaN"] and not adapter.finite(values):
+            bar.close()
+            raise FloatingPointError(
+                f"{fn}: the objective is not finite in epoch {epoch}, batch {done.start // size + 1}/{len(starts)}; "
+                f"{adapter.locate_nonfinite()}. A lower learningRate often helps; stopOnNaN=False goes on"
+            )
+        return values
+
+    def tell(values: Any) -> None:
+        nonlocal stats, adjust
+        done = waiting.popleft()
+        now = time.perf_counter() - began + adjust
+        taken = now - stats.time
+        stats = Struct({**adapter.statistics(values, done.num), "num": done.num, "time": now})
+        if done.start == 3 * size:
+            # The first three batches are slow (caches, compilation): count them as the fourth.
+            adjust = 4 * taken - now
+            stats.time = now + adjust
+        bar.update(stats, average=(done.start + done.images) / now, current=done.images / taken)
+
+    num = 0
     for t, s, images in jobs:
-        batch = next(batches)
+        batch = adapter.placed(next(batches), transfer.arrive)
         if t == s == 0:
             adapter.check(batch, train)
         last = s == min(parts, order[t : t + size].size) - 1
         adapter.evaluate(batch, images.size, train, s == 0, last)
-        stats.num += images.size
+        num += images.size
         if not last:
             continue
         count = min(size, order.size - t)
+        waiting.append(_Batch(t, count, num, adapter.read()))
+        if adapter.late:
+            if train:
+                steps.apply(count, s + 1)
+            if len(waiting) > 1:
+                tell(read())
+            continue
+        values = read()
         if train:
-            if opts["stopOnNaN"] and not adapter.finite():
-                bar.close()
-                raise FloatingPointError(
-                    f"{fn}: the objective is not finite in epoch {epoch}, batch {t // size + 1}/{len(starts)}; "
-                    f"{adapter.locate_nonfinite()}. A lower learningRate often helps; stopOnNaN=False goes on"
-                )
             steps.apply(count, s + 1)
-        now = time.perf_counter() - began + adjust
-        taken, before = now - stats.time, stats.num
-        stats = Struct({**adapter.statistics(before), "num": before, "time": now})
-        if t == 3 * size:
-            # The first three batches are slow (caches, compilation): count them as the fourth.
-            adjust = 4 * taken - now
-            stats.time = now + adjust
-        bar.update(stats, average=(t + count) / now, current=count / taken)
+        tell(values)
+    while waiting:
+        tell(read())
     bar.close()
     return stats
+
+
+class _Batch(NamedTuple):
+    """A batch that was evaluated: its first image and how many, how many of the pass up to it, its statistics."""
+
+    start: int
+    images: int
+    num: int
+    read: Callable[[], Any]
 
 
 def _fetch(imdb: Any, getBatch: Callable[..., Any], jobs: list[np.ndarray], ahead: bool) -> Iterator[Any]:

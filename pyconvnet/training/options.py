@@ -101,8 +101,6 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
         given = opts["learningRate"]
         raise ValueError(f"{fn}: learningRate must be one number, or one per epoch, from 0 up; got {given!r}")
     opts["learningRate"] = rates.tolist()
-    if np.size(opts["gpus"]):
-        raise ValueError(f"{fn}: gpus={opts['gpus']!r}: there is no GPU backend yet; leave it empty to use the CPU")
     opts["expDir"] = None if opts["expDir"] is None else Path(opts["expDir"])
     return opts
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import size_text
+from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
@@ -186,7 +186,7 @@ def _graphs(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
     for theirs in saved.params:
         if theirs.name in given.params:
             ours, where = given.params[theirs.name], f"parameter {theirs.name!r}"
-            if isinstance(ours.value, np.ndarray) and isinstance(theirs.value, np.ndarray):
+            if ours.value is not None and theirs.value is not None:
                 _sizes(where, [ours.value], [theirs.value], found)
             rates = ("learningRate", "weightDecay")
             mine, other = ({r: getattr(p, r) for r in rates} for p in (ours, theirs))
@@ -194,7 +194,7 @@ def _graphs(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
 
 
 def _sizes(where: str, ours: Any, theirs: Any, found: list[str]) -> None:
-    a, b = ([np.shape(w) for w in weights or ()] for weights in (ours, theirs))
+    a, b = ([shape_of(w) for w in weights or ()] for weights in (ours, theirs))
     if [_bare(s) for s in a] != [_bare(s) for s in b]:
         shown = [", ".join(size_text(s) for s in sizes) or "none" for sizes in (a, b)]
         found.append(f"{where}: the sizes of weights are {shown[0]}, in the checkpoint {shown[1]}")

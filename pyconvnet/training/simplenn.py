@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
+from pyconvnet.arrays import asynchronous, host_numbers, isfinite, later, size_4d
 from pyconvnet.arrays import count as elements
-from pyconvnet.arrays import host_numbers, isfinite, size_4d
 from pyconvnet.display import vl_simplenn_display
 from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
@@ -21,7 +21,7 @@ from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
-from pyconvnet.training.loop import Parameter, train
+from pyconvnet.training.loop import Parameter, on_device, train
 from pyconvnet.training.options import SIMPLENN, read_options
 
 
@@ -36,6 +36,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     stats     stats["train"][epoch]["objective"], ["top1err"], ["top5err"], ["num"], ["time"], likewise stats["val"]
 
     Options, as keywords or MATLAB's 'name', value pairs, with MatConvNet's defaults:
+      gpus () (0 or [0]: the first GPU that PyTorch finds; "cuda:1", "mps" ...: see pyconvnet.devices),
       expDir "data/exp" (None writes nothing), continue True (as a keyword: continue_; False starts over; "force": see
       below), batchSize 256, numSubBatches 1, train, val (0-based indexes; NaN for none; else by images.set),
       epochSize inf, prefetch False, numEpochs 300,
@@ -49,6 +50,11 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
       checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch), rng "numpy" ("matlab"
       draws orders and dropout as MATLAB does on the CPU, with compat.matlab.rand and its like in getBatch).
+
+    With gpus the network and the images of batches are moved to that device; statistics are read from it one batch
+    late, and so a batch whose objective is not finite is told after the step that it took. With prefetch batches are
+    copied there while the one before is in use. Checkpoints are the same files, a run goes on from them on any device,
+    and the network returned is on the CPU.
 
     After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
     written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.
@@ -74,7 +80,9 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     adapter = SimpleNNAdapter(net, imdb, opts)
     if opts["verbose"] and not opts["progress"]:
         print(vl_simplenn_display(adapter.net, batchSize=opts["batchSize"])[1])
-    return train("cnn_train", adapter, imdb, getBatch, opts)
+    with on_device("cnn_train", adapter, opts) as transfer:
+        stats = train("cnn_train", adapter, imdb, getBatch, opts, transfer)
+    return adapter.net, stats
 
 
 class SimpleNNAdapter:
@@ -107,12 +115,12 @@ class SimpleNNAdapter:
             raise TypeError(f"cnn_train: errorFunction must be a name or a function, got {type(error).__name__}")
         self.error, self.names = error, names
         self.res: Any = None
-        self.doubted = False
+        self.doubted = self.late = False
         self.start_set()
 
     def start_set(self) -> None:
         self.sums: Any = 0.0
-        self.confusion: Any = None
+        self._confusion = class_labels.Confusion()
 
     def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
@@ -143,11 +151,29 @@ class SimpleNNAdapter:
             inputs = [self.res[-2].x, *(last_layer.get(f) for f in loss.simplenn_inputs)]
             losses.refuse_sum("cnn_train", loss, inputs, last_layer.get("weights") or [], self.res[-1].x)
             self.doubted = False
-        errors = np.ravel(np.asarray(self.error(self.opts, labels, self.res), float))
-        self.sums = self.sums + np.array([weight * host_numbers(self.res[-1].x).sum(dtype=float), *errors])
+        errors, loss = self.error(self.opts, labels, self.res), self.res[-1].x
+        self.late = asynchronous(loss)
+        if self.late and backends.find(errors) is backends.of(loss):
+            backend = backends.of(loss)
+            total = backend.sum(loss, tuple(range(loss.ndim))).reshape(1) * weight
+            self.sums = backend.concat([total, errors], 0) + self.sums
+        else:
+            errors = np.ravel(np.asarray(host_numbers(errors), float))
+            self.sums = np.array([weight * host_numbers(loss).sum(dtype=float), *errors]) + host_numbers(self.sums)
         if not train and self.error is class_labels.multiclass:
-            counts = class_labels.confusion(labels, self.res[-2].x)
-            self.confusion = counts if self.confusion is None else self.confusion + counts
+            self._confusion.add(labels, self.res[-2].x)
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        return self._confusion.counts()
+
+    def placed(self, batch: Any, change: Callable[[Any], Any]) -> Any:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            return batch
+        return change(batch[0]), batch[1]
+
+    def read(self) -> Callable[[], Any]:
+        return later(self.sums)
 
     @staticmethod
     def _require_loss(layer: Any) -> None:
@@ -159,8 +185,8 @@ class SimpleNNAdapter:
                 "training needs one last, such as 'softmaxloss'"
             )
 
-    def statistics(self, num: int) -> Struct:
-        mean = self.sums / num
+    def statistics(self, values: Any, num: int) -> Struct:
+        mean = values / num
         if len(self.names) > mean.size - 1:
             raise ValueError(
                 f"cnn_train: errorLabels names {len(self.names)} errors, the function gave {mean.size - 1}"
@@ -228,8 +254,8 @@ class SimpleNNAdapter:
 
         view.save(view.diagnosis(self.net, self.res), path)
 
-    def finite(self) -> bool:
-        return bool(np.isfinite(self.sums[0]))
+    def finite(self, values: Any) -> bool:
+        return bool(np.isfinite(values[0]))
 
     def locate_nonfinite(self) -> str:
         if not isfinite(self.batch):

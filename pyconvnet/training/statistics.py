@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import host_numbers
 from pyconvnet.records import Struct
 from pyconvnet.table import column_widths
 
@@ -23,7 +24,7 @@ def epochs(saved: Any, empty: Struct) -> Struct:
 
 def as_number(value: Any) -> Any:
     """A number as Python's; several (accuracies that a block keeps side by side) as a vector."""
-    a = np.asarray(value)
+    a = host_numbers(value)
     if a.dtype.kind not in "biuf":
         return value
     return a.item() if a.size == 1 else a.ravel()

@@ -24,6 +24,7 @@ class Steps:
 
     def apply(self, count: int, parts: int) -> None:
         """Step from the derivatives summed over `count` images and `parts` sub-batches."""
+        descents: dict[Any, list[Any]] = {}  # by backend, of the default solver
         for p in self.adapter.parameters():
             backend, der = backends.of(p.value), p.der.reshape(p.value.shape)
             if p.method == "average":
@@ -37,29 +38,37 @@ class Steps:
             for i in p.key[:-1]:
                 held = held[i]
             if self.opts["solver"] is None:
-                self._descend(p, der, held, 1 / count, decay, lr)
+                value, momentum = self._started(p, der, held)
+                descents.setdefault(backend, []).append((p, held, (value, momentum, der, 1 / count, decay, lr)))
             else:
                 grad = backend.scalar(p.value, 1 / count) * der + backend.scalar(p.value, decay) * p.value
                 value, held[p.key[-1]] = self._solve(p, held[p.key[-1]], grad, lr)
                 p.set(value)
+        self._descend(descents)
 
-    def _descend(self, p: Any, der: Any, held: list[Any], scale: float, decay: float, lr: float) -> None:
-        """pyconvnet.solver.sgd with the gradient scale der + decay w, in place where the backend does so."""
+    def _started(self, p: Any, der: Any, held: list[Any]) -> tuple[Any, Any]:
+        """Weights and momentum as arrays that the backend may change in place."""
         backend, last = backends.of(p.value), p.key[-1]
         value, momentum = self.made.get(p.key, (None, None))
-        if value is not p.value or momentum is not held[last] or not backend.sgd_fits(value, der):
-            if isinstance(held[last], dict):
-                fields = ", ".join(held[last])
-                raise ValueError(
-                    f"{self.fn}: the checkpoint's solver state has the fields {fields}, but there is no solver=; give "
-                    "the solver that it was trained with, or continue_=False"
-                )
-            value, momentum = backend.sgd_start(p.value, held[last], der)
-        options = (scale, decay, self.opts["momentum"], lr, self.opts["nesterovUpdate"])
-        self.made[p.key] = value, momentum = backend.sgd_step(value, momentum, der, *options)
-        held[last] = momentum
-        if value is not p.value:
-            p.set(value)
+        if value is p.value and momentum is held[last] and backend.sgd_fits(value, der):
+            return value, momentum
+        if isinstance(held[last], dict):
+            fields = ", ".join(held[last])
+            raise ValueError(
+                f"{self.fn}: the checkpoint's solver state has the fields {fields}, but there is no solver=; give "
+                "the solver that it was trained with, or continue_=False"
+            )
+        return backend.sgd_start(p.value, held[last], der)
+
+    def _descend(self, steps: dict[Any, list[Any]]) -> None:
+        """pyconvnet.solver.sgd with gradients scale der + decay w, in place where a backend does so."""
+        for backend, own in steps.items():
+            found = backend.sgd_steps([how for *_, how in own], self.opts["momentum"], self.opts["nesterovUpdate"])
+            for (p, held, _), (value, momentum) in zip(own, found):
+                self.made[p.key] = value, momentum
+                held[p.key[-1]] = momentum
+                if value is not p.value:
+                    p.set(value)
 
     def _solve(self, p: Any, state: Any, grad: Any, lr: float) -> tuple[Any, Any]:
         solver = self.opts["solver"]

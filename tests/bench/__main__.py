@@ -5,6 +5,7 @@
     python -m tests.bench --json out.json        the same as JSON as well
     python -m tests.bench --peers pyconvnet --rounds 5
     python -m tests.bench --against ../before    beside another checkout of pyconvnet, in place of the libraries
+    python -m tests.bench gpu                    PyTorch tensors on a GPU, beside plain PyTorch (--help says more)
 
 Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
 them, and medians are compared. `ratio` is our time over the best peer's. `pip install torch onnxruntime openvino onnx`
@@ -108,6 +109,10 @@ def row(result: dict) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["gpu"]:
+        import gpu
+
+        return gpu.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="only benchmarks with one of these words in their names")
     parser.add_argument("--peers", nargs="*", choices=worker.PEERS, help="only these libraries")

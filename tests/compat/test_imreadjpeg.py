@@ -208,6 +208,15 @@ def test_a_file_that_cannot_be_read_is_empty_with_a_warning_and_stops_a_pack(fil
         vl_imreadjpeg([files[0], "gone.jpg"], pack=True, resize=(4, 4))
 
 
+def test_images_are_put_on_a_device(files):
+    torch = pytest.importorskip("torch")
+    options = {"pack": True, "resize": (8, 9)}
+    x = vl_imreadjpeg(files[:2], gpu="torch:cpu", **options)
+    assert isinstance(x, torch.Tensor) and x.dtype == torch.float32
+    np.testing.assert_array_equal(x.numpy(), vl_imreadjpeg(files[:2], **options))
+    assert all(isinstance(y, torch.Tensor) for y in vl_imreadjpeg(files[:2], gpu="torch:cpu"))
+
+
 def test_verbose_prints_sizes_and_crops(files, capsys):
     vl_imreadjpeg(files[:1], "Verbose", "Resize", [20, 20])
     assert "40 x 60 x 3, crop 40 x 40 at (0, 10) -> (20, 20, 3)" in capsys.readouterr().out
@@ -216,7 +225,7 @@ def test_verbose_prints_sizes_and_crops(files, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gpu": True}, "gpu"),
+        ({"gpu": "moon"}, "the device must be 'cpu', 'gpu'"),
         ({"pack": True}, "pack needs"),
         ({"pack": True, "resize": 8}, "pack needs"),
         ({"resize": [1, 2, 3]}, "resize must be"),

@@ -190,10 +190,12 @@ def test_wrong_options_are_refused(net, x, options, message):
         pcn.vl_simplenn(net, x, **options)
 
 
-def test_moving_to_the_cpu_changes_nothing_and_there_is_no_gpu_yet(net):
+def test_moving_to_the_cpu_changes_nothing(net):
     assert pcn.vl_simplenn_move(net, "cpu") is net
-    with pytest.raises(ValueError, match="no GPU"):
-        pcn.vl_simplenn_move(net, "gpu")
+    with pytest.raises(ValueError, match=r"vl_simplenn_move: the device must be 'cpu', 'gpu', .* got 'moon'"):
+        pcn.vl_simplenn_move(net, "moon")
+    with pytest.raises(TypeError, match="vl_simplenn_move: net takes a SimpleNN"):
+        pcn.vl_simplenn_move([], "cpu")
 
 
 @pytest.mark.parametrize("depth", [np.inf, 1])

@@ -71,7 +71,6 @@ def test_continue_takes_force_and_no_other_word():
     [
         ({"batchSize": 0}, "batchSize must be a whole number from 1 up, got 0"),
         ({"learningRate": -1}, "learningRate must be one number, or one per epoch, from 0 up; got -1"),
-        ({"gpus": [1]}, "no GPU backend yet"),
         ({"batchsise": 3}, "unknown option 'batchsise'; did you mean 'batchSize'"),
         ({"momentum": "much"}, "momentum must be a number from 0 up, got 'much'"),
     ],

@@ -148,7 +148,7 @@ class Reference(Backend):
     def affine_grid_backward(self, dzdy: np.ndarray, v: Sequence[float], u: Sequence[float]) -> np.ndarray:
         return np.tensordot(_points(v, u, dzdy.dtype), dzdy, ((1, 2), (1, 2))).transpose(1, 0, 2)
 
-    def _within(self, x: np.ndarray, at: np.ndarray, k: int) -> np.ndarray:
+    def within(self, x: np.ndarray, at: np.ndarray, k: int) -> np.ndarray:
         best = np.argsort(-x, axis=2, kind="stable")[:, :, :k]
         return (best == at).any(axis=2, keepdims=True)
 
