@@ -20,7 +20,7 @@ def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "10 fonts, listed in " in done.stdout
     assert ": 208 letters to train on, 52 of other fonts to validate" in done.stdout
-    assert "10 fonts; the network in models/ takes 200 or more" in done.stderr
+    assert "10 fonts; the network in models/ needs 200 or more" in done.stderr
     assert len((tmp_path / "fonts.txt").read_text().splitlines()) == 10
     assert "total network CPU/GPU memory: 3.6/0 MB" in done.stdout
     for name in ("plain", "jitter"):
