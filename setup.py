@@ -16,6 +16,7 @@ setup(
         "pyconvnet.training",
         "pyconvnet.view",
         "pyconvnet.formats",
+        "pyconvnet.formats.caffe",
         "pyconvnet.formats.mat",
         "pyconvnet.layers",
         "pyconvnet.ops",

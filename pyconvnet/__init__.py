@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.extraction import features
     from pyconvnet.formats import load, load_checkpoint, save
+    from pyconvnet.formats.caffe import CaffeFileError, from_caffe
     from pyconvnet.formats.mat.matfile import MatFileError
     from pyconvnet.ops.vl_nnbilinearsampler import vl_nnbilinearsampler
     from pyconvnet.ops.vl_nnbnorm import vl_nnbnorm
@@ -67,6 +68,7 @@ _HOMES = {
     "display": "vl_simplenn_display",
     "extraction": "features",
     "formats": "load load_checkpoint save",
+    "formats.caffe": "CaffeFileError from_caffe",
     "formats.mat.matfile": "MatFileError",
     "precision": "local_precision set_precision",
     "caches": "clear_caches",
@@ -101,6 +103,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CaffeFileError",
     "DagNN",
     "MatFileError",
     "Opaque",
@@ -114,6 +117,7 @@ __all__ = [
     "cnn_train_dag",
     "cross_validate",
     "features",
+    "from_caffe",
     "load",
     "load_checkpoint",
     "local_precision",

@@ -29,6 +29,7 @@ _MAT = (
 )
 FORMATS = [
     Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
+    Format("pyconvnet.formats.caffe", (".caffemodel",)),
 ]
 DEFAULT = ".mat"  # of names without a suffix
 

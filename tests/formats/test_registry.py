@@ -134,7 +134,7 @@ def test_a_format_may_hold_checkpoints(tmp_path):
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.mta", "net.mat.gz", "net.pth", "net-v1.0.json"])
 def test_saving_with_an_unknown_suffix_is_refused_and_nothing_is_written(tmp_path, name):
-    said = rf"save: {re.escape(name)} is not written: no format has the suffix {Path(name).suffix} \(known: \.mat\)"
+    said = rf"save: {re.escape(name)} is not written: no format has the suffix {Path(name).suffix} \(known: \.mat"
     for net in (chain(), pcn.DagNN.fromSimpleNN(chain())):
         with pytest.raises(ValueError, match=said):
             pcn.save(tmp_path / name, net)
@@ -194,7 +194,7 @@ def test_a_mat_file_is_one_under_any_name(tmp_path, toy, version, name):
 def test_a_file_of_no_known_format_is_refused_with_what_there_is(tmp_path, content, said):
     (tmp_path / "net.onnx").write_bytes(content)
     for read in (pcn.load, pcn.load_checkpoint, pcn.DagNN.loadobj):
-        with pytest.raises(ValueError, match=rf"net\.onnx cannot be read: {said}.*\(known: \.mat\)"):
+        with pytest.raises(ValueError, match=rf"net\.onnx cannot be read: {said}.*\(known: \.mat"):
             read(tmp_path / "net.onnx")
     with pytest.raises(FileNotFoundError):
         pcn.load(tmp_path / "gone.onnx")
@@ -209,7 +209,7 @@ def test_a_format_that_misses_a_package_says_how_to_install_it(tmp_path, monkeyp
     formats.register("needy_format_of_this_test", (".needy", ".ndy"), install="pip install needy[all]")
     with pytest.raises(ImportError, match=r"save: \.needy .*'package_that_is_not_there': pip install needy\[all\]"):
         pcn.save(tmp_path / "a.ndy", chain())
-    with pytest.raises(ValueError, match=r"known: \.mat, \.needy/\.ndy \(pip install needy\[all\]\)"):
+    with pytest.raises(ValueError, match=r"known: \.mat, .*\.needy/\.ndy \(pip install needy\[all\]\)"):
         pcn.save(tmp_path / "a.onnx", chain())
     assert not list(tmp_path.glob("a.*"))
 
