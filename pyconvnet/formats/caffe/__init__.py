@@ -16,6 +16,7 @@ from pyconvnet.formats.caffe import wire
 from pyconvnet.formats.caffe.definition import Definition, definition
 from pyconvnet.formats.registry import found_instead
 from pyconvnet.records import Struct
+from pyconvnet.values import whole_numbers
 
 PathLike = str | os.PathLike[str]
 
@@ -61,17 +62,13 @@ def from_caffe(
     Raises FileNotFoundError; CaffeFileError, a ValueError, for a file that is damaged, and with a list of all layers
     that cannot be imported.
     """
-    with _about(prototxt):
-        net = definition(text_format.parse(_read(prototxt).decode("utf-8", "replace")))
-        net = _with_input_size(net, inputSize)
-    with _about(caffemodel):
-        weights = wire.weights(_read(caffemodel))
-        if not weights:
-            raise ValueError("it has no weights: it is not a .caffemodel file, or a damaged one")
     from pyconvnet.formats.caffe.network import build
 
     with _about(prototxt):
-        dag = build(net, weights, rgb, Path(caffemodel).name)
+        net = definition(text_format.parse(_read(prototxt).decode("utf-8", "replace")))
+    net = _with_input_size(net, inputSize)
+    with _about(prototxt):
+        dag = build(net, _weights(caffemodel), rgb, Path(caffemodel).name)
     dag.meta.update(_meta(net, rgb, mean, classes))
     try:
         return dag.toSimpleNN()
@@ -109,6 +106,8 @@ def _about(path: PathLike) -> Iterator[None]:
     """Errors about the content of a file name the file."""
     try:
         yield
+    except CaffeFileError:
+        raise
     except (ValueError, TypeError, ArithmeticError, LookupError, MemoryError, RecursionError) as error:
         raise CaffeFileError(f"{Path(path).name} cannot be read as a network of Caffe: {error}") from error
 
@@ -120,6 +119,14 @@ def _read(path: PathLike) -> bytes:
     return data
 
 
+def _weights(path: PathLike) -> dict[str, list[np.ndarray]]:
+    with _about(path):
+        found = wire.weights(_read(path))
+        if not found:
+            raise ValueError("it has no weights: it is not a .caffemodel file, or a damaged one")
+        return found
+
+
 def _with_input_size(net: Definition, size: Sequence[int] | None) -> Definition:
     if not net.inputs:
         made = {top for layer in net.layers for top in layer.tops}
@@ -127,10 +134,8 @@ def _with_input_size(net: Definition, size: Sequence[int] | None) -> Definition:
         net = net._replace(inputs={first: None})
     if size is None:
         return net
-    if len(size) != 3:
-        raise ValueError(f"inputSize must be (H, W, C), got {size!r}")
-    h, w, c = size
-    return net._replace(inputs={**net.inputs, next(iter(net.inputs)): [1, int(c), int(h), int(w)]})
+    h, w, c = whole_numbers("from_caffe: inputSize", size, (3,), least=1)
+    return net._replace(inputs={**net.inputs, next(iter(net.inputs)): [1, c, h, w]})
 
 
 def _meta(net: Definition, rgb: bool, mean: Any, classes: Any) -> Struct:

@@ -179,7 +179,8 @@ def flatten(net: Network, layer: LayerDefinition, x: Var) -> list[Var]:
 
 
 @converts("concat")
-def concat(net: Network, layer: LayerDefinition, *inputs: Var) -> list[Var]:
+def concat(net: Network, layer: LayerDefinition, first: Var, *others: Var) -> list[Var]:
+    inputs = [first, *others]
     _no_vector(*inputs)
     options = layer.options("concat_param")
     axis = options.count("axis" if "axis" in options else "concat_dim", 1)
@@ -193,29 +194,30 @@ def concat(net: Network, layer: LayerDefinition, *inputs: Var) -> list[Var]:
         raise ValueError(f"its inputs are {', '.join('x'.join(map(str, s)) for s in sizes)}")
     size = [*sizes[0]]
     size[at] = sum(s[at] for s in sizes)
-    return [net.add(layer, dagnn.Concat(dim=at + 1, numInputs=len(inputs)), [*inputs], (size[0], size[1], size[2]))]
+    return [net.add(layer, dagnn.Concat(dim=at + 1, numInputs=len(inputs)), inputs, (size[0], size[1], size[2]))]
 
 
 @converts("eltwise")
-def eltwise(net: Network, layer: LayerDefinition, *inputs: Var) -> list[Var]:
+def eltwise(net: Network, layer: LayerDefinition, first: Var, *others: Var) -> list[Var]:
+    inputs = [first, *others]
     options = layer.options("eltwise_param")
     operation = _choice(options, "operation", "SUM")
     factors = options.numbers("coeff") or [1.0] * len(inputs)
     if operation not in ("SUM", "1", "PROD", "0") or len(factors) != len(inputs) or len(inputs) < 2:
         raise ValueError(f"operation: {operation} with {len(inputs)} inputs and {len(factors)} factors")
-    if any((x.size, x.bgr, x.flat) != (inputs[0].size, inputs[0].bgr, inputs[0].flat) for x in inputs):
+    if any((x.size, x.bgr, x.flat) != (first.size, first.bgr, first.flat) for x in inputs):
         raise ValueError("its inputs differ in their sizes, or one is the image, whose channels rgb=True turns round")
     if operation in ("SUM", "1"):
         terms = [
             x if factor == 1 else _scaled(net, layer, x, factor, None, f"_{k}")
             for k, (x, factor) in enumerate(zip(inputs, factors), 1)
         ]
-        return [_kept(net.add(layer, dagnn.Sum(), terms, inputs[0].size), inputs[0])]
-    product = inputs[0]
-    for k, x in enumerate(inputs[1:], 1):
+        return [_kept(net.add(layer, dagnn.Sum(), terms, first.size), first)]
+    product = first
+    for k, x in enumerate(others, 1):
         suffix = f"_{k}" if k < len(inputs) - 1 else ""
         product = net.add(layer, dagnn.Scale(hasBias=False), [product, x], x.size, suffix=suffix)
-    return [_kept(product, inputs[0])]
+    return [_kept(product, first)]
 
 
 @converts("power")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,12 +115,9 @@ def build(definition: Definition, weights: dict[str, list[np.ndarray]], rgb: boo
         else:
             try:
                 inputs = [_known(net, name) for name in layer.bottoms]
-                if inputs and inputs[0].size is not None:
-                    outputs = CONVERTERS[layer.type](net, layer, *inputs)
-                elif not inputs:
-                    raise ValueError("it has no bottom")
-                elif any(x.name == inputs[0].name for x in net.inputs):
-                    raise ValueError(f"the size of its input {inputs[0].name!r} is not known: give inputSize")
+                unknown = {x.name for x in inputs if x.size is None}
+                if unknown <= {x.name for x in net.inputs}:  # otherwise a layer before it is among the problems
+                    outputs = _converted(net, layer, inputs, CONVERTERS[layer.type])
             except (ValueError, TypeError, ArithmeticError) as error:
                 problems.append(f"{layer.name!r} ({layer.written}): {error}")
         for i, top in enumerate(layer.tops):
@@ -128,6 +127,16 @@ def build(definition: Definition, weights: dict[str, list[np.ndarray]], rgb: boo
         raise ValueError(f"layers that cannot be imported: {'; '.join(problems[:20])}{more}")
     net.dag.rebuild()
     return net.dag
+
+
+def _converted(net: Network, layer: LayerDefinition, inputs: list[Var], converter: Callable[..., Any]) -> list[Var]:
+    try:
+        signature(converter).bind(net, layer, *inputs)
+    except TypeError:
+        raise ValueError(f"it has {len(inputs)} bottoms") from None
+    if inputs[0].size is None:
+        raise ValueError(f"the size of its input {inputs[0].name!r} is not known: give inputSize")
+    return converter(net, layer, *inputs)
 
 
 def _known(net: Network, name: str) -> Var:

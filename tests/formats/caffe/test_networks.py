@@ -232,6 +232,8 @@ def test_meta_has_the_size_the_average_and_the_classes(tmp_path):
     net = pcn.from_caffe(*paths, mean=(104, 117, 123), inputSize=(300, 300, 3))
     assert net.meta.normalization.averageImage.ravel().tolist() == [123, 117, 104]
     assert "border" not in net.meta.normalization
+    with pytest.raises(ValueError, match="from_caffe: inputSize must be 3 numbers, got 2"):
+        pcn.from_caffe(*paths, inputSize=(300, 300))
     with pytest.raises(ValueError, match="mean must be a file, or 3 numbers, got 2"):
         pcn.from_caffe(*paths, mean=(1, 2))
 
@@ -271,6 +273,9 @@ def test_all_layers_that_cannot_be_imported_are_named_in_one_error(tmp_path):
     layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 2 kernel_size: 2 } }
     layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 5 } }
     layer { name: "m" type: "Eltwise" bottom: "data" bottom: "data" top: "m" eltwise_param { operation: MAX } }
+    layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "p" top: "sum" }
+    layer { name: "two" type: "ReLU" bottom: "data" bottom: "data" top: "two" }
+    layer { name: "none" type: "Concat" top: "none" }
     layer { name: "lost" type: "ReLU" bottom: "nowhere" top: "lost" }"""
     )
     with pytest.raises(pcn.CaffeFileError) as error:
@@ -283,10 +288,11 @@ def test_all_layers_that_cannot_be_imported_are_named_in_one_error(tmp_path):
         r"'c' \(Convolution\): net\.caffemodel has no arrays of weights for it, it needs 2",
         r"'fc' \(InnerProduct\): its weights are 5 x 100, its options and input ask for 5 x 3 x 10 x 9",
         r"'m' \(Eltwise\): operation: MAX",
+        r"'two' \(ReLU\): it has 2 bottoms; 'none' \(Concat\): it has 0 bottoms",
         r"'lost' \(ReLU\): its bottom 'nowhere' is neither an input nor",
     ):
         assert re.search(reason, said), reason
-    assert "'after'" not in said
+    assert "'after'" not in said and "'sum'" not in said  # they read what cannot be imported
 
 
 @pytest.mark.parametrize(
