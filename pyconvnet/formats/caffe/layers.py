@@ -238,8 +238,8 @@ def batch_norm(net: Network, layer: LayerDefinition, x: Var) -> list[Var]:
     total = sized(weight, (1,)).item()
     factor = 1 / total if total else 0.0
     mean, variance = (sized(v, (channels,)).astype(float) * factor for v in (mean, variance))
-    if epsilon <= 0 or not (variance >= 0).all():
-        raise ValueError("eps must be above 0, and variances from 0")
+    if epsilon <= 0 or not (variance + epsilon > 0).all():
+        raise ValueError("eps must be above 0, and so must be variances and eps together")
     moments = np.stack([mean, np.sqrt(variance + epsilon)], axis=1)
     params = {
         "mult": np.ones((channels, 1)),
