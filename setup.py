@@ -17,6 +17,7 @@ setup(
         "pyconvnet.training",
         "pyconvnet.view",
         "pyconvnet.formats",
+        "pyconvnet.formats.caffe",
         "pyconvnet.formats.mat",
         "pyconvnet.formats.onnx",
         "pyconvnet.formats.pytorch",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyconvnet.display import vl_simplenn_display
     from pyconvnet.extraction import features
     from pyconvnet.formats import load, load_checkpoint, save
+    from pyconvnet.formats.caffe import CaffeFileError, from_caffe
     from pyconvnet.formats.mat.matfile import MatFileError
     from pyconvnet.formats.onnx import compare_onnx, from_onnx, to_onnx
     from pyconvnet.formats.pytorch import from_torch, to_torch
@@ -71,6 +72,7 @@ _HOMES = {
     "display": "vl_simplenn_display",
     "extraction": "features",
     "formats": "load load_checkpoint save",
+    "formats.caffe": "CaffeFileError from_caffe",
     "formats.mat.matfile": "MatFileError",
     "formats.onnx": "compare_onnx from_onnx to_onnx",
     "formats.pytorch": "from_torch to_torch",
@@ -107,6 +109,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CaffeFileError",
     "DagNN",
     "MatFileError",
     "Opaque",
@@ -122,6 +125,7 @@ __all__ = [
     "compare_onnx",
     "cross_validate",
     "features",
+    "from_caffe",
     "from_onnx",
     "from_torch",
     "gather",

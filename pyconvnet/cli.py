@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="IMAGE",
         help="run both networks on this image and print the largest difference (source for PyTorch is run as such)",
     )
+    convert.add_argument("--prototxt", metavar="FILE", help="the definition of a .caffemodel (else: one beside it)")
     convert.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
 
     _command(commands, "demo", _demo, "read a sentence with the small network that comes along")
@@ -320,7 +321,12 @@ def _fetch(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     from pyconvnet import formats
 
-    net = formats.load(_file(args.net), variable=args.variable)
+    if args.prototxt:
+        from pyconvnet.formats.caffe import from_caffe
+
+        net = from_caffe(args.prototxt, args.net)
+    else:
+        net = formats.load(_file(args.net), variable=args.variable)
     formats.save(args.out, net)
     print(f"{args.out} is written")
     if args.check:

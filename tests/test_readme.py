@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 import shlex
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -77,7 +79,10 @@ def folder(tmp_path, monkeypatch):
     published.layers[2].name = "relu7"
     (tmp_path / "models").mkdir()
     monkeypatch.setenv("PYCONVNET_MODELS", str(tmp_path / "models"))
-    pcn.save("models/imagenet-vgg-verydeep-16.mat", published)  # it is there, and so not fetched
+    file = tmp_path / "models" / "imagenet-vgg-verydeep-16.mat"  # it is there, and so not fetched
+    pcn.save(file, published)
+    md5 = hashlib.md5(file.read_bytes()).hexdigest()
+    monkeypatch.setitem(import_module("pyconvnet.models.pretrained").PUBLISHED, file.stem, md5)
     return tmp_path
 
 

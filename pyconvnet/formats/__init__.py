@@ -25,6 +25,8 @@ def load(path: str | os.PathLike[str], *, tidy: bool = True, variable: str | Non
     Fields of the network that MatConvNet does not have, and other variables of the file (imageMean, classes ...),
     come along in net.meta; but not other networks, an imdb, or a checkpoint's state and statistics.
 
+    A `.caffemodel` file of Caffe must have its `.prototxt` beside it (from_caffe is given both, and options).
+
     tidy      bring it up to date (vl_simplenn_tidy); False: as it is in the file
     variable  which variable holds the network, where there are several: "net2", "model.net", "nets{2}"
 

@@ -43,6 +43,7 @@ FORMATS = [
         install="pip install pyconvnet[torch]",
         only_written="it holds weights without layers",
     ),
+    Format("pyconvnet.formats.caffe", (".caffemodel",)),
 ]
 DEFAULT = ".mat"  # of names without a suffix
 

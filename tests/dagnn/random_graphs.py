@@ -144,14 +144,38 @@ class Graph:
         from pyconvnet import layers
 
         self._unary(
-            dagnn.Sigmoid, dagnn.SoftMax, layers.Tanh, layers.ELU, layers.SoftPlus, layers.Swish, SquarePlus, Damped
+            dagnn.Sigmoid,
+            dagnn.SoftMax,
+            layers.Tanh,
+            layers.ELU,
+            layers.SoftPlus,
+            layers.Swish,
+            layers.HardSigmoid,
+            lambda: layers.Clip(min=-0.7, max=0.9),
+            SquarePlus,
+            Damped,
         )
 
+    def add_prelu(self) -> None:
+        v = self._pick()
+        at, c = len(self.net.layers), self.shapes[v][2]
+        self._add(dagnn.PReLU(size=[1, 1, c]), v, {f"a{at}": self._normal(1, 1, c)})
+
+    def add_shape(self) -> None:
+        v = self._pick()
+        h, w, c, _ = self.shapes[v]
+        if self.random.random() < 0.5:
+            self._add(dagnn.Permute(order=[int(i) + 1 for i in self.random.permutation(3)]), v, {})
+        else:
+            self._add(dagnn.Reshape(size=[(w, h, c), (h, c, w), (h * w, 1, c)][self._int(0, 2)]), v, {})
+
     def add_normalization(self) -> None:
+        # Of one channel, the sum of squares may be below 1e-8, where MatConvNet's derivative is not that of its value.
         self._unary(
             lambda: dagnn.LRN(param=[3, 1, 0.2, 0.6]),
             lambda: dagnn.NormOffset(param=[0.5, 0.7]),
             lambda: dagnn.SpatialNorm(param=[3, 2, 0.5, 0.8]),
+            suits=lambda shape: shape[2] > 1,
         )
 
     def add_dropout(self) -> None:
