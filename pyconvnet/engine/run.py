@@ -146,5 +146,6 @@ def _some(d: Any) -> Any:
 def _total(a: Any, b: Any) -> Any:
     """a + b; the sum of two tensors lies in the memory of kernels."""
     backend = backends.find(a) if type(a) is type(b) else None
-    tensors = backend is not None and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype
-    return backend.add(a, b) if tensors else a + b
+    if backend is not None and a.ndim == 4 and a.shape == b.shape and a.dtype == b.dtype:
+        return backend.add(a, b)
+    return a + b

@@ -22,7 +22,7 @@ def vl_nnbnorm(
     dzdy: np.ndarray | None = None,
     *,
     epsilon: Any = 1e-4,
-    moments: np.ndarray | None = None,
+    moments: Any = None,
 ) -> Any:
     """Normalize each channel to mean b and standard deviation g over the batch.
 

@@ -56,7 +56,7 @@ def vl_nnconcat(
     if is_empty(dzdy):
         return backends.of(xs[0]).concat(xs, dim - 1)
     dzdy = as_tensor("dzdy", dzdy, like=xs[0] if xs else None)
-    sizes = [x.shape for x in xs] or [size_4d(whole_numbers("inputSizes", s, (1, 2, 3, 4))) for s in inputSizes]
+    sizes = [x.shape for x in xs] or [size_4d(whole_numbers("inputSizes", s, (1, 2, 3, 4))) for s in inputSizes or ()]
     ends = list(accumulate(s[dim - 1] for s in sizes))
     if dzdy.shape[dim - 1] != ends[-1] or any(
         a != b for k, (a, b) in enumerate(zip(dzdy.shape, sizes[0])) if k != dim - 1

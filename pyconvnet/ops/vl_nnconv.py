@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.arrays import as_tensor, is_empty, shape_of, size_text
 from pyconvnet.geometry import Window
 from pyconvnet.ops.checks import check_biases, check_derivative, check_filters
 from pyconvnet.options import matlab_options
@@ -66,7 +66,7 @@ def vl_nnconv(
     dzdy = check_derivative(dzdy, x, (*out, filters.shape[3], x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = backends.of(x).conv_backward(x, filters, dzdy, window, needs)
-    return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
+    return dx, df if df is None else df.reshape(shape_of(f)), db if db is None else db.reshape(shape_of(b))
 
 
 def _subsample(x: Any, b: Any, dzdy: Any, window: Window, noDerData: bool, noDerBiases: bool) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, is_empty, size_text
+from pyconvnet.arrays import as_tensor, is_empty, shape_of, size_text
 from pyconvnet.geometry import borders, pair
 from pyconvnet.ops.checks import check_biases, check_derivative
 from pyconvnet.options import matlab_options
@@ -67,4 +67,4 @@ def vl_nnconvt(
     dzdy = check_derivative(dzdy, x, (*out, count, x.shape[3]))
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = backends.of(x).convt_backward(x, filters, dzdy, up, cut, groups, needs)
-    return dx, df if df is None else df.reshape(f.shape), db if db is None else db.reshape(b.shape)
+    return dx, df if df is None else df.reshape(shape_of(f)), db if db is None else db.reshape(shape_of(b))

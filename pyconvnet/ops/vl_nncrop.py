@@ -14,7 +14,7 @@ from pyconvnet.values import whole_numbers
 
 
 @matlab_options(names_errors=True)
-def vl_nncrop(x: np.ndarray | None, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any = None) -> np.ndarray:
+def vl_nncrop(x: Any, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any = None) -> np.ndarray:
     """Cut rows and columns off the border of each image.
 
     vl_nncrop(x, crop) -> y                        x: H x W x C x N     y: YH x YW x C x N

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, shape_of, size_text
 from pyconvnet.geometry import pair
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.options import matlab_options
@@ -54,7 +54,7 @@ def vl_nnroipool(
     spans = _spans(rois, _affine(transform), cells, x.shape)
     shape = (*cells, x.shape[2], rois.shape[1])
     # of no regions, the derivative has no elements
-    if is_empty(dzdy) and (rois.size or np.shape(dzdy) != shape):
+    if is_empty(dzdy) and (rois.size or shape_of(dzdy) != shape):
         return backends.of(x).roipool(x, spans, cells, method)
     dzdy = check_derivative(dzdy, x, shape)
     return backends.of(x).roipool_backward(x, spans, method, dzdy)
@@ -84,7 +84,7 @@ def _affine(transform: Any) -> np.ndarray:
     raise ValueError(f"transform must be 1 or 2 numbers or a 2x3 matrix, got {transform!r}")
 
 
-def _spans(rois: np.ndarray, affine: np.ndarray, cells: tuple[int, int], size: tuple[int, ...]):
+def _spans(rois: np.ndarray, affine: np.ndarray, cells: tuple[int, int], size: tuple[int, ...]) -> list[Any]:
     """Per region (image, [(first row, end) of each cell down], [(first column, end) of each cell across])."""
     height, width, _, count = size
     real = rois.dtype.type
