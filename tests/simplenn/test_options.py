@@ -194,7 +194,7 @@ def test_moving_to_the_cpu_changes_nothing(net):
     assert pcn.vl_simplenn_move(net, "cpu") is net
     with pytest.raises(ValueError, match=r"vl_simplenn_move: the device must be 'cpu', 'gpu', .* got 'moon'"):
         pcn.vl_simplenn_move(net, "moon")
-    with pytest.raises(TypeError, match="vl_simplenn_move: net takes a SimpleNN"):
+    with pytest.raises(TypeError, match="vl_simplenn_move: net must be a SimpleNN"):
         pcn.vl_simplenn_move([], "cpu")
 
 
