@@ -19,6 +19,8 @@ setup(
         "pyconvnet.formats.mat",
         "pyconvnet.layers",
         "pyconvnet.ops",
+        "pyconvnet.port",
+        "pyconvnet.port.runtime",
         "pyconvnet.compat",
         "pyconvnet.models",
     ],
