@@ -18,7 +18,18 @@ class Calls:
 
     scope: Scope
     unit: Unit
+    whole: bool = False  # whether a call gives all of its values: the body of an anonymous function
     ends: int = 0  # how many indexes, in which `end` is a number, are open
+
+    if TYPE_CHECKING:  # of Expressions
+
+        def expr(self, node: Node) -> E: ...
+
+        def code(self, node: Node) -> str: ...
+
+        def kind(self, node: Node) -> str | None: ...
+
+        def spread(self, node: Node, alone: bool = False) -> str: ...
 
     def __init__(self, unit: Unit, scope: Scope) -> None:
         self.unit, self.scope = unit, scope
@@ -113,7 +124,8 @@ class Calls:
         from pyconvnet.port.expressions import ATOM, E
 
         if e.kind == "fn" or not given:
-            return E(f"{e.within(ATOM)}({self.given(given)})")
+            code = f"{e.within(ATOM)}({self.given(given)})"
+            return E(f"rt.first({code})" if self.unit.folder.tuples and not self.whole else code)
         if len(given) == 1 and given[0].type == "spread_operator":
             return E(f"rt.colon({e.code})", kind="float" if e.kind == "float" else None)
         for table, find in (("vars", "getVarIndex"), ("params", "getParamIndex"), ("layers", "getLayerIndex")):
@@ -243,13 +255,15 @@ class Calls:
         own = self.unit.function(name)
         if own is not None:
             code, function = own
-            for n in nodes:
+            if nodes:
                 self.unit.folder.used_with.setdefault(name, set()).add(len(nodes))
             text = self.given(nodes)
             if "nargout" in function.uses and nargout != 1:
                 text = f"{text}, nargout={nargout}" if text else f"nargout={nargout}"
             called = f"{code}({text})"
-            if nargout == 1 and function.several:
+            if nargout == 1 and self.whole:
+                self.unit.folder.tuples = self.unit.folder.tuples or function.several or function.varargout
+            elif nargout == 1 and function.several:
                 called += "[0]"
             elif nargout == 1 and function.varargout:
                 called = f"rt.first({called})"
@@ -262,7 +276,11 @@ class Calls:
         if found is None:
             raise Untranslated(f"the function {name} is not known")
         code, f = found
-        text = self.given(nodes)
+        before, self.single = self.single, name in ("cellfun", "arrayfun", "structfun") and nargout == 1
+        try:
+            text = self.given(nodes)
+        finally:
+            self.single = before
         if nargout > 1 and name in ("cellfun", "arrayfun") and nodes[0].type == "handle_operator":
             inner = names.function(text_of(items(nodes[0])[-1]))
             if inner is not None and names.accepts_nargout(inner[1]):
@@ -275,11 +293,32 @@ class Calls:
         if nargout == 1 and (name in names.TUPLES or (name in names.BACKWARD_TUPLES and self._derives(name, nodes))):
             called += "[0]"
         kind = names.KINDS.get(name)
+        if kind is None or name.startswith("strcmp"):
+            kind = self.result_kind(name, nodes, nargout) or (kind if not name.startswith("strcmp") else None)
         if name == "size" and len(nodes) == 2 and self.kind(nodes[1]) in ("int", "num"):
             kind = "int"
         if name in ("zeros", "ones", "rand", "randn", "eye") and not nodes:
             return E(called, ATOM, "num")
         return E(called, ATOM, kind)
+
+    def result_kind(self, name: str, nodes: list[Node], nargout: int) -> str | None:
+        """The kind of a result that depends on the arguments."""
+        kinds = [self.kind(n) for n in nodes]
+        if name.startswith("strcmp"):
+            return None if "cell" in kinds or any(n.type == "cell" for n in nodes) else "bool"
+        if name == "isfield" and len(nodes) == 2 and kinds[1] == "str":
+            return "bool"
+        if name in names.ELEMENTWISE and nargout == 1 and kinds and all(k in ("int", "num") for k in kinds):
+            return "num" if name not in ("max", "min") or len(kinds) == 2 else None
+        if name in names.OF_FLOATS and kinds and kinds[0] == "float":
+            return (
+                "float"
+                if all(k in ("float", "int", "num", None) for k in kinds[1:]) or name in ("sum", "mean")
+                else None
+            )
+        if name in ("single", "double") and kinds and kinds[0] in ("int", "num", "float"):
+            return "float"
+        return None
 
     def _derives(self, name: str, nodes: list[Node]) -> bool:
         least = {"vl_nnconv": 4, "vl_nnconvt": 4, "vl_nnbilinearsampler": 3, "vl_nnpdist": 4}[name]

@@ -42,6 +42,7 @@ class Expressions(Calls):
     """Translates expressions of one scope; Calls knows functions and fields."""
 
     scope: Scope
+    single: bool = False  # whether an anonymous function is for cellfun, which wants one value
 
     def expr(self, node: Node) -> E:
         """The translation of an expression; raises Untranslated."""
@@ -303,9 +304,10 @@ class Expressions(Calls):
             for p in params:
                 self.scope.kinds[p] = "cell" if p == "varargin" else None
             self.scope.variables |= set(params)
+            self.whole = body.type == "function_call" and not self.single
             code = self.expr(body).code
         finally:
-            self.scope.kinds, self.scope.variables = kinds, variables
+            self.scope.kinds, self.scope.variables, self.whole = kinds, variables, False
         return ", ".join(written), code
 
     def may_change(self, name: str) -> bool:
@@ -330,6 +332,14 @@ class Expressions(Calls):
                 return [] if self.kind(node) in ("int", "num", "bool", "str") else [path] if path else []
             if root.type == "identifier" and len(steps) == 1 and steps[0][0] == "(" and text_of(root) in names.FRESH:
                 return []
+            own = self.unit.function(text_of(root)) if root.type == "identifier" and len(steps) <= 1 else None
+            if own is not None:
+                given = steps[0][1] if steps else []
+                shared = self.unit.folder.shares(own[1].name)
+                params = own[1].params
+                return [
+                    p for k, a in enumerate(given) if params[min(k, len(params) - 1)] in shared for p in self.aliased(a)
+                ]
             if root.type == "identifier" and len(steps) == 1 and steps[0][1] and text_of(root) in names.VIEWS:
                 return self.aliased(steps[0][1][0])
             return [p for kind, given in steps if kind in ("(", "{") for a in given for p in self.aliased(a)]

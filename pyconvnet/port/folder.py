@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyconvnet import atomic
 from pyconvnet.port import names, source
-from pyconvnet.port.functions import unit_body
+from pyconvnet.port.functions import shared_parameters, unit_body
 from pyconvnet.port.scope import Function, signature
 
 _IMPORTS = {
@@ -29,7 +29,19 @@ class Folder:
     classes: dict[str, str] = field(default_factory=dict)  # class -> module
     scripts: set[str] = field(default_factory=set)
     methods: set[str] = field(default_factory=set)
+    tuples: bool = False  # whether an anonymous function may return several values
+    _shares: dict[str, set[str]] = field(default_factory=dict)
     used_with: dict[str, set[int]] = field(default_factory=dict)  # function -> numbers of arguments in calls of it
+
+    def shares(self, name: str) -> set[str]:
+        """Parameters of a function with which its results may share memory."""
+        if name not in self._shares:
+            self._shares[name] = set()  # while it is being found out: a recursive function
+            for unit in self.units.values():
+                if name in unit.functions:
+                    self._shares[name] = shared_parameters(unit, unit.definitions[name], unit.functions[name])
+                    break
+        return self._shares[name]
 
 
 class Unit:
@@ -40,7 +52,7 @@ class Unit:
         self.name = path.relative_to(folder.root).as_posix()
         self.stem = path.stem
         parts = [re.sub(r"\W", "_", p.lstrip("+@")) for p in path.relative_to(folder.root).with_suffix("").parts]
-        self.module = ".".join(p + "_" if p in names.RESERVED | set(dir(__builtins__)) and False else p for p in parts)
+        self.module = ".".join(parts)
         self.text = source.read(path)
         self.source_lines = self.text.split("\n")
         self.root = source.parse(self.text)
@@ -51,6 +63,7 @@ class Unit:
         self.functions = {
             f.name: f for n in self.root.children if n.type == "function_definition" for f in [signature(n)]
         }
+        self.definitions = {signature(n).name: n for n in self.root.children if n.type == "function_definition"}
         self.class_name = ""
         for n in source.walk(self.root):
             if n.type == "class_definition":
@@ -108,7 +121,7 @@ class Unit:
         kept = [f"{name}_kept = Struct()" for name in sorted(self.kept)]
         if kept and "Struct" not in wanted:
             imports.append("from pyconvnet.port.runtime import Struct")
-        leading = []
+        leading: list[str] = []
         while body and (not body[0] or body[0].startswith("#")):
             if body[0] or leading:
                 leading.append(body[0])

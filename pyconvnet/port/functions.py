@@ -77,6 +77,29 @@ def _joined(kinds: set[str | None], param: bool) -> str | None:
     return kinds.pop() if len(kinds) == 1 and kinds != {"array"} else None
 
 
+def shared_parameters(unit: Unit, node: Node, function: Function) -> set[str]:
+    """Parameters with which the results of a function may share memory, as far as its assignments tell."""
+    scope = analyse(node, function)
+    infer(scope, node, unit)
+    asked = Statements(unit, scope)
+    from_: dict[str, set[str]] = {}
+    for n in own(node):
+        if n.type == "assignment":
+            right = n.child_by_field_name("right") or items(n)[-1]
+            for target in targets(n):
+                root, _ = chain(target)
+                from_.setdefault(text_of(root), set()).update(path[0] for path in asked.aliased(right))
+        elif n.type == "iterator":
+            from_.setdefault(text_of(items(n)[0]), set()).update(path[0] for path in asked.aliased(items(n)[-1]))
+    reached = set(function.outputs)
+    while True:
+        more = {source for name in reached for source in from_.get(name, ())} - reached
+        if not more:
+            break
+        reached |= more
+    return {p for p in function.params if p in reached and not scope.changes((p,))}
+
+
 class Definition:
     """The lines of one function."""
 
@@ -112,6 +135,12 @@ class Definition:
                 body.emit(line)
         for block in blocks:
             body.body([block])
+        after: list[str] = []
+        if self.node.children[-1].type != "end" and not self.method_of:  # comments before the next function
+            while body.lines and (not body.lines[-1] or body.lines[-1].strip().startswith("#")):
+                after.insert(0, body.lines.pop().strip())
+            while after and not after[0]:
+                after.pop(0)
         if body.ending != "return" and not (
             body.lines
             and body.lines[-1].strip() == body.ending
@@ -125,6 +154,7 @@ class Definition:
             *(["    " * self.depth + "@staticmethod"] if static else []),
             "    " * self.depth + head,
             *marked(body.lines),
+            *(["", "", *after] if after else []),
         ]
 
     def _head(self, function: Function, constructor: bool, me: list[str]) -> str:
@@ -224,7 +254,10 @@ def class_lines(unit: Unit, node: Node) -> list[str]:
         if b != "handle"
     ]
     unknown = [b for b, c in zip([b for b in bases if b != "handle"], codes) if c is None]
-    lines = [f"class {name}({', '.join(c for c in codes if c)}):" if any(codes) else f"class {name}:"]
+    heads = [c for c in codes if c]
+    if any(c.startswith("pcn.dagnn.") for c in heads) and names.block(["dagnn", name]):
+        heads.append("replace=True")  # of the same name as a layer here
+    lines = [f"class {name}({', '.join(heads)}):" if heads else f"class {name}:"]
     if unknown:
         unit.problems.append(
             (node.start_point[0] + 1, text_of(node).split("\n")[0], f"the class {unknown[0]} is not known")
@@ -253,12 +286,23 @@ def class_lines(unit: Unit, node: Node) -> list[str]:
                     asked = Statements(unit, Scope(Function(name, [], [], set())), 1)
                     asked.comment(method)
                     body += ["", *asked.lines]
+    if "dagnn.Loss" in bases and _sums(node):
+        note = "# a sum over the images of a batch, as losses of MatConvNet 1.0-beta25 are: training divides by their number"
+        body = [f"    {note}", "    averages = False", *body]
+        unit.counts["uncertain"] += 1
     if transient:
         body = [f"    transient = ({', '.join(repr(t).replace(chr(39), chr(34)) for t in transient)},)", *body]
-    init = [] if any(codes) or any("def __init__" in line for line in body) else []
     if not any(line.strip() and not line.strip().startswith("#") for line in body):
         body.append("    pass")
-    return lines + body + init
+    return lines + body
+
+
+def _sums(node: Node) -> bool:
+    """Whether a loss computes its output by itself, rather than by MatConvNet's losses, which are means here."""
+    for n in walk(node):
+        if n.type == "function_definition" and text_of(n.child_by_field_name("name")) == "forward":
+            return not any(t in text_of(n) for t in ("vl_nnloss", "vl_nnsoftmaxloss", "forward@"))
+    return False
 
 
 def _properties(unit: Unit, node: Node, name: str) -> tuple[list[str], list[str]]:
@@ -319,7 +363,7 @@ def unit_body(unit: Unit, root: Node) -> list[str]:
             ) + asked.lines
             row = n.end_point[0]
         elif n.type in ("function_definition", "class_definition"):
-            near = lines and lines[-1].startswith("#") and not first
+            near = bool(lines) and lines[-1].startswith("#") and not first
             made: Any = class_lines(unit, n) if n.type == "class_definition" else Definition(unit, n).lines()
             lines += ([] if near else ["", ""]) + made
             first = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
 import keyword
 from collections.abc import Callable
@@ -79,6 +78,12 @@ METHODS = INDEX_METHODS | set(
     "print saveobj loadobj copy forward backward forwardAdvanced backwardAdvanced getOutputSizes getReceptiveFields "
     "accumulateAverage attach load save toSimpleNN fromSimpleNN getLayerExecutionOrder isKey keys values getReport".split()
 )
+# Element by element: of numbers a number, of floating-point arrays another one.
+ELEMENTWISE = set("mod rem floor ceil round fix abs exp sin cos tan tanh atan sign max min hypot".split())
+# Floating-point arrays of floating-point arrays.
+OF_FLOATS = ELEMENTWISE | set(
+    "sum mean reshape squeeze permute repmat cumsum prod median std var single double".split()
+)
 UNTRANSLATED = {"eval", "evalin", "evalc", "assignin", "inputname", "mex", "system", "unix", "input", "keyboard"}
 
 
@@ -94,6 +99,9 @@ def attribute(code: str, name: str) -> str:
     return f"{code}.{name}"
 
 
+_HOMES = {f"pyconvnet.port.runtime.{m}" for m in ("functions", "matconvnet", "operators", "surroundings", "text")}
+
+
 def function(name: str) -> tuple[str, Callable[..., Any]] | None:
     """(code, the function) of a MATLAB function that pyconvnet has; None where there is none."""
     import pyconvnet as pcn
@@ -104,7 +112,7 @@ def function(name: str) -> tuple[str, Callable[..., Any]] | None:
     if name.startswith("_") or name in UNTRANSLATED:
         return None
     found = getattr(rt, known, None)
-    if callable(found) and known not in ("annotations", "Any", "Callable", "value", "MatlabError"):
+    if callable(found) and (known in ("cell", "struct") or getattr(found, "__module__", "") in _HOMES):
         return f"rt.{known}", found
     if name in pcn.__all__ and not inspect.isclass(getattr(pcn, name)):
         return f"pcn.{name}", getattr(pcn, name)
@@ -133,8 +141,3 @@ def block(parts: list[str]) -> str | None:
     if parts[0] == "containers" and parts[1:] == ["Map"]:
         return "ml.containers.Map"
     return None
-
-
-def shadows(name: str) -> bool:
-    """Whether a name is one of Python's own functions."""
-    return hasattr(builtins, name)

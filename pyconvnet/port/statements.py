@@ -68,9 +68,11 @@ class Statements(Expressions):
         row = node.start_point[0]
         if text.startswith("%{") or "\n" in text:
             self._spaced(node)
-            inner = re.sub(r"^%\{\s*\n?|\n?\s*%\}\s*$", "", text)
-            for line in inner.split("\n"):
-                self.emit(f"# {line.strip()}".rstrip())
+            block = text.startswith("%{")
+            inner = re.sub(r"^%\{\s*\n?|\n?\s*%\}\s*$", "", text) if block else text
+            for line in inner.rstrip("\n").split("\n"):
+                body = line.strip() if block else line.strip().lstrip("%").rstrip()
+                self.emit(f"#{body if body.startswith(' ') or not body else ' ' + body}")
         else:
             body = text.lstrip("%#").rstrip()
             if text.startswith("..."):
@@ -156,7 +158,7 @@ class Statements(Expressions):
             return
         e = self.expr(right)
         code = self.copied(target, right, e)
-        self.set(name, steps, code, e)
+        self.set_place(name, steps, code, e)
 
     def copied(self, target: Node, right: Node, e: E) -> str:
         """The value to assign: a copy where it shares memory with something that is changed in place."""
@@ -167,10 +169,13 @@ class Statements(Expressions):
             places = [p for p in places if p[0] != place[0]]
         if place is None or not places or all(p[0] in self.scope.handles for p in places):
             return e.code
+        if right.type == "function_call" and text_of(right.child_by_field_name("name")) == "vl_argparse":
+            deeper = any(len(p) > 1 and p[0] == place[0] for p in self.scope.changed)  # the outer struct is new
+            return f"rt.copy({e.code})" if deeper else e.code
         changed = self.scope.changes(place) or any(self.scope.changes(p) for p in places)
         return f"rt.copy({e.code})" if changed else e.code
 
-    def set(self, name: str, steps: list[Any], code: str, e: E) -> None:
+    def set_place(self, name: str, steps: list[Any], code: str, e: E) -> None:
         """variable.steps = code"""
         var = self.variable(name)
         if not steps:
@@ -186,7 +191,7 @@ class Statements(Expressions):
             return
         if fresh and name in self.scope.variables:
             self.emit(f"{var} = {'Struct()' if kinds[0] == '.' else '[]' if kinds[0] == '{' else 'rt.empty()'}")
-        if kinds == ["("] and self.is_array(name):
+        if kinds == ["("]:
             self.emit(f"{var} = into({var})[{self.index(steps[0][1])}].put({code})")
             return
         if kinds == ["{"] and self.scope.kinds.get(name) == "cell" and len(steps[0][1]) == 1:
@@ -202,6 +207,10 @@ class Statements(Expressions):
             if len(steps[1][1]) == 1 and place == "end+1" and (name, f".{steps[0][1]}") in self.made_cells():
                 self.emit(f"{var}.{steps[0][1]}.append({code})")
                 return
+        place = self.place(steps[1][1][0]) if kinds[:2] == [".", "{"] and len(steps[1][1]) == 1 else None
+        if kinds == [".", "{", "."] and not fresh and steps[0][1] in names.CELL_FIELDS and place and place[0] == "-":
+            self.emit(f"{names.attribute(f'{var}.{steps[0][1]}[{place}]', steps[2][1])} = {code}")
+            return
         if set(kinds) == {"."} and not fresh and name in self.scope.handles:
             target = var
             for _, what in steps[:-1]:
@@ -224,17 +233,13 @@ class Statements(Expressions):
             return
         self.emit(f"{var} = assign({var}, ({self.path(steps)}), {code})")
 
-    def is_array(self, name: str) -> bool:
-        """Whether x(i) = v is one of an array, cell or struct array, which `into` knows all of."""
-        return True
-
     def made(self, name: str, fields: list[str]) -> bool:
         """Whether the struct that a field is set in is sure to be there: set by an earlier line at the same depth."""
         target = names.identifier(name)
         for f in fields:
             target = names.attribute(target, f)
         return any(
-            line.startswith(f"{target} = Struct(") or line.strip().startswith(f"{target}.") and " = " in line
+            line.startswith(f"{target} = Struct(") or (line.strip().startswith(f"{target}.") and " = " in line)
             for line in self.lines
             if len(line) - len(line.lstrip()) <= 4 * self.depth
         )
@@ -307,7 +312,7 @@ class Statements(Expressions):
         self.emit(f"{', '.join(places)} = {e}")
         for target, code in after:
             _, inner = chain(target)
-            self.set(path_of(target)[0], inner, code, E(code))
+            self.set_place(path_of(target)[0], inner, code, E(code))
 
     def call_for(self, node: Node, count: int) -> str:
         """The code of a call that gives several values."""

@@ -3,16 +3,17 @@
 Functions have MATLAB's names; where Python uses a name itself, `_` follows: class_, assert_, and_.
 """
 
+# ruff: noqa: F401, F403
 import math
 from typing import Any
 
-from pyconvnet.port.runtime.functions import *  # noqa: F403
-from pyconvnet.port.runtime.functions import cast_ as cast
-from pyconvnet.port.runtime.indexing import *  # noqa: F403
-from pyconvnet.port.runtime.matconvnet import *  # noqa: F403
-from pyconvnet.port.runtime.operators import *  # noqa: F403
-from pyconvnet.port.runtime.surroundings import *  # noqa: F403
-from pyconvnet.port.runtime.text import *  # noqa: F403
+from pyconvnet.port.runtime.functions import *
+from pyconvnet.port.runtime.functions import isequal
+from pyconvnet.port.runtime.indexing import END, assign, at, brace, inside, into, paren, removed
+from pyconvnet.port.runtime.matconvnet import *
+from pyconvnet.port.runtime.operators import *
+from pyconvnet.port.runtime.surroundings import *
+from pyconvnet.port.runtime.text import *
 from pyconvnet.port.runtime.values import (
     cell,
     cell_rows,
@@ -31,7 +32,6 @@ from pyconvnet.port.runtime.values import (
     struct,
     true,
 )
-from pyconvnet.port.runtime.functions import isequal
 from pyconvnet.records import Struct, StructArray
 
 pi = math.pi

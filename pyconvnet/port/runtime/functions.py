@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.port.runtime.operators import not_
-from pyconvnet.port.runtime.values import as_cell, cast, is_array, matrix, size_of, value
+from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
+from pyconvnet.port.runtime.values import cast as converted
 from pyconvnet.records import Struct, StructArray
 
 _CLASSES = {
@@ -115,7 +116,7 @@ def _reduction(name: str, f: Callable[..., Any], keep_class: bool = True) -> Cal
         with np.errstate(all="ignore"):
             out = f(a, axis)
         if keep_class and a.dtype.kind in "iu" and name in ("sum", "prod") and "double" not in options:
-            out = cast(out, a.dtype)
+            out = converted(out, a.dtype)
         return value(np.expand_dims(out, axis))
 
     reduce.__name__ = reduce.__qualname__ = name
@@ -503,7 +504,7 @@ def ishandle(x: Any) -> bool:
 
 def _convert(name: str) -> Callable[[Any], Any]:
     def convert(x: Any) -> Any:
-        return value(cast(matrix(x), _CLASSES[name]))
+        return value(converted(matrix(x), _CLASSES[name]))
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"x in class {name}; integers round and saturate."
@@ -520,9 +521,9 @@ def logical(x: Any) -> Any:
     return not_(not_(x))
 
 
-def cast_(x: Any, name: str) -> Any:
+def cast(x: Any, name: str) -> Any:
     """cast(x, 'single')."""
-    return value(cast(matrix(x), _CLASSES[name]))
+    return value(converted(matrix(x), _CLASSES[name]))
 
 
 def intmax(name: str = "int32") -> Any:

@@ -162,7 +162,7 @@ def get(x: Any, index: tuple[Any, ...]) -> Any:
         at_ = positions(index[-1], len(x)).ravel()
         _inside(at_, len(x), x)
         return "".join(x[k] for k in at_)
-    if isinstance(x, list) and not type(x) is list:
+    if isinstance(x, list) and type(x) is not list:
         at_ = positions(index[-1], len(x)).ravel()
         _inside(at_, len(x), x)
         picked = [list.__getitem__(x, int(k)) for k in at_]
