@@ -19,6 +19,7 @@ class Calls:
     scope: Scope
     unit: Unit
     whole: bool = False  # whether a call gives all of its values: the body of an anonymous function
+    single: bool = False  # whether an anonymous function is for cellfun, which wants one value
     ends: int = 0  # how many indexes, in which `end` is a number, are open
 
     if TYPE_CHECKING:  # of Expressions
@@ -211,11 +212,10 @@ class Calls:
             if sign in "+-*/" and ended == [True, False]:
                 inner = self._end_form(left)
                 binds = 6 if sign in "+-" else 8
-                return (
-                    None
-                    if inner is None
-                    else f"{inner if binds == 6 or inner == 'END' else f'({inner})'} {sign} {self.expr(right).within(7)}"
-                )
+                if inner is None:
+                    return None
+                inner = inner if binds == 6 or inner == "END" else f"({inner})"
+                return f"{inner} {sign} {self.expr(right).within(7)}"
         return None
 
     def _ends_of(self, node: Node) -> Any:
@@ -258,7 +258,8 @@ class Calls:
             if nodes:
                 self.unit.folder.used_with.setdefault(name, set()).add(len(nodes))
             text = self.given(nodes)
-            if "nargout" in function.uses and nargout != 1:
+            usual = max(len(function.outputs), 1)
+            if "nargout" in function.uses and nargout != usual and not self.whole:
                 text = f"{text}, nargout={nargout}" if text else f"nargout={nargout}"
             called = f"{code}({text})"
             if nargout == 1 and self.whole:
@@ -316,6 +317,8 @@ class Calls:
                 if all(k in ("float", "int", "num", None) for k in kinds[1:]) or name in ("sum", "mean")
                 else None
             )
+        if name == "cell" and len(nodes) == 2 and text_of(nodes[0]) == "1":
+            return "cell"
         if name in ("single", "double") and kinds and kinds[0] in ("int", "num", "float"):
             return "float"
         return None

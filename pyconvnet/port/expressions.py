@@ -14,7 +14,8 @@ ATOM, UNARY, MUL, ADD, COMPARE, NOT, AND, OR, LAMBDA = 10, 8, 7, 6, 4, 3, 2, 1, 
 NUMBERS = ("int", "num")
 _OPERATORS = {
     "+": ("plus", "+", ADD), "-": ("minus", "-", ADD), ".*": ("times", "*", MUL), "*": ("mtimes", "*", MUL),
-    "./": ("rdivide", "/", MUL), "/": ("mrdivide", "/", MUL), ".^": ("power", "**", UNARY), "^": ("mpower", "**", UNARY),
+    "./": ("rdivide", "/", MUL), "/": ("mrdivide", "/", MUL),
+    ".^": ("power", "**", UNARY), "^": ("mpower", "**", UNARY),
     "\\": ("mldivide", "", MUL), ".\\": ("ldivide", "", MUL),
 }  # fmt: skip
 _COMPARISONS = {"==": "eq", "~=": "ne", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
@@ -42,7 +43,6 @@ class Expressions(Calls):
     """Translates expressions of one scope; Calls knows functions and fields."""
 
     scope: Scope
-    single: bool = False  # whether an anonymous function is for cellfun, which wants one value
 
     def expr(self, node: Node) -> E:
         """The translation of an expression; raises Untranslated."""

@@ -167,7 +167,8 @@ class Definition:
                 name = f"_{k or ''}" if p == "~" else names.identifier(p)
                 params.append(name + ("=None" if function.defaults else ""))
         if "nargout" in function.uses:
-            params.append("nargout=1" if params and params[-1].startswith("*") else "*, nargout=1")
+            usual = f"nargout={max(len(function.outputs), 1)}"  # of calls by handle, which do not say
+            params.append(usual if params and params[-1].startswith("*") else f"*, {usual}")
         params = [names.identifier(m) for m in me] + params
         name = "__init__" if constructor else names.identifier(function.name)
         return f"def {name}({', '.join(params)}):"
@@ -234,6 +235,9 @@ def marked(lines: list[str]) -> list[str]:
         return lines
     out = []
     for line in lines:
+        unknown = re.fullmatch(r"\s*(\w+) = None  # not known", line)
+        if unknown and reads[unknown[1]] <= 1:
+            continue
         m = _PLAIN.match(line)
         alone = m is not None and reads[m[2]] <= writes[m[2]] and not re.search(rf"(?<![.\w]){m[2]}\b", m[3])
         out.append(f"{line}  # noqa: F841 (never read)" if alone else line)
@@ -287,7 +291,7 @@ def class_lines(unit: Unit, node: Node) -> list[str]:
                     asked.comment(method)
                     body += ["", *asked.lines]
     if "dagnn.Loss" in bases and _sums(node):
-        note = "# a sum over the images of a batch, as losses of MatConvNet 1.0-beta25 are: training divides by their number"
+        note = "# summed over the images of a batch, as losses of MatConvNet 1.0-beta25 are: training divides"
         body = [f"    {note}", "    averages = False", *body]
         unit.counts["uncertain"] += 1
     if transient:

@@ -8,24 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Names of the translated files' own: a variable of such a name gets a `_`.
-RESERVED = {
-    "rt",
-    "ml",
-    "pcn",
-    "at",
-    "into",
-    "inside",
-    "assign",
-    "paren",
-    "brace",
-    "END",
-    "Struct",
-    "l",
-    "O",
-    "I",
-    "Path",
-    "end",
-}
+RESERVED = set("rt ml pcn at into inside assign paren brace END Struct Path end l O I".split())
 USED_BUILTINS = {"range", "list", "len", "super", "locals", "str"}
 DICT_METHODS = {name for name in dir(dict) if not name.startswith("_")}
 
@@ -42,9 +25,9 @@ KINDS = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 # Functions whose result shares nothing with their arguments.
 FRESH = set(KINDS) | set(
     "cell vl_simplenn vl_nnsoftmax imresize "
-    "sum prod max min any all find size plus minus times rdivide power mtimes randperm randi floor ceil fix round sqrt exp "
-    "log mod rem cellfun arrayfun unique histc accumarray imresize imread load vl_nnconv vl_nnpool vl_nnrelu median var "
-    "true false uint8 im2single rgb2gray isfield ismember setdiff".split()
+    "sum prod max min any all find size plus minus times rdivide power mtimes randperm randi floor ceil fix round "
+    "sqrt exp log mod rem cellfun arrayfun unique histc accumarray imresize imread load vl_nnconv vl_nnpool vl_nnrelu "
+    "median var true false uint8 im2single rgb2gray isfield ismember setdiff".split()
 )
 # Functions whose result may be their first argument in another form.
 VIEWS = set(
@@ -69,14 +52,16 @@ BACKWARD_TUPLES = {"vl_nnconv": 3, "vl_nnconvt": 3, "vl_nnbilinearsampler": 2, "
 VOID = set(
     "disp display fprintf error warning assert figure clf close subplot plot imagesc imshow image axis hold colormap "
     "colorbar drawnow grid title xlabel ylabel xlim ylim legend print vl_setupnn addpath rmpath save delete rng mkdir "
-    "vl_simplenn_display tic rethrow parpool vl_compilenn imwrite format clc more gpuDevice wait vl_tightsubplot".split()
+    "vl_simplenn_display tic rethrow parpool vl_compilenn imwrite format clc more gpuDevice wait "
+    "vl_tightsubplot".split()
 )
 INDEX_METHODS = {"getVarIndex", "getParamIndex", "getLayerIndex"}
 METHODS = INDEX_METHODS | set(
     "addLayer removeLayer eval move initParams reset rebuild renameVar renameLayer renameParam setLayerInputs "
     "setLayerOutputs setLayerParams getVar getParam getLayer getInputs getOutputs getVarSizes getVarReceptiveFields "
     "print saveobj loadobj copy forward backward forwardAdvanced backwardAdvanced getOutputSizes getReceptiveFields "
-    "accumulateAverage attach load save toSimpleNN fromSimpleNN getLayerExecutionOrder isKey keys values getReport".split()
+    "accumulateAverage attach load save toSimpleNN fromSimpleNN getLayerExecutionOrder isKey keys values "
+    "getReport".split()
 )
 # Element by element: of numbers a number, of floating-point arrays another one.
 ELEMENTWISE = set("mod rem floor ceil round fix abs exp sin cos tan tanh atan sign max min hypot".split())
@@ -99,7 +84,7 @@ def attribute(code: str, name: str) -> str:
     return f"{code}.{name}"
 
 
-_HOMES = {f"pyconvnet.port.runtime.{m}" for m in ("functions", "matconvnet", "operators", "surroundings", "text")}
+_HOMES = {f"pyconvnet.port.runtime.{m}" for m in "functions matconvnet operators surroundings text".split()}
 
 
 def function(name: str) -> tuple[str, Callable[..., Any]] | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyconvnet.port.source import Node, chain, child, items, text_of, walk
+from pyconvnet.port.source import Node, arguments, chain, child, items, text_of, walk
 
 Path = tuple[str, ...]
 
@@ -29,6 +29,12 @@ def targets(node: Node) -> list[Node]:
     """What an assignment sets."""
     left = node.child_by_field_name("left") or node.children[0]
     return items(left) if left.type == "multioutput_variable" else [left]
+
+
+def loaded(node: Node) -> list[str]:
+    """The variables that a statement load('file.mat', 'a', 'b') sets, as far as it names them."""
+    names = [text_of(a)[1:-1] for a in arguments(node)[1:] if a.type == "string"]
+    return [name for name in names if name.isidentifier()]
 
 
 @dataclass
@@ -112,10 +118,16 @@ def analyse(node: Node, function: Function) -> Scope:
                     f"rt.shared.{name}" if n.type == "global_operator" else f"{function.name}_kept.{name}"
                 )
         elif n.type == "catch_clause":
-            name = child(n, "identifier", "captured_variable")
-            if name is not None:
-                scope.variables.add(text_of(name))
-                scope.assigned[text_of(name)] += 1
+            caught = child(n, "identifier", "captured_variable")
+            if caught is not None:
+                scope.variables.add(text_of(caught))
+                scope.assigned[text_of(caught)] += 1
+        elif (
+            n.type == "function_call" and text_of(n.children[0]) == "load" and n.parent.type in ("block", "source_file")
+        ):
+            for name in loaded(n):  # load('file.mat', 'a', 'b')
+                scope.variables.add(name)
+                scope.assigned[name] += 1
     if "varargin" in function.params:
         scope.variables.add("varargin")
     return scope

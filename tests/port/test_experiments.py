@@ -48,7 +48,7 @@ def same(ours, theirs, names):
 
 def test_lenet_with_cnn_train(ported, tmp_path):
     ported("lenet")
-    net, info = import_module("cnn_toy").cnn_toy("expDir", "exp", "train", pcn.Struct(plotStatistics=False))
+    _, info = import_module("cnn_toy").cnn_toy("expDir", "exp", "train", pcn.Struct(plotStatistics=False))
 
     ml.rng(0)
     draw = [0.1 * (ml.rand(*s) - 0.5).astype(np.float32) for s in ((5, 5, 1, 4), (12, 12, 4, 16), (1, 1, 16, 10))]

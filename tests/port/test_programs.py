@@ -6,6 +6,7 @@ The expected texts were written from MATLAB's documentation, not by running the 
 import runpy
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_program_prints_what_matlab_prints(path, ported, capsys):
 
 
 def test_translations_pass_the_default_rules_of_ruff(ported):
-    ruff = shutil.which("ruff")
+    ruff = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
         pytest.skip("ruff is not installed")
     done = subprocess.run([ruff, "check", "--isolated", "--no-cache", str(ported)], capture_output=True, text=True)

@@ -19,6 +19,7 @@ from pyconvnet.port.runtime.values import (
     cell_rows,
     columns,
     copy,
+    elements,
     empty,
     every,
     field,

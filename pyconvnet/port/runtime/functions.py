@@ -128,13 +128,13 @@ def _double(a: np.ndarray) -> np.ndarray:
     return a if a.dtype.kind in "fc" else a.astype(float)
 
 
-def _mean(a: np.ndarray, axis: int) -> np.ndarray:
+def _mean(a: np.ndarray, axis: int) -> Any:
     if not a.shape[axis]:
         return np.full(np.delete(a.shape, axis), math.nan)
     return np.mean(_double(a), axis=axis, dtype=np.float64 if a.dtype != np.float32 else np.float32)
 
 
-def _median(a: np.ndarray, axis: int) -> np.ndarray:
+def _median(a: np.ndarray, axis: int) -> Any:
     return np.median(_double(a), axis=axis) if a.shape[axis] else np.full(np.delete(a.shape, axis), math.nan)
 
 
@@ -203,14 +203,14 @@ def sort(x: Any, *options: Any, nargout: int = 1) -> Any:
     down = any_word(options, "descend")
     if type(x) is list or (isinstance(x, np.ndarray) and x.dtype == object):
         items = list(matrix(x).ravel())
-        order = sorted(range(len(items)), key=items.__getitem__, reverse=down)
-        out = [items[k] for k in order]
-        places = np.array([order], float) + 1
+        turns = sorted(range(len(items)), key=items.__getitem__, reverse=down)
+        found = [items[k] for k in turns]
+        places = np.array([turns], float) + 1
         if isinstance(x, np.ndarray) and x.shape[1] == 1:
-            column = np.empty((len(out), 1), object)
-            column[:, 0] = out
+            column = np.empty((len(found), 1), object)
+            column[:, 0] = found
             return (column, places.T) if nargout == 2 else column
-        return (out, places) if nargout == 2 else out
+        return (found, places) if nargout == 2 else found
     a = matrix(x)
     dims = [o for o in options if not isinstance(o, str)]
     axis = _axis(a, dims[0] if dims else None)

@@ -271,7 +271,7 @@ def put(x: Any, index: tuple[Any, ...], v: Any, braces: bool = False) -> Any:
 
 
 def _put_struct(x: Any, index: tuple[Any, ...], v: Any) -> Any:
-    items = [x] if isinstance(x, dict) else list(x)
+    items: list[Any] = [x] if isinstance(x, dict) else list(x)
     at_ = [int(k) for k in positions(index[-1], len(items)).ravel()]
     new = list(v) if isinstance(v, list) else [v] * len(at_)
     fields = list(dict.fromkeys([*(items[0] if items else ()), *getattr(x, "fields", ())]))
@@ -335,8 +335,9 @@ def _put_array(a: np.ndarray, index: tuple[Any, ...], v: np.ndarray) -> np.ndarr
             a = _grown(a, (need, 1) if a.ndim == 2 and a.shape[1] == 1 and a.shape[0] > 1 else (1, need))
         if v.size not in (1, at_.size):
             raise ValueError(f"x(i) = v: {at_.size} elements are to be set, v has {v.size}")
-        where = np.unravel_index(at_.ravel(order="F"), a.shape, order="F")
-        a[where] = v.ravel(order="F") if v.size > 1 else v.reshape(-1)[0]
+        a[np.unravel_index(at_.ravel(order="F"), a.shape, order="F")] = (
+            v.ravel(order="F") if v.size > 1 else v.reshape(-1)[0]
+        )
         return a
     shape = _folded(a.shape, len(index))
     if shape != a.shape and len(index) < a.ndim:
@@ -345,11 +346,12 @@ def _put_array(a: np.ndarray, index: tuple[Any, ...], v: np.ndarray) -> np.ndarr
             raise IndexError("x(i, j) = v cannot grow an array of more dimensions than there are indexes")
         return whole.reshape(a.shape, order="F")
     a = a.reshape(shape) if shape != a.shape else a
-    axes, free = [], [n for n in v.shape if n != 1]
+    axes: list[np.ndarray] = []
+    free: list[int] = [n for n in v.shape if n != 1]
     for n, i in zip(shape, index):
         if _is_all(i) and n == 0 and a.size == 0:
-            n = free.pop(0) if free else 1
-            axes.append(np.arange(n))
+            count = free.pop(0) if free else 1
+            axes.append(np.arange(count))
         else:
             axes.append(positions(i, n).ravel(order="F"))
             if free and axes[-1].size == free[0] and axes[-1].size != 1:
@@ -380,8 +382,8 @@ def _grown(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         for i in np.ndindex(*shape):
             out[i] = empty()
     if a.size:
-        a = a.reshape(a.shape + (1,) * (len(shape) - a.ndim))
-        out[tuple(slice(n) for n in a.shape)] = a
+        old: tuple[int, ...] = a.shape + (1,) * (len(shape) - a.ndim)
+        out[tuple(slice(n) for n in old)] = a.reshape(old)
     return out
 
 

@@ -1,4 +1,4 @@
-"""MATLAB's operators on values of any class: arrays expand from the first dimension on, integers saturate, single wins."""
+"""MATLAB's operators on all classes: arrays expand from the first dimension on, integers saturate, single wins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.port.runtime.values import cast, is_array, matrix, value
+from pyconvnet.port.runtime.values import cast as converted
+from pyconvnet.port.runtime.values import is_array, matrix, value
 
 
 def _pair(name: str, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +35,7 @@ def _arithmetic(name: str, f: Callable[..., np.ndarray]) -> Callable[[Any, Any],
         dtype = _class(x, y)
         with np.errstate(all="ignore"):
             if dtype.kind in "iu":
-                return value(cast(f(x.astype(float), y.astype(float)), dtype))
+                return value(converted(f(x.astype(float), y.astype(float)), dtype))
             return value(f(x.astype(dtype, copy=False), y.astype(dtype, copy=False)))
 
     operator.__name__ = operator.__qualname__ = name

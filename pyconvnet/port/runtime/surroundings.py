@@ -68,6 +68,26 @@ def isfile(path: str) -> bool:
 isfolder = isdir
 
 
+def filesep() -> str:
+    """What separates folders in names of files."""
+    return os.sep
+
+
+def ispc() -> bool:
+    """Whether this is Windows."""
+    return os.name == "nt"
+
+
+def isunix() -> bool:
+    """Whether this is not Windows."""
+    return os.name != "nt"
+
+
+def vl_rootnn() -> str:
+    """The folder that data of examples are in: here the one that relative names start from."""
+    return "."
+
+
 def pwd() -> str:
     """The folder that relative names start from."""
     return os.getcwd()
@@ -106,7 +126,7 @@ vl_tightsubplot = subplot
 
 def plot(*arguments: Any) -> Any:
     """Lines; 'name', value pairs are those of matplotlib's Line2D in small letters."""
-    plain = [np.ravel(a) if not isinstance(a, str) else a for a in arguments]
+    plain: list[Any] = [np.ravel(a) if not isinstance(a, str) else a for a in arguments]
     options: dict[str, Any] = {}
     while len(plain) >= 3 and isinstance(plain[-2], str) and plain[-2].isalpha() and len(plain[-2]) > 4:
         v, name = plain.pop(), plain.pop()

@@ -152,7 +152,8 @@ def strcat(*parts: Any) -> Any:
     out = np.empty(shape, object)
     for i in np.ndindex(*shape):
         out[i] = "".join(
-            p if isinstance(p, str) else matrix(p)[i] if np.size(matrix(p)) > 1 else matrix(p).flat[0] for p in parts
+            p if isinstance(p, str) else str(matrix(p)[i] if np.size(matrix(p)) > 1 else matrix(p).flat[0])
+            for p in parts
         )
     return as_cell(out)
 
@@ -254,7 +255,7 @@ def _number(v: float) -> str:
         return f"{int(v):6d}" if abs(v) < 1000 else f"{int(v):12d}"
     if 0.001 <= abs(v) < 1000:
         return f"{v:10.4f}"
-    return f"{v:13.4e}" if abs(v) < 0.001 or abs(v) >= 1e5 else f"{v:13.4e}"
+    return f"{v:13.4e}"
 
 
 def _text(x: Any) -> str:

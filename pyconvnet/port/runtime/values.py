@@ -111,7 +111,7 @@ def single_class(arrays: list[np.ndarray]) -> np.dtype:
         return np.dtype(complex)
     if any(dtype == np.float32 for dtype in dtypes):
         return np.dtype(np.float32)
-    return np.dtype(bool) if dtypes and all(d == bool for d in dtypes) else np.dtype(float)
+    return np.dtype(bool) if dtypes and all(d.kind == "b" for d in dtypes) else np.dtype(float)
 
 
 def cast(a: Any, dtype: Any) -> np.ndarray:
@@ -203,7 +203,7 @@ def span(first: Any, last: Any, step: Any = 1) -> np.ndarray:
     """first:step:last, a row."""
     first, last, step = (matrix(v).reshape(-1)[0] for v in (first, last, step))
     single = any(v.dtype == np.float32 for v in (first, last, step))
-    count = int(math.floor((float(last) - float(first)) / float(step) * (1 + 1e-15) + 1e-10)) + 1 if step else 0
+    count = math.floor((float(last) - float(first)) / float(step) * (1 + 1e-15) + 1e-10) + 1 if step else 0
     out = (float(first) + float(step) * np.arange(max(count, 0))).reshape(1, -1)
     return out.astype(np.float32) if single else out
 
@@ -235,6 +235,8 @@ def columns(x: Any) -> Iterator[Any]:
 
 def struct(*pairs: Any) -> Any:
     """struct('name', value, ...); cells of several values make a struct array, {} an empty one."""
+    if len(pairs) == 1 and is_array(pairs[0]):  # struct([])
+        return StructArray()
     names, given = [str(n) for n in pairs[::2]], pairs[1::2]
     if len(names) != len(given):
         raise ValueError(f"struct: names and values must come in pairs, got {len(pairs)} arguments")
@@ -259,6 +261,11 @@ def every(x: Any, name: str) -> list[Any]:
     if isinstance(x, list):
         return [field(item, name) for item in x]
     return [field(x, name)]
+
+
+def elements(x: Any) -> list[Any]:
+    """The structs or objects of an array, or the one that x is."""
+    return list(x) if isinstance(x, list) else [x]
 
 
 def field(x: Any, name: str) -> Any:
