@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from pyconvnet.port import names
 from pyconvnet.port.scope import Scope
 from pyconvnet.port.source import Node, Step, Untranslated, chain, items, text_of
+from pyconvnet.port.special import Special
 
 if TYPE_CHECKING:
     from pyconvnet.port.expressions import E
     from pyconvnet.port.folder import Unit
 
 
-class Calls:
+class Calls(Special):
     """What Expressions know of names."""
 
     scope: Scope
@@ -22,22 +23,9 @@ class Calls:
     single: bool = False  # whether an anonymous function is for cellfun, which wants one value
     ends: int = 0  # how many indexes, in which `end` is a number, are open
 
-    if TYPE_CHECKING:  # of Expressions
-
-        def expr(self, node: Node) -> E: ...
-
-        def code(self, node: Node) -> str: ...
-
-        def kind(self, node: Node) -> str | None: ...
-
-        def spread(self, node: Node, alone: bool = False) -> str: ...
-
     def __init__(self, unit: Unit, scope: Scope) -> None:
         self.unit, self.scope = unit, scope
         self.uncertain = False  # whether the statement at hand needed a guess
-
-    def variable(self, name: str) -> str:
-        return self.scope.shared.get(name) or names.identifier(name)
 
     # --- chains ----------------------------------------------------------------------------------------------------
 
@@ -230,10 +218,6 @@ class Calls:
 
     # --- functions -------------------------------------------------------------------------------------------------
 
-    def given(self, nodes: list[Node]) -> str:
-        """Arguments of a call."""
-        return ", ".join('":"' if n.type == "spread_operator" else self.spread(n) for n in nodes)
-
     def keywords(self, nodes: list[Node]) -> str:
         """Arguments of a constructor, 'name', value pairs as keywords where all names are written out."""
         named = nodes[::2]
@@ -343,104 +327,6 @@ class Calls:
         if found is None:
             raise Untranslated(f"the function {parts[0]} is not known")
         return found[0]
-
-    # --- functions that are written otherwise in Python -------------------------------------------------------------
-
-    def _call_true(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        return None if nodes else E("True", kind="bool")
-
-    def _call_false(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        return None if nodes else E("False", kind="bool")
-
-    def _call_pi(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
-        return E("rt.pi", kind="num")
-
-    def _call_i(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        return None if nodes else E("1j")
-
-    _call_j = _call_i
-
-    def _call_inf(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        return None if nodes else E("rt.Inf()", kind="num")
-
-    _call_Inf = _call_inf
-
-    def _call_nan(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        return None if nodes else E("rt.NaN()", kind="num")
-
-    _call_NaN = _call_nan
-
-    def _call_nargin(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
-        return E("nargin", kind="int")
-
-    def _call_nargout(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
-        return E("nargout", kind="int")
-
-    def _call_exist(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import COMPARE, E
-
-        if nodes and nodes[0].type == "string":
-            name = text_of(nodes[0])[1:-1]
-            asked = len(nodes) == 1 or text_of(nodes[1])[1:-1] == "var"
-            if asked and name in self.scope.function.params:
-                return E(f"{self.variable(name)} is not None", COMPARE, "bool")
-            if asked and name in self.scope.variables:
-                return E(f'"{self.variable(name)}" in locals()', COMPARE, "bool")
-            if len(nodes) == 2 and text_of(nodes[1])[1:-1] == "var":
-                return E("False", kind="bool")
-        return E(f"ml.exist({self.given(nodes)})", kind="int")
-
-    def _call_struct(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        fields = [text_of(n)[1:-1] for n in nodes[::2]]
-        plain = len(nodes) % 2 == 0 and all(
-            n.type == "string" and names.identifier(f) == f and f.isidentifier() for n, f in zip(nodes[::2], fields)
-        )
-        if not plain or any(f in ("self",) for f in fields):
-            return E(f"rt.struct({self.given(nodes)})")
-        values = []
-        for v in nodes[1::2]:
-            if v.type == "cell":
-                rows = [items(r) for r in v.children if r.type == "row"]
-                if len(rows) != 1 or len(rows[0]) != 1:
-                    return E(f"rt.struct({self.given(nodes)})")
-                values.append(self.code(rows[0][0]))
-            elif v.type in ("number", "string", "matrix", "lambda", "handle_operator", "unary_operator") or self.kind(
-                v
-            ):
-                if self.kind(v) == "cell":
-                    return E(f"rt.struct({self.given(nodes)})")
-                values.append(self.code(v))
-            else:
-                return E(f"rt.struct({self.given(nodes)})")
-        return E(f"Struct({', '.join(f'{f}={v}' for f, v in zip(fields, values))})", kind="struct")
-
-    def _call_mfilename(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
-        return E('str(Path(__file__).with_suffix(""))' if nodes else "Path(__file__).stem", kind="str")
-
-    def _call_eps(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
-        return None if nodes else E("rt.eps()", kind="num")
 
 
 # Methods that are called without parentheses, `net.reset ;`, too.

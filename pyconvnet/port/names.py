@@ -84,7 +84,8 @@ def attribute(code: str, name: str) -> str:
     return f"{code}.{name}"
 
 
-_HOMES = {f"pyconvnet.port.runtime.{m}" for m in "functions matconvnet operators surroundings text".split()}
+_MODULES = "algebra classes functions matconvnet operators surroundings text"
+_HOMES = {f"pyconvnet.port.runtime.{name}" for name in _MODULES.split()}
 
 
 def function(name: str) -> tuple[str, Callable[..., Any]] | None:

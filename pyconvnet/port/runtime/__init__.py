@@ -7,9 +7,12 @@ Functions have MATLAB's names; where Python uses a name itself, `_` follows: cla
 import math
 from typing import Any
 
+from pyconvnet.port.runtime.algebra import *
+from pyconvnet.port.runtime.assignment import assign, into, removed
+from pyconvnet.port.runtime.classes import *
 from pyconvnet.port.runtime.functions import *
 from pyconvnet.port.runtime.functions import isequal
-from pyconvnet.port.runtime.indexing import END, assign, at, brace, inside, into, paren, removed
+from pyconvnet.port.runtime.indexing import END, at, brace, inside, paren
 from pyconvnet.port.runtime.matconvnet import *
 from pyconvnet.port.runtime.operators import *
 from pyconvnet.port.runtime.surroundings import *

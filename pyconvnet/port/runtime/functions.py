@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.port.runtime.operators import not_
+from pyconvnet.port.runtime.classes import CLASSES
 from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
 from pyconvnet.port.runtime.values import cast as converted
 from pyconvnet.records import Struct, StructArray
-
-_CLASSES = {
-    "double": np.float64, "single": np.float32, "logical": np.bool_, "uint8": np.uint8, "uint16": np.uint16,
-    "uint32": np.uint32, "int8": np.int8, "int16": np.int16, "int32": np.int32, "int64": np.int64, "uint64": np.uint64,
-}  # fmt: skip
 
 
 def size(x: Any, dim: Any = None, nargout: int = 1) -> Any:
@@ -60,7 +55,7 @@ def _shape(sizes: tuple[Any, ...]) -> tuple[tuple[int, ...], Any]:
         dtype, numbers = matrix(numbers[-1]).dtype, numbers[:-2]
     while numbers and isinstance(numbers[-1], str):
         word = numbers.pop()
-        dtype = _CLASSES.get(word, dtype)
+        dtype = CLASSES.get(word, dtype)
     shape = tuple(builtins.max(int(v), 0) for s in numbers for v in np.ravel(s))
     return (1, 1) if not shape else shape * 2 if len(shape) == 1 else shape, dtype
 
@@ -274,20 +269,6 @@ def diag(x: Any) -> Any:
     return value(np.diag(a.ravel())) if 1 in a.shape else value(np.diag(a).reshape(-1, 1))
 
 
-def norm(x: Any, p: Any = 2) -> float:
-    """Norm of a vector or matrix; p: 1, 2, Inf, 'fro'."""
-    a = _double(matrix(x))
-    if isinstance(p, str) and p.lower() == "inf":
-        p = math.inf
-    return float(np.linalg.norm(a.ravel() if 1 in a.shape and p != "fro" else a, p))
-
-
-def dot(a: Any, b: Any) -> Any:
-    """The scalar product of vectors, of matrices that of each column."""
-    x, y = matrix(a), matrix(b)
-    return value(np.sum(x.ravel() * y.ravel())) if 1 in x.shape else value(np.sum(x * y, axis=0, keepdims=True))
-
-
 def _elementwise(name: str, f: Callable[..., np.ndarray], whole: bool = False) -> Callable[..., Any]:
     def apply(x: Any) -> Any:
         a = matrix(x)
@@ -373,186 +354,6 @@ def _equal(a: Any, b: Any) -> bool:
     return a is b or (type(a) is type(b) and not is_array(a) and bool(np.all(a == b)))
 
 
-# --- classes of values ----------------------------------------------------------------------------------------------
-
-
-def class_(x: Any) -> str:
-    """MATLAB's name of the class of x."""
-    if isinstance(x, str):
-        return "char"
-    if isinstance(x, (dict, StructArray)):
-        return "struct"
-    if isinstance(x, list) or (isinstance(x, np.ndarray) and x.dtype == object):
-        return "cell"
-    if is_array(x):
-        dtype = matrix(x).dtype
-        return next((name for name, d in _CLASSES.items() if dtype == d), "double")
-    if callable(x) and not isinstance(x, type) and type(x).__module__ == "builtins":
-        return "function_handle"
-    kind = type(x)
-    if kind.__module__.startswith("pyconvnet.layers") or kind.__module__.startswith("pyconvnet.dagnn"):
-        return f"dagnn.{kind.__name__}"
-    return kind.__name__
-
-
-def isa(x: Any, name: str) -> bool:
-    """Whether x is of a class, or of 'numeric', 'float', 'integer', or of a class derived from it."""
-    kind = class_(x)
-    numeric = {"numeric": isnumeric(x), "float": kind in ("single", "double"), "integer": "int" in kind}
-    if name in numeric:
-        return numeric[name]
-    return kind == name or name.removeprefix("dagnn.") in [c.__name__ for c in type(x).__mro__]
-
-
-def isnumeric(x: Any) -> bool:
-    """Whether x is a number or an array of them, not logical, not text."""
-    return is_array(x) and matrix(x).dtype != bool
-
-
-def islogical(x: Any) -> bool:
-    """Whether x is logical."""
-    return is_array(x) and matrix(x).dtype == bool
-
-
-def ischar(x: Any) -> bool:
-    """Whether x is text."""
-    return isinstance(x, str)
-
-
-isstr = ischar
-
-
-def iscell(x: Any) -> bool:
-    """Whether x is a cell."""
-    return class_(x) == "cell"
-
-
-def iscellstr(x: Any) -> bool:
-    """Whether x is a cell of texts."""
-    return iscell(x) and builtins.all(isinstance(item, str) for item in matrix(x).ravel())
-
-
-def isstruct(x: Any) -> bool:
-    """Whether x is a struct or struct array."""
-    return class_(x) == "struct"
-
-
-def isobject(x: Any) -> bool:
-    """Whether x is an object of a class."""
-    return (
-        not isinstance(x, (str, dict, list)) and not is_array(x) and not isinstance(x, np.ndarray) and not callable(x)
-    )
-
-
-def isreal(x: Any) -> bool:
-    """Whether x has no imaginary part."""
-    return not np.iscomplexobj(x)
-
-
-def isfloat(x: Any) -> bool:
-    """Whether x is single or double."""
-    return isa(x, "float")
-
-
-def isinteger(x: Any) -> bool:
-    """Whether x is of an integer class."""
-    return isa(x, "integer")
-
-
-def isscalar(x: Any) -> bool:
-    """Whether x is 1 x 1."""
-    return size_of(x) == (1, 1)
-
-
-def isvector(x: Any) -> bool:
-    """Whether x is 1 x n or n x 1."""
-    return len(size_of(x)) == 2 and 1 in size_of(x)
-
-
-def isrow(x: Any) -> bool:
-    """Whether x is 1 x n."""
-    return len(size_of(x)) == 2 and size_of(x)[0] == 1
-
-
-def iscolumn(x: Any) -> bool:
-    """Whether x is n x 1."""
-    return len(size_of(x)) == 2 and size_of(x)[1] == 1
-
-
-def ismatrix(x: Any) -> bool:
-    """Whether x has two dimensions."""
-    return len(size_of(x)) == 2
-
-
-def isfield(s: Any, names: Any) -> Any:
-    """Whether a struct has a field; of a cell of names an array."""
-    fields = s.fields if isinstance(s, StructArray) else s if isinstance(s, dict) else ()
-    if isinstance(names, str):
-        return names in fields
-    return value(np.array([[n in fields for n in names]], bool))
-
-
-def isprop(x: Any, name: str) -> bool:
-    """Whether an object has a property."""
-    return hasattr(x, name)
-
-
-def ishandle(x: Any) -> bool:
-    """Whether x is an object rather than a value."""
-    return isobject(x)
-
-
-def _convert(name: str) -> Callable[[Any], Any]:
-    def convert(x: Any) -> Any:
-        return value(converted(matrix(x), _CLASSES[name]))
-
-    convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"x in class {name}; integers round and saturate."
-    return convert
-
-
-double, single = _convert("double"), _convert("single")
-uint8, uint16, uint32, uint64 = (_convert(n) for n in ("uint8", "uint16", "uint32", "uint64"))
-int8, int16, int32, int64 = (_convert(n) for n in ("int8", "int16", "int32", "int64"))
-
-
-def logical(x: Any) -> Any:
-    """x as true and false."""
-    return not_(not_(x))
-
-
-def cast(x: Any, name: str) -> Any:
-    """cast(x, 'single')."""
-    return value(converted(matrix(x), _CLASSES[name]))
-
-
-def intmax(name: str = "int32") -> Any:
-    """The largest number of an integer class."""
-    return _CLASSES[name](np.iinfo(_CLASSES[name]).max)
-
-
-def intmin(name: str = "int32") -> Any:
-    """The smallest number of an integer class."""
-    return _CLASSES[name](np.iinfo(_CLASSES[name]).min)
-
-
-def realmax(name: str = "double") -> float:
-    """The largest finite number."""
-    return float(np.finfo(_CLASSES[name]).max)
-
-
-def realmin(name: str = "double") -> float:
-    """The smallest normal number."""
-    return float(np.finfo(_CLASSES[name]).tiny)
-
-
-def eps(x: Any = 1.0) -> Any:
-    """The distance from x to the next larger number; eps('single') that of 1 in single precision."""
-    if isinstance(x, str):
-        return float(np.finfo(_CLASSES[x]).eps)
-    return value(np.spacing(np.abs(_double(matrix(x)))))
-
-
 def setfield(s: Any, name: str, v: Any) -> Any:
     """s with a field set."""
     out = Struct(s)
@@ -577,54 +378,6 @@ def nargchk(*_: Any) -> list[Any]:
 
 
 narginchk = nargoutchk = nargchk
-
-
-def inv(x: Any) -> Any:
-    """The inverse of a matrix."""
-    return value(np.linalg.inv(matrix(x)))
-
-
-def pinv(x: Any) -> Any:
-    """The pseudo-inverse of a matrix."""
-    return value(np.linalg.pinv(matrix(x)))
-
-
-def det(x: Any) -> float:
-    """The determinant of a matrix."""
-    return float(np.linalg.det(matrix(x)))
-
-
-def trace(x: Any) -> Any:
-    """The sum of the diagonal."""
-    return value(np.trace(matrix(x)))
-
-
-def svd(x: Any, *economy: Any, nargout: int = 1) -> Any:
-    """Singular values, or with nargout=3 U, S, V."""
-    u, s, vt = np.linalg.svd(matrix(x), full_matrices=not economy)
-    if nargout == 1:
-        return value(s.reshape(-1, 1))
-    middle = np.zeros((u.shape[1], vt.shape[0]))
-    np.fill_diagonal(middle, s)
-    return u, middle, vt.T
-
-
-def eig(x: Any, nargout: int = 1) -> Any:
-    """Eigenvalues as a column, or with nargout=2 vectors and a diagonal matrix; of symmetric matrices ascending."""
-    a = matrix(x)
-    w, v = np.linalg.eigh(a) if np.array_equal(a, a.T) else np.linalg.eig(a)
-    return (v, np.diag(w)) if nargout == 2 else value(w.reshape(-1, 1))
-
-
-def fft2(x: Any) -> Any:
-    """The discrete Fourier transform over the first two dimensions."""
-    return np.fft.fft2(matrix(x), axes=(0, 1))
-
-
-def ifft2(x: Any) -> Any:
-    """The inverse of fft2."""
-    out = np.fft.ifft2(matrix(x), axes=(0, 1))
-    return value(out.real if np.allclose(out.imag, 0, atol=1e-12 * (1 + np.abs(out.real).max())) else out)
 
 
 def diff(x: Any) -> Any:

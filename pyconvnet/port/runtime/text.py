@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.compat import matlab as ml
-from pyconvnet.port.runtime.functions import class_, size
+from pyconvnet.port.runtime.classes import class_
+from pyconvnet.port.runtime.functions import size
 from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
 from pyconvnet.records import StructArray
 
