@@ -103,7 +103,7 @@ class Assignments(Expressions):
         if kinds == ["."] and (known or fresh):
             if fresh:
                 self.make(f"{var} = Struct()")
-            self.emit(f"{names.attribute(var, steps[0][1])} = {code}")
+            self.emit(f"{names.attribute(var, steps[0][1], name in self.scope.handles)} = {code}")
             return
         if fresh and name in self.scope.variables:
             self.make(f"{var} = {'Struct()' if kinds[0] == '.' else '[]' if kinds[0] == '{' else 'rt.empty()'}")
@@ -129,9 +129,9 @@ class Assignments(Expressions):
             return
         if set(kinds) == {"."} and not fresh and name in self.scope.handles:
             target = var
-            for _, what in steps[:-1]:
-                target = names.attribute(target, what)
-            self.emit(f"{names.attribute(target, steps[-1][1])} = {code}")
+            for k, (_, what) in enumerate(steps[:-1]):
+                target = names.attribute(target, what, not k)
+            self.emit(f"{names.attribute(target, steps[-1][1], len(steps) == 1)} = {code}")
             return
         if set(kinds) == {"."} and self.depth == self.base and self.only_fields(name):
             target = var

@@ -55,6 +55,8 @@ class Calls(Special):
             return self._stepped(e, rest[1:] if rest and rest[0][0] == "(" else rest)
         if steps and steps[0][0] == "@":
             return self._super("__init__", steps[0][1][1])
+        if name in self.unit.folder.classes and steps and steps[0][0] == ".":
+            return self._stepped(E(self.unit.class_code(name), kind="obj"), steps)
         if steps and steps[0][0] == "{":
             raise Untranslated(f"{name} is not a variable")
         given = steps[0][1] if steps and steps[0][0] == "(" else []
@@ -89,7 +91,7 @@ class Calls(Special):
                     else None
                 )
                 fields = "cell" if what in names.CELL_FIELDS else None
-                e = E(code or names.attribute(e.within(ATOM), what), kind=fields)
+                e = E(code or names.attribute(e.within(ATOM), what, e.kind == "obj"), kind=fields)
                 k += 1
             elif kind == ".(":
                 e = E(f"{e.within(ATOM)}[{self.code(what)}]")
@@ -255,6 +257,8 @@ class Calls(Special):
             return E(called)
         if name in self.unit.folder.classes:
             return E(f"{self.unit.class_code(name)}({self.given(nodes)})", kind="obj")
+        if name in self.unit.folder.methods and nodes and names.function(name) is None:
+            return E(f"{self.expr(nodes[0]).within(ATOM)}.{name}({self.given(nodes[1:])})")
         if name in self.unit.folder.scripts:
             raise Untranslated(f"{name} is a script, which shares the variables of its caller")
         found = names.function(name)

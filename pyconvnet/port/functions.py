@@ -261,13 +261,17 @@ def class_lines(unit: Unit, node: Node) -> list[str]:
     heads = [c for c in codes if c]
     if any(c.startswith("pcn.dagnn.") for c in heads) and names.block(["dagnn", name]):
         heads.append("replace=True")  # of the same name as a layer here
-    lines = [f"class {name}({', '.join(heads)}):" if heads else f"class {name}:"]
+    heads = heads or ["rt.Handle"]
+    lines = [f"class {name}({', '.join(heads)}):"]
     if unknown:
         unit.problems.append(
             (node.start_point[0] + 1, text_of(node).split("\n")[0], f"the class {unknown[0]} is not known")
         )
         unit.counts["untranslated"] += 1
-        lines = [f"class {name}:", f"    # {unit.name}:{node.start_point[0] + 1}: the base {unknown[0]} is not known"]
+        lines = [
+            f"class {name}(rt.Handle):",
+            f"    # {unit.name}:{node.start_point[0] + 1}: the base {unknown[0]} is not known",
+        ]
     elif "handle" not in bases and not any(codes):
         unit.counts["uncertain"] += 1  # a class whose objects are values is translated as one of handles
     transient: list[str] = []

@@ -77,9 +77,9 @@ def identifier(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) or name in RESERVED or name in USED_BUILTINS else name
 
 
-def attribute(code: str, name: str) -> str:
-    """code.name, or code["name"] where Python reads the former otherwise."""
-    if keyword.iskeyword(name) or name in DICT_METHODS:
+def attribute(code: str, name: str, of_object: bool = False) -> str:
+    """code.name, or code["name"] where Python reads the former otherwise and it may be a struct."""
+    if not of_object and (keyword.iskeyword(name) or name in DICT_METHODS):
         return f'{code}["{name}"]'
     return f"{code}.{name}"
 

@@ -43,6 +43,18 @@ ERRORS = (Exception,)  # what catch catches
 shared = Struct()  # MATLAB's global variables
 
 
+class Handle:
+    """Base of translated classes: an object has properties of its own, which start as the class says."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        self = super().__new__(cls)
+        for owner in reversed(cls.__mro__[:-1]):
+            for name, v in vars(owner).items():
+                if not name.startswith("__") and not callable(v) and not isinstance(v, (staticmethod, property)):
+                    setattr(self, name, copy(v))
+        return self
+
+
 def wanting(f: Any, nargout: int) -> Any:
     """f as a function that is asked for so many values."""
     return lambda *arguments: f(*arguments, nargout=nargout)
