@@ -50,6 +50,11 @@ class Statements(Assignments):
                 self.comment(node)
             elif node.type == "block":
                 self.body(node.children)
+            elif node.type == "function_definition":
+                line, head = line_of(node), text_of(node).split("\n")[0]
+                self.unit.counts["untranslated"] += 1
+                self.unit.problems.append((line, head, "functions within functions share variables"))
+                self.emit(f"# {self.unit.name}:{line}: {head} (not translated: it shares variables)")
             elif node.type in _STATEMENTS:
                 self._spaced(node)
                 following = nodes[k + 1] if k + 1 < len(nodes) else None

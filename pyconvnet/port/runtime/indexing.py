@@ -165,6 +165,8 @@ def get(x: Any, index: tuple[Any, ...]) -> Any:
         return as_cell(_get_array(matrix(x), index))
     if is_array(x):
         return value(_get_array(matrix(x), index))
+    if hasattr(x, "__getitem__") and not isinstance(x, dict):  # containers.Map
+        return x[index[0]]
     if all(is_all(i) or np.array_equal(np.ravel(positions(i, 1)), [0]) for i in index):
         return x  # a struct or an object is 1 x 1
     raise IndexError(f"a {type(x).__name__} has one element, got an index beyond it")

@@ -9,6 +9,7 @@ n = m;
 n('b') = 2;
 disp(m.Count)
 disp(m.isKey('b'))
+disp(m('b'))
 
 function change(net)
 net.mode = 'test';
