@@ -23,6 +23,8 @@ setup(
         "pyconvnet.formats.pytorch",
         "pyconvnet.layers",
         "pyconvnet.ops",
+        "pyconvnet.port",
+        "pyconvnet.port.runtime",
         "pyconvnet.compat",
         "pyconvnet.compat.matlab",
         "pyconvnet.models",

@@ -20,7 +20,8 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
     leftover  the pairs whose names opts does not have, names as given, for the function they are meant for
 
     A value that is a Struct or dict is merged into that of opts, name by name; its unknown names come back as one
-    pair of the outer name and a Struct. With the flag "nonrecursive" it replaces the value instead.
+    pair of the outer name and a Struct. It replaces the value instead with the flag "nonrecursive", and where opts has
+    a structure without fields, as opts.train = struct() of MatConvNet's examples.
 
     strict    an unknown name is a ValueError, as in MATLAB when the function is called for one output only
 
@@ -41,7 +42,7 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
             if strict:
                 raise unknown_option(FN, name, map(str, out))
             leftover += [name, value]
-        elif isinstance(value, Mapping) and not flags:
+        elif isinstance(value, Mapping) and not flags and not (isinstance(out[field], Mapping) and not out[field]):
             if not isinstance(out[field], Mapping):
                 raise TypeError(
                     f"{FN}: option {name!r} got a structure; its default is not a structure: {out[field]!r}. "

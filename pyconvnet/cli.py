@@ -1,4 +1,4 @@
-"""The command line: pyconvnet show, run, convert, fetch, demo, report, warmup. `pyconvnet COMMAND --help` explains."""
+"""The command line: pyconvnet show, run, convert, fetch, port, demo, report, warmup. COMMAND --help tells about each."""
 
 from __future__ import annotations
 
@@ -118,6 +118,10 @@ def parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", _report, "one HTML page about a training: table, curves, confusion, filters")
     report.add_argument("folder", metavar="EXPDIR", help="the expDir of cnn_train or cross_validate")
     report.add_argument("--out", metavar="FILE", help="default: EXPDIR/report.html")
+
+    port = _command(commands, "port", _port, "translate an experiment's .m files to Python")
+    port.add_argument("folder", metavar="FOLDER", help="folder of .m files, or one of them; nothing of them is run")
+    port.add_argument("--out", metavar="DIR", help="folder for the Python files (default: FOLDER-python)")
 
     _command(commands, "warmup", _warmup, "compile all kernels now, rather than when they are first used")
     return top
@@ -375,6 +379,14 @@ def _report(args: argparse.Namespace) -> int:
     from pyconvnet.report import report
 
     print(report(args.folder, args.out))
+    return 0
+
+
+def _port(args: argparse.Namespace) -> int:
+    from pyconvnet.port import port
+    from pyconvnet.port.summary import summary
+
+    print(summary(port(args.folder, args.out)), end="")
     return 0
 
 

@@ -70,3 +70,9 @@ def test_what_is_no_list_of_options_is_refused(opts, args, error, message):
 def test_the_only_flag_is_nonrecursive():
     with pytest.raises(ValueError, match="'merge'"):
         vl_argparse({}, [], "merge")
+
+
+def test_a_structure_without_fields_is_replaced_by_the_one_that_is_given():
+    opts, left = vl_argparse({"train": {}, "other": {"a": 1}}, ["train", {"gpus": [1]}, "other", {"b": 2}])
+    assert opts == {"train": {"gpus": [1]}, "other": {"a": 1}}
+    assert left == ["other", {"b": 2}]

@@ -1,0 +1,21 @@
+A = [1 2; 3 4];
+B = [5 6; 7 8];
+disp(A * B)
+disp(A .* B)
+disp(A')
+disp(A ^ 2)
+disp(A .^ 2)
+disp(2 ^ 3)
+disp(A \ [5; 11])
+disp([1 2 3] + [10; 20])
+disp(mod(-1, 3))
+disp(rem(-1, 3))
+disp(7 / 2)
+disp(1 / 0)
+disp(~[1 0 2])
+disp(xor(true, false))
+disp(1:3 == [1 5 3])
+disp(-2 ^ 2)
+x = 5; y = ~x;
+disp(y)
+disp(true + true)

@@ -1,0 +1,21 @@
+A = reshape(1:6, 2, 3);
+disp(A)
+disp(reshape(A, [], 2))
+disp(size(permute(zeros(2, 3, 4), [3 1 2])))
+disp(size(squeeze(ones(1, 1, 5))))
+disp(repmat([1 2], 2, 2))
+disp(cat(1, [1 2], [3 4]))
+disp(size(cat(4, zeros(2, 2, 3), ones(2, 2, 3))))
+disp([A; 7 8 9])
+disp(fliplr([1 2 3]))
+disp(A(:)')
+B = zeros(2, 2, 2);
+B(:, :, 2) = [1 2; 3 4];
+disp(B(2, 1, 2))
+disp(B(:, :, end))
+disp(size(B(:, 1, :)))
+disp(size(B(:, :)))
+disp(ndims(B))
+disp(A(:, [3 1]))
+disp(A(2, :))
+disp(A(4))

@@ -1,0 +1,60 @@
+"""Classes: handles with properties of their own, methods in both ways of calling, static methods, subclasses."""
+
+import runpy
+
+import pytest
+
+pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'")
+from pyconvnet.port import port
+
+STACK = """
+classdef Stack < handle
+  properties
+    items = {}
+    limit = 3
+  end
+  methods
+    function obj = Stack(limit)
+      if nargin > 0
+        obj.limit = limit;
+      end
+    end
+    function push(obj, x)
+      obj.items{end+1} = x;
+    end
+    function n = count(obj)
+      n = numel(obj.items);
+    end
+  end
+  methods (Static)
+    function s = pair(a, b)
+      s = Stack(2);
+      s.push(a);
+      s.push(b);
+    end
+  end
+end
+"""
+
+USE = """
+function r = use()
+a = Stack();
+b = Stack(5);
+a.push(1);
+push(a, 2);
+c = a;
+c.push(3);
+p = Stack.pair(7, 8);
+r = [count(a), b.count(), p.count(), a.limit, b.limit, p.limit];
+end
+"""
+
+
+def test_objects_have_properties_of_their_own_and_are_shared_by_their_names(tmp_path, monkeypatch):
+    (tmp_path / "Stack.m").write_text(STACK)
+    (tmp_path / "use.m").write_text(USE)
+    folder = port(tmp_path, tmp_path / "out")
+    assert not [u.problems for u in folder.units.values() if u.problems]
+    monkeypatch.syspath_prepend(str(tmp_path / "out"))
+    r = runpy.run_path(str(tmp_path / "out" / "use.py"))["use"]()
+    assert r.tolist() == [[3, 0, 2, 3, 5, 2]]
