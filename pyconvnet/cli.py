@@ -1,4 +1,4 @@
-"""The command line: pyconvnet show, run, convert, fetch, port, demo, report, warmup. COMMAND --help tells about each."""
+"""The command line: pyconvnet show, run, convert, fetch, port, demo, report, warmup. COMMAND --help tells more."""
 
 from __future__ import annotations
 
