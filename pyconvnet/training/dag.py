@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,15 @@ import numpy as np
 from pyconvnet.arrays import isfinite, shape_of
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
+from pyconvnet.engine.run import after_backward
+from pyconvnet.engine.step import Step
 from pyconvnet.layers import Loss, Sum
 from pyconvnet.networks import is_graph
 from pyconvnet.ops.vl_nnloss import is_categorical
 from pyconvnet.records import Struct
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
-from pyconvnet.training.loop import Parameter, train
+from pyconvnet.training.loop import Parameter, Ready, train
 from pyconvnet.training.options import DAGNN, read_options
 from pyconvnet.training.statistics import plain
 
@@ -90,7 +93,9 @@ class DagNNAdapter:
         self.net.reset()
         self.confusion: Any = None
 
-    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
+    def evaluate(
+        self, batch: Any, count: int, train: bool, first: bool, last: bool, ready: Ready | None = None
+    ) -> None:
         net = self.net
         _named(batch)
         net.conserveMemory = self.opts["conserveMemory"]
@@ -100,7 +105,8 @@ class DagNNAdapter:
             net.holdOn = not last
             before, net.inputDers = net.inputDers, False
             try:
-                self._descend(batch, count)
+                with after_backward(None if ready is None else self._telling(ready)):
+                    self._descend(batch, count)
             finally:
                 net.inputDers = before
         else:
@@ -116,6 +122,18 @@ class DagNNAdapter:
             counts = class_labels.confusion(labels, var.value)
             if counts is not None:
                 self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def _telling(self, ready: Ready) -> Callable[[Step], None]:
+        """Calls ready once the last of the layers that share a parameter has added its derivative."""
+        waiting = Counter(name for layer in self.net.layers for name in layer.params)
+
+        def done(step: Step) -> None:
+            for param in step.params:
+                waiting[param.name] -= 1
+                if not waiting[param.name]:
+                    ready((self.net.params.index[param.name],), param.der)
+
+        return done
 
     def _descend(self, batch: Any, count: int) -> None:
         """Evaluate with derivatives that are sums over the images: those add up where there are sub-batches.
@@ -150,20 +168,36 @@ class DagNNAdapter:
         scores, labels = pairs.pop() if len(pairs) == 1 else (None, None)
         return (scores, given[labels]) if labels in given else (None, None)
 
-    def statistics(self, num: int) -> Struct:
-        if self.opts["extractStatsFn"] is not None:
-            return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
-        return Struct(
-            {
-                layer.outputs[0]: plain(layer.block.average)
-                for layer in self.net.layers
-                if isinstance(layer.block, Loss) and not layer.block.ignoreAverage
-            }
-        )
+    def _counting(self) -> list[Any]:
+        """The layers whose averages are statistics."""
+        return [x for x in self.net.layers if isinstance(x.block, Loss) and not x.block.ignoreAverage]
+
+    def totals(self, num: int) -> list[np.ndarray]:
+        """For each of these: of how much its average is, and the averages times that."""
+        found = []
+        for layer in self._counting():
+            # a class with statistics of its own may count nothing
+            of = float(layer.block.numAveraged or num)
+            found.append(np.append(of, of * np.ravel(np.asarray(layer.block.average, float))))
+        return found
+
+    def statistics(self, num: int, totals: list[np.ndarray] | None = None) -> Struct:
+        blocks = [layer.block for layer in self._counting()]
+        own = [(block.average, block.numAveraged) for block in blocks]
+        for block, (of, *sums) in zip(blocks, totals or []):
+            mean = np.array(sums) / of
+            block.average, block.numAveraged = mean.item() if mean.size == 1 else mean, of
+        try:
+            if self.opts["extractStatsFn"] is not None:
+                return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
+            return Struct({layer.outputs[0]: plain(layer.block.average) for layer in self._counting()})
+        finally:
+            for block, (average, count) in zip(blocks, own):
+                block.average, block.numAveraged = average, count
 
     def parameters(self) -> Iterator[Parameter]:
-        for i, p in enumerate(self.net.params):
-            if p.der is None:
+        for i, p in reversed([*enumerate(self.net.params)]):
+            if p.value is None:
                 continue
             if p.trainMethod not in ("gradient", "average"):
                 raise ValueError(f"cnn_train_dag: parameter {p.name!r} has trainMethod {p.trainMethod!r}")

@@ -14,6 +14,8 @@ from pyconvnet import backends
 from pyconvnet.arrays import count as elements
 from pyconvnet.arrays import host_numbers, isfinite
 from pyconvnet.display import vl_simplenn_display
+from pyconvnet.engine.run import after_backward
+from pyconvnet.engine.step import Step
 from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
 from pyconvnet.networks import is_graph
@@ -21,7 +23,7 @@ from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training import losses
-from pyconvnet.training.loop import Parameter, train
+from pyconvnet.training.loop import Parameter, Ready, train
 from pyconvnet.training.options import SIMPLENN, read_options
 
 
@@ -76,6 +78,14 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     return train("cnn_train", adapter, imdb, getBatch, opts)
 
 
+def _telling(ready: Ready) -> Callable[[Step], None]:
+    def done(step: Step) -> None:
+        for j, weight in reversed([*enumerate(step.params)]):
+            ready((step.entry.at, j), weight.der)
+
+    return done
+
+
 class SimpleNNAdapter:
     """A SimpleNN under training."""
 
@@ -113,7 +123,9 @@ class SimpleNNAdapter:
         self.sums: Any = 0.0
         self.confusion: Any = None
 
-    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
+    def evaluate(
+        self, batch: Any, count: int, train: bool, first: bool, last: bool, ready: Ready | None = None
+    ) -> None:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise TypeError(f"cnn_train: getBatch must return (images, labels), got {type(batch).__name__}")
         images, labels = batch
@@ -127,17 +139,18 @@ class SimpleNNAdapter:
         last_layer["class"] = labels
         loss = layer_class(last_layer.type).from_record(last_layer)
         weight = float(count) if loss.averages else 1.0
-        self.res = vl_simplenn(
-            self.net,
-            images,
-            weight if train else None,
-            self.res if train and not first else None,
-            mode="normal" if train else "test",
-            accumulate=not first,
-            conserveMemory=self.opts["conserveMemory"],
-            backPropDepth=self.opts["backPropDepth"],
-            inputDer=False,
-        )
+        with after_backward(_telling(ready) if train and ready is not None else None):
+            self.res = vl_simplenn(
+                self.net,
+                images,
+                weight if train else None,
+                self.res if train and not first else None,
+                mode="normal" if train else "test",
+                accumulate=not first,
+                conserveMemory=self.opts["conserveMemory"],
+                backPropDepth=self.opts["backPropDepth"],
+                inputDer=False,
+            )
         if self.doubted:
             inputs = [self.res[-2].x, *(last_layer.get(f) for f in loss.simplenn_inputs)]
             losses.refuse_sum("cnn_train", loss, inputs, last_layer.get("weights") or [], self.res[-1].x)
@@ -158,8 +171,11 @@ class SimpleNNAdapter:
                 "such as 'softmaxloss', last"
             )
 
-    def statistics(self, num: int) -> Struct:
-        mean = self.sums / num
+    def totals(self, num: int) -> list[np.ndarray]:
+        return [np.atleast_1d(self.sums)]
+
+    def statistics(self, num: int, totals: list[np.ndarray] | None = None) -> Struct:
+        mean = (self.sums if totals is None else totals[0]) / num
         if len(self.names) > mean.size - 1:
             raise ValueError(
                 f"cnn_train: errorLabels names {len(self.names)} errors, the function gave {mean.size - 1}"
@@ -168,19 +184,15 @@ class SimpleNNAdapter:
 
     def parameters(self) -> Iterator[Parameter]:
         for i in reversed(range(len(self.net.layers))):
-            layer, ders = self.net.layers[i], self.res[i].dzdw
-            if not ders:
-                continue
+            layer, weights = self.net.layers[i], self.net.layers[i].get("weights") or []
+            ders = self.res[i].dzdw if self.res else []
             averaged = layer_class(layer.type).averaged
             rates, decays = np.ravel(layer.learningRate), np.ravel(layer.weightDecay)
-            for j in reversed(range(len(ders))):
-                if ders[j] is None or not elements(ders[j]):
-                    continue
-                weights = layer.weights
+            for j in reversed(range(len(weights))):
                 yield Parameter(
                     (i, j),
                     weights[j],
-                    ders[j],
+                    ders[j] if j < len(ders) and ders[j] is not None and elements(ders[j]) else None,
                     float(rates[j]) if j < rates.size else 1.0,
                     float(decays[j]) if j < decays.size else 1.0,
                     "average" if j in averaged else "gradient",

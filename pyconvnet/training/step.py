@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pyconvnet import backends
@@ -13,18 +14,18 @@ from pyconvnet.solver import SOLVERS
 class Steps:
     """The steps of one pass over the training images.
 
-    memory  what the solver remembers, nested as adapter.weights(); it is brought up to date
+    memory  what the solver remembers, nested as the weights are; it is brought up to date
     rate    learning rate of this epoch
     """
 
-    def __init__(self, fn: str, adapter: Any, memory: list[Any], opts: Struct, rate: float) -> None:
-        self.fn, self.adapter, self.memory, self.opts, self.rate = fn, adapter, memory, opts, rate
+    def __init__(self, fn: str, memory: list[Any], opts: Struct, rate: float) -> None:
+        self.fn, self.memory, self.opts, self.rate = fn, memory, opts, rate
         # Arrays that this pass made, and may change: whoever got the weights after an earlier epoch keeps those.
         self.own: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
-    def take(self, count: int, parts: int) -> None:
-        """Step from the derivatives summed over `count` images and `parts` sub-batches."""
-        for p in self.adapter.parameters():
+    def take(self, parameters: Iterable[Any], count: int, parts: int) -> None:
+        """Step from the derivatives of `parameters`, summed over `count` images in `parts` sub-batches."""
+        for p in parameters:
             backend, der = backends.of(p.value), p.der.reshape(p.value.shape)
             if p.method == "average":
                 kept, part = backend.scalar(p.value, 1 - p.learningRate), p.learningRate / parts / p.fanout

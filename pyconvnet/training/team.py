@@ -1,0 +1,169 @@
+"""The processes that train one network: what they add up, and what process 0 tells the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+
+BEAT, SILENCE = 2.0, 20.0  # seconds between signs of life; without one for so long, a process counts as lost
+# A process may be busy for long, with a checkpoint or a plot; whether it lives is told by its signs of life.
+PATIENCE = timedelta(days=1)
+
+
+class Lost(ConnectionError):
+    """Another of the processes that train together has ended."""
+
+
+class Team:
+    """One process that trains by itself; Processes is several of them.
+
+    rank  number of this process, from 0; size  how many there are
+    """
+
+    rank, size = 0, 1
+
+    def start_sum(self, x: Any) -> Callable[[], None]:
+        """Begin to add up a flat array over the processes, in place; the function that comes back waits for the end."""
+        return lambda: None
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """The sums of numbers over the processes."""
+        return values
+
+    def largest(self, values: np.ndarray) -> np.ndarray:
+        """The largest of each number over the processes."""
+        return values
+
+    def from_first(self, x: Any) -> Any:
+        """The flat array of process 0, in all of them."""
+        return x
+
+    def tell(self, content: bytes | None) -> bytes | None:
+        """Bytes that process 0 has, or None, in all of them."""
+        return content
+
+
+class Processes(Team):
+    """The processes of torch.distributed's group. Arrays are numpy's, or tensors on a device of this process."""
+
+    def __init__(self, fn: str, watch: Watch | None = None) -> None:
+        import torch
+        import torch.distributed as dist
+
+        self.fn, self.watch, self.torch, self.dist = fn, watch, torch, dist
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        # A group of the user's own may know GPUs only.
+        self.device = "cuda" if dist.get_backend() == "nccl" else None
+
+    def start_sum(self, x: Any) -> Callable[[], None]:
+        # Sums only: gloo's average is silently wrong (pytorch issue 162338).
+        return self._start(self.dist.all_reduce, x, op=self.dist.ReduceOp.SUM)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        out = np.array(values, float)
+        self.start_sum(out)()
+        return out
+
+    def largest(self, values: np.ndarray) -> np.ndarray:
+        out = np.array(values, float)
+        self._start(self.dist.all_reduce, out, op=self.dist.ReduceOp.MAX)()
+        return out
+
+    def from_first(self, x: Any) -> Any:
+        self._start(self.dist.broadcast, x, src=0)()
+        return x
+
+    def tell(self, content: bytes | None) -> bytes | None:
+        size = self.from_first(np.array([-1 if content is None else len(content)]))
+        if size[0] < 0:
+            return None
+        data = np.zeros(size[0], np.uint8) if self.rank else np.frombuffer(content or b"", np.uint8).copy()
+        return self.from_first(data).tobytes()
+
+    def _start(self, call: Callable[..., Any], x: Any, **options: Any) -> Callable[[], None]:
+        given = self.torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+        tensor = given if self.device is None or given.is_cuda else given.to(self.device)
+        try:
+            work = call(tensor, async_op=True, **options)
+        except RuntimeError as error:
+            raise self._lost() from error
+
+        def wait() -> None:
+            self._wait(work, tensor)
+            if tensor is not given:
+                given.copy_(tensor)
+
+        return wait
+
+    def _wait(self, work: Any, tensor: Any) -> None:
+        """Wait as Python does, so that Ctrl-C is heard, and for living processes only."""
+        try:
+            while tensor.device.type == "cpu" and not work.is_completed():
+                if self.watch is not None and self.watch.trouble:
+                    raise self._lost()
+                time.sleep(5e-5)
+            work.wait()
+        except RuntimeError as error:
+            raise self._lost() from error
+
+    def _lost(self) -> Lost:
+        said = self.watch.reason() if self.watch is not None else ""
+        said = said or f"one of the other {self.size - 1} processes has died or cannot be reached"
+        return Lost(f"{self.fn}: {said}; process {self.rank} of {self.size} ends, too")
+
+
+class Watch(Thread):
+    """Tells the other processes that this one lives, and notices when the next one does not, or when any has failed."""
+
+    def __init__(self, store: Any, rank: int, size: int) -> None:
+        super().__init__(name="pyconvnet watch", daemon=True)
+        self.rank, self.size, self.trouble, self.silent = rank, size, "", False
+        self.ended = Event()
+        self.store = store
+        store.set_timeout(timedelta(seconds=SILENCE))
+
+    def run(self) -> None:
+        after = (self.rank + 1) % self.size
+        heard, seen = time.monotonic(), 0
+        while not self.ended.wait(BEAT):
+            try:
+                self.store.add(f"alive {self.rank}", 1)
+                beats = self.store.add(f"alive {after}", 0)
+                self.trouble = self.trouble or self._failure()
+            except RuntimeError:  # also torch's DistStoreError, DistNetworkError
+                self.trouble, self.silent = "the process that keeps the addresses of all cannot be reached", True
+                return
+            now = time.monotonic()
+            if beats != seen:
+                heard, seen = now, beats
+            elif now - heard > SILENCE and not self.trouble:
+                self.silent = True
+                self.failed(f"nothing has been heard of process {after} for {SILENCE:.0f} s")
+
+    def failed(self, reason: str) -> None:
+        """Tell all processes why the training ends."""
+        self.trouble = self.trouble or reason
+        try:
+            self.store.compare_set("failed", "", reason)
+        except RuntimeError:
+            pass  # whoever keeps the addresses is gone, which all will notice
+
+    def _failure(self) -> str:
+        return self.store.get("failed").decode() if self.store.check(["failed"]) else ""
+
+    def reason(self) -> str:
+        """Why the training has to end, if that is known."""
+        try:
+            return self.trouble or self._failure()
+        except RuntimeError:
+            return ""
+
+    def end(self) -> None:
+        """Send no more signs of life."""
+        self.ended.set()
+        self.join()
