@@ -19,8 +19,8 @@ from pyconvnet.layers import Loss, Sum
 from pyconvnet.networks import is_graph
 from pyconvnet.ops.vl_nnloss import is_categorical
 from pyconvnet.records import Struct
+from pyconvnet.training import distributed, losses
 from pyconvnet.training import labels as class_labels
-from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, Ready, train
 from pyconvnet.training.options import DAGNN, read_options
 from pyconvnet.training.statistics import plain
@@ -46,6 +46,13 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     if not is_graph(net):
         raise TypeError(f"cnn_train_dag: net takes a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")
     opts = read_options("cnn_train_dag", DAGNN, args, options)
+    if distributed.to_start(opts):
+        trained, stats = distributed.started(
+            "cnn_train_dag", opts, cnn_train_dag, (net, imdb, getBatch, *args), options
+        )
+        for param, result in zip(net.params, trained.params):
+            param.value = result.value
+        return trained, stats
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -132,13 +133,20 @@ def _leave() -> None:
     os._exit(1)
 
 
+def to_start(opts: Any) -> int:
+    """How many processes the options ask for, where they are not there already; 0 where this one goes on."""
+    asked = opts["processes"] or np.size(opts["gpus"])
+    return asked if asked > 1 and placed()[1] == 1 and not _alone.get() else 0
+
+
 def started(
-    fn: str, count: int, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
+    fn: str, opts: Any, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[Any, Any]:
-    """function(*args, **options) in `count` new processes on this machine; what that of process 0 returned.
+    """function(*args, **options) in new processes on this machine, as `opts` say; what that of process 0 returned.
 
     Raises what the function raised first in any of them; RuntimeError where a process died.
     """
+    count = to_start(opts)
     require_torch(fn, f"training in {count} processes")
     _check_main(fn, count)
     _check_pickle(fn, args, options)
@@ -149,6 +157,7 @@ def started(
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=count,
+        run_id=uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         local_addr="localhost",

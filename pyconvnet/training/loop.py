@@ -89,6 +89,8 @@ def train(
     """Train `adapter` and return its network and the statistics of each epoch."""
     sets = image_sets(fn, imdb, opts)
     with distributed.joined(fn) as team:
+        if team.rank:
+            opts["verbose"] = opts["progress"] = False
         distributed.check_same(fn, team, adapter, opts, sets)
         return _train(fn, adapter, imdb, getBatch, opts, sets, team)
 

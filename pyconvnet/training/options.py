@@ -40,6 +40,7 @@ COMMON = {
     "plotStatistics": True,
     "postEpochFn": None,
     # beyond MatConvNet
+    "processes": None,
     "shuffle": True,
     "progress": False,
     "verbose": True,
@@ -96,6 +97,8 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     opts["learningRate"] = rates.tolist()
     if np.size(opts["gpus"]):
         raise ValueError(f"{fn}: gpus={opts['gpus']!r}: there is no GPU backend yet; leave it empty to use the CPU")
+    if opts["processes"] is not None:
+        opts["processes"] = _number(fn, "processes", opts["processes"], least=1, whole=True)
     opts["expDir"] = None if opts["expDir"] is None else Path(opts["expDir"])
     return opts
 

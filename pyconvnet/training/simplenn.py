@@ -21,8 +21,8 @@ from pyconvnet.layers.custom import Custom
 from pyconvnet.networks import is_graph
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
+from pyconvnet.training import distributed, losses
 from pyconvnet.training import labels as class_labels
-from pyconvnet.training import losses
 from pyconvnet.training.loop import Parameter, Ready, train
 from pyconvnet.training.options import SIMPLENN, read_options
 
@@ -46,10 +46,18 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       saveSolverState True, randomSeed 0, conserveMemory True, backPropDepth inf, plotStatistics True,
       plotDiagnostics False (True: net-diagnostics.pdf, see view.diagnosis),
       errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums), errorLabels,
-      postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop.
+      postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several processes,
+      of which process 0 decides).
     Beyond MatConvNet:
       shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
-      checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch).
+      checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch),
+      processes None (2: train in two new processes on this machine).
+
+    Several processes, of torchrun or started by processes=n, train as MatConvNet's labs do: each takes every n-th image
+    of a batch, derivatives and statistics are summed, and the weights are those of one process, to rounding. Batch
+    normalisation sees the images of its own process, as if numSubBatches were n times as large; what its moments move
+    by is the mean over the processes. Process 0 prints and writes; all return the same. The masks of dropout and the
+    changes of pyconvnet.jitter are drawn for each image; what getBatch draws by itself differs between processes.
 
     After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
     written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.
@@ -72,8 +80,10 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     if is_graph(net):
         raise TypeError("cnn_train: net takes a SimpleNN, got a DagNN; cnn_train_dag trains that")
     opts = read_options("cnn_train", SIMPLENN, args, options)
+    if distributed.to_start(opts):
+        return distributed.started("cnn_train", opts, cnn_train, (net, imdb, getBatch, *args), options)
     adapter = SimpleNNAdapter(net, imdb, opts)
-    if opts["verbose"] and not opts["progress"]:
+    if opts["verbose"] and not opts["progress"] and distributed.placed()[0] == 0:
         print(vl_simplenn_display(adapter.net, batchSize=opts["batchSize"])[1])
     return train("cnn_train", adapter, imdb, getBatch, opts)
 
