@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
+import threading
+import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,7 +81,8 @@ def joined(fn: str) -> Iterator[Team]:
         team.largest(np.zeros(1))  # nobody leaves before all have what they need
     except BaseException as error:
         if not isinstance(error, Lost):
-            watch.failed(f"process {rank} of {size} has stopped: {type(error).__name__}: {error}".splitlines()[0])
+            reason = traceback.format_exception_only(error)[0].strip().splitlines()[0]
+            watch.failed(f"process {rank} of {size} has stopped: {reason}")
         watch.end()
         if watch.silent:
             # A machine that is gone answers nothing: torch would wait for it, also at the end of the program.
@@ -150,6 +154,7 @@ def started(
     require_torch(fn, f"training in {count} processes")
     _check_main(fn, count)
     _check_pickle(fn, args, options)
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -165,8 +170,10 @@ def started(
         start_method="spawn",
     )
     try:
-        with _threads_for(count):
+        with _threads_for(count), _own_handlers():
             found = elastic_launch(config, _run)(function, args, options)
+    except SignalException as error:
+        raise KeyboardInterrupt if error.sigval == signal.SIGINT else SystemExit(128 + error.sigval) from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise RuntimeError(
@@ -200,6 +207,21 @@ def _threads_for(count: int) -> Iterator[None]:
         yield
     finally:
         del os.environ["OMP_NUM_THREADS"]
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Afterwards signals are handled as before: torch's launcher takes them, to end the processes, and keeps them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def _check_main(fn: str, count: int) -> None:

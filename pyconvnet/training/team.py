@@ -102,9 +102,10 @@ class Processes(Team):
 
     def _wait(self, work: Any, tensor: Any) -> None:
         """Wait as Python does, so that Ctrl-C is heard, and for living processes only."""
+        began = time.monotonic()
         try:
             while tensor.device.type == "cpu" and not work.is_completed():
-                if self.watch is not None and self.watch.trouble:
+                if self.watch is not None and self.watch.alarm(began):
                     raise self._lost()
                 time.sleep(5e-5)
             work.wait()
@@ -122,10 +123,11 @@ class Watch(Thread):
 
     def __init__(self, store: Any, rank: int, size: int) -> None:
         super().__init__(name="pyconvnet watch", daemon=True)
-        self.rank, self.size, self.trouble, self.silent = rank, size, "", False
+        self.store, self.rank, self.size = store, rank, size
+        self.trouble = ""
+        self.silent = False  # whether a process is out of reach, and may never answer
+        self.told = time.monotonic()
         self.ended = Event()
-        self.store = store
-        store.set_timeout(timedelta(seconds=SILENCE))
 
     def run(self) -> None:
         after = (self.rank + 1) % self.size
@@ -135,21 +137,32 @@ class Watch(Thread):
                 self.store.add(f"alive {self.rank}", 1)
                 beats = self.store.add(f"alive {after}", 0)
                 self.trouble = self.trouble or self._failure()
-            except RuntimeError:  # also torch's DistStoreError, DistNetworkError
-                self.trouble, self.silent = "the process that keeps the addresses of all cannot be reached", True
+            except RuntimeError:  # torch's DistStoreError, DistNetworkError
+                self._unreachable()
                 return
-            now = time.monotonic()
+            self.told = now = time.monotonic()
             if beats != seen:
                 heard, seen = now, beats
             elif now - heard > SILENCE and not self.trouble:
                 self.silent = True
                 self.failed(f"nothing has been heard of process {after} for {SILENCE:.0f} s")
 
+    def _unreachable(self) -> None:
+        self.trouble, self.silent = "the process that keeps the addresses of all cannot be reached", True
+
+    def alarm(self, since: float) -> bool:
+        """Whether there is trouble, for who has waited for others since that time."""
+        # The store waits for an answer for ever, and holds up its thread.
+        if not self.trouble and time.monotonic() - max(self.told, since) > SILENCE + BEAT:
+            self._unreachable()
+        return bool(self.trouble)
+
     def failed(self, reason: str) -> None:
         """Tell all processes why the training ends."""
         self.trouble = self.trouble or reason
         try:
-            self.store.compare_set("failed", "", reason)
+            if time.monotonic() - self.told < SILENCE:
+                self.store.compare_set("failed", "", reason)
         except RuntimeError:
             pass  # whoever keeps the addresses is gone, which all will notice
 
@@ -166,4 +179,4 @@ class Watch(Thread):
     def end(self) -> None:
         """Send no more signs of life."""
         self.ended.set()
-        self.join()
+        self.join(BEAT)

@@ -6,12 +6,14 @@ Each writes what it has into FOLDER/CASE-RANK.npz.
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 import pyconvnet as pcn
 from pyconvnet import jitter
+from pyconvnet.training import team
 
 change = jitter.compose(jitter.translate(1), jitter.noise(0.1))
 
@@ -115,6 +117,19 @@ def resumed(folder):
     keep(folder, "resumed", *fit(numEpochs=4, expDir=Path(folder, "killed")))
 
 
+def machines(folder):
+    """A run of two machines; then a long one, for the cable to be pulled."""
+    keep(folder, "machines", *fit())
+    team.BEAT, team.SILENCE = 0.5, 4.0
+
+    def slow(imdb, images):
+        Path(folder, f"training {rank()}").touch()
+        time.sleep(0.1)
+        return get_batch(imdb, images)
+
+    fit(getBatch=slow, numEpochs=1000, expDir=Path(folder, f"machine {rank()}"))
+
+
 def refused(folder):
     """What has to end in an error, one line for each; then the user's own process group."""
     import torch.distributed as dist
@@ -144,4 +159,4 @@ def refused(folder):
 
 
 if __name__ == "__main__":
-    {"equal": equal, "killed": killed, "resumed": resumed, "refused": refused}[sys.argv[1]](sys.argv[2])
+    {f.__name__: f for f in (equal, killed, resumed, refused, machines)}[sys.argv[1]](sys.argv[2])

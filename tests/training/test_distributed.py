@@ -19,7 +19,7 @@ import processes
 SCRIPT = Path(__file__).with_name("processes.py")
 
 
-def start(count, run, folder, address="127.0.0.1", before=lambda rank: []):
+def start(count, run, folder, address="127.0.0.1", before=lambda rank: [], more=lambda rank: {}):
     """Processes as torchrun starts them, but quicker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -29,7 +29,7 @@ def start(count, run, folder, address="127.0.0.1", before=lambda rank: []):
     return [
         subprocess.Popen(
             [*before(rank), sys.executable, str(SCRIPT), run, str(folder)],
-            env={**os.environ, **env, "RANK": str(rank)},
+            env={**os.environ, **env, "RANK": str(rank), **more(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -40,7 +40,11 @@ def start(count, run, folder, address="127.0.0.1", before=lambda rank: []):
 
 def ended(started):
     """(exit codes, outputs, errors)"""
-    outputs = [process.communicate(timeout=240) for process in started]
+    try:
+        outputs = [process.communicate(timeout=100) for process in started]
+    finally:
+        for process in started:
+            process.kill()
     return [process.returncode for process in started], *zip(*outputs)
 
 
@@ -99,3 +103,87 @@ def test_what_cannot_be_right_ends_all_with_one_reason(tmp_path):
     assert first[4] == second[4] == "[0.05, 0.1, 0.1]"
     assert first[5] == second[5] == "True"
     same(found(tmp_path, "own group", 1), processes.fit())
+
+
+@pytest.fixture
+def two_machines():
+    """The names of two network namespaces with a cable between them, and what pulls it."""
+    names = [f"pcn{os.getpid()}{side}" for side in "ab"]
+
+    def ip(*words):
+        return subprocess.run(["ip", *words], capture_output=True, text=True).returncode == 0
+
+    made = shutil.which("ip") and all([ip("netns", "add", name) for name in names])
+    made = made and ip("link", "add", "cable", "netns", names[0], "type", "veth", "peer", "cable", "netns", names[1])
+    for i, name in enumerate(names, 1):
+        made = made and ip("-n", name, "addr", "add", f"10.77.0.{i}/24", "dev", "cable")
+        made = made and ip("-n", name, "link", "set", "cable", "up") and ip("-n", name, "link", "set", "lo", "up")
+    try:
+        if not made:
+            pytest.skip("network namespaces cannot be made here")
+        yield names, lambda: ip("-n", names[1], "link", "set", "cable", "down")
+    finally:
+        for name in names:
+            ip("netns", "del", name)
+
+
+def test_two_machines_train_as_one_process_and_end_when_the_cable_is_pulled(tmp_path, two_machines):
+    names, pull = two_machines
+    how = {"address": "10.77.0.1", "before": lambda rank: ["ip", "netns", "exec", names[rank]]}
+    running = start(2, "machines", tmp_path, **how, more=lambda rank: {"GLOO_SOCKET_IFNAME": "cable"})
+    while not all((tmp_path / f"training {rank}").exists() for rank in (0, 1)):
+        assert all(process.poll() is None for process in running), ended(running)
+        time.sleep(0.2)
+    same(found(tmp_path, "machines", 1), processes.fit())
+    assert pull()
+    pulled = time.monotonic()
+    codes, _, errors = ended(running)
+    assert time.monotonic() - pulled < 20 and codes == [1, 1]  # SILENCE is 4 s here
+    assert "nothing has been heard of process 1 for 4 s; process 0 of 2 ends, too" in errors[0].splitlines()[-1]
+    assert "cannot be reached; process 1 of 2 ends, too" in errors[1].splitlines()[-1]
+    assert (tmp_path / "machine 0" / "net-epoch-1.mat").exists() and not (tmp_path / "machine 1").exists()
+
+
+def test_a_plain_script_may_start_processes_by_itself(tmp_path):
+    script = tmp_path / "script.py"
+    body = f"""
+import signal
+import sys
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+import numpy as np
+import processes
+
+def fail(imdb, batch):
+    if 3 in batch:
+        raise OSError("no image 3")
+    return processes.get_batch(imdb, batch)
+
+def main():
+    before = signal.getsignal(signal.SIGINT)
+    net = processes.graph()
+    given = dict(batchSize=10, numEpochs=2, learningRate=0.05, plotStatistics=False, expDir=None, verbose=False)
+    trained, stats = processes.pcn.cnn_train_dag(net, processes.letters(), processes.get_named, processes=2, **given)
+    assert all(p.value is q.value for p, q in zip(net.params, trained.params))
+    assert signal.getsignal(signal.SIGINT) is before
+    np.savez(sys.argv[1], weights=np.concatenate([p.value.ravel() for p in net.params]))
+    for batch in (fail, lambda imdb, batch: None):
+        try:
+            processes.fit(getBatch=batch, processes=2)
+        except Exception as error:
+            print(f"{{type(error).__name__}}: {{error}}")
+
+if __name__ == "__main__":
+    main()
+"""
+    script.write_text(body)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, str(script), str(tmp_path / "out.npz")]
+    done = subprocess.run(command, env={**env, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "OSError: no image 3"
+    assert "TypeError: cnn_train: getBatch cannot be handed to new processes" in lines[1]
+    with np.load(tmp_path / "out.npz") as file:
+        weights = file["weights"]
+    one = processes.fit(kind="dagnn")[0]
+    assert np.abs(weights - one).max() <= 2e-6 * np.abs(one).max()
