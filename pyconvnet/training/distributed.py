@@ -49,6 +49,15 @@ def placed() -> tuple[int, int]:
     return 0, 1
 
 
+def own_devices(gpus: Any) -> list[Any]:
+    """Of several devices, that of this process: torchrun counts its processes on each machine."""
+    asked = list(np.ravel(gpus))
+    if not asked or placed()[1] == 1:
+        return asked
+    local = int(os.environ.get("LOCAL_RANK", placed()[0]))
+    return [asked[local] if local < len(asked) else local]
+
+
 def require_torch(fn: str, what: str) -> None:
     """Refuse what needs torch where it is missing."""
     try:

@@ -47,6 +47,14 @@ class Team:
         """Bytes that process 0 has, or None, in all of them."""
         return content
 
+    def gather(self, value: Any) -> list[Any]:
+        """What each process has, in all of them."""
+        return [value]
+
+    def in_turn(self, call: Callable[[], None]) -> None:
+        """Call in process 0 first, then in the others."""
+        call()
+
 
 class Processes(Team):
     """The processes of torch.distributed's group. Arrays are numpy's, or tensors on a device of this process."""
@@ -84,6 +92,19 @@ class Processes(Team):
             return None
         data = np.zeros(size[0], np.uint8) if self.rank else np.frombuffer(content or b"", np.uint8).copy()
         return self.from_first(data).tobytes()
+
+    def gather(self, value: Any) -> list[Any]:
+        self.largest(np.zeros(1))  # once all have it: this wait hears Ctrl-C
+        out: list[Any] = [None] * self.size
+        self.dist.all_gather_object(out, value)
+        return out
+
+    def in_turn(self, call: Callable[[], None]) -> None:
+        if self.rank == 0:
+            call()
+        self.largest(np.zeros(1))
+        if self.rank:
+            call()
 
     def _start(self, call: Callable[..., Any], x: Any, **options: Any) -> Callable[[], None]:
         given = self.torch.from_numpy(x) if isinstance(x, np.ndarray) else x

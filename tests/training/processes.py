@@ -73,6 +73,13 @@ def fit(kind="simplenn", bnorm=False, getBatch=None, **options):
     return np.concatenate([np.ravel(w) for w in weights]), np.array(rows)
 
 
+def folds(folder=None, **options):
+    """The weights of all folds, and the predictions."""
+    given = {"numEpochs": 2, "batchSize": 10, "verbose": False, "plotStatistics": False, **options}
+    found = pcn.cross_validate(graph, letters(), get_named, folds=3, expDir=folder, **given)
+    return np.concatenate([p.value.ravel() for fold in found.folds for p in fold.net.params]), found.predictions
+
+
 # name -> options of fit; numSubBatches is that of one process, shared out over several
 CASES = {
     "dropout, jitter, an odd last batch": {},
@@ -117,6 +124,10 @@ def resumed(folder):
     keep(folder, "resumed", *fit(numEpochs=4, expDir=Path(folder, "killed")))
 
 
+def shared_folds(folder):
+    keep(folder, "folds", *folds(Path(folder, "folds")))
+
+
 def machines(folder):
     """A run of two machines; then a long one, for the cable to be pulled."""
     keep(folder, "machines", *fit())
@@ -159,4 +170,4 @@ def refused(folder):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (equal, killed, resumed, refused, machines)}[sys.argv[1]](sys.argv[2])
+    {f.__name__: f for f in (equal, killed, resumed, refused, shared_folds, machines)}[sys.argv[1]](sys.argv[2])

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,16 @@ def test_a_killed_process_ends_all_and_the_next_start_goes_on_in_any_number_of_p
     whole, again = found(tmp_path, "whole", 0), found(tmp_path, "resumed", 0)
     assert np.array_equal(again[0], whole[0]) and np.array_equal(again[1], whole[1])
     same(processes.fit(numEpochs=4, expDir=tmp_path / "one"), whole)
+
+
+def test_folds_are_shared_out_over_processes_and_executors(tmp_path):
+    one = processes.folds()
+    together(2, "shared_folds", tmp_path)
+    assert {path.name for path in (tmp_path / "folds").glob("fold-?")} == {"fold-1", "fold-2", "fold-3"}
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+        others = [processes.folds(executor=executor)]
+    for weights, predictions in [*others, *(found(tmp_path, "folds", rank) for rank in (0, 1))]:
+        assert np.array_equal(weights, one[0]) and np.array_equal(predictions, one[1])
 
 
 def test_what_cannot_be_right_ends_all_with_one_reason(tmp_path):
