@@ -53,6 +53,7 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
         for param, result in zip(net.params, trained.params):
             param.value = result.value
         return trained, stats
+    opts["gpus"] = distributed.own_devices(opts["gpus"])
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))

@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from pyconvnet.arrays import shape_of
-from pyconvnet.training.team import PATIENCE, Lost, Processes, Team, Watch
+from pyconvnet.training.team import GATHERING, PATIENCE, Lost, Processes, Team, Watch
 
 # What torchrun tells each process; any other launcher may say the same.
 _NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -82,7 +82,7 @@ def joined(fn: str) -> Iterator[Team]:
     if dist.is_initialized():
         yield Processes(fn)
         return
-    watch = _meet(rank, size)
+    watch = _meet(fn, rank, size)
     try:
         team = Processes(fn, watch)
         watch.start()
@@ -123,7 +123,7 @@ def check_same(fn: str, team: Team, adapter: Any, opts: Any, sets: dict[str, np.
         raise ValueError(f"{fn}: {' and '.join(others)} must be the same in all {team.size} processes")
 
 
-def _meet(rank: int, size: int) -> Watch:
+def _meet(fn: str, rank: int, size: int) -> Watch:
     """Start the process group; each time under a name of its own, in the same store."""
     import torch
     import torch.distributed as dist
@@ -132,6 +132,12 @@ def _meet(rank: int, size: int) -> Watch:
     if _store is None:
         _store = next(dist.rendezvous("env://"))[0]
     _joined += 1
+    try:
+        _store.set(f"pyconvnet {_joined} has {rank}", "")
+        _store.wait([f"pyconvnet {_joined} has {other}" for other in range(size)], GATHERING)
+    except RuntimeError as error:
+        minutes = GATHERING.total_seconds() / 60
+        raise Lost(f"{fn}: not all of the {size} processes have come within {minutes:.0f} minutes") from error
     kind = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     dist.init_process_group(
         kind, store=dist.PrefixStore(f"pyconvnet {_joined}", _store), rank=rank, world_size=size, timeout=PATIENCE

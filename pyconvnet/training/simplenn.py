@@ -82,6 +82,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     opts = read_options("cnn_train", SIMPLENN, args, options)
     if distributed.to_start(opts):
         return distributed.started("cnn_train", opts, cnn_train, (net, imdb, getBatch, *args), options)
+    opts["gpus"] = distributed.own_devices(opts["gpus"])
     adapter = SimpleNNAdapter(net, imdb, opts)
     if opts["verbose"] and not opts["progress"] and distributed.placed()[0] == 0:
         print(vl_simplenn_display(adapter.net, batchSize=opts["batchSize"])[1])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 BEAT, SILENCE = 2.0, 20.0  # seconds between signs of life; without one for so long, a process counts as lost
+GATHERING = timedelta(minutes=30)  # until all have started; imports and compiling take their time
 # A process may be busy for long, with a checkpoint or a plot; whether it lives is told by its signs of life.
 PATIENCE = timedelta(days=1)
 
@@ -96,7 +97,10 @@ class Processes(Team):
     def gather(self, value: Any) -> list[Any]:
         self.largest(np.zeros(1))  # once all have it: this wait hears Ctrl-C
         out: list[Any] = [None] * self.size
-        self.dist.all_gather_object(out, value)
+        try:
+            self.dist.all_gather_object(out, value)
+        except RuntimeError as error:
+            raise self._lost() from error
         return out
 
     def in_turn(self, call: Callable[[], None]) -> None:
@@ -165,8 +169,7 @@ class Watch(Thread):
             if beats != seen:
                 heard, seen = now, beats
             elif now - heard > SILENCE and not self.trouble:
-                self.silent = True
-                self.failed(f"nothing has been heard of process {after} for {SILENCE:.0f} s")
+                self.failed(f"nothing has been heard of process {after} for {SILENCE:.0f} s", silent=True)
 
     def _unreachable(self) -> None:
         self.trouble, self.silent = "the process that keeps the addresses of all cannot be reached", True
@@ -178,17 +181,21 @@ class Watch(Thread):
             self._unreachable()
         return bool(self.trouble)
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: str, silent: bool = False) -> None:
         """Tell all processes why the training ends."""
-        self.trouble = self.trouble or reason
+        self.trouble, self.silent = self.trouble or reason, self.silent or silent
         try:
             if time.monotonic() - self.told < SILENCE:
-                self.store.compare_set("failed", "", reason)
+                self.store.compare_set("failed", "", f"{int(silent)}{reason}")
         except RuntimeError:
             pass  # whoever keeps the addresses is gone, which all will notice
 
     def _failure(self) -> str:
-        return self.store.get("failed").decode() if self.store.check(["failed"]) else ""
+        if not self.store.check(["failed"]):
+            return ""
+        text = self.store.get("failed").decode()
+        self.silent = self.silent or text[0] == "1"
+        return text[1:]
 
     def reason(self) -> str:
         """Why the training has to end, if that is known."""

@@ -5,6 +5,7 @@
     python -m tests.bench --json out.json        the same as JSON as well
     python -m tests.bench --peers pyconvnet --rounds 5
     python -m tests.bench --against ../before    beside another checkout of pyconvnet, in place of the libraries
+    python -m tests.bench scaling                training in 1, 2 and 4 processes: see scaling.py
 
 Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
 them, and medians are compared. `ratio` is our time over the best peer's. `pip install torch onnxruntime openvino onnx`
@@ -25,6 +26,7 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
 
 import benchmarks  # noqa: E402
+import scaling  # noqa: E402
 import worker  # noqa: E402
 
 # Some libraries keep their threads spinning for a while after a run, which the next one would pay for.
@@ -108,6 +110,8 @@ def row(result: dict) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["scaling"]:
+        return scaling.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="only benchmarks with one of these words in their names")
     parser.add_argument("--peers", nargs="*", choices=worker.PEERS, help="only these libraries")
