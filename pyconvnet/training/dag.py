@@ -190,24 +190,29 @@ class DagNNAdapter:
         return found
 
     def statistics(self, num: int, totals: list[np.ndarray] | None = None) -> Struct:
+        if totals is None:
+            return self._extracted(num)
         blocks = [layer.block for layer in self._counting()]
         own = [(block.average, block.numAveraged) for block in blocks]
-        for block, (of, *sums) in zip(blocks, totals or []):
+        for block, (of, *sums) in zip(blocks, totals):
             mean = np.array(sums) / of
             block.average, block.numAveraged = mean.item() if mean.size == 1 else mean, of
         try:
-            if self.opts["extractStatsFn"] is not None:
-                return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
-            return Struct({layer.outputs[0]: plain(layer.block.average) for layer in self._counting()})
+            return self._extracted(num)
         finally:
             for block, (average, count) in zip(blocks, own):
                 block.average, block.numAveraged = average, count
+
+    def _extracted(self, num: int) -> Struct:
+        if self.opts["extractStatsFn"] is not None:
+            return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
+        return Struct({layer.outputs[0]: plain(layer.block.average) for layer in self._counting()})
 
     def parameters(self) -> Iterator[Parameter]:
         for i, p in reversed([*enumerate(self.net.params)]):
             if p.value is None:
                 continue
-            if p.trainMethod not in ("gradient", "average"):
+            if p.der is not None and p.trainMethod not in ("gradient", "average"):
                 raise ValueError(f"cnn_train_dag: parameter {p.name!r} has trainMethod {p.trainMethod!r}")
             yield Parameter(
                 (i,),
