@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from support import ROOT
 
+from pyconvnet.threads import num_threads
+
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
 import processes
@@ -93,8 +95,11 @@ def test_a_killed_process_ends_all_and_the_next_start_goes_on_in_any_number_of_p
     same(processes.fit(numEpochs=4, expDir=tmp_path / "one"), whole)
 
 
-def test_folds_are_shared_out_over_processes_and_executors(tmp_path):
-    one = processes.folds()
+def test_folds_are_shared_out_over_processes_and_executors(tmp_path, monkeypatch):
+    # sums are split over threads: to the bit, results are the same for the same number of them
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with num_threads(1):
+        one = processes.folds()
     together(2, "shared_folds", tmp_path)
     assert {path.name for path in (tmp_path / "folds").glob("fold-?")} == {"fold-1", "fold-2", "fold-3"}
     with ProcessPoolExecutor(1, get_context("spawn")) as executor:
