@@ -15,6 +15,7 @@ import pytest
 from support import ROOT
 
 from pyconvnet.threads import num_threads
+from pyconvnet.training import distributed
 
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
@@ -120,6 +121,17 @@ def test_what_cannot_be_right_ends_all_with_one_reason(tmp_path):
     assert first[4] == second[4] == "[0.05, 0.1, 0.1]"
     assert first[5] == second[5] == "True"
     same(found(tmp_path, "own group", 1), processes.fit())
+
+
+def test_each_process_has_a_gpu_of_its_own(monkeypatch):
+    assert distributed.own_devices([0, 1]) == [0, 1] and distributed.own_devices(()) == ()
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "5")
+    monkeypatch.setenv("LOCAL_RANK", "1")  # the second on its machine
+    for gpus, own in (([4, 7], [7]), ([0], [1]), (0, [1]), ("gpu", [1]), ("cuda:0", "cuda:0"), ((), ()), (None, None)):
+        assert distributed.own_devices(gpus) == own
+    with distributed.alone():
+        assert distributed.own_devices([4, 7]) == [4, 7]
 
 
 @pytest.fixture
