@@ -69,7 +69,8 @@ def vl_imreadjpeg(
 
     The average image is subtracted first; then, for each pixel, z = C x + (1 - C) mean(x) - average + B w, and
     S z + (1 - S) mean of z's channels is returned. A grey image has one mean, one average (the first) and one shift.
-    Random numbers are those of pyconvnet.rng, drawn in the order of the files, whatever the threads do.
+    Random numbers are those of pyconvnet.rng, whatever the threads do: drawn in the order of the files, or in training
+    from a generator for each image, where there is one file per image of the batch.
 
     MatConvNet 1.0-beta25 spoils bicubic when an odd whole number is the factor of shrinking (it drops the weights after
     the first that is zero), and puts brightness given as one or three numbers into wrong elements of B; this does not.
@@ -178,8 +179,8 @@ class _Batch:
     def __init__(self, names: list[str], options: _Options, threads: int) -> None:
         self.names, self.options = names, options
         pillow(FN)
-        draw = rng.generator()
-        draws = [np.concatenate([draw.random(7), draw.standard_normal(3)]) for _ in names]
+        sources = rng.streams(len(names)) or [rng.generator()] * len(names)
+        draws = [np.concatenate([draw.random(7), draw.standard_normal(3)]) for draw in sources]
         pool = ThreadPoolExecutor(threads, thread_name_prefix=FN)
         self.images: list[Future] = [pool.submit(_read, n, options, d) for n, d in zip(names, draws)]
         pool.shutdown(wait=False)

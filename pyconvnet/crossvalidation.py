@@ -69,6 +69,7 @@ def cross_validate(
     classes: Sequence[str] | None = None,
     images: Any = None,
     train: Callable[..., Any] | None = None,
+    executor: Any = None,
     **options: Any,
 ) -> Struct:
     """Train one network per fold and evaluate each on the fold it did not see.
@@ -80,9 +81,13 @@ def cross_validate(
     groups    one value per image; no group is both in a fold and outside it
     images    0-based indexes of the images to use; otherwise all
     train     cnn_train, or cnn_train_dag
+    executor  trains the folds side by side: one of concurrent.futures, or what joblib, dask or ray offer in its place
+              (`submit`). With processes, build and getBatch must be functions that these can be handed
     options   those of cnn_train; evalSets may be a function of the indexes held out. Each fold keeps its checkpoints
               in expDir/fold-1, expDir/fold-2 ... and is resumed from there; expDir/folds.json says which image was in
               which fold, and other folds are refused: a network would be tested on images that it was trained on
+
+    Under torchrun, the processes share the folds out, and all return the same.
 
     Returns Struct(folds, fold, predictions, confusion, classes, summary): `folds` one Struct(stats, net, confusion,
     accuracy) each; `fold` and `predictions` per image (0 where an image was not used); `confusion` pooled over the
@@ -90,7 +95,7 @@ def cross_validate(
 
     Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
-    from pyconvnet.training import run_metadata
+    from pyconvnet.training import distributed, run_metadata
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
@@ -105,23 +110,35 @@ def cross_validate(
     names = list(names) if isinstance(names, (list, tuple)) else None
     count = int(max(labels[used].max(), len(names or ())))
     measures.names_of(count, names)
-    if expDir is not None:
-        _keep_folds(Path(expDir), fold + 1, afresh=not options.get("continue_", options.get("continue", True)))
-    predictions = np.zeros(labels.size, int)
-    results = []
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        kind = type(executor).__name__
+        raise TypeError(f"cross_validate: executor must have submit, as those of concurrent.futures do, got {kind}")
+    jobs = []
     for k in range(folds):
-        inside, outside = np.flatnonzero(fold == k), np.flatnonzero((fold >= 0) & (fold != k))
-        net = build()
-        fit = train or network(net).trainer()
-        marks = np.where(fold == k, 2, np.where(fold >= 0, 1, 3))
-        marked = type(imdb)({**imdb, "images": type(imdb["images"])({**imdb["images"], "set": marks})})
-        own_options = {**options, "train": outside, "val": inside}
-        own_options["expDir"] = None if expDir is None else Path(expDir) / f"fold-{k + 1}"
+        own_options = {**options, "expDir": None if expDir is None else Path(expDir) / f"fold-{k + 1}"}
         if callable(options.get("evalSets")):
-            own_options["evalSets"] = options["evalSets"](inside)
-        net, stats = fit(net, marked, getBatch, **own_options)
-        predictions[inside] = _predicted(net, marked, getBatch, inside, int(options.get("batchSize", 256)))
-        results.append(Struct(stats=stats, net=net))
+            own_options["evalSets"] = options["evalSets"](np.flatnonzero(fold == k))
+        jobs.append((k, fold, build, imdb, getBatch, train, own_options))
+    afresh = not options.get("continue_", options.get("continue", True))
+    with distributed.joined("cross_validate") as team:
+        if expDir is not None:
+            team.in_turn(lambda: _keep_folds(Path(expDir), fold + 1, afresh))
+        if team.size > 1:
+            for *_, own_options in jobs:
+                own_options["gpus"] = distributed.own_devices(options.get("gpus", ()))
+                own_options["verbose"] = options.get("verbose", True) and team.rank == 0
+        mine = jobs[team.rank :: team.size]
+        if executor is not None:
+            waiting = [executor.submit(_train_alone, *job) for job in mine]
+            trained = [future.result() for future in waiting]
+        else:
+            trained = [(_train_fold if team.size == 1 else _train_alone)(*job) for job in mine]
+        trained = [pair for pairs in team.gather(trained) for pair in pairs]
+        writes = team.rank == 0
+    predictions = np.zeros(labels.size, int)
+    for k, _, found in trained:
+        predictions[fold == k] = found
+    results = [result for _, result, _ in sorted(trained, key=lambda each: each[0])]
     # A network may have more outputs than there are classes.
     count = max(count, int(predictions.max()))
     names = names and [*names, *map(str, range(len(names) + 1, count + 1))]
@@ -145,7 +162,7 @@ def cross_validate(
             {k: Struct(mean=float(np.mean(v)), deviation=float(np.std(v, ddof=1))) for k, v in values.items()}
         ),
     )
-    if expDir is not None:
+    if expDir is not None and writes:
         run_metadata.write(
             Path(expDir),
             confusion={"pooled over the folds": result.confusion},
@@ -155,6 +172,28 @@ def cross_validate(
             options={"folds": folds, "stratify": stratify, "seed": seed, "groups": groups is not None},
         )
     return result
+
+
+def _train_fold(
+    k: int, fold: np.ndarray, build: Any, imdb: Any, getBatch: Any, train: Any, options: dict[str, Any]
+) -> tuple[int, Struct, np.ndarray]:
+    """(k, Struct(stats, net), predictions of the images held out) of the fold k."""
+    inside, outside = np.flatnonzero(fold == k), np.flatnonzero((fold >= 0) & (fold != k))
+    net = build()
+    fit = train or network(net).trainer()
+    marks = np.where(fold == k, 2, np.where(fold >= 0, 1, 3))
+    marked = type(imdb)({**imdb, "images": type(imdb["images"])({**imdb["images"], "set": marks})})
+    net, stats = fit(net, marked, getBatch, **{**options, "train": outside, "val": inside})
+    found = _predicted(net, marked, getBatch, inside, int(options.get("batchSize", 256)))
+    return k, Struct(stats=stats, net=net), found
+
+
+def _train_alone(*job: Any) -> tuple[int, Struct, np.ndarray]:
+    """The same in this process, which does not train together with others meanwhile."""
+    from pyconvnet.training.distributed import alone
+
+    with alone():
+        return _train_fold(*job)
 
 
 def _keep_folds(folder: Path, fold: np.ndarray, afresh: bool) -> None:

@@ -55,25 +55,31 @@ def of_gpus(fn: str, gpus: Any) -> str | None:
 
     gpus  a number or a list of one, counted from 0, or the name of a device; nothing for none
     """
+    found = all_of_gpus(fn, gpus)
+    if len(found) > 1:
+        raise ValueError(f"{fn}: gpus={gpus!r}: one process trains on one GPU; give one of them")
+    return found[0] if found else None
+
+
+def all_of_gpus(fn: str, gpus: Any) -> list[str]:
+    """The full names of the devices of the option `gpus`; several are for as many processes."""
     if isinstance(gpus, str) and gpus:
-        return full_name(fn, gpus)
+        return [full_name(fn, gpus)]
     numbers = np.ravel(np.asarray(() if gpus is None else gpus))
     if not numbers.size:
-        return None
+        return []
     if numbers.dtype.kind not in "iuf" or np.any(numbers != np.floor(numbers)) or numbers.min() < 0:
         raise ValueError(f"{fn}: gpus must be whole numbers from 0 up, or the name of a device, got {gpus!r}")
-    if numbers.size > 1:
-        raise ValueError(f"{fn}: gpus={gpus!r}: one process trains on one GPU; give one of them")
-    number = int(numbers[0])
     _require_torch(fn, f"gpus={gpus!r}")
     from pyconvnet.backends.torch import places
 
     there = places.accelerators()
-    if number < len(there):
-        return there[number]
-    first = "GPUs count from 0: gpus=[0]" if there else "leave it empty to use the CPU"
+    if numbers.max() < len(there):
+        return [there[int(number)] for number in numbers]
+    first = [*range(min(len(there), numbers.size))]
+    advice = f"GPUs count from 0: gpus={first}" if there else "leave it empty to use the CPU"
     count = {0: "is no GPU that PyTorch can use", 1: "is one GPU"}.get(len(there), f"are {len(there)} GPUs")
-    raise ValueError(f"{fn}: gpus={gpus!r}: there {count} here; {first}")
+    raise ValueError(f"{fn}: gpus={gpus!r}: there {count} here; {advice}")
 
 
 def move(fn: str, value: Any, device: str) -> Any:

@@ -9,8 +9,10 @@ and element type stay, and the same generator gives the same images. `compose` c
         images = imdb["images"]["data"][:, :, :, batch]
         return change(images), imdb["images"]["labels"][batch]
 
-Without `rng` the library's generator is used, which cnn_train seeds at each epoch (with prefetch=True another one,
-seeded along: other images than without, but the same ones each time).
+Without `rng`, in training, each image has a generator of its own, which the epoch and the image's place in the epoch's
+order seed: the changes are the same with prefetch=True, in sub-batches and in any number of processes. (`context`,
+which lays other images of the batch beside each one, and a batch of which only a part is changed, draw from the
+library's generator, as everything does outside training.)
 
 Sources: Simard, Steinkraus, Platt 2003 (translation, warping); the MatConvNet practical (context jitter).
 """
@@ -18,23 +20,45 @@ Sources: Simard, Steinkraus, Platt 2003 (translation, warping); the MatConvNet p
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from weakref import WeakSet
 
 import numpy as np
 
 from pyconvnet import rng as library_rng
 
 Jitter = Callable[..., np.ndarray]
+_SEEDED: WeakSet[Jitter] = WeakSet()  # jitters whose rng may be None
+
+
+def _seeded(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Jitter:
+    """A jitter whose `rng` may be left out."""
+
+    @wraps(change)
+    def jitter(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        own = library_rng.streams(images.shape[3]) if rng is None else None
+        if own is None:
+            return change(images, library_rng.generator() if rng is None else rng)
+        out = np.empty_like(images)
+        for n, stream in enumerate(own):
+            out[..., n : n + 1] = change(images[..., n : n + 1], stream)
+        return out
+
+    _SEEDED.add(jitter)
+    return jitter
 
 
 def compose(*steps: Jitter) -> Jitter:
     """One jitter that applies the steps in order."""
 
     def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        rng = library_rng.generator() if rng is None else rng
         for step in steps:
-            images = step(images, rng)
+            # our own find each image's generator themselves; other functions are given one
+            given = rng if rng is not None or step in _SEEDED else library_rng.generator()
+            images = step(images, given)
         return images
 
+    _SEEDED.add(change)
     return change
 
 
@@ -42,8 +66,8 @@ def translate(pixels: float, fill: float | None = None) -> Jitter:
     """Shift by up to `pixels` whole pixels in each direction; pixels from outside are `fill`, or repeat the border."""
     reach = int(pixels)
 
-    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        rng = library_rng.generator() if rng is None else rng
+    @_seeded
+    def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         h, w = images.shape[:2]
         out = np.empty_like(images)
         shifts = rng.integers(-reach, reach + 1, (images.shape[3], 2))
@@ -63,8 +87,8 @@ def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
     if axis not in ("horizontal", "vertical"):
         raise ValueError(f"mirror: axis must be 'horizontal' or 'vertical', got {axis!r}")
 
-    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        rng = library_rng.generator() if rng is None else rng
+    @_seeded
+    def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         out = images.copy()
         turned = rng.random(images.shape[3]) < probability
         out[..., turned] = out[..., turned][:, ::-1] if axis == "horizontal" else out[..., turned][::-1]
@@ -93,10 +117,10 @@ def scale(low: float, high: float) -> Jitter:
 def warp(strength: float, smoothness: float = 4.0) -> Jitter:
     """Elastic deformation: random shifts up to `strength` pixels, smoothed by a Gaussian of `smoothness` pixels."""
 
-    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    @_seeded
+    def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         from scipy.ndimage import gaussian_filter, map_coordinates
 
-        rng = library_rng.generator() if rng is None else rng
         h, w, c, count = images.shape
         grid = np.mgrid[:h, :w].astype(float)
         out = np.empty_like(images)
@@ -113,8 +137,8 @@ def warp(strength: float, smoothness: float = 4.0) -> Jitter:
 def noise(deviation: float) -> Jitter:
     """Add independent Gaussian noise of this standard deviation to every pixel; integers are rounded and clipped."""
 
-    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        rng = library_rng.generator() if rng is None else rng
+    @_seeded
+    def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         added = rng.normal(0, deviation, images.shape)
         if images.dtype.kind in "iu":
             limits = np.iinfo(images.dtype)
@@ -153,6 +177,9 @@ def context(images: np.ndarray, rng: np.random.Generator | None = None) -> np.nd
     return out
 
 
+_SEEDED.add(context)
+
+
 def _extent(image: np.ndarray, white: float) -> tuple[int, int]:
     """First and last column with ink; the middle column where there is none."""
     dark = float(image.min())
@@ -162,10 +189,10 @@ def _extent(image: np.ndarray, white: float) -> tuple[int, int]:
 
 
 def _affine(matrix: Callable[[np.random.Generator], np.ndarray]) -> Jitter:
-    def change(images: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    @_seeded
+    def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         from scipy.ndimage import affine_transform
 
-        rng = library_rng.generator() if rng is None else rng
         out = np.empty_like(images)
         centre = (np.array(images.shape[:2]) - 1) / 2
         for n in range(images.shape[3]):

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -69,6 +70,17 @@ def test_it_goes_on_where_it_was_interrupted(imdb, tmp_path):
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").glob("fold-*/*.mat")}
     validate(imdb, tmp_path / "parts")
     assert written == {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").glob("fold-*/*.mat")}
+
+
+def test_folds_side_by_side_are_those_one_after_another(imdb):
+    one = validate(imdb, None)
+    with ThreadPoolExecutor(2) as executor:
+        both = validate(imdb, None, executor=executor)
+    assert np.array_equal(one.predictions, both.predictions) and one.summary == both.summary
+    for a, b in zip(one.folds, both.folds):
+        assert np.array_equal(a.net.layers[0].weights[0], b.net.layers[0].weights[0])
+    with pytest.raises(TypeError, match=r"executor must have submit, as those of concurrent\.futures do, got int"):
+        validate(imdb, None, executor=2)
 
 
 def test_networks_of_other_folds_are_not_gone_on_with(imdb, tmp_path):

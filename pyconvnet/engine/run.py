@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +13,18 @@ from pyconvnet.arrays import count
 from pyconvnet.engine.errors import located
 from pyconvnet.engine.step import Step
 from pyconvnet.layers import checks
+
+_after: ContextVar[Callable[[Step], None] | None] = ContextVar("pyconvnet_after_backward", default=None)
+
+
+@contextmanager
+def after_backward(call: Callable[[Step], None] | None) -> Iterator[None]:
+    """Inside the block, `call` is given each step that backward has passed: its parameters' derivatives are there."""
+    token = _after.set(call)
+    try:
+        yield
+    finally:
+        _after.reset(token)
 
 
 def forward(steps: list[Step], held: set[Any]) -> int:
@@ -53,6 +67,7 @@ def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None
     factors   numbers that multiply the derivatives of some slots before these pass through the layer that wrote them
     """
     step: Any = None
+    after = _after.get()
     clock = perf_counter
     start = clock()
     try:
@@ -61,6 +76,8 @@ def backward(steps: list[Step], conserve: bool, factors: dict[Any, float] | None
                 step.backward_itself(step.entry)
             elif not _step_back(step, conserve, factors):
                 continue
+            if after is not None:
+                after(step)
             now = clock()
             step.entry.backwardTime = now - start
             start = now

@@ -30,7 +30,7 @@ def vl_nndropout(
     vl_nndropout(x, dzdy, mask=mask) -> dzdx       dzdx = mask dzdy
 
     rate  probability of zero (0.5); mask is 0 with this probability, 1 / (1 - rate) otherwise
-    rng   a numpy Generator, or else the library's own, which pyconvnet.rng.seed starts
+    rng   a numpy Generator, or else the library's own, which pyconvnet.rng.seed starts; in training one per image
 
     Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that differ.
     Source: Srivastava et al. 2014; MatConvNet manual, "Dropout".
@@ -48,7 +48,7 @@ def vl_nndropout(
     if is_empty(dzdy):
         if is_empty(mask):
             backend = backends.of(x)
-            drawn = backend.random(x.shape, x, library_rng.generator() if rng is None else rng)
+            drawn = backend.random(x.shape, x, library_rng.source(x.shape[3]) if rng is None else rng)
             mask = backend.cast(drawn >= share, x) * backend.scalar(x, 1 / (1 - share))
         return x * mask, mask
     if is_empty(mask):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pyconvnet import atomic, backends
 from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
+from pyconvnet.training.team import Team
 
 
 def path_of(folder: Path, epoch: int) -> Path:
@@ -72,6 +74,28 @@ def last(folder: Path) -> tuple[int, Struct] | None:
             continue
         return epoch, point
     return None
+
+
+def shared(team: Team, folder: Path, point: tuple[int, Struct] | None) -> tuple[int, Struct] | None:
+    """What process 0 resumes from, in all processes; only process 0 needs to see the folder."""
+    if team.size == 1:
+        return point
+    if point is None:
+        told = team.tell(None)
+    else:
+        # Only whether there is a solver state may differ from the file.
+        epoch = point[0]
+        head = f"{epoch} {int(point[1].get('state') is not None)}\n".encode()
+        told = team.tell(head + path_of(folder, epoch).read_bytes())
+    if told is None or team.rank == 0:
+        return point
+    head, _, content = told.partition(b"\n")
+    epoch, has_state = map(int, head.split())
+    with tempfile.TemporaryDirectory() as own:
+        copy = path_of(Path(own), epoch)
+        copy.write_bytes(content)
+        found = load_checkpoint(copy)
+    return epoch, found if has_state else Struct(found, state=None)
 
 
 def highest(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,16 @@ import numpy as np
 from pyconvnet.arrays import asynchronous, isfinite, later, shape_of
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
+from pyconvnet.engine.run import after_backward
+from pyconvnet.engine.step import Step
 from pyconvnet.layers import Loss, Sum
 from pyconvnet.networks import is_graph
 from pyconvnet.ops.vl_nnloss import is_categorical
 from pyconvnet.records import Struct
+from pyconvnet.training import distributed, losses
 from pyconvnet.training import labels as class_labels
-from pyconvnet.training import losses
-from pyconvnet.training.loop import Parameter, on_device, train
+from pyconvnet.training.adapter import Parameter, Ready
+from pyconvnet.training.loop import on_device, train
 from pyconvnet.training.options import DAGNN, read_options
 from pyconvnet.training.statistics import as_number
 
@@ -43,6 +47,14 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     if not is_graph(net):
         raise TypeError(f"cnn_train_dag: net must be a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")
     opts = read_options("cnn_train_dag", DAGNN, args, options)
+    if distributed.to_start(opts):
+        trained, stats = distributed.started(
+            "cnn_train_dag", opts, cnn_train_dag, (net, imdb, getBatch, *args), options
+        )
+        for param, result in zip(net.params, trained.params):
+            param.value = result.value
+        return trained, stats
+    opts["gpus"] = distributed.own_devices(opts["gpus"])
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
@@ -95,7 +107,9 @@ class DagNNAdapter:
         self.net.reset()
         self._confusion = class_labels.Confusion()
 
-    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
+    def evaluate(
+        self, batch: Any, count: int, train: bool, first: bool, last: bool, ready: Ready | None = None
+    ) -> None:
         net = self.net
         _named(batch)
         net.conserveMemory = self.opts["conserveMemory"]
@@ -105,7 +119,8 @@ class DagNNAdapter:
             net.holdOn = not last
             before, net.inputDers = net.inputDers, False
             try:
-                self._descend(batch, count)
+                with after_backward(None if ready is None else self._telling(ready)):
+                    self._descend(batch, count)
             finally:
                 net.inputDers = before
         else:
@@ -132,9 +147,12 @@ class DagNNAdapter:
         given = _named(batch)
         return {name: value if name in self._labels else change(value) for name, value in given.items()}
 
+    def _counting(self) -> list[Any]:
+        """The layers whose averages are statistics."""
+        return [x for x in self.net.layers if isinstance(x.block, Loss) and not x.block.ignoreAverage]
+
     def read(self) -> Callable[[], Any]:
-        losses = [x for x in self.net.layers if isinstance(x.block, Loss) and not x.block.ignoreAverage]
-        averages = {layer.outputs[0]: later(layer.block.average) for layer in losses}
+        averages = {layer.outputs[0]: later(layer.block.average) for layer in self._counting()}
         wanted = [v for name in self.opts["derOutputs"] if (v := self.net.vars[name].value) is not None]
         self.late = self.opts["extractStatsFn"] is None and any(map(asynchronous, wanted))
         objectives = [later(v) for v in wanted]
@@ -143,6 +161,18 @@ class DagNNAdapter:
             return {name: read() for name, read in averages.items()}, [read() for read in objectives]
 
         return values
+
+    def _telling(self, ready: Ready) -> Callable[[Step], None]:
+        """Calls ready once the last of the layers that share a parameter has added its derivative."""
+        waiting = Counter(name for layer in self.net.layers for name in layer.params)
+
+        def done(step: Step) -> None:
+            for param in step.params:
+                waiting[param.name] -= 1
+                if not waiting[param.name]:
+                    ready((self.net.params.index[param.name],), param.der)
+
+        return done
 
     def _descend(self, batch: Any, count: int) -> None:
         """Evaluate with derivatives that are sums over the images: those add up where there are sub-batches.
@@ -177,16 +207,39 @@ class DagNNAdapter:
         scores, labels = pairs.pop() if len(pairs) == 1 else (None, None)
         return (scores, given[labels]) if labels in given else (None, None)
 
-    def statistics(self, values: Any, num: int) -> Struct:
-        if self.opts["extractStatsFn"] is not None:
-            return Struct(self.opts["extractStatsFn"](Struct(num=num), self.net))
-        return Struct({name: as_number(average) for name, average in values[0].items()})
+    def totals(self, values: Any, num: int) -> list[np.ndarray]:
+        # for each loss: of how many images its average is, and the averages times that
+        found = []
+        for layer in self._counting():
+            # a class with statistics of its own may count nothing
+            of = float(layer.block.numAveraged or num)
+            average = np.asarray(values[0][layer.outputs[0]], float)
+            found.append(np.append(of, of * np.ravel(average)))
+        return found
+
+    def statistics(self, values: Any, num: int, totals: list[np.ndarray] | None) -> Struct:
+        averages, extract = values[0], self.opts["extractStatsFn"]
+        if totals is not None:
+            averages = {name: np.array(sums) / of for name, (of, *sums) in zip(averages, totals)}
+        averages = {name: as_number(average) for name, average in averages.items()}
+        if extract is None:
+            return Struct(averages)
+        blocks = [layer.block for layer in self._counting()]
+        own = [(block.average, block.numAveraged) for block in blocks]
+        # what the user's function reads in the blocks is of all processes
+        for block, average, (of, *_) in zip(blocks, averages.values(), totals or ()):
+            block.average, block.numAveraged = average, of
+        try:
+            return Struct(extract(Struct(num=num), self.net))
+        finally:
+            for block, (average, of) in zip(blocks, own):
+                block.average, block.numAveraged = average, of
 
     def parameters(self) -> Iterator[Parameter]:
-        for i, p in enumerate(self.net.params):
-            if p.der is None:
+        for i, p in reversed([*enumerate(self.net.params)]):
+            if p.value is None:
                 continue
-            if p.trainMethod not in ("gradient", "average"):
+            if p.der is not None and p.trainMethod not in ("gradient", "average"):
                 raise ValueError(f"cnn_train_dag: parameter {p.name!r} has trainMethod {p.trainMethod!r}")
             yield Parameter(
                 (i,),

@@ -60,7 +60,7 @@ def _of_twice(block: Any, inputs: list[Any], params: list[Any], count: int) -> f
     generator, states = rng.generator().bit_generator, np.random.get_state()
     own = generator.state
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), rng.images((), ()):
             warnings.simplefilter("ignore")
             other = copy.deepcopy(block, {id(block.net): block.net})
             return float(host_numbers(other.forward([_twice(x, count) for x in inputs], params)[0]).sum(dtype=float))

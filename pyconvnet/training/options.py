@@ -13,6 +13,7 @@ from pyconvnet.options import read_pairs
 from pyconvnet.records import Struct
 from pyconvnet.rng import KINDS
 from pyconvnet.solver import SOLVERS, sgd
+from pyconvnet.training.distributed import placed
 from pyconvnet.values import choice, number, whole_number
 
 COMMON = {
@@ -42,6 +43,7 @@ COMMON = {
     "plotStatistics": True,
     "postEpochFn": None,
     # beyond MatConvNet
+    "processes": None,
     "shuffle": True,
     "rng": "numpy",
     "progress": False,
@@ -101,8 +103,25 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
         given = opts["learningRate"]
         raise ValueError(f"{fn}: learningRate must be one number, or one per epoch, from 0 up; got {given!r}")
     opts["learningRate"] = rates.tolist()
+    if opts["processes"] is not None:
+        opts["processes"] = whole_number(f"{fn}: processes", opts["processes"], 1)
+    _check_processes(fn, opts)
     opts["expDir"] = None if opts["expDir"] is None else Path(opts["expDir"])
     return opts
+
+
+def _check_processes(fn: str, opts: Struct) -> None:
+    """Refuse devices and random numbers that do not go with the number of processes."""
+    gpus = () if isinstance(opts["gpus"], str) or opts["gpus"] is None else np.ravel(opts["gpus"]).tolist()
+    if len(set(gpus)) < len(gpus):
+        raise ValueError(f"{fn}: gpus={opts['gpus']!r}: each process needs a GPU of its own, but one is named twice")
+    if len(gpus) > 1 and opts["processes"] not in (None, len(gpus)):
+        raise ValueError(f"{fn}: processes is {opts['processes']}, but gpus={opts['gpus']!r} names {len(gpus)} GPUs")
+    count = max(len(gpus), opts["processes"] or 1, placed()[1])
+    if count > 1 and opts["rng"] == "matlab":
+        raise ValueError(
+            f"{fn}: rng must be 'numpy' in {count} processes, got 'matlab': MATLAB's order of drawing is that of one"
+        )
 
 
 def _flat(options: dict[str, Any]) -> list[Any]:

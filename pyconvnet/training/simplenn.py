@@ -14,14 +14,17 @@ from pyconvnet import backends
 from pyconvnet.arrays import asynchronous, host_numbers, isfinite, later, size_4d
 from pyconvnet.arrays import count as elements
 from pyconvnet.display import vl_simplenn_display
+from pyconvnet.engine.run import after_backward
+from pyconvnet.engine.step import Step
 from pyconvnet.layers import Loss, layer_class
 from pyconvnet.layers.custom import Custom
 from pyconvnet.networks import is_graph
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
+from pyconvnet.training import distributed, losses
 from pyconvnet.training import labels as class_labels
-from pyconvnet.training import losses
-from pyconvnet.training.loop import Parameter, on_device, train
+from pyconvnet.training.adapter import Parameter, Ready
+from pyconvnet.training.loop import on_device, train
 from pyconvnet.training.options import SIMPLENN, read_options
 
 
@@ -36,7 +39,8 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     stats     stats["train"][epoch]["objective"], ["top1err"], ["top5err"], ["num"], ["time"], likewise stats["val"]
 
     Options, as keywords or MATLAB's 'name', value pairs, with MatConvNet's defaults:
-      gpus () (0 or [0]: the first GPU that PyTorch finds; "cuda:1", "mps" ...: see pyconvnet.devices),
+      gpus () (0 or [0]: the first GPU that PyTorch finds; [0, 1]: two, each with a process; "cuda:1", "mps" ...: see
+      pyconvnet.devices),
       expDir "data/exp" (None writes nothing), continue True (as a keyword: continue_; False starts over; "force": see
       below), batchSize 256, numSubBatches 1, train, val (0-based indexes; NaN for none; else by images.set),
       epochSize inf, prefetch False, numEpochs 300,
@@ -45,16 +49,25 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       saveSolverState True, randomSeed 0, conserveMemory True, backPropDepth inf, plotStatistics True,
       plotDiagnostics False (True: net-diagnostics.pdf, see view.diagnosis),
       errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums), errorLabels,
-      postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop.
+      postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several processes,
+      of which process 0 decides).
     Beyond MatConvNet:
       shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
       checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch), rng "numpy" ("matlab"
-      draws orders and dropout as MATLAB does on the CPU, with compat.matlab.rand and its like in getBatch).
+      draws orders and dropout as MATLAB does on the CPU, with compat.matlab.rand and its like in getBatch),
+      processes None (2: train in two new processes on this machine).
 
     With gpus the network and the images of batches are moved to that device; statistics are read from it one batch
     late, and so a batch whose objective is not finite is told after the step that it took. With prefetch batches are
     copied there while the one before is in use. Checkpoints are the same files, a run goes on from them on any device,
     and the network returned is on the CPU.
+
+    Several processes, of torchrun or started by processes=n or gpus=[0, 1], train as MatConvNet's labs do: each takes
+    every n-th image of a batch, derivatives and statistics are summed, and the weights are those of one process, to
+    rounding. Batch normalisation sees the images of its own process, as if numSubBatches were n times as large; what
+    its moments move by is the mean over the processes. Process 0 prints and writes; all return the same. The masks of
+    dropout and the changes of pyconvnet.jitter are drawn for each image; what getBatch draws by itself differs between
+    processes.
 
     After each epoch expDir/net-epoch-N.mat (net, state, stats; readable by MATLAB) and expDir/net-train.pdf are
     written, and a later call with the same expDir goes on from the last of them, to the weights of an unbroken run.
@@ -77,12 +90,23 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     if is_graph(net):
         raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")
     opts = read_options("cnn_train", SIMPLENN, args, options)
+    if distributed.to_start(opts):
+        return distributed.started("cnn_train", opts, cnn_train, (net, imdb, getBatch, *args), options)
+    opts["gpus"] = distributed.own_devices(opts["gpus"])
     adapter = SimpleNNAdapter(net, imdb, opts)
-    if opts["verbose"] and not opts["progress"]:
+    if opts["verbose"] and not opts["progress"] and distributed.placed()[0] == 0:
         print(vl_simplenn_display(adapter.net, batchSize=opts["batchSize"])[1])
     with on_device("cnn_train", adapter, opts) as transfer:
         stats = train("cnn_train", adapter, imdb, getBatch, opts, transfer)
     return adapter.net, stats
+
+
+def _telling(ready: Ready) -> Callable[[Step], None]:
+    def done(step: Step) -> None:
+        for j, weight in reversed([*enumerate(step.params)]):
+            ready((step.entry.at, j), weight.der)
+
+    return done
 
 
 class SimpleNNAdapter:
@@ -122,7 +146,9 @@ class SimpleNNAdapter:
         self.sums: Any = 0.0
         self._confusion = class_labels.Confusion()
 
-    def evaluate(self, batch: Any, count: int, train: bool, first: bool, last: bool) -> None:
+    def evaluate(
+        self, batch: Any, count: int, train: bool, first: bool, last: bool, ready: Ready | None = None
+    ) -> None:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise TypeError(f"cnn_train: getBatch must return (images, labels), got {type(batch).__name__}")
         images, labels = batch
@@ -136,17 +162,18 @@ class SimpleNNAdapter:
         last_layer["class"] = labels
         loss = layer_class(last_layer.type).from_record(last_layer)
         weight = float(count) if loss.averages else 1.0
-        self.res = vl_simplenn(
-            self.net,
-            images,
-            weight if train else None,
-            self.res if train and not first else None,
-            mode="normal" if train else "test",
-            accumulate=not first,
-            conserveMemory=self.opts["conserveMemory"],
-            backPropDepth=self.opts["backPropDepth"],
-            inputDer=False,
-        )
+        with after_backward(_telling(ready) if train and ready is not None else None):
+            self.res = vl_simplenn(
+                self.net,
+                images,
+                weight if train else None,
+                self.res if train and not first else None,
+                mode="normal" if train else "test",
+                accumulate=not first,
+                conserveMemory=self.opts["conserveMemory"],
+                backPropDepth=self.opts["backPropDepth"],
+                inputDer=False,
+            )
         if self.doubted:
             inputs = [self.res[-2].x, *(last_layer.get(f) for f in loss.simplenn_inputs)]
             losses.refuse_sum("cnn_train", loss, inputs, last_layer.get("weights") or [], self.res[-1].x)
@@ -185,8 +212,11 @@ class SimpleNNAdapter:
                 "training needs one last, such as 'softmaxloss'"
             )
 
-    def statistics(self, values: Any, num: int) -> Struct:
-        mean = values / num
+    def totals(self, values: Any, num: int) -> list[np.ndarray]:
+        return [np.atleast_1d(values)]
+
+    def statistics(self, values: Any, num: int, totals: list[np.ndarray] | None) -> Struct:
+        mean = (values if totals is None else totals[0]) / num
         if len(self.names) > mean.size - 1:
             raise ValueError(
                 f"cnn_train: errorLabels names {len(self.names)} errors, the function gave {mean.size - 1}"
@@ -195,19 +225,15 @@ class SimpleNNAdapter:
 
     def parameters(self) -> Iterator[Parameter]:
         for i in reversed(range(len(self.net.layers))):
-            layer, ders = self.net.layers[i], self.res[i].dzdw
-            if not ders:
-                continue
+            layer, weights = self.net.layers[i], self.net.layers[i].get("weights") or []
+            ders = self.res[i].dzdw if self.res else []
             averaged = layer_class(layer.type).averaged
             rates, decays = np.ravel(layer.learningRate), np.ravel(layer.weightDecay)
-            for j in reversed(range(len(ders))):
-                if ders[j] is None or not elements(ders[j]):
-                    continue
-                weights = layer.weights
+            for j in reversed(range(len(weights))):
                 yield Parameter(
                     (i, j),
                     weights[j],
-                    ders[j],
+                    ders[j] if j < len(ders) and ders[j] is not None and elements(ders[j]) else None,
                     float(rates[j]) if j < rates.size else 1.0,
                     float(decays[j]) if j < decays.size else 1.0,
                     "average" if j in averaged else "gradient",

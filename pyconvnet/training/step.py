@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pyconvnet import backends
@@ -13,19 +14,19 @@ from pyconvnet.solver import SOLVERS
 class Steps:
     """The steps of one pass over the training images.
 
-    memory  the solver's state, nested as adapter.weights(); it is updated
+    memory  the solver's state, nested as the weights are; it is updated
     rate    learning rate of this epoch
     """
 
-    def __init__(self, fn: str, adapter: Any, memory: list[Any], opts: Struct, rate: float) -> None:
-        self.fn, self.adapter, self.memory, self.opts, self.rate = fn, adapter, memory, opts, rate
+    def __init__(self, fn: str, memory: list[Any], opts: Struct, rate: float) -> None:
+        self.fn, self.memory, self.opts, self.rate = fn, memory, opts, rate
         # Arrays that this pass made, and may change: weights handed out after an earlier epoch stay as they were.
         self.made: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
-    def apply(self, count: int, parts: int) -> None:
-        """Step from the derivatives summed over `count` images and `parts` sub-batches."""
+    def apply(self, parameters: Iterable[Any], count: int, parts: int) -> None:
+        """Step from the derivatives of `parameters`, summed over `count` images and `parts` sub-batches."""
         descents: dict[Any, list[Any]] = {}  # by backend, of the default solver
-        for p in self.adapter.parameters():
+        for p in parameters:
             backend, der = backends.of(p.value), p.der.reshape(p.value.shape)
             if p.method == "average":
                 kept, part = backend.scalar(p.value, 1 - p.learningRate), p.learningRate / parts / p.fanout

@@ -1,10 +1,12 @@
 """Options of cnn_train: MATLAB's names and defaults, and what is refused before anything runs."""
 
+import sys
 import warnings
 
 import numpy as np
 import pytest
 
+from pyconvnet import cnn_train
 from pyconvnet.solver import adam, sgd
 from pyconvnet.training.options import SIMPLENN, image_sets, read_options
 
@@ -119,3 +121,22 @@ def test_indexes_out_of_range_are_refused():
         sets(train=[1, 2, 3, 4])
     with pytest.raises(ValueError, match=r"no images\.set"):
         sets(imdb={"images": {}})
+
+
+def test_processes_are_a_whole_number_and_need_torch(monkeypatch):
+    assert read().processes is None and read("processes", np.uint8(2)).processes == 2
+    with pytest.raises(ValueError, match="processes must be a whole number from 1 up, got 0"):
+        read(processes=0)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"training in 2 processes needs torch: pip install 'pyconvnet\[torch\]'"):
+        cnn_train({}, {}, None, processes=2)
+
+
+def test_processes_devices_and_random_numbers_that_do_not_go_together_are_refused():
+    assert read(processes=2, gpus=[0, 1]).gpus == [0, 1] and read(processes=2, gpus="torch:cpu").processes == 2
+    with pytest.raises(ValueError, match=r"processes is 3, but gpus=\[0, 1\] names 2 GPUs"):
+        read(processes=3, gpus=[0, 1])
+    with pytest.raises(ValueError, match=r"gpus=\[0, 0\]: each process needs a GPU of its own, but one is named twice"):
+        read(gpus=[0, 0])
+    with pytest.raises(ValueError, match="rng must be 'numpy' in 2 processes, got 'matlab'"):
+        read(processes=2, rng="matlab")
