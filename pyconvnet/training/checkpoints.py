@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pyconvnet import atomic, backends
 from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
+from pyconvnet.training.progress import warn
 from pyconvnet.training.team import Team
 
 
@@ -70,7 +70,7 @@ def last(folder: Path) -> tuple[int, Struct] | None:
         try:
             point = load_checkpoint(path)
         except (ValueError, OSError) as problem:
-            warnings.warn(f"skipping the checkpoint {path.name}, which cannot be read: {problem}", stacklevel=4)
+            warn(f"skipping the checkpoint {path.name}, which cannot be read: {problem}")
             continue
         return epoch, point
     return None

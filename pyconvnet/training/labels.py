@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, asynchronous, host_numbers, padded_to_4d, size_text
 from pyconvnet.ops.vl_nnloss import BINARY
 from pyconvnet.records import Struct, plain_text
+from pyconvnet.training.progress import warn
 
 
 def multiclass(opts: Any, labels: Any, res: list[Any]) -> np.ndarray:
@@ -197,11 +197,10 @@ def _warn_of_zeros(fn: str, labels: np.ndarray, classes: int) -> None:
     ignored = np.count_nonzero(labels == 0)
     if not ignored or labels.max() >= classes or not (per_image or np.unique(labels).size == classes):
         return
-    warnings.warn(
+    warn(
         f"{fn}: {ignored} of the {labels.size} labels that getBatch gave first are 0, which means 'ignore', and none "
         f"is {classes}, the last class: they seem to be 0-based. Labels count from 1: add 1 to them (or "
         "checkLabels=False if this is meant)",
-        stacklevel=6,
     )
 
 

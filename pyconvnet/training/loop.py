@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from pyconvnet.training import checkpoints, distributed, labels, progress, resum
 from pyconvnet.training.adapter import TrainingAdapter
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.passes import Pass
+from pyconvnet.training.progress import warn
 from pyconvnet.training.step import Steps
 from pyconvnet.training.team import Team
 
@@ -140,10 +140,9 @@ def _train(
 def _warn_of_bool(fn: str, again: Any) -> None:
     if np.asarray(again).dtype == bool:
         effect = "sets the learning rate to 1" if np.any(again) else "ends the training"
-        warnings.warn(
+        warn(
             f"{fn}: postEpochFn returned {again}, which {effect}, as in MatConvNet; return None to go on, a number for "
             "a new learning rate, 0 to stop",
-            stacklevel=5,
         )
 
 

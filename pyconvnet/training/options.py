@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pyconvnet.records import Struct
 from pyconvnet.rng import KINDS
 from pyconvnet.solver import SOLVERS, sgd
 from pyconvnet.training.distributed import placed
+from pyconvnet.training.progress import warn
 from pyconvnet.values import choice, number, whole_number
 
 COMMON = {
@@ -157,11 +157,10 @@ def image_sets(fn: str, imdb: Any, opts: Struct) -> dict[str, np.ndarray]:
 def _warn_of_no_validation(fn: str, marks: np.ndarray) -> None:
     codes, counts = np.unique(marks[(marks != 1) & (marks != 2)], return_counts=True)
     there = ", ".join(f"{count} images {code:g}" for code, count in zip(codes, counts))
-    warnings.warn(
+    warn(
         f"{fn}: nothing is validated: images.set has no 2 (validate), but {there}. "
         f"val=np.flatnonzero(imdb['images']['set'] == {codes[-1]:g}) validates on these, as cnn_mnist.m does; "
         "val=np.nan says that no validation is meant",
-        stacklevel=4,
     )
 
 

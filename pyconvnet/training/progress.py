@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from pathlib import Path
 
 from pyconvnet import atomic
@@ -13,6 +15,14 @@ def say(opts: Struct, text: str) -> None:
     """Print a line unless verbose=False."""
     if opts["verbose"]:
         print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """A warning that points to the line outside the library from which training was called."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("pyconvnet."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
 
 
 class Bar:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
 from pyconvnet.training import checkpoints, labels, run_metadata
-from pyconvnet.training.progress import say
+from pyconvnet.training.progress import say, warn
 
 # Options whose change is an ordinary continuation, told in one line; those left out do not touch the weights.
 _TOLD = (
@@ -87,10 +86,9 @@ def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: An
     if sets["train"].size:
         _tell(fn, opts, notes)
     if values and sets["train"].size:
-        warnings.warn(
+        warn(
             f"{fn}: going on from epoch {epoch} with the network of the checkpoint, where {'; '.join(values[:5])}; "
             "to have the values given, start over (continue_=False) or give another expDir",
-            stacklevel=4,
         )
     return now
 
@@ -99,10 +97,9 @@ def warn_of_leftovers(fn: str, opts: Struct) -> None:
     """Warn of an older, longer run in this folder: a later call would resume from its checkpoints."""
     last = checkpoints.highest(opts["expDir"])
     if last > opts["numEpochs"]:
-        warnings.warn(
+        warn(
             f"{fn}: starting over in {opts['expDir']}, where net-epoch-{last}.mat of an earlier run stays: a later "
             "call would go on from that one; delete it, or give another expDir",
-            stacklevel=4,
         )
 
 

@@ -1,5 +1,7 @@
 """Checkpoints: what is in them, going on from them, those of MATLAB, and broken ones."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.io
@@ -94,7 +96,9 @@ def test_nothing_is_trained_again_once_all_epochs_are_there(tmp_path):
 
 def test_continue_false_starts_over(tmp_path):
     fit("simplenn", tmp_path, 2)
-    assert len(fit("simplenn", tmp_path, 1, continue_=False)[1].train) == 1
+    with pytest.warns(UserWarning, match="starting over in") as told:
+        assert len(fit("simplenn", tmp_path, 1, continue_=False)[1].train) == 1
+    assert Path(told[0].filename) == Path(__file__)  # the line that called the training
 
 
 def test_a_broken_last_checkpoint_is_skipped_with_a_warning(tmp_path):
