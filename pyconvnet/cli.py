@@ -168,8 +168,8 @@ def _show(args: argparse.Namespace) -> int:
             atomic.write(args.svg, dagnn.printing.to_svg(graph))
     elif is_graph(net):
         _refuse_classic(args)
-        own: Any = net.meta.get("inputSize")  # a name and a size, as MatConvNet's examples of graphs write it
-        sizes = {own[0]: np.ravel(own[1]).tolist()} if isinstance(own, list) and len(own) == 2 else None
+        own: Any = net.meta.get("inputSize")  # names and sizes in turn, as MatConvNet's examples of graphs write it
+        sizes = dict(zip(own[::2], map(np.ravel, own[1::2]))) if isinstance(own, list) else None
         if args.input:
             names = [name for name in net.getInputs() if name != "label"]
             sizes = {name: _size(args.input) for name in names[:1]}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+import numpy as np
+
 from pyconvnet.devices import move
+from pyconvnet.values import as_array
 
 
 class Network(Protocol):
@@ -92,3 +96,30 @@ def network(net: Any) -> Network:
     from pyconvnet.networks.chain import Chain
 
     return Chain(net)
+
+
+def sizes_in(meta: Any) -> dict[str, tuple[float, float, float, float]]:
+    """(H, W, C, 1) of the inputs that meta names, and under "" the size of an image; C is NaN where it is not said.
+
+    `inputSize` is a size or, in graphs, names and sizes in turn; `inputs` of some files has records with both.
+    """
+    meta = meta if isinstance(meta, dict) else {}
+    normalization, inputs, own = meta.get("normalization"), meta.get("inputs"), meta.get("inputSize")
+    named: list[Any] = [("", normalization.get("imageSize"))] if isinstance(normalization, dict) else []
+    if isinstance(own, (list, tuple)) and any(isinstance(v, str) for v in own):
+        named += zip(own[::2], own[1::2])
+    else:
+        named.insert(0, ("", own))
+    records = [inputs] if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else []
+    named += [(record.get("name"), record.get("size")) for record in records if isinstance(record, dict)]
+    found = {}
+    for name, size in named:
+        numbers = as_array([] if size is None else size).ravel()
+        if isinstance(name, str) and numbers.dtype.kind in "iuf" and numbers.size >= 2 and np.all(numbers >= 1):
+            found[name] = (
+                float(numbers[0]),
+                float(numbers[1]),
+                float(numbers[2]) if numbers.size > 2 else math.nan,
+                1.0,
+            )
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, checker, helper, shape_inference, version_converter
 
 from pyconvnet._version import __version__
-from pyconvnet.arrays import host_numbers, is_empty, size_text
+from pyconvnet.arrays import host_numbers, size_text
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.builder import UNKNOWN, Builder, Param, Size
@@ -18,6 +18,7 @@ from pyconvnet.formats.onnx.export_table import writer_of
 from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes
 from pyconvnet.layers import Conv, Layer, ROIPooling, is_layer_type, layer_class
 from pyconvnet.networks import is_graph
+from pyconvnet.networks.base import sizes_in
 from pyconvnet.networks.chain import without_loss
 from pyconvnet.networks.graph import without_losses
 from pyconvnet.table import short_text
@@ -172,7 +173,7 @@ def _input_sizes(net: Any, plan: Plan, given: Any) -> tuple[dict[str, Size], boo
         return {name: own.get(name, _channels_of(plan, name)) for name in plan.inputs}, True
     sizes = {name: _channels_of(plan, name) for name in plan.inputs}
     meta = net.get("meta") if isinstance(net, dict) else net.meta
-    found = _sizes_in(meta if isinstance(meta, dict) else {})
+    found = sizes_in(meta)
     for name in plan.inputs:
         size = found.get(name, found.get("") if len(plan.inputs) == 1 else None)
         if size is not None:
@@ -187,22 +188,6 @@ def _four(size: Any) -> Size:
     if numbers.dtype.kind not in "iuf" or numbers.size not in (3, 4) or not np.all(numbers >= 1) or np.any(numbers % 1):
         raise ValueError(f"{FN}: inputSize must be (H, W, C) in whole numbers from 1 up, got {size!r}")
     return (*(float(v) for v in numbers), 1.0)[:4]
-
-
-def _sizes_in(meta: dict[str, Any]) -> dict[str, Size]:
-    """Sizes that meta has: of inputs by name, and under "" that of images."""
-    found: dict[str, Size] = {}
-    normalization = meta.get("normalization")
-    image_size = normalization.get("imageSize") if isinstance(normalization, dict) else None
-    places: list[Any] = [meta.get("inputSize"), image_size]
-    inputs = meta.get("inputs")
-    entries = [inputs] if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else []
-    named: list[Any] = [(e.get("name"), e.get("size")) for e in entries if isinstance(e, dict)]
-    for name, size in [("", size) for size in places] + named:
-        numbers = np.ravel(np.zeros(0) if is_empty(size) else size)
-        if isinstance(name, str) and numbers.dtype.kind in "iuf" and numbers.size >= 2 and np.all(numbers >= 1):
-            found[name] = (float(numbers[0]), float(numbers[1]), float(numbers[2]) if numbers.size > 2 else math.nan, 1)
-    return found
 
 
 def _channels_of(plan: Plan, name: str) -> Size:
@@ -221,7 +206,7 @@ def _average(net: Any) -> np.ndarray | None:
     """What preprocess subtracts, as a constant 1 x C x H x W, or 1 x C x 1 x 1 for a colour."""
     from pyconvnet.models.preprocess import preprocess
 
-    found = _sizes_in(net.get("meta", {}) if isinstance(net, dict) else net.meta)
+    found = sizes_in(net.get("meta", {}) if isinstance(net, dict) else net.meta)
     height, width, channels, _ = found.get("", (1.0, 1.0, math.nan, 1))
     count = 3 if math.isnan(channels) else int(channels)
     image = -preprocess(net, np.zeros((int(height), int(width), count), np.float32))

@@ -14,6 +14,7 @@ from pyconvnet.arrays import host_numbers
 from pyconvnet.formats.pytorch.layers import CONVERT, Part
 from pyconvnet.layers import Loss, is_layer_type, layer_class
 from pyconvnet.networks import is_graph
+from pyconvnet.networks.base import sizes_in
 from pyconvnet.networks.chain import without_loss
 from pyconvnet.networks.graph import without_losses
 
@@ -185,11 +186,10 @@ def _sizes(layers: list[Layer], sizes: Sizes) -> Sizes:
 def _input_sizes(fn: str, net: Any, sources: list[str], inputSize: Any) -> Sizes:
     """The sizes of the inputs: as given, else as meta says of the only one."""
     sizes: Sizes = dict.fromkeys(sources, UNKNOWN)
-    meta = getattr(net, "meta", None)
-    if inputSize is None and isinstance(meta, dict) and len(sources) == 1:
-        holders = ((meta.get("normalization"), "imageSize"), (meta, "inputSize"))
-        found = [np.ravel(holder[key]) for holder, key in holders if isinstance(holder, dict) and key in holder]
-        inputSize = next((size for size in found if size.dtype.kind in "iuf" and size.size in (3, 4)), None)
+    if inputSize is None and len(sources) == 1:
+        found = sizes_in(getattr(net, "meta", None))
+        size = found.get(sources[0], found.get("", UNKNOWN))
+        inputSize = None if math.isnan(size[2]) else size[:3]
     if inputSize is None:
         return sizes
     given = inputSize if isinstance(inputSize, dict) else {sources[0]: inputSize} if len(sources) == 1 else None

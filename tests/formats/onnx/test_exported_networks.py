@@ -152,3 +152,17 @@ def test_the_large_ones_up_to_their_first_fully_connected_layer(name, normalized
             layer.weights[2] = np.stack([rng.normal(0, 0.1, k), rng.uniform(0.5, 2, k)], 1)
         layer.weights = [w.astype(np.float32) for w in layer.get("weights", [])]
     check(net, (96, 80, 3))
+
+
+def test_a_graph_whose_meta_names_its_input_is_written_and_becomes_a_module():
+    """MatConvNet's examples of graphs have meta.inputSize = {'input', [60 60 1 32]}."""
+    net = models.build("spatial-transformer", seed=0, deployed=True)
+    net.meta.inputSize = ["input", np.array([[60.0, 60, 1, 32]])]
+    net.removeLayer(net.layers[-1].name)  # the scores, which a softmax would make alike
+    x = np.random.default_rng(0).standard_normal((2, 1, 60, 60), dtype=np.float32)
+    expected = outputs(net, {"input": x})
+    model = pcn.to_onnx(net)
+    (name,) = expected
+    assert off(run(model, {"input": x})[name], expected[name]) < 1e-5
+    torch = pytest.importorskip("torch")
+    assert off(pcn.to_torch(net).eval()(torch.from_numpy(x)).detach().numpy(), expected[name]) < 1e-5
