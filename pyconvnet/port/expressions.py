@@ -142,6 +142,8 @@ class Expressions(Calls):
         known = kind is not None and (scalar or (sign in ("+", "-", ".*") and self.same_size(node)))
         if sign == "^" and left.kind not in NUMBERS:
             known = False
+        if python == "*" and '"single"' in left.code + right.code:
+            known = False  # a single array times a number: MATLAB's last bit is not numpy's
         if python in "+-*" and known:
             return E(f"{left.within(binds)} {python} {right.within(binds + 1)}", binds, kind)
         if python == "/" and known and re.fullmatch(r"[\d.e]*[1-9][\d.e+-]*", right.code):

@@ -2,9 +2,11 @@
 
 import runpy
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'")
+from pyconvnet.compat import matlab as ml
 from pyconvnet.port import port
 
 STACK = """
@@ -58,3 +60,15 @@ def test_objects_have_properties_of_their_own_and_are_shared_by_their_names(tmp_
     monkeypatch.syspath_prepend(str(tmp_path / "out"))
     r = runpy.run_path(str(tmp_path / "out" / "use.py"))["use"]()
     assert r.tolist() == [[3, 0, 2, 3, 5, 2]]
+
+
+def test_first_weights_are_those_of_matlab_to_the_last_bit(tmp_path):
+    """MATLAB multiplies single by double in double precision; numpy would round the number to single first."""
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "w.m").write_text("rng(3) ;\nf = 1/100 ;\nw = f*randn(5,5,1,20,'single') ;\nv = w * 0.3 ;\n")
+    port(tmp_path / "m", tmp_path / "out")
+    found = runpy.run_path(str(tmp_path / "out" / "w.py"))
+    ml.rng(3)
+    drawn = ml.randn(5, 5, 1, 20, "single")
+    assert np.array_equal(found["w"], (drawn.astype(float) * 0.01).astype(np.float32))
+    assert not np.array_equal(found["w"], drawn * np.float32(0.01))

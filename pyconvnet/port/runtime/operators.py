@@ -34,7 +34,9 @@ def _arithmetic(name: str, f: Callable[..., np.ndarray]) -> Callable[[Any, Any],
         x, y = _pair(name, a, b)
         dtype = _class(x, y)
         with np.errstate(all="ignore"):
-            if dtype.kind in "iu":
+            # MATLAB multiplies a single array by a double number in double precision and rounds once (rng.scaled).
+            once = name == "times" and dtype == np.float32 and x.dtype != y.dtype and 1 in (x.size, y.size)
+            if dtype.kind in "iu" or once:
                 return value(converted(f(x.astype(float), y.astype(float)), dtype))
             return value(f(x.astype(dtype, copy=False), y.astype(dtype, copy=False)))
 
