@@ -325,6 +325,8 @@ def _fetch(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     from pyconvnet import formats
 
+    if Path(args.out).exists() and Path(args.net).exists() and Path(args.out).samefile(args.net):
+        raise ValueError(f"convert: OUT must be another file than IN, got {args.out} for both")
     if args.prototxt:
         from pyconvnet.formats.caffe import from_caffe
 

@@ -63,7 +63,7 @@ def features(
     if as_ not in ("numpy", "torch") or (as_ == "torch" and out is not None):
         raise ValueError(f"{FN}: as_ must be 'numpy', or 'torch' without out, got {as_!r}")
     write = None if out is None else _writer(Path(out), names)
-    extract = network(net).predictor().extractor(names)
+    extract = network(net, "features").predictor().extractor(names)
     batches = _batches(net, images, batchSize, prepared)
     blocks = ([_images_first(y) for y in extract(x)] for x in batches)
     if write is not None:

@@ -26,7 +26,7 @@ def predict(net: Any, x: Any) -> np.ndarray:
 
     Raises ValueError for other graphs, and as vl_simplenn and DagNN.eval do.
     """
-    return network(net).predictor().predict(x)
+    return network(net, "predict").predictor().predict(x)
 
 
 def classes(net: Any) -> list[str]:
@@ -83,6 +83,7 @@ def classify(net: Any, image: Any, top: int = 5) -> list[Any]:
     """
     from pyconvnet.models.preprocess import preprocess
 
+    network(net, "classify")
     y = predict(net, preprocess(net, image))
     if is_image(y):
         raise ValueError(f"classify: the network gives an image, {size_text(y.shape[:3])}, rather than scores")

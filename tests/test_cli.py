@@ -266,3 +266,11 @@ def test_convert_says_what_to_install(capsys, tmp_path, monkeypatch):
     code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.safetensors")
     assert code == 1 and ".safetensors files need the package 'safetensors" in err
     assert "pip install pyconvnet[torch]" in err
+
+
+def test_convert_does_not_write_over_what_it_reads(tmp_path, capsys):
+    path = tmp_path / "net.mat"
+    pcn.save(path, pcn.models.build("lenet", seed=0))
+    before = path.read_bytes()
+    assert main(["convert", str(path), str(path)]) == 1
+    assert "OUT must be another file than IN" in capsys.readouterr().err and path.read_bytes() == before

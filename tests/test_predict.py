@@ -97,3 +97,15 @@ def test_a_distance_between_variables_of_a_graph_is_no_loss_of_it():
     net.vars["d"].precious = True
     net.eval({"a": a, "b": b})
     assert np.array_equal(pcn.predict(net, {"a": a, "b": b}), net.vars["d"].value)
+
+
+@pytest.mark.parametrize("net", [3, None, "net.mat", {"layer": []}])
+def test_a_value_that_is_not_a_network_is_refused_by_name(net):
+    image = np.zeros((4, 4, 1), np.float32)
+    for name, call in (
+        ("predict", lambda: pcn.predict(net, image)),
+        ("classify", lambda: pcn.classify(net, image)),
+        ("features", lambda: pcn.features(net, [image], layers=["a"])),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: net must be a SimpleNN or a DagNN, got {type(net).__name__}$"):
+            call()

@@ -87,12 +87,14 @@ def moved(fn: str, net: Any, device: str) -> Any:
     return net
 
 
-def network(net: Any) -> Network:
-    """The protocol's answers for a SimpleNN or a DagNN."""
+def network(net: Any, fn: str = "network") -> Network:
+    """The protocol's answers for a SimpleNN or a DagNN; TypeError, which names `fn`, for anything else."""
     if is_graph(net):
         from pyconvnet.networks.graph import Graph
 
         return Graph(net)
+    if not isinstance(net, dict) or not isinstance(net.get("layers"), (list, tuple)):
+        raise TypeError(f"{fn}: net must be a SimpleNN or a DagNN, got {type(net).__name__}")
     from pyconvnet.networks.chain import Chain
 
     return Chain(net)

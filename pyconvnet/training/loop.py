@@ -46,6 +46,8 @@ def train(
     fn: str, adapter: TrainingAdapter, imdb: Any, getBatch: Callable[..., Any], opts: Struct, transfer: Transfer
 ) -> Struct:
     """Train `adapter.net` where on_device has batches brought; returns the statistics of each epoch."""
+    if not callable(getBatch):
+        raise TypeError(f"{fn}: getBatch must be a function of (imdb, images), got {type(getBatch).__name__}")
     sets = image_sets(fn, imdb, opts)
     with distributed.joined(fn) as team:
         if team.rank:

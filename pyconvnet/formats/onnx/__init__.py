@@ -87,6 +87,8 @@ def from_onnx(path: Any, inputSize: Any = None, *, outputs: Any = None) -> Any:
     require("from_onnx")
     from pyconvnet.formats.onnx.importer import network_of_file, network_of_model
 
+    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "graph"):
+        raise TypeError(f"from_onnx: path must be a path or an onnx.ModelProto, got {type(path).__name__}")
     read_it = network_of_file if isinstance(path, (str, os.PathLike)) else network_of_model
     return read_it(path, inputSize, outputs)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pyconvnet.networks import network
+
 if TYPE_CHECKING:
     import torch
 
@@ -34,6 +36,7 @@ def to_torch(net: Any, inputSize: Any = None) -> torch.nn.Module:
 
     Raises ValueError that names all layers that have no counterpart, ImportError without torch.
     """
+    network(net, "to_torch")
     with _needing_torch("to_torch"):
         from pyconvnet.formats.pytorch.build import build
     return build(net, inputSize)
