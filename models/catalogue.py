@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from pyconvnet.models.alexnet import alexnet
 from pyconvnet.models.fast_rcnn import fast_rcnn
 from pyconvnet.models.fcn import fcn
@@ -21,6 +23,7 @@ from pyconvnet.models.vgg_fms import vgg_f, vgg_m, vgg_m_1024, vgg_s
 from pyconvnet.models.vgg_vd import vgg_vd_16, vgg_vd_19
 from pyconvnet.options import did_you_mean, unknown_option
 from pyconvnet.rng import chosen
+from pyconvnet.values import whole_number
 
 BUILDERS: dict[str, Callable[..., Any]] = {
     "lenet": lenet_mnist,
@@ -80,6 +83,9 @@ def build(name: str, **options: Any) -> Any:
         hint = did_you_mean(str(name), BUILDERS, f"there are {', '.join(BUILDERS)}")
         raise ValueError(f"models.build: no network {name!r}; {hint}")
     builder = BUILDERS[name]
+    seed = options.get("seed")
+    if not (seed is None or isinstance(seed, np.random.Generator)):
+        options["seed"] = whole_number("models.build: seed", seed, 0)
     if (kind := options.pop("rng", "numpy")) != "numpy":
         options["seed"] = chosen("models.build: rng", kind, options.get("seed"))
     for option, usual in (("batchNormalization", False), ("networkType", "dagnn")):

@@ -105,6 +105,7 @@ def names_file(path: str | os.PathLike[str]) -> bool:
 
 def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "read", **options: Any) -> Any:
     """Read with the `function` of a file's format: a network, or the plain values of one. `fn` is named in errors."""
+    _check_path(fn, path)
     chosen = _format_of(path)
     if chosen is None:
         what = found_instead(_head(path)) or f"neither its first bytes nor {_suffix(path)} are those of a known format"
@@ -117,6 +118,7 @@ def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "rea
 
 def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: Any) -> None:
     """Write a network in the format of the path's suffix; ValueError where there is none."""
+    _check_path(fn, path)
     suffix = _suffix(path) or DEFAULT
     named = _by_suffix(suffix)
     if named is None:
@@ -156,6 +158,11 @@ def found_instead(head: bytes) -> str | None:
         return "it is empty"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return next((said for first, said in INSTEAD if start.startswith(first)), None)
+
+
+def _check_path(fn: str, path: Any) -> None:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{fn}: path must be the path of a file, got {type(path).__name__}")
 
 
 def _head(path: str | os.PathLike[str]) -> bytes:

@@ -14,7 +14,7 @@ from pyconvnet.rng import KINDS
 from pyconvnet.solver import SOLVERS, sgd
 from pyconvnet.training.distributed import placed
 from pyconvnet.training.progress import warn
-from pyconvnet.values import choice, number, whole_number
+from pyconvnet.values import as_array, choice, number, whole_number
 
 COMMON = {
     "expDir": "data/exp",
@@ -98,7 +98,8 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
             f"{fn}: prefetch must be False with rng='matlab': what a batch fetched ahead draws would come out of order"
         )
     opts["continue"] = "force" if force else opts["continue"]
-    rates = np.atleast_1d(np.asarray(opts["learningRate"], float)).ravel()
+    rates = as_array(opts["learningRate"])
+    rates = rates.astype(float).ravel() if rates.dtype.kind in "biuf" else np.empty(0)
     if rates.size == 0 or not np.all(np.isfinite(rates)) or np.any(rates < 0):
         given = opts["learningRate"]
         raise ValueError(f"{fn}: learningRate must be one number, or one per epoch, from 0 up; got {given!r}")

@@ -155,9 +155,9 @@ def test_names_without_a_suffix_and_mat_in_any_letters_are_mat_files(tmp_path, n
 
 @pytest.mark.parametrize("path", [None, 0, b"net.mat"])
 def test_what_is_no_path_is_refused_at_once(path):
-    for call in (pcn.load, pcn.load_checkpoint, lambda path: pcn.save(path, chain())):
-        with pytest.raises(TypeError):
-            call(path)
+    for name in ("load", "load_checkpoint", "save"):
+        with pytest.raises(TypeError, match=f"^{name}: path must be the path of a file, got {type(path).__name__}$"):
+            pcn.save(path, chain()) if name == "save" else getattr(pcn, name)(path)
 
 
 @pytest.mark.parametrize("version", ["4", "4 big", "5", "7", "7.3", "HDF5"])

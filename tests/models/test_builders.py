@@ -150,3 +150,9 @@ def test_unknown_names_and_options_are_refused(name, options, message):
 def test_batch_normalization_off_is_taken_by_every_network():
     for name in models.names():
         models.build(name, batchNormalization=False, init=False)
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5])
+def test_a_seed_that_is_not_a_whole_number_is_refused_by_name(seed):
+    with pytest.raises(ValueError, match=f"^models.build: seed must be a whole number from 0 up, got {seed!r}$"):
+        models.build("lenet", seed=seed)

@@ -72,6 +72,7 @@ def test_continue_takes_force_and_no_other_word():
     "given, message",
     [
         ({"batchSize": 0}, "batchSize must be a whole number from 1 up, got 0"),
+        ({"learningRate": "a"}, "learningRate must be one number, or one per epoch, from 0 up; got 'a'"),
         ({"learningRate": -1}, "learningRate must be one number, or one per epoch, from 0 up; got -1"),
         ({"batchsise": 3}, "unknown option 'batchsise'; did you mean 'batchSize'"),
         ({"momentum": "much"}, "momentum must be a number from 0 up, got 'much'"),
