@@ -31,7 +31,9 @@ BUILDS = {"VGG-VD-16": networks.vgg_vd_16, "ResNet-50": networks.resnet_50}
 
 def ours(layers: list, x: Any, labels: np.ndarray, step: bool, device: str) -> Callable[[], Any]:
     """A run of pyconvnet to time."""
-    from pyconvnet.training import dag, loop, options, simplenn
+    from pyconvnet.training import dag, options, simplenn
+    from pyconvnet.training.adapter import TrainingAdapter
+    from pyconvnet.training.checkpoints import solver_state
     from pyconvnet.training.step import Steps
 
     if any(layer[0] == "sum" for layer in layers):
@@ -42,7 +44,7 @@ def ours(layers: list, x: Any, labels: np.ndarray, step: bool, device: str) -> C
         net.addLayer("loss", pcn.dagnn.Loss(), [last, "label"], "objective")
         opts = options.read_options("bench", options.DAGNN, (), {"momentum": MOMENTUM, "weightDecay": DECAY})
         opts["derOutputs"] = {"objective": 1.0}
-        adapter: loop.TrainingAdapter = dag.DagNNAdapter(net, {}, opts)
+        adapter: TrainingAdapter = dag.DagNNAdapter(net, {}, opts)
         batch: Any = {"x": x, "label": labels}
     else:
         chain = pcn.SimpleNN(layers=[pyconvnet_peer.record(layer) for layer in layers])
@@ -53,16 +55,14 @@ def ours(layers: list, x: Any, labels: np.ndarray, step: bool, device: str) -> C
         opts = options.read_options("bench", options.SIMPLENN, (), {"momentum": MOMENTUM, "weightDecay": DECAY})
         adapter, batch = simplenn.SimpleNNAdapter(chain, {}, opts), (x, labels)
         adapter.net = pcn.vl_simplenn_move(adapter.net, device)
-    from pyconvnet.training.checkpoints import solver_state
-
     adapter.start_set()
-    steps = Steps("bench", adapter, solver_state(None, adapter.weights()), opts, RATE)
+    steps = Steps("bench", solver_state(None, adapter.weights()), opts, RATE)
     waiting: list[Callable[[], Any]] = []
 
     def train() -> None:
         adapter.evaluate(batch, labels.size, True, True, True)
         waiting.append(adapter.read())
-        steps.take(labels.size, 1)
+        steps.apply(adapter.parameters(), labels.size, 1)
         if len(waiting) > 1:
             waiting.pop(0)()
 
