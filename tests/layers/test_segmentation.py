@@ -27,6 +27,15 @@ def test_one_label_for_an_image_stands_for_all_of_its_pixels():
     assert block.forward([x, np.array([2, 5])], [])[0] == pytest.approx(block.forward([x, whole], [])[0])
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 0), (2,), (2, 1), (3, 4, 1, 2)])
+def test_weights_of_instances_are_those_of_any_loss(shape):
+    x, label, given = draw.standard_normal((3, 4, 5, 2)), draw.integers(0, 6, (3, 4, 1, 2)), draw.random(shape)
+    y = SegmentationLoss(opts=["instanceWeights", given]).forward([x, label], [])[0].item()
+    factors = np.broadcast_to(given.ravel() if given.size == 2 else given if given.size else 1.0, (3, 4, 1, 2))
+    factors = factors / (1 + (label > 0).sum((0, 1, 2)))
+    assert y == pytest.approx(vl_nnloss(x, label, instanceWeights=factors).item())
+
+
 def test_accuracies_are_those_of_the_confusion_of_all_batches():
     block = SegmentationAccuracy()
     x = np.zeros((1, 4, 3, 1), np.float32)
