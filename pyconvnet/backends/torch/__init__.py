@@ -96,7 +96,7 @@ class Torch(Backend):
         return from_nhwc(torch.cat([nhwc(x) for x in xs], (1, 2, 3, 0)[axis]))
 
     def flat(self, x: Tensor) -> Tensor:
-        return x if x.ndim == 1 else x.reshape(-1) if max(x.shape) == x.numel() else super().flat(x)
+        return x if x.ndim == 1 else x.reshape(-1) if max(x.shape, default=1) == x.numel() else super().flat(x)
 
     def reshaped(self, x: Tensor, shape: Shape) -> Tensor:
         y = x.permute(*reversed(range(x.ndim))).reshape(shape[::-1])
