@@ -64,3 +64,10 @@ def test_smooth_l1_is_a_parabola_near_zero_and_a_line_beyond():
     slope = np.array([0, 0.4, -0.8, 1, 1, -1]) * w.ravel(order="F") / 2
     np.testing.assert_allclose(dx.ravel(order="F"), slope)
     assert rest == [None, None]
+
+
+def test_smooth_l1_stays_single_whatever_number_sigma_is():
+    x = np.ones((2, 2, 1, 3), np.float32)
+    block = LossSmoothL1(sigma=np.float64(3))
+    assert block.forward([x, 2 * x, x], [])[0].dtype == np.float32
+    assert block.backward([x, 2 * x, x], [], [np.ones((1, 1, 1, 1), np.float32)])[0][0].dtype == np.float32

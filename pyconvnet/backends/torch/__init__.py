@@ -122,6 +122,9 @@ class Torch(Backend):
     def maximum(self, x: Tensor, y: Any) -> Tensor:
         return torch.maximum(x, y) if isinstance(y, Tensor) else torch.clamp_min(x, y)
 
+    def minimum(self, x: Tensor, y: Any) -> Tensor:
+        return torch.minimum(x, y) if isinstance(y, Tensor) else torch.clamp_max(x, y)
+
     def where(self, condition: Tensor, x: Any, y: Any) -> Tensor:
         return torch.where(condition, x, y)
 
