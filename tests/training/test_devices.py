@@ -11,24 +11,9 @@ from pyconvnet.compat import matfile
 from pyconvnet.formats import network_of
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("no_hidden_copies", "exact_power")
 RUNS = sorted(p.stem for p in (FIXTURES / "train").glob("*.mat"))
 USUAL = {"batchSize": 6, "learningRate": 0.01, "verbose": False, "plotStatistics": False}
-
-
-@pytest.fixture(params=tensors.PLACES)
-def device(request):
-    return tensors.require(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _no_hidden_copies(monkeypatch):
-    tensors.refuse_hidden_copies(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def _exact_power():
-    with pcn.local_precision("high"):
-        yield
 
 
 @pytest.fixture

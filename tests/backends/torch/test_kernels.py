@@ -11,17 +11,8 @@ from pyconvnet.backends.reference import Reference
 from pyconvnet.geometry import Window
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("no_hidden_copies")
 ORACLE = Reference()
-
-
-@pytest.fixture(autouse=True)
-def _no_hidden_copies(monkeypatch):
-    tensors.refuse_hidden_copies(monkeypatch)
-
-
-@pytest.fixture(params=tensors.PLACES)
-def device(request):
-    return tensors.require(request.param)
 
 
 def agrees(name, device, *args, tolerance=1e-12):
