@@ -132,8 +132,8 @@ def test_statistics_that_are_read_one_batch_late_are_the_same(late, graph, capsy
     lines = [line.split(" Hz ")[1] for line in capsys.readouterr().out.splitlines() if " Hz " in line]
     theirs, stats0 = run(graph, 2, numSubBatches=2, verbose=True)
     assert lines == [line.split(" Hz ")[1] for line in capsys.readouterr().out.splitlines() if " Hz " in line]
-    same(ours, theirs, 1e-8)
-    same_statistics(stats, stats0, 1e-8)
+    same(ours, theirs, 2e-11)
+    same_statistics(stats, stats0, 2e-11)
 
 
 def test_confusions_and_binary_errors_are_counted_late_too(late, tmp_path):
