@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,27 @@ def require(device: str) -> str:
     return device
 
 
-def refuse_hidden_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=PLACES)
+def device(request: pytest.FixtureRequest) -> str:
+    """Each of the devices."""
+    return require(request.param)
+
+
+@pytest.fixture
+def no_hidden_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors on the CPU may be read by numpy no more than those on a GPU, where it raises."""
 
     def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise AssertionError("numpy was asked for a tensor")
 
     monkeypatch.setattr(pytest.importorskip("torch").Tensor, "__array__", refuse)
+
+
+@pytest.fixture
+def exact_power() -> Iterator[None]:
+    """LRN of numpy arrays has the exact power, as that of tensors."""
+    with pcn.local_precision("high"):
+        yield
 
 
 def placed(value: Any, device: str) -> Any:

@@ -102,6 +102,10 @@ class Primitives:
         """An array of one value."""
         return self.zeros(shape, like) + self.scalar(like, value)
 
+    def minimum(self, x: Array, y: Any) -> Array:
+        """The smaller of two values, NaN where one is; y may be a number."""
+        return -self.maximum(-x, -y)
+
     def abs(self, x: Array) -> Array:
         """|x|"""
         return self.maximum(x, -x)

@@ -128,7 +128,7 @@ def load(cls: type[DagNN], s: Any) -> DagNN:
             raise TypeError(f"DagNN.loadobj: layers({i}) ({record['type']}) has an empty name; each must have its own")
         block = _block(record["type"], record.get("block"), record["name"], left_out)
         fields = [names("DagNN.loadobj", f, _cell(record.get(f))) for f in ("inputs", "outputs", "params")]
-        if not fields[0] and type(block).__module__.startswith("pyconvnet.layers."):
+        if not fields[0] and block._built_in:
             raise ValueError(f"DagNN.loadobj: layer {record['name']!r} ({record['type']}) has no inputs")
         net.addLayer(record["name"], block, *fields, skipRebuild=True)
     for what, layers in left_out.items():

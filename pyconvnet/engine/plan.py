@@ -54,8 +54,7 @@ class Plan:
         read: set[Any] = set()
         for step in self.steps[first:]:
             read.update(v for v in step.given if v is not None)
-            if (
-                step.reads_both or len(step.outputs) > 1
-            ):  # of several, those without a derivative get zeros of their size
+            # of several outputs, those without a derivative get zeros of their size
+            if step.reads_both or len(step.outputs) > 1:
                 read.update(step.outputs)
         return read

@@ -19,7 +19,7 @@ class Clip(Activation):
     def value(self, x):
         backend = backends.of(x)
         y = backend.maximum(x, backend.scalar(x, self.min))
-        return -backend.maximum(-y, backend.scalar(x, -self.max))
+        return backend.minimum(y, backend.scalar(x, self.max))
 
     def slope(self, x):
         backend = backends.of(x)

@@ -17,7 +17,7 @@ class HardSigmoid(Activation):
     def value(self, x):
         backend = backends.of(x)
         y = backend.maximum(self._line(x), backend.scalar(x, 0))
-        return -backend.maximum(-y, backend.scalar(x, -1))
+        return backend.minimum(y, backend.scalar(x, 1))
 
     def slope(self, x):
         backend, y = backends.of(x), self._line(x)

@@ -100,12 +100,17 @@ class Loss(ElementWise):
             )
         labels, factors = label_weights(inputs[0], inputs[1])
         if factors is not None:
-            given = options.get("instanceWeights")
-            if not is_empty(given):
-                with naming("vl_nnloss"):
-                    factors = factors * weights_like(given, factors.shape)
-            options["instanceWeights"] = factors
+            self._multiply_weights(options, factors, factors.shape)
         return labels, options
+
+    @staticmethod
+    def _multiply_weights(options: dict[str, Any], factors: np.ndarray, shape: tuple[int, ...]) -> None:
+        """Multiply `factors` into the instanceWeights among the options, which fit labels of `shape`."""
+        given = options.get("instanceWeights")
+        if not is_empty(given):
+            with naming("vl_nnloss"):
+                factors = factors * weights_like(given, shape)
+        options["instanceWeights"] = factors
 
     @property
     def prediction(self) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pyconvnet import backends
-from pyconvnet.geometry import whole_numbers
+from pyconvnet.arrays import as_tensor
 from pyconvnet.layers.base import Layer
+from pyconvnet.values import whole_numbers
 
 
 class Permute(Layer):
@@ -19,7 +20,8 @@ class Permute(Layer):
     backward_uses = "nothing"
 
     def forward(self, inputs, params):
-        return [backends.of(inputs[0]).permuted(inputs[0], self._axes())]
+        x = as_tensor("Permute: x", inputs[0])
+        return [backends.of(x).permuted(x, self._axes())]
 
     def backward(self, inputs, params, derOutputs):
         axes = self._axes()

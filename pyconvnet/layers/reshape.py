@@ -6,8 +6,8 @@ import math
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, size_text
-from pyconvnet.geometry import whole_numbers
 from pyconvnet.layers.base import Layer
+from pyconvnet.values import whole_numbers
 
 
 class Reshape(Layer):

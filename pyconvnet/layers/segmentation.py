@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, shape_of
+from pyconvnet.arrays import host_numbers, shape_of, size_4d
 from pyconvnet.layers.base import unpack_inputs
 from pyconvnet.layers.loss import Loss
+from pyconvnet.ops.vl_nnloss import is_categorical
 
 
 class SegmentationLoss(Loss, yields=True):
@@ -26,15 +27,14 @@ class SegmentationLoss(Loss, yields=True):
             pixels = (host > 0).sum(axis=(0, 1, 2)).reshape(1, 1, 1, -1)
         else:  # one label for all pixels of an image
             pixels = (host > 0).reshape(1, 1, 1, -1) * np.prod(shape_of(inputs[0])[:2])
-        factors = 1.0 / (pixels + 1)
-        given = options.get("instanceWeights")
-        options["instanceWeights"] = factors if given is None else factors * given
+        h, w, depth, n = size_4d(shape_of(inputs[0]))
+        self._multiply_weights(options, 1.0 / (pixels + 1), (h, w, 1 if is_categorical(options["loss"]) else depth, n))
         return labels, options
 
     def accumulateAverage(self, inputs, outputs):
         if self.ignoreAverage:
             return
-        images = (*shape_of(inputs[0]), 1, 1, 1, 1)[3]
+        images = size_4d(shape_of(inputs[0]))[3]
         before = self.numAveraged
         self.numAveraged = before + images
         self.average = (before * self.average + images * float(host_numbers(outputs[0]).sum())) / self.numAveraged

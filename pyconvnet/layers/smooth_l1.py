@@ -26,7 +26,7 @@ class LossSmoothL1(Loss, yields=True):
         x, target, weights = self._arguments(inputs)
         backend, limit = backends.of(x), self.sigma**-2
         distance = backend.abs(x - target)
-        curved = -backend.maximum(-distance, -limit)  # how much of it lies where f is a parabola
+        curved = backend.minimum(distance, backend.scalar(x, limit))  # how much of it lies where f is a parabola
         terms = weights * curved * (distance - curved * backend.scalar(x, 0.5))
         y = backend.sum(terms, (0, 1, 2, 3)) / backend.scalar(x, limit * x.shape[3])
         self._count(y, weights, x.shape[3])
@@ -35,7 +35,8 @@ class LossSmoothL1(Loss, yields=True):
     def backward(self, inputs, params, derOutputs):
         x, target, weights = self._arguments(inputs)
         backend, limit = backends.of(x), self.sigma**-2
-        slope = -backend.maximum(-backend.maximum(x - target, -limit), -limit)
+        slope = backend.maximum(x - target, backend.scalar(x, -limit))
+        slope = backend.minimum(slope, backend.scalar(x, limit))
         return [weights * slope * (derOutputs[0] / backend.scalar(x, limit * x.shape[3])), None, None], []
 
     def _arguments(self, inputs):

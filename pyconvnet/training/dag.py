@@ -259,7 +259,7 @@ class DagNNAdapter:
         given = _named(batch)
         for layer in self.net.layers:
             first = given.get(layer.inputs[0]) if layer.inputs else None
-            if layer.params and type(layer.block).__module__.startswith("pyconvnet.layers."):
+            if layer.params and layer.block._built_in:
                 weights = self.net.params[layer.params[0]].value
                 class_labels.check_precision("cnn_train_dag", "images", first, f"layer {layer.name!r}", weights)
             if train:

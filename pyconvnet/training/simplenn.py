@@ -205,7 +205,7 @@ class SimpleNNAdapter:
     @staticmethod
     def _require_loss(layer: Any) -> None:
         kind = layer_class(layer.type)
-        ours = kind.__module__.startswith("pyconvnet.layers.") and not issubclass(kind, Custom)
+        ours = kind._built_in and not issubclass(kind, Custom)
         if ours and not issubclass(kind, Loss):
             raise ValueError(
                 f"cnn_train: the last layer {layer.get('name', '')!r} ({layer.type}) is not a loss; "
@@ -263,7 +263,7 @@ class SimpleNNAdapter:
 
     def _check_precision(self, images: Any) -> None:
         for i, layer in enumerate(self.net.layers):
-            if not layer_class(layer.type).__module__.startswith("pyconvnet.layers."):
+            if not layer_class(layer.type)._built_in:
                 return  # a layer of the user's own may accept or give any precision
             if layer.get("weights"):
                 where = f"layer {i + 1} {layer.get('name', '')!r}"

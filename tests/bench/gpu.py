@@ -31,10 +31,11 @@ BUILDS = {"VGG-VD-16": networks.vgg_vd_16, "ResNet-50": networks.resnet_50}
 
 def ours(layers: list, x: Any, labels: np.ndarray, step: bool, device: str) -> Callable[[], Any]:
     """A run of pyconvnet to time."""
+    from pyconvnet.training import adapter as protocol
     from pyconvnet.training import dag, options, simplenn
-    from pyconvnet.training.adapter import TrainingAdapter
-    from pyconvnet.training.checkpoints import solver_state
     from pyconvnet.training.step import Steps
+    from pyconvnet.training.sums import DerivativeSum
+    from pyconvnet.training.team import Team
 
     if any(layer[0] == "sum" for layer in layers):
         net, last = pyconvnet_peer._graph(layers)
@@ -44,7 +45,7 @@ def ours(layers: list, x: Any, labels: np.ndarray, step: bool, device: str) -> C
         net.addLayer("loss", pcn.dagnn.Loss(), [last, "label"], "objective")
         opts = options.read_options("bench", options.DAGNN, (), {"momentum": MOMENTUM, "weightDecay": DECAY})
         opts["derOutputs"] = {"objective": 1.0}
-        adapter: TrainingAdapter = dag.DagNNAdapter(net, {}, opts)
+        adapter: protocol.TrainingAdapter = dag.DagNNAdapter(net, {}, opts)
         batch: Any = {"x": x, "label": labels}
     else:
         chain = pcn.SimpleNN(layers=[pyconvnet_peer.record(layer) for layer in layers])
@@ -55,14 +56,18 @@ def ours(layers: list, x: Any, labels: np.ndarray, step: bool, device: str) -> C
         opts = options.read_options("bench", options.SIMPLENN, (), {"momentum": MOMENTUM, "weightDecay": DECAY})
         adapter, batch = simplenn.SimpleNNAdapter(chain, {}, opts), (x, labels)
         adapter.net = pcn.vl_simplenn_move(adapter.net, device)
+    from pyconvnet.training.checkpoints import solver_state
+
     adapter.start_set()
     steps = Steps("bench", solver_state(None, adapter.weights()), opts, RATE)
+    derivatives = DerivativeSum(Team())
     waiting: list[Callable[[], Any]] = []
 
     def train() -> None:
-        adapter.evaluate(batch, labels.size, True, True, True)
+        adapter.evaluate(batch, labels.size, True, True, True, None)
+        derivatives.start(adapter.parameters(), True)
         waiting.append(adapter.read())
-        steps.apply(adapter.parameters(), labels.size, 1)
+        steps.apply(derivatives.finish(), labels.size, 1)
         if len(waiting) > 1:
             waiting.pop(0)()
 

@@ -1,13 +1,8 @@
 """Random graphs of all blocks; `python -m tests.dagnn.random_graphs` runs as many as are asked for."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-spec = importlib.util.spec_from_file_location("random_graphs", Path(__file__).with_name("random_graphs.py"))
-random_graphs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(random_graphs)
+from tests.dagnn import random_graphs
 
 
 @pytest.mark.parametrize("check", random_graphs.CHECKS, ids=lambda check: check.__name__)

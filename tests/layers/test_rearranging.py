@@ -15,6 +15,8 @@ def forward(block, *params):
 
 def test_permute_and_reshape_are_matlabs():
     assert np.array_equal(forward(Permute(order=(3, 1, 2))), X.transpose(2, 0, 1, 3))
+    image = X[..., 0]  # MATLAB drops the last dimension of 1
+    assert np.array_equal(Permute(order=(3, 1, 2)).forward([image], [])[0], image.transpose(2, 0, 1)[..., None])
     y = forward(Reshape(size=(2, 6, 2)))
     assert all(np.array_equal(y[..., n].ravel("F"), X[..., n].ravel("F")) for n in range(5))
 

@@ -27,6 +27,15 @@ def test_one_label_for_an_image_stands_for_all_of_its_pixels():
     assert block.forward([x, np.array([2, 5])], [])[0] == pytest.approx(block.forward([x, whole], [])[0])
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 0), (2,), (2, 1), (3, 4, 1, 2)])
+def test_weights_of_instances_are_those_of_any_loss(shape):
+    x, label, given = draw.standard_normal((3, 4, 5, 2)), draw.integers(0, 6, (3, 4, 1, 2)), draw.random(shape)
+    y = SegmentationLoss(opts=["instanceWeights", given]).forward([x, label], [])[0].item()
+    factors = np.broadcast_to(given.ravel() if given.size == 2 else given if given.size else 1.0, (3, 4, 1, 2))
+    factors = factors / (1 + (label > 0).sum((0, 1, 2)))
+    assert y == pytest.approx(vl_nnloss(x, label, instanceWeights=factors).item())
+
+
 def test_accuracies_are_those_of_the_confusion_of_all_batches():
     block = SegmentationAccuracy()
     x = np.zeros((1, 4, 3, 1), np.float32)
@@ -55,3 +64,10 @@ def test_smooth_l1_is_a_parabola_near_zero_and_a_line_beyond():
     slope = np.array([0, 0.4, -0.8, 1, 1, -1]) * w.ravel(order="F") / 2
     np.testing.assert_allclose(dx.ravel(order="F"), slope)
     assert rest == [None, None]
+
+
+def test_smooth_l1_stays_single_whatever_number_sigma_is():
+    x = np.ones((2, 2, 1, 3), np.float32)
+    block = LossSmoothL1(sigma=np.float64(3))
+    assert block.forward([x, 2 * x, x], [])[0].dtype == np.float32
+    assert block.backward([x, 2 * x, x], [], [np.ones((1, 1, 1, 1), np.float32)])[0][0].dtype == np.float32

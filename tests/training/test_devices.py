@@ -11,24 +11,9 @@ from pyconvnet.compat import matfile
 from pyconvnet.formats import network_of
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("no_hidden_copies", "exact_power")
 RUNS = sorted(p.stem for p in (FIXTURES / "train").glob("*.mat"))
 USUAL = {"batchSize": 6, "learningRate": 0.01, "verbose": False, "plotStatistics": False}
-
-
-@pytest.fixture(params=tensors.PLACES)
-def device(request):
-    return tensors.require(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _no_hidden_copies(monkeypatch):
-    tensors.refuse_hidden_copies(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def _exact_power():
-    with pcn.local_precision("high"):
-        yield
 
 
 @pytest.fixture
@@ -147,8 +132,8 @@ def test_statistics_that_are_read_one_batch_late_are_the_same(late, graph, capsy
     lines = [line.split(" Hz ")[1] for line in capsys.readouterr().out.splitlines() if " Hz " in line]
     theirs, stats0 = run(graph, 2, numSubBatches=2, verbose=True)
     assert lines == [line.split(" Hz ")[1] for line in capsys.readouterr().out.splitlines() if " Hz " in line]
-    same(ours, theirs, 1e-8)
-    same_statistics(stats, stats0, 1e-8)
+    same(ours, theirs, 2e-11)
+    same_statistics(stats, stats0, 2e-11)
 
 
 def test_confusions_and_binary_errors_are_counted_late_too(late, tmp_path):

@@ -65,8 +65,8 @@ def found(folder, name, rank):
 
 
 def same(one, other):
-    assert one[0].shape == other[0].shape and np.abs(one[0] - other[0]).max() <= 2e-6 * np.abs(other[0]).max()
-    assert one[1].shape == other[1].shape and np.allclose(one[1], other[1], rtol=1e-5, atol=1e-6)
+    assert one[0].shape == other[0].shape and np.abs(one[0] - other[0]).max() <= 1e-6 * np.abs(other[0]).max()
+    assert one[1].shape == other[1].shape and np.allclose(one[1], other[1], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3])

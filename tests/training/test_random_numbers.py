@@ -39,7 +39,7 @@ CHANGES = {
 def test_sub_batches_and_prefetching_change_no_mask_and_no_image(name):
     whole = fit(CHANGES[name])
     for options in ({"numSubBatches": 3}, {"prefetch": True}, {"numSubBatches": 2, "prefetch": True}):
-        assert np.abs(fit(CHANGES[name], **options) - whole).max() < 2e-6 * np.abs(whole).max()
+        assert np.abs(fit(CHANGES[name], **options) - whole).max() < 1e-6 * np.abs(whole).max()
     assert np.abs(fit(CHANGES[name], randomSeed=1) - whole).max() > 1e-3
 
 

@@ -66,6 +66,9 @@ class Reference(Backend):
     def maximum(self, x: np.ndarray, y: Any) -> np.ndarray:
         return np.maximum(x, y)
 
+    def minimum(self, x: np.ndarray, y: Any) -> np.ndarray:
+        return np.minimum(x, y)
+
     def where(self, condition: np.ndarray, x: Any, y: Any) -> np.ndarray:
         return np.where(condition, x, y)
 

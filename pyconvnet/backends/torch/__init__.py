@@ -96,7 +96,7 @@ class Torch(Backend):
         return from_nhwc(torch.cat([nhwc(x) for x in xs], (1, 2, 3, 0)[axis]))
 
     def flat(self, x: Tensor) -> Tensor:
-        return x if x.ndim == 1 else x.reshape(-1) if max(x.shape) == x.numel() else super().flat(x)
+        return x if x.ndim == 1 else x.reshape(-1) if max(x.shape, default=1) == x.numel() else super().flat(x)
 
     def reshaped(self, x: Tensor, shape: Shape) -> Tensor:
         y = x.permute(*reversed(range(x.ndim))).reshape(shape[::-1])
@@ -121,6 +121,9 @@ class Torch(Backend):
 
     def maximum(self, x: Tensor, y: Any) -> Tensor:
         return torch.maximum(x, y) if isinstance(y, Tensor) else torch.clamp_min(x, y)
+
+    def minimum(self, x: Tensor, y: Any) -> Tensor:
+        return torch.minimum(x, y) if isinstance(y, Tensor) else torch.clamp_max(x, y)
 
     def where(self, condition: Tensor, x: Any, y: Any) -> Tensor:
         return torch.where(condition, x, y)

@@ -33,14 +33,14 @@ def bilinear_backward(x: torch.Tensor, grid: torch.Tensor, dzdy: torch.Tensor) -
     _, h, w, m = grid.shape
     n, c = x.shape[3], x.shape[2]
     dy = torch.where(within, nchw(from_nhwc(nhwc(dzdy).view(n, -1, w, c))), 0)
-    spread_here = must_fix_order(x)
-    needs = [not spread_here, True]
+    fixed_order = must_fix_order(x)
+    needs = [not fixed_order, True]
     dx, d = torch.ops.aten.grid_sampler_2d_backward(dy, nchw(x), points, _BILINEAR, _ZEROS, True, needs)
-    dx = spread(x, points, dy) if spread_here else hwcn(dx)
+    dx = scattered(x, points, dy) if fixed_order else hwcn(dx)
     return dx, d.view(m, h, w, 2).permute(3, 1, 2, 0).flip(0)
 
 
-def spread(x: torch.Tensor, points: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+def scattered(x: torch.Tensor, points: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
     """The derivative by x in a fixed order of summands, which PyTorch's own has not on a GPU."""
     n, c, h, w = nchw(x).shape
     dx = torch.zeros((n * h * w, c), dtype=x.dtype, device=x.device)

@@ -88,5 +88,5 @@ def lrn_backward(x: torch.Tensor, dzdy: torch.Tensor, n: int, kappa: float, alph
     xs, dy = nhwc(x), nhwc(dzdy)
     mass = kappa + alpha * _window_sums(xs * xs, (n - 1) // 2, n // 2)
     scaled = dy * mass**-beta
-    spread = _window_sums(scaled * xs / mass, n // 2, (n - 1) // 2)
-    return from_nhwc(torch.addcmul(scaled, xs, spread, value=-2 * alpha * beta))
+    from_neighbours = _window_sums(scaled * xs / mass, n // 2, (n - 1) // 2)
+    return from_nhwc(torch.addcmul(scaled, xs, from_neighbours, value=-2 * alpha * beta))

@@ -2,22 +2,12 @@
 
 import numpy as np
 import pytest
-import tensors
 
 import pyconvnet as pcn
 from pyconvnet import backends
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(autouse=True)
-def _no_hidden_copies(monkeypatch):
-    tensors.refuse_hidden_copies(monkeypatch)
-
-
-@pytest.fixture(params=tensors.PLACES)
-def device(request):
-    return tensors.require(request.param)
+pytestmark = pytest.mark.usefixtures("no_hidden_copies")
 
 
 def some(*shape, seed=0):

@@ -11,17 +11,8 @@ from pyconvnet.backends.reference import Reference
 from pyconvnet.geometry import Window
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("no_hidden_copies")
 ORACLE = Reference()
-
-
-@pytest.fixture(autouse=True)
-def _no_hidden_copies(monkeypatch):
-    tensors.refuse_hidden_copies(monkeypatch)
-
-
-@pytest.fixture(params=tensors.PLACES)
-def device(request):
-    return tensors.require(request.param)
 
 
 def agrees(name, device, *args, tolerance=1e-12):
@@ -88,7 +79,7 @@ def test_derivatives_of_sampling_in_a_fixed_order_are_the_same(device):
     x, grid, dzdy = (pcn.gpuArray(a, device) for a in (x, grid, dzdy))
     points, within = bilinear._points(x, grid)
     dy = torch.where(within, nchw(from_nhwc(nhwc(dzdy).view(2, -1, 5, 3))), 0)
-    assert_close(pcn.gather(bilinear.spread(x, points, dy)), theirs, tolerance=1e-12)
+    assert_close(pcn.gather(bilinear.scattered(x, points, dy)), theirs, tolerance=1e-12)
 
 
 @pytest.mark.parametrize("method", ["max", "avg"])

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensors
 from support import FIXTURES, ROOT
 
 import pyconvnet as pcn
@@ -13,26 +12,10 @@ from pyconvnet.compat import matfile
 from pyconvnet.networks.base import moved, network
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("no_hidden_copies", "exact_power")
 NETS = ["all-layers", "pdist", "mini-vgg", "lenet", "lenet-cifar", "lenet-bn", "old-format"]
 GRAPHS = ["fcn-skip", "inception", "resnet-block", "roi-two-losses", "shared-weights", "stn"]
 MODELS = ROOT.parent / "shared" / "models"
-
-
-@pytest.fixture(params=tensors.PLACES)
-def device(request):
-    return tensors.require(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _no_hidden_copies(monkeypatch):
-    tensors.refuse_hidden_copies(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def _exact_power():
-    """LRN of tensors has the exact power."""
-    with pcn.local_precision("high"):
-        yield
 
 
 def same(ours, theirs, what, tolerance):

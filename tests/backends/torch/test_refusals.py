@@ -55,6 +55,8 @@ def test_lists_labels_and_empty_arrays_are_taken_as_with_numpy():
         y = pcn.vl_nnloss(x, labels)
         assert y.shape == (1, 1, 1, 1)
         assert y.item() == pytest.approx(pcn.vl_nnloss(x.numpy(), [3, 1]).item(), rel=1e-6)
+    one = F[..., :1]
+    assert pcn.vl_nnconv(X, one, torch.tensor(2.0)).equal(pcn.vl_nnconv(X, one, torch.tensor([2.0])))
     assert pcn.vl_nnconv(X, F, []).shape == pcn.vl_nnconv(X, F, torch.zeros(0)).shape == (3, 3, 3, 1)
 
 
