@@ -144,6 +144,21 @@ PATTERNS = {
         {"m": normal(1, 3, 1, 1), "s": np.float32([2, 4, 8]).reshape(3, 1, 1)},
         ["Scale", "Scale"],
     ),
+    "a difference of transposed images": (
+        [
+            ("Relu", "x", "r", {}),
+            ("Transpose", "r", "a", {"perm": [0, 1, 3, 2]}),
+            ("Transpose", "x", "b", {"perm": [0, 1, 3, 2]}),
+            ("Sub", "b a", "y", {}),
+        ],
+        {},
+        ["ReLU", "Scale", "Sum", "Permute"],
+    ),
+    "a number less a transposed image": (
+        [("Transpose", "x", "a", {"perm": [0, 1, 3, 2]}), ("Sub", "one a", "y", {})],
+        {"one": np.float32(1)},
+        ["Scale", "Permute", "Scale"],
+    ),
     "a number less": ([("Sub", "one x", "y", {})], {"one": np.float32(1)}, ["Scale", "Scale"]),
     "difference": (
         [("Relu", "x", "r", {}), ("Sub", "r x", "y", {})],
