@@ -56,6 +56,11 @@ def four(x: Any) -> np.ndarray:
     return x.reshape((*x.shape, 1, 1, 1)[:4])
 
 
+def ints(*values: int) -> np.ndarray:
+    """A constant of whole numbers, as sizes, pads and axes are."""
+    return np.array(values, np.int64)
+
+
 def off(a: np.ndarray, b: np.ndarray) -> float:
     """The largest difference as a part of the largest value."""
     assert a.size == b.size > 0

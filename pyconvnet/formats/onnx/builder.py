@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from pyconvnet.formats.names import free_name
 from pyconvnet.formats.onnx.library import SizeNeeded
 
 Size = tuple[float, ...]
@@ -39,12 +40,7 @@ class Builder:
 
     def name(self, wanted: str) -> str:
         """A name that no other tensor has: `wanted`, or that and a number."""
-        found, n = wanted, 1
-        while found in self._taken:
-            n += 1
-            found = f"{wanted}_{n}"
-        self._taken.add(found)
-        return found
+        return free_name(wanted, self._taken)
 
     def add(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Add a node; the name of its (first) output."""

@@ -12,6 +12,7 @@ from onnx import ModelProto, TensorProto, checker, helper, shape_inference, vers
 from pyconvnet._version import __version__
 from pyconvnet.arrays import host_numbers, size_text
 from pyconvnet.dagnn.saved import MissingBlock
+from pyconvnet.formats.names import free_name
 from pyconvnet.formats.onnx import meta as metadata
 from pyconvnet.formats.onnx.builder import UNKNOWN, Builder, Param, Size
 from pyconvnet.formats.onnx.export_table import writer_of
@@ -104,7 +105,7 @@ def chain_plan(net: Any) -> Plan:
             )
             for k, w in enumerate(weights)
         ]
-        after = _free(name, taken)
+        after = free_name(name, taken)
         steps.append(Step(name, record["type"], layer, [before], [after], params))
         before = after
     return Plan(steps, ["input"], [before])
@@ -129,19 +130,10 @@ def graph_plan(net: Any) -> Plan:
     taken = {v.name for v in net.vars}
     for i, name in enumerate(outputs):
         if name in after:
-            outputs[i], kind = _free("prob", taken), after[name]
+            outputs[i], kind = free_name("prob", taken), after[name]
             scores = kind == "softmax"
             steps.append(Step(outputs[i], kind, layer_class(kind)(), [name], [outputs[i]], [], scores))
     return Plan(steps, inputs, outputs)
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    name, n = wanted, 1
-    while name in taken:
-        n += 1
-        name = f"{wanted}_{n}"
-    taken.add(name)
-    return name
 
 
 def _leave_out_unused(plan: Plan) -> None:
@@ -255,7 +247,7 @@ def _model(net: Any, plan: Plan, sizes: dict[str, Size], average: np.ndarray | N
         raise ValueError(f"{FN}: the parameters take more than 2 GiB, which no ONNX file holds")
     taken: set[str] = set()
     for node in g.nodes:
-        node.name = _free(node.name, taken)
+        node.name = free_name(node.name, taken)
     graph = helper.make_graph(list(g.nodes), "pyconvnet", inputs, outputs, list(g.constants.values()))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
     model.producer_name, model.producer_version = "pyconvnet", __version__

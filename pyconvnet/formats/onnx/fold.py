@@ -46,7 +46,7 @@ def _elements(node: NodeProto, inputs: list[Any]) -> int:
     if op == "ConstantOfShape":
         return math.prod(int(v) for v in inputs[0].ravel())
     if op == "Expand":
-        return math.prod(np.broadcast_shapes(inputs[0].shape, ())) * math.prod(int(v) for v in inputs[1].ravel())
+        return inputs[0].size * math.prod(int(v) for v in inputs[1].ravel())
     if op == "Range":
         start, limit, step = (float(v.ravel()[0]) for v in inputs)
         return int(max(abs(limit - start) / abs(step), 1)) if step else LARGEST + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,9 @@ from pyconvnet.layers import (
 )
 
 
-def _each(r: Reader, t: Tensor, block: Layer, part: str = "") -> Tensor:
+def _each(r: Reader, t: Tensor, block: Layer, params: Sequence[tuple[str, Any]] = (), part: str = "") -> Tensor:
     """A layer that works element by element, of the variable as it lies; the shape stays."""
-    y = r.layer(block, [Tensor(t.var, t.base, t.base)], part=part)
+    y = r.layer(block, [Tensor(t.var, t.base, t.base)], params, part)
     return Tensor(y.var, y.base, t.shape, t.moves)
 
 
@@ -189,9 +190,8 @@ def _difference(r: Reader, n: Node) -> Tensor:
     a, b = n.inputs
     if isinstance(a, Tensor) and not isinstance(b, Tensor):
         return _shifted(r, n, a, -b, 1)
-    x, g = _with_constant(r, b, np.array(-1.0))
-    y = r.layer(Scale(size=(1, 1, 1), hasBias=False), [x], [(f"{n.outputs[0]}_minus", g)], part="minus")
-    negative = Tensor(y.var, y.base, b.shape, b.moves)
+    minus = [(f"{n.outputs[0]}_minus", np.full((1, 1, 1), -1.0))]
+    negative = _each(r, b, Scale(size=(1, 1, 1), hasBias=False), minus, part="minus")
     if isinstance(a, Tensor):
         return _sum(r, [a, negative])
     x, h = _with_constant(r, negative, a)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, helper
 
+from pyconvnet.formats.names import free_name
 from pyconvnet.formats.onnx.fold import fold
 from pyconvnet.formats.onnx.library import Refused, SizeNeeded, output_sizes, zeros
 from pyconvnet.formats.onnx.marks import Group, layer_of, marked_groups
@@ -112,12 +113,12 @@ class Reader:
         params  (name, value) of each; `part` names a layer that is not the last of its node
         """
         node = self.node
-        output = self._free(node.outputs[0] + (f"_{part}" if part else ""), self._vars)
+        output = free_name(node.outputs[0] + (f"_{part}" if part else ""), self._vars)
         sizes: list[Any] = [tuple(math.nan if s is None else s for s in (*t.base[2:], *t.base[1::-1])) for t in inputs]
         h, w, c, n = (known(s) for s in output_sizes(block, sizes)[0])
         if any(s is not None and s < 1 for s in (h, w, c)):
             raise Refused(f"its output would be empty: {h} x {w} x {c}")
-        name = self._free((node.name or node.outputs[0]) + (f"_{part}" if part else ""), {m.name for m in self.layers})
+        name = free_name((node.name or node.outputs[0]) + (f"_{part}" if part else ""), {m.name for m in self.layers})
         made = Made(name, block, [t.var for t in inputs], output)
         made.params = [self._param(label, value) for label, value in params]
         self.layers.append(made)
@@ -129,15 +130,6 @@ class Reader:
         while name in self.params and not np.array_equal(self.params[name], value):
             name += "_"
         self.params.setdefault(name, value)
-        return name
-
-    @staticmethod
-    def _free(wanted: str, taken: set[str]) -> str:
-        name, n = wanted, 1
-        while name in taken:
-            n += 1
-            name = f"{wanted}_{n}"
-        taken.add(name)
         return name
 
     def name_of(self, i: int | None, other: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from pyconvnet.arrays import host_numbers
+from pyconvnet.formats.names import free_name
 from pyconvnet.formats.pytorch.layers import CONVERT, Part
 from pyconvnet.layers import Loss, is_layer_type, layer_class
 from pyconvnet.networks import is_graph
@@ -86,7 +87,7 @@ def describe(fn: str, net: Any, inputSize: Any = None) -> Description:
     sizes = _sizes(layers, _input_sizes(fn, net, sources, inputSize))
     for at, name in enumerate(targets):
         if name in after and not (after[name] == "softmax" and sizes[name][2] == 1):
-            targets[at] = _free("prob", sizes)
+            targets[at] = free_name("prob", set(sizes))
             layers.append(Layer("prediction", layer_class(after[name])(), [name], targets[at], [], []))
             sizes[targets[at]] = sizes[name]
     names, variables = _Names(RESERVED), _Names(_LOCALS)
@@ -203,10 +204,6 @@ def _input_sizes(fn: str, net: Any, sources: list[str], inputSize: Any) -> Sizes
     return sizes
 
 
-def _free(name: str, taken: Any) -> str:
-    return name if name not in taken else next(n for k in range(2, len(taken) + 3) if (n := f"{name}_{k}") not in taken)
-
-
 class _Names:
     """Identifiers for names of a file: '1x1/conv' -> layer_1x1_conv."""
 
@@ -217,9 +214,7 @@ class _Names:
         """One that was not given yet; `names[name]` gives the same again."""
         plain = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_")[:100]
         plain = plain if plain and not plain[0].isdigit() else f"layer_{plain}"
-        free = _free(plain, self._taken)
-        self._taken.add(free)
-        return free
+        return free_name(plain, self._taken)
 
     def __getitem__(self, name: str) -> str:
         if name not in self._known:

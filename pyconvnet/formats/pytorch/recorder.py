@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pyconvnet.dagnn import DagNN
+from pyconvnet.formats.names import free_name
 from pyconvnet.layers import Conv, Layer
 
 NO_PAD = (0, 0, 0, 0)
@@ -67,13 +68,8 @@ class Recorder:
         """A name for a layer: that of the module if it has no others in it, else the operation's in its module."""
         path = self.path
         leaf = path and not any(True for _ in self.owner.children())
-        wanted = (path if leaf else f"{path}.{self.node.name}" if path else self.node.name) + suffix
-        name, n = wanted, 1
-        while name in self._taken:
-            n += 1
-            name = f"{wanted}_{n}"
-        self._taken.add(name)
-        return name
+        wanted = path if leaf else f"{path}.{self.node.name}" if path else self.node.name
+        return free_name(wanted + suffix, self._taken)
 
     def add(
         self, block: Layer, inputs: Sequence[Variable], *params: tuple[str, Any], size: Any = None, suffix: str = ""

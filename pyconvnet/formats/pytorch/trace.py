@@ -14,10 +14,9 @@ import torch
 from torch.export.graph_signature import InputKind, OutputKind
 
 from pyconvnet.formats.pytorch import arithmetic, aten  # noqa: F401
+from pyconvnet.formats.pytorch.patterns import absorbed, pattern
 from pyconvnet.formats.pytorch.recorder import OPERATIONS, Constant, Recorder, Unsupported, Variable, variable
-from pyconvnet.formats.pytorch.response_norm import absorbed, response_norm
 from pyconvnet.geometry import whole_numbers
-from pyconvnet.layers import LRN
 from pyconvnet.records import Struct
 
 
@@ -116,8 +115,11 @@ def _record(recorder: Recorder, node: Any, values: dict[str, Any]) -> str:
         return ""
     recorder.node, target = node, str(node.target)
     try:
-        if found := response_norm(node):
-            values[node.name] = _response_norm(recorder, values.get(found.input.name), found.param)
+        if found := pattern(node):
+            x = _known(values, found.input)
+            if not isinstance(x, Variable):
+                raise Unsupported("")
+            values[node.name] = recorder.add(found.block, [recorder.padded(x)])
         elif node.target is operator.getitem:  # of maxima, without their indices
             values[node.name] = _known(values, node.args[0] if node.args[1] == 0 else node)
         else:
@@ -146,13 +148,6 @@ def _known(values: dict[str, Any], node: Any) -> Any:
 
 def _place(recorder: Recorder) -> str:
     return f" in {recorder.path}" if recorder.path else ""
-
-
-def _response_norm(recorder: Recorder, x: Any, param: tuple[float, ...]) -> Variable:
-    if not isinstance(x, Variable):
-        raise _Missing
-    x = recorder.padded(x)
-    return recorder.add(LRN(param=param), [x], size=x[1:])
 
 
 def _outputs(recorder: Recorder, program: Any, values: dict[str, Any]) -> Iterator[str]:

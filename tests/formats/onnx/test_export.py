@@ -142,12 +142,12 @@ def test_a_layer_gives_the_same_there_and_comes_back_as_itself(name):
     feeds = {f"x{i}": theirs(x) for i, x in enumerate(inputs)}
     expected = outputs(net, feeds)["y"]
     y = run(model, feeds)["y"]
-    assert y.shape == expected.shape and off(y, expected) < 1e-5
+    assert y.shape == expected.shape and off(y, expected) < 1e-6
     if isinstance(block, D.DropOut):
         return  # nothing is left
     back = pcn.from_onnx(model)
     (z,) = outputs(back, feeds).values()
-    assert off(z, expected) < 1e-5
+    assert off(z, expected) < 1e-6
     if isinstance(back, DagNN) and not isinstance(block, (D.Reshape, D.Concat, D.Conv)):
         assert [type(e.block) for e in back.layers] == [type(block)]
 
@@ -214,7 +214,7 @@ def chain(**meta):
         {"type": "conv", "name": "c", "weights": [normal(3, 3, 3, 4), normal(4, 1)]},
         {"type": "relu", "name": "c"},
         {"type": "dropout", "name": "d"},
-        {"type": "conv", "name": "fc", "weights": [normal(6, 6, 4, 5), normal(5, 1)]},
+        {"type": "conv", "name": "fc", "weights": [normal(6, 6, 4, 5) / 50, normal(5, 1)]},  # scores of about 1
         {"type": "softmaxloss", "name": "loss"},
     ]
     return pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=layers, meta=pcn.Struct(meta)))
@@ -240,20 +240,16 @@ def test_a_variable_and_a_parameter_may_share_a_name():
 
 
 def test_batch_height_and_width_are_free_unless_they_are_given():
-    free = pcn.to_onnx(chain())
+    net = chain()
+    free = pcn.to_onnx(net)
     assert dims(free.graph.input[0]) == ["N", 3, "H", "W"]
     for size in ((8, 8, 3, 1), (10, 9, 3, 4)):
         x = normal(*size)
-        assert off(run(free, {"input": theirs(x)})["prediction"], theirs(pcn.predict(chain_like(free), x))) < 1e-5
+        assert off(run(free, {"input": theirs(x)})["prediction"], theirs(pcn.predict(net, x))) < 2e-6
     fixed = pcn.to_onnx(chain(), inputSize=(8, 8, 3))
     assert dims(fixed.graph.input[0]) == ["N", 3, 8, 8] and dims(fixed.graph.output[0])[1:] == [5, 1, 1]
     with pytest.raises(ValueError, match=r"inputSize must be \(H, W, C\) in whole numbers from 1 up, got \(8, 8\)"):
         pcn.to_onnx(chain(), inputSize=(8, 8))
-
-
-def chain_like(model):
-    """The network that a model was written of, from itself."""
-    return pcn.from_onnx(model)
 
 
 def test_layers_that_do_not_fit_are_refused():
@@ -291,15 +287,16 @@ def test_meta_is_in_the_file_as_json_and_comes_back():
 def test_preprocess_subtracts_the_average_image_as_models_preprocess_does(average):
     meta = {"imageSize": np.array([8.0, 8, 3]), "averageImage": average}
     net = chain(normalization=pcn.Struct(meta))
+    net.layers[0].weights[0] /= np.float32(100)
     model = pcn.to_onnx(net, preprocess=True)
     fixed = np.size(average) > 3
     assert dims(model.graph.input[0]) == (["N", 3, 8, 8] if fixed else ["N", 3, "H", "W"])
     images = rng.integers(0, 256, (8, 8, 3, 2)).astype(np.uint8)
     expected = pcn.predict(net, pcn.models.preprocess(net, images))
     y = run(model, {"input": theirs(images.astype(np.float32))})["prediction"]
-    assert off(y, theirs(expected)) < 1e-5
+    assert off(y, theirs(expected)) < 2e-6
     back = pcn.from_onnx(model)
-    assert off(theirs(pcn.predict(back, images.astype(np.float32))), y) < 1e-5
+    assert off(theirs(pcn.predict(back, images.astype(np.float32))), y) < 2e-6
 
 
 @pytest.mark.parametrize("opset", [13, 15, 18, 21])
@@ -308,7 +305,7 @@ def test_other_opsets(opset):
     assert [o.version for o in model.opset_import] == [opset]
     x = theirs(normal(8, 8, 3, 2))
     (z,) = outputs(pcn.from_onnx(model), {"input": x}).values()
-    assert off(run(model, {"input": x})["prediction"], z) < 1e-5
+    assert off(run(model, {"input": x})["prediction"], z) < 2e-6
 
 
 @pytest.mark.parametrize("opset", [12, 99, 17.0, "17"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx_support import graph, off, outputs, run
+from onnx_support import graph, ints, off, outputs, run
 
 import pyconvnet as pcn
 
@@ -15,10 +15,6 @@ rng = np.random.default_rng(5)
 
 def normal(*shape):
     return rng.standard_normal(shape).astype(np.float32)
-
-
-def ints(*values):
-    return np.array(values, np.int64)
 
 
 def types(net):

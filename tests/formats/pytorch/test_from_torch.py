@@ -7,6 +7,7 @@ import pyconvnet as pcn
 from pyconvnet.networks import is_graph
 
 torch = pytest.importorskip("torch")
+modules = pytest.importorskip("pyconvnet.formats.pytorch.modules")
 nn, F = torch.nn, torch.nn.functional
 
 
@@ -92,6 +93,7 @@ CHAINS = {
     "average": nn.AvgPool2d(2),
     "average with zeros": nn.AvgPool2d(3, 2, 1),
     "average of the inside": nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+    "average of the inside, padded unevenly": modules.AveragePool((3, 2), (2, 1), (0, 1, 2, 0)),
     "average of whole windows": nn.AvgPool2d(3, 2, ceil_mode=True),
     "batch normalization": nn.BatchNorm2d(4),
     "plain batch normalization": nn.BatchNorm2d(4, affine=False, eps=1e-3),
@@ -285,6 +287,14 @@ def test_there_and_back_gives_the_same_outputs():
         assert torch.allclose(again(x).flatten(1), module(x), rtol=1e-4, atol=1e-5)
 
 
+def test_a_network_comes_back_from_to_torch_layer_by_layer():
+    net = pcn.models.build("lenet-cifar", seed=0, deployed=True)
+    again = pcn.from_torch(pcn.to_torch(net), (32, 32, 3))
+    assert [type(e) for e in again.layers] == [type(e) for e in net.layers]
+    x = np.random.default_rng(0).standard_normal((32, 32, 3, 2)).astype(np.float32)
+    assert np.array_equal(pcn.predict(again, x), pcn.predict(net, x))
+
+
 def test_the_module_stays_as_it_is():
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout().eval(), nn.BatchNorm2d(4))
     before = {k: v.clone() for k, v in module.state_dict().items()}
@@ -337,8 +347,15 @@ def test_operations_after_those_without_a_counterpart_are_not_named_for_that():
     assert "split" in said and "sum" in said and not any(n in said for n in ("relu", "sigmoid", "mul", "getitem"))
 
 
+def response_norm_of(m, x):
+    squares = F.pad((x * x).unsqueeze(1), (0, 0, 0, 0, 1, 1))
+    return x / (F.avg_pool3d(squares, (3, 1, 1), stride=1).squeeze(1) * 0.5 + m.k) ** 0.75
+
+
 REFUSED = {
     "even response norm": (nn.LocalResponseNorm(4), "div"),
+    "response norm of a tensor": (Function(response_norm_of, k=torch.ones(4, 1, 1)), "avg_pool3d"),
+    "average of the padding": (modules.AveragePool((2, 2), (1, 1), (0, 2, 0, 0)), "ones_like"),
     "softmax of rows": (nn.Softmax(2), "it is not of the channels"),
     "linear of columns": (nn.Linear(8, 2), "last dimension of an image"),
     "dilated maximum": (nn.MaxPool2d(2, dilation=2), "its dilation is"),
