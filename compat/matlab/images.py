@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.compat.imresize import as_class, cubic, triangle
-from pyconvnet.values import choice, numbers
+from pyconvnet.compat.matlab.conventions import integers
+from pyconvnet.values import choice, number, numbers
 
 __all__ = [
     "im2double",
@@ -36,7 +38,7 @@ def im2uint8(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image
-    return as_class(im2double(image) * 255, np.dtype(np.uint8))
+    return as_class(_scaled("im2uint8", image, np.dtype(np.float64)) * 255, np.dtype(np.uint8))
 
 
 def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "both") -> np.ndarray:
@@ -44,7 +46,7 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
 
     direction  "both" (before and after), "pre" or "post"
     """
-    A, sizes = np.asarray(A), [int(p) for p in np.ravel(padsize)]
+    A, sizes = np.asarray(A), integers("padarray: padsize", padsize)
     if direction not in ("both", "pre", "post"):
         raise ValueError(f"padarray: direction must be 'both', 'pre' or 'post', got {direction!r}")
     if isinstance(padval, str) and padval not in PADDING:
@@ -90,7 +92,8 @@ def imrotate(image: Any, angle: float, method: str = "nearest", bbox: str = "loo
         method, bbox = "nearest", method
     method = choice("imrotate: method", method, ("nearest", "bilinear", "bicubic"))
     bbox = choice("imrotate: bbox", bbox, ("loose", "crop"))
-    turns, rest = divmod(float(angle), 90)
+    angle = number("imrotate: angle", angle, "one finite number", math.isfinite)
+    turns, rest = divmod(angle, 90)
     if rest == 0 and (bbox == "loose" or turns % 2 == 0 or A.shape[0] == A.shape[1]):
         return np.rot90(A, int(turns) % 4).copy()
     c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))

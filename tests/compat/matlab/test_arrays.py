@@ -139,3 +139,22 @@ def test_grids_and_rows_of_numbers():
     assert linspace(0, 1, 11)[0, 3] == 0.3 != np.linspace(0, 1, 11)[3]
     np.testing.assert_allclose(logspace(1, 5, 5), [[10, 100, 1000, 10000, 100000]], rtol=1e-15)
     assert logspace(0, 1).shape == (1, 50) and abs(logspace(0, np.pi, 3)[0, 2] - np.pi) < 1e-15
+
+
+def test_text_where_a_number_must_stand_is_refused_by_name():
+    refused = {
+        "linspace: a must be one number, got 'x'": lambda: linspace("x", 1),
+        "linspace: b must be one number, got 'x'": lambda: linspace(0, "x"),
+        "linspace: n must be one finite number, got 'x'": lambda: linspace(0, 1, "x"),
+        "logspace: b must be one number, got 'x'": lambda: logspace(0, "x"),
+        "circshift: k must be whole numbers, got 'x'": lambda: circshift(A, "x"),
+        "circshift: k must be whole numbers, got 1.5": lambda: circshift(A, 1.5),
+        "repmat: sizes must be whole numbers, got 'x'": lambda: repmat(1, 2, "x"),
+        "repmat: sizes must be whole numbers, got nan": lambda: repmat(1, np.nan),
+        "permute: order must be whole numbers, got 'x'": lambda: permute(A, "x"),
+        "rot90: k must be a whole number, got 'x'": lambda: rot90(A, "x"),
+        "ind2sub: size must be whole numbers, got 'x'": lambda: ind2sub("x", 1),
+    }
+    for message, call in refused.items():
+        with pytest.raises(ValueError, match=message):
+            call()
