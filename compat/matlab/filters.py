@@ -9,7 +9,7 @@ import numpy as np
 from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class
 from pyconvnet.compat.matlab.conventions import integers, matrix
-from pyconvnet.compat.matlab.images import PADDING, im2double, padarray
+from pyconvnet.compat.matlab.images import PADDING, from_double, im2double, padarray
 from pyconvnet.randstream import global_stream
 from pyconvnet.values import as_array, choice, number
 
@@ -175,12 +175,7 @@ def imnoise(image: Any, type: str = "gaussian", *parameters: Any) -> np.ndarray:
         share, drawn = given.get(0, 0.05), global_stream().rand(a.shape)
         y = np.where(drawn < share / 2, 0, np.where(drawn < share, 1, a))
     y = np.clip(y, 0, 1)
-    if x.dtype == bool:
-        return y > 0.5
-    if x.dtype.kind == "f":
-        return y.astype(x.dtype)
-    info = np.iinfo(x.dtype)
-    return as_class(y * (float(info.max) - info.min) + info.min, x.dtype)
+    return y > 0.5 if x.dtype == bool else from_double(y, x.dtype)
 
 
 def _size(size: Any) -> tuple[int, int]:

@@ -38,7 +38,15 @@ def im2uint8(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image
-    return as_class(_scaled("im2uint8", image, np.dtype(np.float64)) * 255, np.dtype(np.uint8))
+    return from_double(_scaled("im2uint8", image, np.dtype(np.float64)), np.dtype(np.uint8))
+
+
+def from_double(y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Back from im2double: 0..1 becomes the range of an integer type, single and double stay as they are."""
+    if dtype.kind == "f":
+        return y.astype(dtype)
+    info = np.iinfo(dtype)
+    return as_class(y * (float(info.max) - info.min) + info.min, dtype)
 
 
 def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "both") -> np.ndarray:
