@@ -48,6 +48,12 @@ __all__ = [
     "vertcat",
 ]
 
+
+def modulo(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """MATLAB's mod: of the sign of y, and x where y is 0."""
+    return np.where(y == 0, x, np.mod(x, np.where(y == 0, 1, y)))
+
+
 _FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "plus": np.add,
     "minus": np.subtract,
@@ -58,7 +64,7 @@ _FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "max": np.fmax,
     "min": np.fmin,
     "rem": np.fmod,
-    "mod": np.mod,
+    "mod": modulo,
     "atan2": np.arctan2,
     "hypot": np.hypot,
     "eq": np.equal,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.compat.matlab.arrays import modulo
 from pyconvnet.port.runtime.classes import CLASSES
 from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
 from pyconvnet.port.runtime.values import cast as converted
@@ -320,15 +321,11 @@ def _binary(name: str, f: Callable[..., np.ndarray]) -> Callable[[Any, Any], Any
     return _arithmetic(name, f)
 
 
-def _mod(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where(y == 0, x, np.mod(x, np.where(y == 0, 1, y)))
-
-
 def _rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y == 0, math.nan, np.fmod(x, np.where(y == 0, 1, y)))
 
 
-mod, rem = _binary("mod", _mod), _binary("rem", _rem)
+mod, rem = _binary("mod", modulo), _binary("rem", _rem)
 atan2, hypot = _binary("atan2", np.arctan2), _binary("hypot", np.hypot)
 idivide = _binary("idivide", lambda x, y: np.trunc(x / y))
 

@@ -41,6 +41,7 @@ def test_bsxfun_repeats_dimensions_from_the_first_on():
     same(bsxfun(np.multiply, A, [1, 0, 2]), [[1, 0, 6], [4, 0, 12]])
     x = np.arange(24.0).reshape(2, 3, 4)
     same(bsxfun("minus", x, x[:, :, 0]), x - x[:, :, :1])  # numpy alone would refuse 2x3x4 - 2x3
+    same(bsxfun("mod", [[5, -5, 5]], [[3, 3, 0]]), [[2, 1, 5]])
     assert bsxfun("@plus", 1, 2) == 3 and bsxfun("eq", A, A).dtype == bool
     with pytest.raises(ValueError, match="bsxfun: A is 2x3, B is 1x2; sizes must be equal or 1"):
         bsxfun("plus", A, [1, 2])
