@@ -10,8 +10,9 @@ import numpy as np
 
 from pyconvnet.compat import matlab as ml
 from pyconvnet.port.runtime.classes import class_
+from pyconvnet.port.runtime.functions import round as rounded
 from pyconvnet.port.runtime.functions import size
-from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
+from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, true, value
 from pyconvnet.records import StructArray
 
 
@@ -61,8 +62,6 @@ def warning(*arguments: Any) -> None:
 
 def assert_(condition: Any, *arguments: Any) -> None:
     """Raises MatlabError unless the condition holds."""
-    from pyconvnet.port.runtime.values import true
-
     if not true(condition):
         message, identifier = _message(arguments) if arguments else ("Assertion failed.", "MATLAB:assertion:failed")
         raise MatlabError(message, identifier)
@@ -181,9 +180,7 @@ def char(*x: Any) -> Any:
 
 def int2str(x: Any) -> Any:
     """A number, rounded, as text."""
-    from pyconvnet.port.runtime.functions import round
-
-    return ml.num2str(round(x))
+    return ml.num2str(rounded(x))
 
 
 def isspace(x: str) -> Any:

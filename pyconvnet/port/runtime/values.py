@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.compat.imresize import as_class
 from pyconvnet.records import Struct, StructArray
 
 
@@ -118,10 +119,7 @@ def cast(a: Any, dtype: Any) -> np.ndarray:
     """a in another class as MATLAB converts it: integers round half away from zero and stay within their range."""
     a, dtype = np.asarray(a), np.dtype(dtype)
     if dtype.kind in "iu" and a.dtype != dtype:
-        limits = np.iinfo(dtype)
-        exact = np.nan_to_num(np.real(a).astype(float), nan=0.0, posinf=math.inf, neginf=-math.inf)
-        rounded = np.sign(exact) * np.floor(np.abs(exact) + 0.5)
-        return np.clip(rounded, limits.min, limits.max).astype(dtype)
+        return as_class(np.real(a).astype(float), dtype)
     if dtype.kind == "f" and a.dtype.kind == "c":
         a = a.real
     return a.astype(dtype, copy=False)
