@@ -1,5 +1,7 @@
 """A short form of `python -m tests.fuzz`, and what the reader promises about files that were made to harm."""
 
+import tempfile
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,11 @@ import pyconvnet as pcn
 from pyconvnet.compat import matfile
 from tests.fuzz.__main__ import main
 from tests.fuzz.trial import VERSIONS, Trials
+
+
+@pytest.fixture(autouse=True)
+def _files_in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
