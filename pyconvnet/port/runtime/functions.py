@@ -11,7 +11,7 @@ import numpy as np
 
 from pyconvnet.compat.matlab.arrays import modulo
 from pyconvnet.port.runtime.classes import CLASSES
-from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
+from pyconvnet.port.runtime.values import as_cell, is_array, is_cell, matrix, size_of, value
 from pyconvnet.port.runtime.values import cast as converted
 from pyconvnet.records import Struct, StructArray
 
@@ -197,7 +197,7 @@ min = _extreme("min", np.fmin, np.argmin, math.inf)
 def sort(x: Any, *options: Any, nargout: int = 1) -> Any:
     """x in order along a dimension; equal ones stay in turn. nargout=2: where each one was as well, from 1."""
     down = any_word(options, "descend")
-    if type(x) is list or (isinstance(x, np.ndarray) and x.dtype == object):
+    if is_cell(x):
         items = list(matrix(x).ravel())
         turns = sorted(range(len(items)), key=items.__getitem__, reverse=down)
         found = [items[k] for k in turns]

@@ -10,9 +10,9 @@ import numpy as np
 
 from pyconvnet.compat import matlab as ml
 from pyconvnet.port.runtime.classes import class_
-from pyconvnet.port.runtime.functions import round as rounded
+from pyconvnet.port.runtime.functions import round as _round
 from pyconvnet.port.runtime.functions import size
-from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, true, value
+from pyconvnet.port.runtime.values import as_cell, is_array, is_cell, matrix, size_of, true, value
 from pyconvnet.records import StructArray
 
 
@@ -70,7 +70,7 @@ def assert_(condition: Any, *arguments: Any) -> None:
 def _compared(a: Any, b: Any, same: Any) -> Any:
     """Text with text, or each item of a cell."""
     for cells, other in ((a, b), (b, a)):
-        if type(cells) is list or (isinstance(cells, np.ndarray) and cells.dtype == object):
+        if is_cell(cells):
             m = matrix(cells)
             others = matrix(other).ravel() if not isinstance(other, str) else [other] * m.size
             if len(others) == 1:
@@ -180,7 +180,7 @@ def char(*x: Any) -> Any:
 
 def int2str(x: Any) -> Any:
     """A number, rounded, as text."""
-    return ml.num2str(rounded(x))
+    return ml.num2str(_round(x))
 
 
 def isspace(x: str) -> Any:

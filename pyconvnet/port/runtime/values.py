@@ -238,19 +238,20 @@ def struct(*pairs: Any) -> Any:
     names, given = [str(n) for n in pairs[::2]], pairs[1::2]
     if len(names) != len(given):
         raise ValueError(f"struct: names and values must come in pairs, got {len(pairs)} arguments")
-    lengths = {np.size(matrix(v)) for v in given if _is_cell(v)} - {1}
+    lengths = {np.size(matrix(v)) for v in given if is_cell(v)} - {1}
     if not lengths:
-        return Struct({n: matrix(v).flat[0] if _is_cell(v) else v for n, v in zip(names, given)})
+        return Struct({n: matrix(v).flat[0] if is_cell(v) else v for n, v in zip(names, given)})
     if len(lengths) > 1:
         raise ValueError(f"struct: cells must have the same number of values, got {sorted(lengths)}")
     count = lengths.pop()
     each = [
-        list(matrix(v).flat) * (count if np.size(matrix(v)) == 1 else 1) if _is_cell(v) else [v] * count for v in given
+        list(matrix(v).flat) * (count if np.size(matrix(v)) == 1 else 1) if is_cell(v) else [v] * count for v in given
     ]
     return StructArray([Struct(zip(names, map(copy, values))) for values in zip(*each)], names)
 
 
-def _is_cell(x: Any) -> bool:
+def is_cell(x: Any) -> bool:
+    """Whether x is a cell: a list that is not a struct array, or an array of objects."""
     return type(x) is list or (isinstance(x, np.ndarray) and x.dtype == object)
 
 
