@@ -7,7 +7,7 @@ from typing import Any
 
 from pyconvnet.port import names
 from pyconvnet.port.assignments import Assignments
-from pyconvnet.port.expressions import quoted
+from pyconvnet.port.code import quoted
 from pyconvnet.port.scope import Scope, loaded, path_of, targets
 from pyconvnet.port.source import Node, Untranslated, chain, child, items, line_of, text_of, walk
 
