@@ -377,13 +377,13 @@ def nargchk(*_: Any) -> list[Any]:
 narginchk = nargoutchk = nargchk
 
 
-def diff(x: Any) -> Any:
-    """Differences of neighbours along the first dimension that is not 1."""
+def diff(x: Any, n: Any = 1, dim: Any = None) -> Any:
+    """Differences of neighbours, n times, along dimension dim, or the first that is not 1."""
     a = _double(matrix(x))
-    return value(np.diff(a, axis=_axis(a, None)))
+    return value(np.diff(a, int(n), axis=_axis(a, dim)))
 
 
-def cumprod(x: Any) -> Any:
-    """Products of all elements up to each, along the first dimension that is not 1."""
+def cumprod(x: Any, dim: Any = None) -> Any:
+    """Products of all elements up to each, along dimension dim, or the first that is not 1."""
     a = _double(matrix(x))
-    return value(np.cumprod(a, axis=_axis(a, None)))
+    return value(np.cumprod(a, axis=_axis(a, dim)))

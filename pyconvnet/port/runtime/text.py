@@ -165,7 +165,10 @@ def str2double(x: Any) -> Any:
             return float(x.replace(",", ""))
         except ValueError:
             return float("nan")
-    return value(np.array([[str2double(item) for item in matrix(x).ravel()]])) if not is_array(x) else float("nan")
+    if is_array(x):
+        return float("nan")
+    m = matrix(x)
+    return value(np.array([str2double(item) for item in m.ravel()], float).reshape(m.shape))
 
 
 def char(*x: Any) -> Any:
