@@ -11,6 +11,7 @@ import numpy as np
 
 from pyconvnet.compat.matlab.arrays import modulo
 from pyconvnet.port.runtime.classes import CLASSES
+from pyconvnet.port.runtime.operators import _arithmetic
 from pyconvnet.port.runtime.values import as_cell, is_array, is_cell, matrix, size_of, value
 from pyconvnet.port.runtime.values import cast as converted
 from pyconvnet.records import Struct, StructArray
@@ -315,19 +316,13 @@ def round(x: Any, digits: Any = 0) -> Any:
     return value((np.sign(a) * np.floor(np.abs(a) * scale + 0.5) / scale).astype(a.dtype if a.dtype != bool else float))
 
 
-def _binary(name: str, f: Callable[..., np.ndarray]) -> Callable[[Any, Any], Any]:
-    from pyconvnet.port.runtime.operators import _arithmetic
-
-    return _arithmetic(name, f)
-
-
 def _rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y == 0, math.nan, np.fmod(x, np.where(y == 0, 1, y)))
 
 
-mod, rem = _binary("mod", modulo), _binary("rem", _rem)
-atan2, hypot = _binary("atan2", np.arctan2), _binary("hypot", np.hypot)
-idivide = _binary("idivide", lambda x, y: np.trunc(x / y))
+mod, rem = _arithmetic("mod", modulo), _arithmetic("rem", _rem)
+atan2, hypot = _arithmetic("atan2", np.arctan2), _arithmetic("hypot", np.hypot)
+idivide = _arithmetic("idivide", lambda x, y: np.trunc(x / y))
 
 
 def nnz(x: Any) -> int:
