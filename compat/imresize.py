@@ -105,7 +105,11 @@ def as_class(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return x.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     x = np.nan_to_num(np.trunc(x + np.copysign(0.5, x)), posinf=limits.max, neginf=limits.min)
-    return np.clip(x, limits.min, limits.max).astype(dtype)
+    top = float(limits.max)
+    if top == limits.max:
+        return np.clip(x, limits.min, limits.max).astype(dtype)
+    below = np.clip(x, limits.min, np.nextafter(top, 0)).astype(dtype)  # of 64 bits: no double is the largest
+    return np.where(x < top, below, dtype.type(limits.max))
 
 
 def _along(A: np.ndarray, axis: int, indices: np.ndarray, weights: np.ndarray) -> np.ndarray:

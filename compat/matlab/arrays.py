@@ -16,13 +16,14 @@ from pyconvnet.compat.matlab.conventions import (
     cell,
     cells,
     computed,
+    integers,
     is_integer_class,
     is_number,
     matrix,
     with_dimensions,
 )
 from pyconvnet.records import StructArray
-from pyconvnet.values import as_array, whole_number
+from pyconvnet.values import as_array, number, whole_number
 
 __all__ = [
     "bsxfun",
@@ -47,6 +48,12 @@ __all__ = [
     "vertcat",
 ]
 
+
+def modulo(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """MATLAB's mod: of the sign of y, and x where y is 0."""
+    return np.where(y == 0, x, np.mod(x, np.where(y == 0, 1, y)))
+
+
 _FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "plus": np.add,
     "minus": np.subtract,
@@ -57,7 +64,7 @@ _FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "max": np.fmax,
     "min": np.fmin,
     "rem": np.fmod,
-    "mod": np.mod,
+    "mod": modulo,
     "atan2": np.arctan2,
     "hypot": np.hypot,
     "eq": np.equal,
@@ -100,7 +107,7 @@ def bsxfun(fun: Any, A: Any, B: Any) -> Any:
 
 def repmat(A: Any, *sizes: Any) -> Any:
     """Copies of A side by side: repmat(A, n) n x n, repmat(A, m, n, ...), repmat(A, [m, n, ...]); of text, one row."""
-    counts = [max(int(v), 0) for s in sizes for v in as_array(s).ravel()]
+    counts = [max(n, 0) for s in sizes for n in integers("repmat: sizes", s)]
     if not counts:
         raise ValueError("repmat: sizes must be given, n or m, n, ...")
     counts = counts * 2 if len(counts) == 1 else counts
@@ -165,8 +172,7 @@ def permute(A: Any, order: Any) -> np.ndarray:
 
     All dimensions of `order` are kept, those of size 1 at the end as well, which MATLAB does not show.
     """
-    a, axes = as_array(A), [int(v) - 1 for v in as_array(order).ravel()]
-    a = np.atleast_2d(a)
+    a, axes = np.atleast_2d(as_array(A)), [v - 1 for v in integers("permute: order", order)]
     if sorted(axes) != list(range(len(axes))) or len(axes) < a.ndim:
         raise ValueError(f"permute: order must have each number from 1 to {max(a.ndim, 2)} or more once, got {order!r}")
     return with_dimensions(a, len(axes)).transpose(axes)
@@ -187,7 +193,7 @@ def squeeze(A: Any) -> np.ndarray:
 
 def circshift(A: Any, k: Any, dim: Any = None) -> np.ndarray:
     """A turned by k elements along dimension `dim` (the first whose size is not 1), or by k = [rows, columns, ...]."""
-    a, steps = np.atleast_2d(as_array(A)), [int(v) for v in as_array(k).ravel()]
+    a, steps = np.atleast_2d(as_array(A)), integers("circshift: k", k)
     if len(steps) == 1 or dim is not None:
         axis = axis_of("circshift", a, dim)
         return np.roll(a, steps[0], axis) if axis < a.ndim else a
@@ -196,7 +202,7 @@ def circshift(A: Any, k: Any, dim: Any = None) -> np.ndarray:
 
 def rot90(A: Any, k: int = 1) -> np.ndarray:
     """A turned k times by 90 degrees against the clock, each plane of the first two dimensions."""
-    return np.rot90(np.atleast_2d(as_array(A)), int(k))
+    return np.rot90(np.atleast_2d(as_array(A)), int(number("rot90: k", k, "a whole number", lambda v: v % 1 == 0)))
 
 
 def flip(A: Any, dim: Any = None) -> np.ndarray:
@@ -296,16 +302,20 @@ def ndgrid(*vectors: Any) -> tuple[np.ndarray, ...]:
 
 def linspace(a: Any, b: Any, n: Any = 100) -> np.ndarray:
     """1 x n: from a to b in equal steps, a + k (b - a) / (n - 1)."""
-    count = max(int(n), 1)
-    a, b = float(a), float(b)
-    x = a + np.arange(count) * (b - a) / max(count - 1, 1)
-    x[-1] = b
-    return x[None]
+    return _spaced("linspace", a, b, n)
 
 
 def logspace(a: Any, b: Any, n: Any = 50) -> np.ndarray:
     """1 x n: 10 to the powers linspace(a, b, n); b = pi means up to pi."""
-    return 10.0 ** linspace(a, math.log10(math.pi) if b == math.pi else b, n)
+    return 10.0 ** _spaced("logspace", a, math.log10(math.pi) if b == math.pi else b, n)
+
+
+def _spaced(fn: str, a: Any, b: Any, n: Any) -> np.ndarray:
+    count = max(int(number(f"{fn}: n", n, "one finite number", math.isfinite)), 1)
+    a, b = number(f"{fn}: a", a), number(f"{fn}: b", b)
+    x = a + np.arange(count) * (b - a) / max(count - 1, 1)
+    x[-1] = b
+    return x[None]
 
 
 def _is_cell(a: Any) -> bool:
@@ -329,7 +339,7 @@ def _joined_cells(axis: int, arrays: tuple[Any, ...]) -> Any:
 
 
 def _shape(fn: str, size: Any) -> tuple[int, ...]:
-    shape = tuple(int(v) for v in as_array(size).ravel())
+    shape = tuple(integers(f"{fn}: size", size))
     if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"{fn}: size must be at least two whole numbers from 0 up, got {size!r}")
     return shape

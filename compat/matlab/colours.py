@@ -8,7 +8,7 @@ import numpy as np
 
 from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class
-from pyconvnet.compat.matlab.images import im2double
+from pyconvnet.compat.matlab.images import from_double, im2double
 from pyconvnet.values import as_array
 
 __all__ = ["imadjust", "mat2gray", "rgb2gray", "rgb2hsv", "rgb2ycbcr", "ycbcr2rgb"]
@@ -101,11 +101,7 @@ def imadjust(image: Any, inside: Any = None, outside: Any = (0, 1), gamma: Any =
     if np.any(low >= high):
         raise ValueError(f"imadjust: low must be below high, got {np.asarray(inside).tolist()}")
     y = ((np.clip(values, low, high) - low) / (high - low)) ** curve * (top - bottom) + bottom
-    y = y.reshape(x.shape)
-    if x.dtype.kind == "f":
-        return y.astype(x.dtype)
-    info = np.iinfo(x.dtype)
-    return as_class(y * (float(info.max) - info.min) + info.min, x.dtype)
+    return from_double(y.reshape(x.shape), x.dtype)
 
 
 def _limits(name: str, given: Any, channels: int) -> np.ndarray:

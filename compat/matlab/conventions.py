@@ -29,6 +29,14 @@ def matrix(name: str, value: Any) -> np.ndarray:
     return np.atleast_2d(a)
 
 
+def integers(name: str, value: Any) -> list[int]:
+    """Whole numbers, as many as come."""
+    a = as_array(value)
+    if a.size and (a.dtype.kind not in "biuf" or not np.all(np.isfinite(a)) or np.any(a != np.floor(a))):
+        raise ValueError(f"{name} must be whole numbers, got {value!r}")
+    return [int(v) for v in a.ravel()]
+
+
 def as_given(result: np.ndarray, *arguments: Any) -> Any:
     """A result of one element as a number, where all arguments were plain numbers."""
     return result.reshape(-1)[0].item() if result.size == 1 and all(map(is_number, arguments)) else result

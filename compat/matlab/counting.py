@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import size_text
-from pyconvnet.compat.matlab.conventions import as_given, matrix, named_options, outputs
+from pyconvnet.compat.matlab.conventions import as_given, integers, matrix, named_options, outputs
 from pyconvnet.values import as_array, choice
 
 __all__ = ["accumarray", "histc", "histcounts", "interp1", "interp2"]
@@ -36,10 +36,15 @@ def accumarray(
     if np.any(index < 1) or np.any(index != np.floor(index)):
         raise ValueError("accumarray: subs must be whole numbers from 1 up")
     index = index.astype(np.intp) - 1
-    values = np.broadcast_to(as_array(val).ravel(order="F").astype(float), (len(index),))
+    values = matrix("accumarray: val", val).ravel(order="F").astype(float)
+    if values.size not in (1, len(index)):
+        raise ValueError(
+            f"accumarray: val must be one number or {len(index)}, as many as subs has rows, got {values.size}"
+        )
+    values = np.broadcast_to(values, (len(index),))
     shape = tuple(int(n) for n in index.max(axis=0, initial=-1) + 1)
     if sz is not None and np.size(sz):
-        given = tuple(int(n) for n in np.ravel(sz))
+        given = tuple(integers("accumarray: sz", sz))
         fits = given if index.shape[1] > 1 else given[:1] if len(given) == 1 or given[1] == 1 else given[1:]
         if len(given) < 2 or len(fits) != index.shape[1] or any(n < m for n, m in zip(fits, shape)):
             raise ValueError(f"accumarray: sz must hold {size_text(shape)}, got {given}")

@@ -48,6 +48,9 @@ def fullfile(*parts: Any) -> Any:
         if any(len(r) != count for r in rows):
             raise ValueError(f"fullfile: lists must be of one length, got {', '.join(str(len(p)) for p in lists)}")
         return [fullfile(*row) for row in zip(*rows)]
+    for p in parts:
+        if not isinstance(p, (str, os.PathLike)):
+            raise TypeError(f"fullfile: parts must be texts or paths, got {type(p).__name__}: {p!r}")
     texts = [os.fspath(p) for p in parts]
     kept = [t for t in texts if t]
     if not kept:

@@ -8,8 +8,8 @@ import numpy as np
 
 from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class
-from pyconvnet.compat.matlab.conventions import matrix
-from pyconvnet.compat.matlab.images import PADDING, im2double, padarray
+from pyconvnet.compat.matlab.conventions import integers, matrix
+from pyconvnet.compat.matlab.images import PADDING, from_double, im2double, padarray
 from pyconvnet.randstream import global_stream
 from pyconvnet.values import as_array, choice, number
 
@@ -134,7 +134,7 @@ def filter2(h: Any, X: Any, shape: str = "same") -> np.ndarray:
 def medfilt2(A: Any, size: Any = (3, 3), border: str = "zeros") -> np.ndarray:
     """The median of each pixel's surroundings, rows x columns of them, both odd; beyond the border 0 or "symmetric"."""
     a = np.atleast_2d(as_array(A))
-    rows, columns = (int(v) for v in np.broadcast_to(np.ravel(size), (2,)))
+    rows, columns = np.broadcast_to(integers("medfilt2: size", size), (2,)).tolist()
     if a.ndim != 2 or rows < 1 or columns < 1:
         raise ValueError(f"medfilt2: A must be H x W and size from 1 up, got {size_text(a.shape)} and {size!r}")
     if rows % 2 == 0 or columns % 2 == 0:
@@ -175,16 +175,11 @@ def imnoise(image: Any, type: str = "gaussian", *parameters: Any) -> np.ndarray:
         share, drawn = given.get(0, 0.05), global_stream().rand(a.shape)
         y = np.where(drawn < share / 2, 0, np.where(drawn < share, 1, a))
     y = np.clip(y, 0, 1)
-    if x.dtype == bool:
-        return y > 0.5
-    if x.dtype.kind == "f":
-        return y.astype(x.dtype)
-    info = np.iinfo(x.dtype)
-    return as_class(y * (float(info.max) - info.min) + info.min, x.dtype)
+    return y > 0.5 if x.dtype == bool else from_double(y, x.dtype)
 
 
 def _size(size: Any) -> tuple[int, int]:
-    rows, columns = (int(v) for v in np.broadcast_to(np.ravel(size), (2,)))
+    rows, columns = np.broadcast_to(integers("fspecial: size", size), (2,)).tolist()
     if rows < 1 or columns < 1:
         raise ValueError(f"fspecial: size must be from 1 up, got {size!r}")
     return rows, columns
@@ -250,8 +245,8 @@ def _disk(radius: float = 5) -> np.ndarray:
 
 
 def _motion(length: float = 9, angle: float = 0) -> np.ndarray:
-    size = max(1.0, float(length))
-    half, phi = (size - 1) / 2, np.deg2rad(float(angle) % 180)
+    size = max(1.0, number("fspecial: length", length))
+    half, phi = (size - 1) / 2, np.deg2rad(number("fspecial: angle", angle) % 180)
     c, s = np.cos(phi), np.sin(phi)
     way = float(np.sign(c))
     across = int(np.trunc(half * c + way - size * _EPS))

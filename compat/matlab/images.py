@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.compat.imresize import as_class, cubic, triangle
-from pyconvnet.values import choice, numbers
+from pyconvnet.compat.matlab.conventions import integers
+from pyconvnet.values import choice, number, numbers
 
 __all__ = [
     "im2double",
@@ -36,7 +38,15 @@ def im2uint8(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image
-    return as_class(im2double(image) * 255, np.dtype(np.uint8))
+    return from_double(_scaled("im2uint8", image, np.dtype(np.float64)), np.dtype(np.uint8))
+
+
+def from_double(y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Back from im2double: 0..1 becomes the range of an integer type, single and double stay as they are."""
+    if dtype.kind == "f":
+        return y.astype(dtype)
+    info = np.iinfo(dtype)
+    return as_class(y * (float(info.max) - info.min) + info.min, dtype)
 
 
 def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "both") -> np.ndarray:
@@ -44,7 +54,7 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
 
     direction  "both" (before and after), "pre" or "post"
     """
-    A, sizes = np.asarray(A), [int(p) for p in np.ravel(padsize)]
+    A, sizes = np.asarray(A), integers("padarray: padsize", padsize)
     if direction not in ("both", "pre", "post"):
         raise ValueError(f"padarray: direction must be 'both', 'pre' or 'post', got {direction!r}")
     if isinstance(padval, str) and padval not in PADDING:
@@ -90,7 +100,8 @@ def imrotate(image: Any, angle: float, method: str = "nearest", bbox: str = "loo
         method, bbox = "nearest", method
     method = choice("imrotate: method", method, ("nearest", "bilinear", "bicubic"))
     bbox = choice("imrotate: bbox", bbox, ("loose", "crop"))
-    turns, rest = divmod(float(angle), 90)
+    angle = number("imrotate: angle", angle, "one finite number", math.isfinite)
+    turns, rest = divmod(angle, 90)
     if rest == 0 and (bbox == "loose" or turns % 2 == 0 or A.shape[0] == A.shape[1]):
         return np.rot90(A, int(turns) % 4).copy()
     c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))

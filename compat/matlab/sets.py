@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.matlab.conventions import cells, flags, is_number, matrix, outputs
+from pyconvnet.compat.matlab.conventions import cells, flags, integers, is_number, matrix, outputs
 from pyconvnet.values import as_array
 
 __all__ = ["intersect", "ismember", "setdiff", "sortrows", "union", "unique"]
@@ -115,7 +115,7 @@ def sortrows(A: Any, column: Any = None, direction: Any = None, *, nargout: int 
         order = sorted(range(len(A)), key=lambda i: A[i], reverse=down)
         return outputs([[A[i] for i in order], _column(i + 1 for i in order)], nargout)
     a = matrix("sortrows: A", A)
-    by = list(range(1, a.shape[1] + 1)) if column is None else [int(c) for c in as_array(column).ravel()]
+    by = list(range(1, a.shape[1] + 1)) if column is None else integers("sortrows: column", column)
     if any(not 1 <= abs(c) <= a.shape[1] for c in by):
         raise ValueError(f"sortrows: column must be from 1 to {a.shape[1]}, negative for descending, got {column!r}")
     index = np.arange(a.shape[0])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,9 @@ def strsplit(text: str, delimiter: Any = None, *pairs: Any, nargout: int = 1, **
     if isinstance(delimiter, str) and delimiter in ("CollapseDelimiters", "DelimiterType"):
         delimiter, pairs = None, (delimiter, *pairs)
     given = named_options("strsplit", pairs, ("CollapseDelimiters", "DelimiterType"), options)
-    known = _SPACES if delimiter is None else (delimiter,) if isinstance(delimiter, str) else tuple(delimiter)
+    known = _SPACES if delimiter is None else _texts("strsplit: delimiter", delimiter)
     if str(given.get("DelimiterType", "Simple")).lower().startswith("reg"):
-        pattern = "|".join(f"(?:{_translated(d)})" for d in known)
+        pattern = "|".join(f"(?:{_compiled('strsplit', d, ()).pattern})" for d in known)
     else:
         longest_first = sorted((unescaped(d) for d in known), key=len, reverse=True)
         pattern = "|".join(map(re.escape, longest_first))
@@ -55,14 +56,15 @@ def strsplit(text: str, delimiter: Any = None, *pairs: Any, nargout: int = 1, **
 
 def strjoin(parts: Sequence[str], delimiter: Any = " ") -> str:
     """Texts in one, with a delimiter between them (escapes such as \\n are understood), or a list of delimiters."""
-    texts = list(parts)
+    texts = list(parts) if isinstance(parts, Iterable) else [parts]
     if isinstance(parts, str) or not all(isinstance(p, str) for p in texts):
         raise TypeError("strjoin: parts must be a list of texts")
+    between = _texts("strjoin: delimiter", delimiter)
     if isinstance(delimiter, str):
         return unescaped(delimiter).join(texts)
-    if len(delimiter) != max(len(texts) - 1, 0):
-        raise ValueError(f"strjoin: {len(texts)} parts must have {len(texts) - 1} delimiters, got {len(delimiter)}")
-    return "".join(p + unescaped(d) for p, d in zip(texts, [*delimiter, ""]))
+    if len(between) != max(len(texts) - 1, 0):
+        raise ValueError(f"strjoin: {len(texts)} parts must have {len(texts) - 1} delimiters, got {len(between)}")
+    return "".join(p + unescaped(d) for p, d in zip(texts, [*between, ""]))
 
 
 def regexp(text: Any, pattern: str, *options: str, nargout: int | None = None) -> Any:
@@ -82,20 +84,19 @@ def regexp(text: Any, pattern: str, *options: str, nargout: int | None = None) -
     >>> regexp("ab12", "(?<word>[a-z]+)(?<number>\\\\d+)", "names")
     Struct(word='ab', number='12')
     """
+    return _searched("regexp", text, pattern, options, nargout)
+
+
+def regexpi(text: Any, pattern: str, *options: str, nargout: int | None = None) -> Any:
+    """regexp in any letter case."""
+    return _searched("regexpi", text, pattern, (*options, "ignorecase"), nargout)
+
+
+def _searched(fn: str, text: Any, pattern: str, options: Sequence[str], nargout: int | None) -> Any:
     if isinstance(text, (list, tuple)):
-        return [regexp(t, pattern, *options, nargout=nargout) for t in text]
-    if not isinstance(text, str) or not isinstance(pattern, str):
-        raise TypeError(f"regexp: text and pattern must be text, got {type(text).__name__}, {type(pattern).__name__}")
-    lower = {w.lower(): w for w in (*_WANTED, *_OPTIONS)}
-    words = []
-    for word in options:
-        if not isinstance(word, str) or word.lower() not in lower:
-            raise ValueError(f"regexp: the option must be one of {', '.join((*_WANTED, *_OPTIONS))}, got {word!r}")
-        words.append(lower[word.lower()])
-    found = list(_compiled(pattern, words).finditer(text))
-    if "emptymatch" not in words:
-        found = [m for m in found if m.end() > m.start()]
-    once = "once" in words
+        return [_searched(fn, t, pattern, options, nargout) for t in text]
+    words = _words(fn, options, (*_WANTED, *_OPTIONS))
+    once, found = "once" in words, _found(fn, text, pattern, words)
     results: dict[str, list[Any]] = {
         "start": [m.start() + 1 for m in found],
         "end": [m.end() for m in found],
@@ -112,9 +113,9 @@ def regexp(text: Any, pattern: str, *options: str, nargout: int | None = None) -
         else:
             values[name] = np.array(each, float).reshape(1, -1) if numbers else each
     names = [Struct((k, v or "") for k, v in m.groupdict().items()) for m in found]
-    values["names"] = names[0] if names and (once or len(names) == 1) else StructArray(names) if names else Struct()
-    ends = [0, *(m.end() for m in (found[:1] if once else found))]
-    starts = [*(m.start() for m in (found[:1] if once else found)), len(text)]
+    values["names"] = names[0] if len(names) == 1 else StructArray(names) if names else Struct()
+    ends = [0, *(m.end() for m in found)]
+    starts = [*(m.start() for m in found), len(text)]
     values["split"] = [text[a:b] for a, b in zip(ends, starts)]
     wanted = [w for w in words if w in _WANTED]
     rest = [w for w in ("start", "end", "tokenExtents", "match", "tokens", "names", "split") if w not in wanted]
@@ -122,13 +123,11 @@ def regexp(text: Any, pattern: str, *options: str, nargout: int | None = None) -
     return outputs([values[w] for w in (*wanted, *rest)], count)
 
 
-def regexpi(text: Any, pattern: str, *options: str, nargout: int | None = None) -> Any:
-    """regexp in any letter case."""
-    return regexp(text, pattern, *options, "ignorecase", nargout=nargout)
-
-
 def regexprep(text: Any, pattern: Any, replacement: Any, *options: str) -> Any:
-    """Text with what matches replaced; $1 in the replacement is the first token. "once": the first match only."""
+    """Text with what matches replaced; $1 in the replacement is the first token. "once": the first match only.
+
+    Matches without a character are passed over, as in MATLAB, unless "emptymatch" is given.
+    """
     if isinstance(text, (list, tuple)):
         return [regexprep(t, pattern, replacement, *options) for t in text]
     if isinstance(pattern, (list, tuple)):
@@ -136,30 +135,58 @@ def regexprep(text: Any, pattern: Any, replacement: Any, *options: str) -> Any:
         for p, r in zip(pattern, others, strict=True):
             text = regexprep(text, p, r, *options)
         return text
-    words = [w.lower() for w in options]
+    if not isinstance(replacement, str):
+        raise TypeError(f"regexprep: replacement must be text, got {type(replacement).__name__}")
 
     def replaced(m: re.Match[str]) -> str:
         def token(t: re.Match[str]) -> str:
             n = int(t[1])
-            return (m[n] or "") if n <= (m.re.groups or 0) else t[0]
+            return (m[n] or "") if n <= m.re.groups else t[0]
 
         return re.sub(r"(?<!\\)\$(\d)", token, unescaped(replacement.replace("\\$", "\0"))).replace("\0", "$")
 
-    return _compiled(pattern, words).sub(replaced, text, count=1 if "once" in words else 0)
+    out, at = "", 0
+    for m in _found("regexprep", text, pattern, _words("regexprep", options, _OPTIONS)):
+        out, at = out + text[at : m.start()] + replaced(m), m.end()
+    return out + text[at:]
 
 
-def _compiled(pattern: str, words: Sequence[str]) -> re.Pattern[str]:
+def _texts(name: str, given: Any) -> list[str]:
+    """One text, or a list of them, as a list."""
+    texts = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(t, str) for t in texts):
+        raise TypeError(f"{name} must be a text or a list of texts, got {given!r}")
+    return texts
+
+
+def _words(fn: str, options: Sequence[str], accepted: Sequence[str]) -> list[str]:
+    lower = {w.lower(): w for w in accepted}
+    for word in options:
+        if not isinstance(word, str) or word.lower() not in lower:
+            raise ValueError(f"{fn}: the option must be one of {', '.join(accepted)}, got {word!r}")
+    return [lower[word.lower()] for word in options]
+
+
+def _found(fn: str, text: Any, pattern: Any, words: Sequence[str]) -> list[re.Match[str]]:
+    """The matches, with "once" the first at most; empty ones only with "emptymatch"."""
+    if not isinstance(text, str) or not isinstance(pattern, str):
+        raise TypeError(f"{fn}: text and pattern must be text, got {type(text).__name__}, {type(pattern).__name__}")
+    found = (m for m in _compiled(fn, pattern, words).finditer(text) if "emptymatch" in words or m.end() > m.start())
+    return list(islice(found, 1 if "once" in words else None))
+
+
+def _compiled(fn: str, pattern: str, words: Sequence[str]) -> re.Pattern[str]:
     flags = 0 if "dotexceptnewline" in words else re.DOTALL
     flags |= re.IGNORECASE if "ignorecase" in words else 0
     flags |= re.MULTILINE if "lineanchors" in words else 0
     flags |= re.VERBOSE if "freespacing" in words else 0
     try:
-        return re.compile(_translated(pattern, "lineanchors" in words), flags)
+        return re.compile(_translated(fn, pattern, "lineanchors" in words), flags)
     except re.error as error:
-        raise ValueError(f"regexp: the pattern {pattern!r} cannot be read: {error}") from None
+        raise ValueError(f"{fn}: the pattern {pattern!r} cannot be read: {error}") from None
 
 
-def _translated(pattern: str, lines: bool = False) -> str:
+def _translated(fn: str, pattern: str, lines: bool) -> str:
     """MATLAB's pattern in Python's words."""
     out, i, in_class = [], 0, False
     while i < len(pattern):
@@ -173,7 +200,7 @@ def _translated(pattern: str, lines: bool = False) -> str:
             in_class = c != "]"
             out.append("\\[" if c == "[" else c)
         elif rest.startswith("[^]") or rest.startswith("[]"):
-            raise ValueError(f"regexp: the set in {pattern!r} must not begin with ]")
+            raise ValueError(f"{fn}: the set in {pattern!r} must not begin with ]")
         elif c == "[":
             in_class = True
             out.append(c)

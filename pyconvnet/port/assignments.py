@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from pyconvnet.port import names
-from pyconvnet.port.expressions import NUMBERS, E, Expressions, quoted
+from pyconvnet.port.code import NUMBERS, E, quoted
+from pyconvnet.port.expressions import Expressions
 from pyconvnet.port.scope import path_of, targets
 from pyconvnet.port.source import Node, Untranslated, arguments, chain, items, text_of
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyconvnet.port import names
+from pyconvnet.port.code import ADD, ATOM, MUL, E, quoted
 from pyconvnet.port.scope import Scope
 from pyconvnet.port.source import Node, Step, Untranslated, chain, items, text_of
 from pyconvnet.port.special import Special
 
 if TYPE_CHECKING:
-    from pyconvnet.port.expressions import E
     from pyconvnet.port.folder import Unit
 
 
@@ -31,8 +31,6 @@ class Calls(Special):
 
     def chained(self, root: Node, steps: list[Step], nargout: int = 1) -> E:
         """A variable or function with the steps after it."""
-        from pyconvnet.port.expressions import E
-
         if root.type != "identifier":
             return self._stepped(self.expr(root), steps)
         name = text_of(root)
@@ -63,8 +61,6 @@ class Calls(Special):
         return self._stepped(self.call(name, given, nargout), steps[1:] if steps and steps[0][0] == "(" else steps)
 
     def _stepped(self, e: E, steps: list[Step]) -> E:
-        from pyconvnet.port.expressions import ATOM, E, quoted
-
         k = 0
         while k < len(steps):
             kind, what = steps[k]
@@ -107,13 +103,9 @@ class Calls(Special):
         return e
 
     def _super(self, name: str, given: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
         return E(f"super().{name}({self.given(given)})")
 
     def _indexed(self, e: E, given: list[Node]) -> E:
-        from pyconvnet.port.expressions import ATOM, E
-
         if e.kind == "fn" or not given:
             code = f"{e.within(ATOM)}({self.given(given)})"
             return E(f"rt.first({code})" if self.unit.folder.tuples and not self.whole else code)
@@ -140,8 +132,6 @@ class Calls(Special):
         return E(f"at({e.code})[{self.index(given)}]", kind=kind)
 
     def _braced(self, e: E, given: list[Node]) -> E:
-        from pyconvnet.port.expressions import ATOM, E
-
         if e.kind == "cell" and len(given) == 1:
             place = self.place(given[0])
             if place is not None:
@@ -164,7 +154,7 @@ class Calls(Special):
             return str(int(e.code) - 1) if int(e.code) else None
         if e.code.endswith(" + 1") and e.code.count(" ") == 2:
             return e.code[:-4]
-        return f"{e.within(6)} - 1"
+        return f"{e.within(ADD)} - 1"
 
     # --- indexes ---------------------------------------------------------------------------------------------------
 
@@ -201,11 +191,10 @@ class Calls(Special):
             ended = [any(True for _ in self._ends_of(side)) for side in (left, right)]
             if sign in "+-*/" and ended == [True, False]:
                 inner = self._end_form(left)
-                binds = 6 if sign in "+-" else 8
                 if inner is None:
                     return None
-                inner = inner if binds == 6 or inner == "END" else f"({inner})"
-                return f"{inner} {sign} {self.expr(right).within(7)}"
+                inner = inner if sign in "+-" or inner == "END" else f"({inner})"
+                return f"{inner} {sign} {self.expr(right).within(MUL)}"
         return None
 
     def _ends_of(self, node: Node) -> Any:
@@ -231,8 +220,6 @@ class Calls(Special):
 
     def call(self, name: str, nodes: list[Node], nargout: int = 1) -> E:
         """A call of a function by its name."""
-        from pyconvnet.port.expressions import ATOM, E
-
         special = getattr(self, f"_call_{name}", None)
         if special is not None:
             found = special(nodes)

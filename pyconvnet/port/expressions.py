@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyconvnet.port import names
 from pyconvnet.port.calls import Calls
+from pyconvnet.port.code import ADD, AND, ATOM, COMPARE, LAMBDA, MUL, NOT, NUMBERS, OR, UNARY, E, quoted
 from pyconvnet.port.scope import Scope, path_of
-from pyconvnet.port.source import Node, Step, Untranslated, chain, items, text_of, walk
+from pyconvnet.port.source import Node, Untranslated, chain, items, text_of, walk
 
-ATOM, UNARY, MUL, ADD, COMPARE, NOT, AND, OR, LAMBDA = 10, 8, 7, 6, 4, 3, 2, 1, 0
-NUMBERS = ("int", "num")
 _OPERATORS = {
     "+": ("plus", "+", ADD), "-": ("minus", "-", ADD), ".*": ("times", "*", MUL), "*": ("mtimes", "*", MUL),
     "./": ("rdivide", "/", MUL), "/": ("mrdivide", "/", MUL),
@@ -19,24 +18,6 @@ _OPERATORS = {
     "\\": ("mldivide", "", MUL), ".\\": ("ldivide", "", MUL),
 }  # fmt: skip
 _COMPARISONS = {"==": "eq", "~=": "ne", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-
-
-class E(NamedTuple):
-    """The code of an expression, how strongly it binds, and what kind of value it gives, where that is known."""
-
-    code: str
-    binds: int = ATOM
-    kind: str | None = None
-
-    def within(self, binds: int) -> str:
-        """The code as a part of what binds so strongly."""
-        return self.code if self.binds >= binds else f"({self.code})"
-
-
-def quoted(text: str) -> str:
-    """A text as a Python literal."""
-    body = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("\n", "\\n")
-    return f'"{body}"'
 
 
 class Expressions(Calls):
@@ -356,6 +337,3 @@ def items_of_operator(node: Node) -> tuple[Any, Any]:
     """The two operands."""
     named = [c for c in node.children if c.is_named and c.type not in ("line_continuation", "comment")]
     return named[0], named[-1]
-
-
-__all__ = ["E", "Expressions", "Step", "quoted"]

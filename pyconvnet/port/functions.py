@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pyconvnet.port import names
-from pyconvnet.port.scope import Function, Scope, analyse, own, targets
+from pyconvnet.port.scope import Function, Scope, analyse, own, signature, targets
 from pyconvnet.port.source import Node, chain, child, items, text_of, walk
 from pyconvnet.port.statements import Statements
 
@@ -107,8 +107,6 @@ class Definition:
         self.unit, self.node, self.depth, self.method_of = unit, node, depth, method_of
 
     def lines(self, static: bool = False) -> list[str]:
-        from pyconvnet.port.scope import signature
-
         function = signature(self.node)
         function.defaults = function.defaults or any(
             count < len([p for p in function.params if p != "varargin"])
@@ -125,10 +123,9 @@ class Definition:
         body.ending = "return" if constructor else returned(function)
         body.last_row = self.node.start_point[0]
         blocks = [c for c in self.node.children if c.type in ("comment", "block", "ERROR")]
-        body.lines = []
         prologue = self._prologue(function, scope, me)
         if prologue:
-            comments = [c for c in blocks[: next((k for k, b in enumerate(blocks) if b.type == "block"), len(blocks))]]
+            comments = blocks[: next((k for k, b in enumerate(blocks) if b.type == "block"), len(blocks))]
             body.body(comments)
             blocks = blocks[len(comments) :]
             for line in prologue:
@@ -247,18 +244,15 @@ def marked(lines: list[str]) -> list[str]:
 def class_lines(unit: Unit, node: Node) -> list[str]:
     """A class definition."""
     name = text_of(child(node, "identifier"))
-    bases = (
-        [text_of(n) for n in walk(child(node, "superclasses") or node) if n.type == "property_name"]
-        if child(node, "superclasses")
-        else []
-    )
-    codes = [
-        names.block(b.split(".")) or (unit.class_code(b) if b in unit.folder.classes else None)
+    above = child(node, "superclasses")
+    bases = [text_of(n) for n in walk(above) if n.type == "property_name"] if above is not None else []
+    codes = {
+        b: names.block(b.split(".")) or (unit.class_code(b) if b in unit.folder.classes else None)
         for b in bases
         if b != "handle"
-    ]
-    unknown = [b for b, c in zip([b for b in bases if b != "handle"], codes) if c is None]
-    heads = [c for c in codes if c]
+    }
+    unknown = [b for b, c in codes.items() if c is None]
+    heads = [c for c in codes.values() if c]
     if any(c.startswith("pcn.dagnn.") for c in heads) and names.block(["dagnn", name]):
         heads.append("replace=True")  # of the same name as a layer here
     heads = heads or ["rt.Handle"]
@@ -272,7 +266,7 @@ def class_lines(unit: Unit, node: Node) -> list[str]:
             f"class {name}(rt.Handle):",
             f"    # {unit.name}:{node.start_point[0] + 1}: the base {unknown[0]} is not known",
         ]
-    elif "handle" not in bases and not any(codes):
+    elif "handle" not in bases and not any(codes.values()):
         unit.counts["uncertain"] += 1  # a class whose objects are values is translated as one of handles
     transient: list[str] = []
     body: list[str] = []

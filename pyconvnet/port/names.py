@@ -24,15 +24,13 @@ _KINDS = {
 KINDS = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 # Functions whose result shares nothing with their arguments.
 FRESH = set(KINDS) | set(
-    "cell vl_simplenn vl_nnsoftmax imresize "
+    "cell vl_simplenn vl_nnsoftmax "
     "sum prod max min any all find size plus minus times rdivide power mtimes randperm randi floor ceil fix round "
     "sqrt exp log mod rem cellfun arrayfun unique histc accumarray imresize imread load vl_nnconv vl_nnpool vl_nnrelu "
     "median var true false uint8 im2single rgb2gray isfield ismember setdiff".split()
 )
 # Functions whose result may be their first argument in another form.
-VIEWS = set(
-    "reshape squeeze permute single double gather gpuArray fliplr flipud im2single repmat cat logical".split()
-) - {"cat"}
+VIEWS = set("reshape squeeze permute single double gather gpuArray fliplr flipud im2single repmat logical".split())
 # Fields of MatConvNet that always hold cells.
 CELL_FIELDS = {"layers", "weights", "inputs", "outputs"}
 # Functions here that return all of MATLAB's values, always.

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyconvnet.port import names
+from pyconvnet.port.code import COMPARE, E
 from pyconvnet.port.scope import Scope
 from pyconvnet.port.source import Node, items, text_of
-
-if TYPE_CHECKING:
-    from pyconvnet.port.expressions import E
 
 
 class Special:
@@ -36,54 +34,36 @@ class Special:
         return ", ".join('":"' if n.type == "spread_operator" else self.spread(n) for n in nodes)
 
     def _call_true(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         return None if nodes else E("True", kind="bool")
 
     def _call_false(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         return None if nodes else E("False", kind="bool")
 
     def _call_pi(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
         return E("rt.pi", kind="num")
 
     def _call_i(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         return None if nodes else E("1j")
 
     _call_j = _call_i
 
     def _call_inf(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         return None if nodes else E("rt.Inf()", kind="num")
 
     _call_Inf = _call_inf
 
     def _call_nan(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         return None if nodes else E("rt.NaN()", kind="num")
 
     _call_NaN = _call_nan
 
     def _call_nargin(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
         return E("nargin", kind="int")
 
     def _call_nargout(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
         return E("nargout", kind="int")
 
     def _call_exist(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import COMPARE, E
-
         if nodes and nodes[0].type == "string":
             name = text_of(nodes[0])[1:-1]
             asked = len(nodes) == 1 or text_of(nodes[1])[1:-1] == "var"
@@ -96,8 +76,6 @@ class Special:
         return E(f"ml.exist({self.given(nodes)})", kind="int")
 
     def _call_struct(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         fields = [text_of(n)[1:-1] for n in nodes[::2]]
         plain = len(nodes) % 2 == 0 and all(
             n.type == "string" and names.identifier(f) == f and f.isidentifier() for n, f in zip(nodes[::2], fields)
@@ -122,11 +100,7 @@ class Special:
         return E(f"Struct({', '.join(f'{f}={v}' for f, v in zip(fields, values))})", kind="struct")
 
     def _call_mfilename(self, nodes: list[Node]) -> E:
-        from pyconvnet.port.expressions import E
-
         return E('str(Path(__file__).with_suffix(""))' if nodes else "Path(__file__).stem", kind="str")
 
     def _call_eps(self, nodes: list[Node]) -> E | None:
-        from pyconvnet.port.expressions import E
-
         return None if nodes else E("rt.eps()", kind="num")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyconvnet.port import names
 from pyconvnet.port.assignments import Assignments
-from pyconvnet.port.expressions import quoted
+from pyconvnet.port.code import quoted
 from pyconvnet.port.scope import Scope, loaded, path_of, targets
 from pyconvnet.port.source import Node, Untranslated, chain, child, items, line_of, text_of, walk
 
@@ -148,10 +148,9 @@ class Statements(Assignments):
         name = text_of(root)
         variable = name in self.scope.variables
         if root.type == "identifier" and not variable:
-            if "vl_setupnn" in text_of(node) or name in ("addpath", "rmpath", "clear", "clearvars", "close", "clc"):
-                if name != "close":
-                    self.emit(f"# {one_line(node)}")
-                    return
+            if "vl_setupnn" in text_of(node) or name in ("addpath", "rmpath", "clear", "clearvars", "clc"):
+                self.emit(f"# {one_line(node)}")
+                return
             given = steps[0][1] if steps else []
             if name == "load":
                 self.load(node, given)
@@ -159,7 +158,7 @@ class Statements(Assignments):
             if name == "save":
                 self.emit(self.save(given))
                 return
-            if name in ("size", "toc") and name == "toc" and not given:
+            if name == "toc" and not given:
                 self.emit('ml.fprintf("Elapsed time is %f seconds.\\n", ml.toc())')
                 return
         own = self.unit.function(name) if root.type == "identifier" and not variable else None
@@ -306,7 +305,7 @@ class Statements(Assignments):
                     if re.fullmatch(r"-?\d+", parts[1])
                     else f"{parts[1]} {'+' if by > 0 else '-'} 1"
                 )
-                last = last.removesuffix(" - 1 + 1") if last.endswith(" - 1 + 1") else last
+                last = last.removesuffix(" - 1 + 1")
                 return f"range({parts[0]}, {last})" if step == "1" else f"range({parts[0]}, {last}, {step})"
             return f"rt.steps({', '.join(parts)})"
         return f"rt.columns({self.code(over)})"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyconvnet.compat.imresize import as_class
 from pyconvnet.compat.matlab import imresize
 
 PAIRS = Path(__file__).parents[2].parent / "shared" / "images" / "imresize"
@@ -172,6 +173,12 @@ def test_a_kernel_of_ones_own_is_taken():
 def test_what_cannot_be_is_refused_by_name(args, options, message):
     with pytest.raises(ValueError, match=message):
         imresize(*args, **options)
+
+
+def test_integers_of_64_bits_stay_within_their_range():
+    values = np.array([1e30, -1e30, 2.5, np.nan, np.inf])
+    assert as_class(values, np.dtype(np.int64)).tolist() == [2**63 - 1, -(2**63), 3, 0, 2**63 - 1]
+    assert as_class(values, np.dtype(np.uint64)).tolist() == [2**64 - 1, 0, 3, 0, 2**64 - 1]
 
 
 def test_complex_images_are_refused():

@@ -14,9 +14,6 @@ pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'"
 from pyconvnet.compat import matlab as ml
 from pyconvnet.port import port
 
-if not hasattr(ml, "sprintf"):
-    pytest.skip("needs MATLAB's functions of text", allow_module_level=True)
-
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
 
@@ -166,7 +163,6 @@ def test_fine_tuning_with_rates_of_each_layer(ported, tmp_path):
     net, info = import_module("finetune").finetune("trained.mat", "exp")
 
     classes, n = 3, 30
-    fresh = 0.1 * np.cos(np.arange(1, 5 * classes + 1, dtype=np.float32)).reshape((1, 1, 5, classes), order="F")
     hand = pcn.vl_simplenn_tidy(trained)
     hand.layers = hand.layers[:3]
     fresh = 0.1 * np.cos(np.arange(1, 5 * classes + 1, dtype=np.float32)).reshape((1, 1, 5, classes), order="F")

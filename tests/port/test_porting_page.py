@@ -8,11 +8,7 @@ import pytest
 from support import ROOT
 
 pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'")
-from pyconvnet.compat import matlab
 from pyconvnet.port import port
-
-if not hasattr(matlab, "sprintf"):
-    pytest.skip("needs MATLAB's functions of text", allow_module_level=True)
 
 TEXT = (ROOT / "docs" / "porting.md").read_text(encoding="utf-8")
 PAIRS = re.findall(r"\n## ([^\n]+)\n(.*?)(?=\n## |\Z)", TEXT, re.DOTALL)

@@ -12,11 +12,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'")
-from pyconvnet.compat import matlab
 from pyconvnet.port import port
-
-if not hasattr(matlab, "sprintf"):
-    pytest.skip("needs MATLAB's functions of text", allow_module_level=True)
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.m"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.port.runtime.indexing import Step, at, folded, inside, is_all, positions, resolved
-from pyconvnet.port.runtime.values import as_cell, cast, empty, is_array, matrix, value
+from pyconvnet.port.runtime.values import as_cell, cast, empty, is_array, is_cell, matrix, value
 from pyconvnet.records import Struct, StructArray
 
 
@@ -32,7 +32,7 @@ class into:
 def put(x: Any, index: tuple[Any, ...], v: Any, braces: bool = False) -> Any:
     """x after x(index) = v, or x{index} = v with braces."""
     if x is None or (is_array(x) and np.size(x) == 0):
-        if braces or type(v) is list or (isinstance(v, np.ndarray) and v.dtype == object):
+        if braces or is_cell(v):
             x = []
         elif isinstance(v, (Struct, StructArray)):
             x = StructArray()
@@ -49,7 +49,7 @@ def put(x: Any, index: tuple[Any, ...], v: Any, braces: bool = False) -> Any:
     if isinstance(x, list) and type(x) is not list:
         x[int(positions(index[-1], len(x)).flat[0])] = v
         return x
-    if type(x) is list or (isinstance(x, np.ndarray) and x.dtype == object):
+    if is_cell(x):
         return _put_cell(x, index, v, braces)
     if isinstance(x, str) and isinstance(v, str):
         codes = _put_array(matrix(x), index, matrix(v))
@@ -106,7 +106,7 @@ def _put_cell(x: Any, index: tuple[Any, ...], v: Any, braces: bool) -> Any:
     if braces:
         new = np.empty((1, 1), object)
         new[0, 0] = v
-    elif type(v) is list or (isinstance(v, np.ndarray) and v.dtype == object):
+    elif is_cell(v):
         new = matrix(v)
     else:
         new = np.empty((1, 1), object)

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.compat.matlab.arrays import modulo
 from pyconvnet.port.runtime.classes import CLASSES
-from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
+from pyconvnet.port.runtime.operators import _arithmetic
+from pyconvnet.port.runtime.values import as_cell, is_array, is_cell, matrix, size_of, value
 from pyconvnet.port.runtime.values import cast as converted
 from pyconvnet.records import Struct, StructArray
 
@@ -196,7 +198,7 @@ min = _extreme("min", np.fmin, np.argmin, math.inf)
 def sort(x: Any, *options: Any, nargout: int = 1) -> Any:
     """x in order along a dimension; equal ones stay in turn. nargout=2: where each one was as well, from 1."""
     down = any_word(options, "descend")
-    if type(x) is list or (isinstance(x, np.ndarray) and x.dtype == object):
+    if is_cell(x):
         items = list(matrix(x).ravel())
         turns = sorted(range(len(items)), key=items.__getitem__, reverse=down)
         found = [items[k] for k in turns]
@@ -314,23 +316,13 @@ def round(x: Any, digits: Any = 0) -> Any:
     return value((np.sign(a) * np.floor(np.abs(a) * scale + 0.5) / scale).astype(a.dtype if a.dtype != bool else float))
 
 
-def _binary(name: str, f: Callable[..., np.ndarray]) -> Callable[[Any, Any], Any]:
-    from pyconvnet.port.runtime.operators import _arithmetic
-
-    return _arithmetic(name, f)
-
-
-def _mod(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where(y == 0, x, np.mod(x, np.where(y == 0, 1, y)))
-
-
 def _rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y == 0, math.nan, np.fmod(x, np.where(y == 0, 1, y)))
 
 
-mod, rem = _binary("mod", _mod), _binary("rem", _rem)
-atan2, hypot = _binary("atan2", np.arctan2), _binary("hypot", np.hypot)
-idivide = _binary("idivide", lambda x, y: np.trunc(x / y))
+mod, rem = _arithmetic("mod", modulo), _arithmetic("rem", _rem)
+atan2, hypot = _arithmetic("atan2", np.arctan2), _arithmetic("hypot", np.hypot)
+idivide = _arithmetic("idivide", lambda x, y: np.trunc(x / y))
 
 
 def nnz(x: Any) -> int:
@@ -380,13 +372,13 @@ def nargchk(*_: Any) -> list[Any]:
 narginchk = nargoutchk = nargchk
 
 
-def diff(x: Any) -> Any:
-    """Differences of neighbours along the first dimension that is not 1."""
+def diff(x: Any, n: Any = 1, dim: Any = None) -> Any:
+    """Differences of neighbours, n times, along dimension dim, or the first that is not 1."""
     a = _double(matrix(x))
-    return value(np.diff(a, axis=_axis(a, None)))
+    return value(np.diff(a, int(n), axis=_axis(a, dim)))
 
 
-def cumprod(x: Any) -> Any:
-    """Products of all elements up to each, along the first dimension that is not 1."""
+def cumprod(x: Any, dim: Any = None) -> Any:
+    """Products of all elements up to each, along dimension dim, or the first that is not 1."""
     a = _double(matrix(x))
-    return value(np.cumprod(a, axis=_axis(a, None)))
+    return value(np.cumprod(a, axis=_axis(a, dim)))

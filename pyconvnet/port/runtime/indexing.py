@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.port.runtime.values import as_cell, is_array, matrix, value
+from pyconvnet.port.runtime.values import as_cell, is_array, matrix, span, value
 from pyconvnet.records import StructArray
 
 ALL = slice(None)
@@ -114,8 +114,6 @@ def positions(i: Any, n: int) -> np.ndarray:
     if isinstance(i, slice):
         if i == ALL:
             return np.arange(n).reshape(1, -1)
-        from pyconvnet.port.runtime.values import span
-
         i = span(1 if i.start is None else i.start, n if i.stop is None else i.stop, 1 if i.step is None else i.step)
     if isinstance(i, str):
         if i == ":":
@@ -126,8 +124,6 @@ def positions(i: Any, n: int) -> np.ndarray:
         if a.ndim < 2:
             a = a.reshape(1, -1)
         flat = np.flatnonzero(a.ravel(order="F"))
-        if flat.size and flat[-1] >= n and n:
-            pass  # growth is the caller's to judge
         return flat.reshape((1, -1) if a.shape[0] == 1 else (-1, 1))
     whole = a.astype(np.int64) if a.dtype.kind in "fiu" else None
     if whole is None or np.any(whole != a) or (a.size and whole.min() < 1):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.port.runtime.values import as_cell, is_array, matrix, value
 from pyconvnet.port.runtime.values import cast as converted
-from pyconvnet.port.runtime.values import is_array, matrix, value
 
 
 def _pair(name: str, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -129,8 +129,6 @@ def mpower(a: Any, b: Any) -> Any:
 
 def transpose(a: Any) -> Any:
     """a.', rows become columns; of a cell as well."""
-    from pyconvnet.port.runtime.values import as_cell
-
     if isinstance(a, str):
         return matrix(a).T if len(a) > 1 else a
     x = matrix(a)

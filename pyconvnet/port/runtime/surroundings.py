@@ -157,7 +157,7 @@ def hold(*_: Any) -> None:
     """matplotlib always holds."""
 
 
-colormap = colorbar = drawnow = more = format = warning_state = clc = hold
+colormap = colorbar = drawnow = more = format = clc = hold
 
 
 def grid(*_: Any) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from pyconvnet.compat import matlab as ml
 from pyconvnet.port.runtime.classes import class_
+from pyconvnet.port.runtime.functions import round as _round
 from pyconvnet.port.runtime.functions import size
-from pyconvnet.port.runtime.values import as_cell, is_array, matrix, size_of, value
+from pyconvnet.port.runtime.values import as_cell, is_array, is_cell, matrix, size_of, true, value
 from pyconvnet.records import StructArray
 
 
@@ -61,8 +62,6 @@ def warning(*arguments: Any) -> None:
 
 def assert_(condition: Any, *arguments: Any) -> None:
     """Raises MatlabError unless the condition holds."""
-    from pyconvnet.port.runtime.values import true
-
     if not true(condition):
         message, identifier = _message(arguments) if arguments else ("Assertion failed.", "MATLAB:assertion:failed")
         raise MatlabError(message, identifier)
@@ -71,7 +70,7 @@ def assert_(condition: Any, *arguments: Any) -> None:
 def _compared(a: Any, b: Any, same: Any) -> Any:
     """Text with text, or each item of a cell."""
     for cells, other in ((a, b), (b, a)):
-        if type(cells) is list or (isinstance(cells, np.ndarray) and cells.dtype == object):
+        if is_cell(cells):
             m = matrix(cells)
             others = matrix(other).ravel() if not isinstance(other, str) else [other] * m.size
             if len(others) == 1:
@@ -166,7 +165,10 @@ def str2double(x: Any) -> Any:
             return float(x.replace(",", ""))
         except ValueError:
             return float("nan")
-    return value(np.array([[str2double(item) for item in matrix(x).ravel()]])) if not is_array(x) else float("nan")
+    if is_array(x):
+        return float("nan")
+    m = matrix(x)
+    return value(np.array([str2double(item) for item in m.ravel()], float).reshape(m.shape))
 
 
 def char(*x: Any) -> Any:
@@ -181,9 +183,7 @@ def char(*x: Any) -> Any:
 
 def int2str(x: Any) -> Any:
     """A number, rounded, as text."""
-    from pyconvnet.port.runtime.functions import round
-
-    return ml.num2str(round(x))
+    return ml.num2str(_round(x))
 
 
 def isspace(x: str) -> Any:

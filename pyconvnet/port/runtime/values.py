@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.compat.imresize import as_class
 from pyconvnet.records import Struct, StructArray
 
 
@@ -118,10 +119,7 @@ def cast(a: Any, dtype: Any) -> np.ndarray:
     """a in another class as MATLAB converts it: integers round half away from zero and stay within their range."""
     a, dtype = np.asarray(a), np.dtype(dtype)
     if dtype.kind in "iu" and a.dtype != dtype:
-        limits = np.iinfo(dtype)
-        exact = np.nan_to_num(np.real(a).astype(float), nan=0.0, posinf=math.inf, neginf=-math.inf)
-        rounded = np.sign(exact) * np.floor(np.abs(exact) + 0.5)
-        return np.clip(rounded, limits.min, limits.max).astype(dtype)
+        return as_class(np.real(a).astype(float), dtype)
     if dtype.kind == "f" and a.dtype.kind == "c":
         a = a.real
     return a.astype(dtype, copy=False)
@@ -240,19 +238,20 @@ def struct(*pairs: Any) -> Any:
     names, given = [str(n) for n in pairs[::2]], pairs[1::2]
     if len(names) != len(given):
         raise ValueError(f"struct: names and values must come in pairs, got {len(pairs)} arguments")
-    lengths = {np.size(matrix(v)) for v in given if _is_cell(v)} - {1}
+    lengths = {np.size(matrix(v)) for v in given if is_cell(v)} - {1}
     if not lengths:
-        return Struct({n: matrix(v).flat[0] if _is_cell(v) else v for n, v in zip(names, given)})
+        return Struct({n: matrix(v).flat[0] if is_cell(v) else v for n, v in zip(names, given)})
     if len(lengths) > 1:
         raise ValueError(f"struct: cells must have the same number of values, got {sorted(lengths)}")
     count = lengths.pop()
     each = [
-        list(matrix(v).flat) * (count if np.size(matrix(v)) == 1 else 1) if _is_cell(v) else [v] * count for v in given
+        list(matrix(v).flat) * (count if np.size(matrix(v)) == 1 else 1) if is_cell(v) else [v] * count for v in given
     ]
     return StructArray([Struct(zip(names, map(copy, values))) for values in zip(*each)], names)
 
 
-def _is_cell(x: Any) -> bool:
+def is_cell(x: Any) -> bool:
+    """Whether x is a cell: a list that is not a struct array, or an array of objects."""
     return type(x) is list or (isinstance(x, np.ndarray) and x.dtype == object)
 
 

@@ -41,6 +41,7 @@ def test_bsxfun_repeats_dimensions_from_the_first_on():
     same(bsxfun(np.multiply, A, [1, 0, 2]), [[1, 0, 6], [4, 0, 12]])
     x = np.arange(24.0).reshape(2, 3, 4)
     same(bsxfun("minus", x, x[:, :, 0]), x - x[:, :, :1])  # numpy alone would refuse 2x3x4 - 2x3
+    same(bsxfun("mod", [[5, -5, 5]], [[3, 3, 0]]), [[2, 1, 5]])
     assert bsxfun("@plus", 1, 2) == 3 and bsxfun("eq", A, A).dtype == bool
     with pytest.raises(ValueError, match="bsxfun: A is 2x3, B is 1x2; sizes must be equal or 1"):
         bsxfun("plus", A, [1, 2])
@@ -139,3 +140,22 @@ def test_grids_and_rows_of_numbers():
     assert linspace(0, 1, 11)[0, 3] == 0.3 != np.linspace(0, 1, 11)[3]
     np.testing.assert_allclose(logspace(1, 5, 5), [[10, 100, 1000, 10000, 100000]], rtol=1e-15)
     assert logspace(0, 1).shape == (1, 50) and abs(logspace(0, np.pi, 3)[0, 2] - np.pi) < 1e-15
+
+
+def test_text_where_a_number_must_stand_is_refused_by_name():
+    refused = {
+        "linspace: a must be one number, got 'x'": lambda: linspace("x", 1),
+        "linspace: b must be one number, got 'x'": lambda: linspace(0, "x"),
+        "linspace: n must be one finite number, got 'x'": lambda: linspace(0, 1, "x"),
+        "logspace: b must be one number, got 'x'": lambda: logspace(0, "x"),
+        "circshift: k must be whole numbers, got 'x'": lambda: circshift(A, "x"),
+        "circshift: k must be whole numbers, got 1.5": lambda: circshift(A, 1.5),
+        "repmat: sizes must be whole numbers, got 'x'": lambda: repmat(1, 2, "x"),
+        "repmat: sizes must be whole numbers, got nan": lambda: repmat(1, np.nan),
+        "permute: order must be whole numbers, got 'x'": lambda: permute(A, "x"),
+        "rot90: k must be a whole number, got 'x'": lambda: rot90(A, "x"),
+        "ind2sub: size must be whole numbers, got 'x'": lambda: ind2sub("x", 1),
+    }
+    for message, call in refused.items():
+        with pytest.raises(ValueError, match=message):
+            call()

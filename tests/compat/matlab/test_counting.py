@@ -22,6 +22,12 @@ def test_accumarray_gathers_values_by_their_subscripts():
         accumarray([[0]], 1)
     with pytest.raises(ValueError, match="accumarray: sz must hold 4, got \\(2, 1\\)"):
         accumarray(subs, 1, [2, 1])
+    with pytest.raises(ValueError, match="accumarray: sz must be whole numbers, got 'x'"):
+        accumarray(subs, 1, "x")
+    with pytest.raises(ValueError, match="accumarray: val must be one number or 2, as many as subs has rows, got 3"):
+        accumarray([1, 2], [1, 2, 3])
+    with pytest.raises(TypeError, match="accumarray: val must be numbers or logicals, got str"):
+        accumarray([1], "x")
 
 
 def test_histc_counts_from_edge_to_edge():

@@ -35,6 +35,8 @@ def test_paths_are_put_together_and_taken_apart():
     assert fullfile("data", "exp", "net.mat") == os.path.join("data", "exp", "net.mat")
     assert fullfile("a/", "/b", "", "c") == "a/b/c" and fullfile("a", "") == "a/" and fullfile("/", "a") == "/a"
     assert fullfile("a", ["x", "y"]) == ["a/x", "a/y"]
+    with pytest.raises(TypeError, match="fullfile: parts must be texts or paths, got int: 3"):
+        fullfile("a", 3)
     assert fileparts("/home/u/net-epoch-1.mat") == ("/home/u", "net-epoch-1", ".mat")
     assert fileparts("a/b/") == ("a/b", "", "") and fileparts("name") == ("", "name", "")
     assert fileparts(".bashrc") == ("", "", ".bashrc") and fileparts("/x") == ("/", "x", "")

@@ -37,6 +37,10 @@ def test_other_filters_are_those_of_the_manual():
     assert abs(slanted.sum() - 1) < 1e-12 and np.allclose(slanted, np.rot90(slanted, 2)) and slanted[0, -1] > 0
     with pytest.raises(ValueError, match="fspecial: type must be one of 'average'"):
         fspecial("box")
+    with pytest.raises(ValueError, match="fspecial: size must be whole numbers, got 'x'"):
+        fspecial("average", "x")
+    with pytest.raises(ValueError, match="fspecial: angle must be one number, got 'x'"):
+        fspecial("motion", 9, "x")
 
 
 def test_a_disk_has_of_each_pixel_the_part_in_the_circle():
@@ -94,6 +98,8 @@ def test_medians():
     assert medfilt2(x, [3, 3], "symmetric")[0, 0] == 2
     with pytest.raises(NotImplementedError, match="medfilt2: size must be odd, got 2 x 2"):
         medfilt2(x, [2, 2])
+    with pytest.raises(ValueError, match="medfilt2: size must be whole numbers, got 'x'"):
+        medfilt2(x, "x")
 
 
 def test_noise_is_drawn_from_matlabs_stream():

@@ -75,3 +75,12 @@ def test_other_turns_sample_about_the_centre():
     assert loose[0, 0] == 0 and imrotate(plane.astype(np.uint8), 45).dtype == np.uint8
     with pytest.raises(ValueError, match="imrotate: method must be one of 'nearest'"):
         imrotate(plane, 1, "cubic")
+
+
+def test_what_is_not_a_number_is_refused_by_name():
+    with pytest.raises(ValueError, match="imrotate: angle must be one finite number, got 'x'"):
+        imrotate(np.eye(3), "x")
+    with pytest.raises(ValueError, match="padarray: padsize must be whole numbers, got 'x'"):
+        padarray(np.eye(3), "x")
+    with pytest.raises(TypeError, match=r"im2uint8: image must be uint8, .*, got complex128"):
+        im2uint8(np.eye(3, dtype=complex))

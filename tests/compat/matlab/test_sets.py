@@ -62,3 +62,5 @@ def test_sortrows_sorts_by_columns():
     assert sortrows(["b", "a"]) == ["a", "b"]
     with pytest.raises(ValueError, match="sortrows: column must be from 1 to 4"):
         sortrows(A, 5)
+    with pytest.raises(ValueError, match=r"sortrows: column must be whole numbers, got \['x'\]"):
+        sortrows(A, ["x"])

@@ -139,6 +139,10 @@ def test_strsplit_takes_several_delimiters_as_one():
     assert strsplit("a1b22c", "\\d+", "DelimiterType", "RegularExpression") == ["a", "b", "c"]
     with pytest.raises(ValueError, match="unknown option 'Collapse'; did you mean 'CollapseDelimiters'"):
         strsplit("a", ",", "Collapse", False)
+    with pytest.raises(TypeError, match="strsplit: delimiter must be a text or a list of texts, got 3"):
+        strsplit("a", 3)
+    with pytest.raises(ValueError, match=r"strsplit: the pattern '\(' cannot be read"):
+        strsplit("a", "(", "DelimiterType", "RegularExpression")
 
 
 def test_strjoin_puts_them_together():
@@ -146,6 +150,11 @@ def test_strjoin_puts_them_together():
     assert strjoin(["a", "b"], "\\n") == "a\nb" and strjoin(["a", "b", "c"], [" + ", " = "]) == "a + b = c"
     with pytest.raises(ValueError, match="3 parts must have 2 delimiters, got 1"):
         strjoin(["a", "b", "c"], ["-"])
+    for parts in (5, "text", ["a", 1]):
+        with pytest.raises(TypeError, match="strjoin: parts must be a list of texts"):
+            strjoin(parts)
+    with pytest.raises(TypeError, match="strjoin: delimiter must be a text or a list of texts, got 3"):
+        strjoin(["a", "b"], 3)
 
 
 def test_regexp_gives_starts_matches_tokens_and_names():
@@ -175,9 +184,23 @@ def test_regexp_gives_starts_matches_tokens_and_names():
         regexp("a", "a", "tokns")
     with pytest.raises(ValueError, match="regexp: the pattern '\\(' cannot be read"):
         regexp("a", "(")
+    with pytest.raises(ValueError, match="regexpi: the set in '\\[\\]' must not begin with ]"):
+        regexpi("a", "[]")
 
 
 def test_regexprep_replaces_tokens():
     assert regexprep("walk up, they walk", r"walk(\w*) up", "ascend$1") == "ascend, they walk"
     assert regexprep("aaa", "a", "b", "once") == "baa" and regexprep("ABC", "b", "x", "ignorecase") == "AxC"
     assert regexprep(["a.b", "c"], r"\.", "_") == ["a_b", "c"] and regexprep("a", "a", r"\$1") == "$1"
+    with pytest.raises(ValueError, match=r"regexprep: the pattern '\(' cannot be read"):
+        regexprep("a", "(", "b")
+    with pytest.raises(ValueError, match="regexprep: the option must be one of once"):
+        regexprep("a", "a", "b", "preservecase")
+    for text, replacement in ((3, "b"), ("a", 3)):
+        with pytest.raises(TypeError, match=r"regexprep: .* must be text, got"):
+            regexprep(text, "a", replacement)
+
+
+def test_regexprep_passes_over_matches_without_a_character():
+    assert regexprep("abc", "^", "__") == "abc" and regexprep("abc", "^", "__", "emptymatch") == "__abc"
+    assert regexprep("abcb", "x*b|$", "-", "once") == "a-cb" and regexprep("abcb", "b*", "-") == "a-c-"

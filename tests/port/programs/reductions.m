@@ -24,3 +24,6 @@ disp(isempty(max([])))
 disp(mean([1 2; 3 4], 2))
 disp(numel(find([1 0 1])))
 disp(norm([3 4]))
+fprintf('%g ', diff([1 4 9; 2 8 18], 1, 2)); fprintf('\n');
+fprintf('%g ', diff([1 4 9 16], 2)); fprintf('\n');
+fprintf('%g ', cumprod([1 2; 3 4], 2)); fprintf('\n');

@@ -23,3 +23,5 @@ disp(regexprep('abc123', '\d+', '#'))
 tok = regexp('net-epoch-12.mat', 'net-epoch-(\d+)\.mat', 'tokens');
 disp(tok{1}{1})
 disp(strfind('abcabc', 'bc'))
+n = str2double({'1.5'; 'x'; '-2'});
+fprintf('%d %d\n', size(n)); disp(n(3))
