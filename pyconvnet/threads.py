@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,12 @@ _context_limit: ContextVar[int | None] = ContextVar("pyconvnet_num_threads", def
 _team = threading.RLock()
 _guards: list[threading.Lock] = []  # a fork waits for these after the team: its child finds nothing half done
 _held: list[threading.Lock] = []
-_numba = threading.local()  # numba keeps a limit for each Python thread
+_tables: dict[int, list[Any]] = {}  # what kernels are called with, by the number of parts
+_LAYERS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
+_ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_char_p)
+_PARALLEL_FOR = ctypes.CFUNCTYPE(
+    None, *[ctypes.c_void_p] * 4, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
+)
 _forked = False  # whether this process was forked from one whose threads had started
 _broken = False  # and whether kernels cannot run in it
 
@@ -72,7 +78,6 @@ class parallel_region:
                     'start it by multiprocessing.get_context("spawn")'
                 )
             n = get_num_threads()
-            _limit_numba(1 if _forked else n)
         except BaseException:
             _team.release()
             raise
@@ -82,13 +87,27 @@ class parallel_region:
         _team.release()
 
 
-def _limit_numba(n: int) -> None:
-    """numba starts no more threads than there is work for: idle ones would still be waited for."""
-    if getattr(_numba, "limit", None) != n:
-        from numba import config, set_num_threads
+def run_team(entry: int, arguments: bytes, parts: int) -> None:
+    """Call a kernel of `backends.cpu.compiled` for its parts 0 .. parts - 1; only inside a `parallel_region`."""
+    tables = _tables.get(parts)
+    if tables is None:  # the first number of a thread, how many there are, from one to the next
+        made = [(ctypes.c_size_t * 1)(value) for value in (0, parts, 1)]
+        tables = _tables[parts] = [*made, [ctypes.addressof(table) for table in made]]
+    if parts == 1 or _forked:
+        _ENTRY(entry)(*tables[-1], arguments)
+    else:
+        parallel_for, most = _pool()
+        parallel_for(entry, *tables[-1], arguments, 0, 1, min(parts, most))
 
-        set_num_threads(min(n, config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-        _numba.limit = n
+
+@lru_cache(maxsize=1)
+def _pool() -> tuple[Any, int]:
+    """numba's team of threads, started now, as a C function; and how many it has."""
+    from numba.np.ufunc import parallel
+
+    parallel._launch_threads()
+    layer = import_module(f"numba.np.ufunc.{_LAYERS[parallel.threading_layer()]}")
+    return _PARALLEL_FOR(layer.parallel_for), parallel.NUM_THREADS
 
 
 def guard() -> threading.Lock:
@@ -119,7 +138,6 @@ def _after_fork_in_child() -> None:
     if parallel is None or not getattr(parallel, "_is_initialized", True):
         return  # none was started
     _forked = True
-    _numba.__dict__.clear()
     openmp: Any = sys.modules.get("numba.np.ufunc.omppool")
     if getattr(openmp, "openmp_vendor", "") != "GNU":
         return  # workqueue and TBB, and the OpenMP of other makers, start anew by themselves

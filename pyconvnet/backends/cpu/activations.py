@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import (
     finish_streams,
@@ -107,7 +106,7 @@ def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
         _add_to(threads, address(y), address(x), y.size, relu)
 
 
-@jit()
+@inner
 def _logistic(x):
     """The sigmoid, by exp of negative numbers only."""
     one = vset1(np.float32(1))
@@ -115,101 +114,94 @@ def _logistic(x):
     return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
 
 
-@jit(parallel=True)
-def _add_to(threads, y, x, count, relu):
+@parallel()
+def _add_to(t, threads, y, x, count, relu):
     zero, vectors = np.float32(0), -(-count // 16)
-    for t in numba.prange(threads):
-        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
-            part = min(16, count - i)
-            v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
-            vstore_part(y + 4 * i, vmax_nan_first(v, vset1(zero)) if relu else v, part)
+    for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+        part = min(16, count - i)
+        v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
+        vstore_part(y + 4 * i, vmax_nan_first(v, vset1(zero)) if relu else v, part)
 
 
-@jit(parallel=True)
-def _elements(threads, x, y, count, which, leak):
+@parallel()
+def _elements(t, threads, x, y, count, which, leak):
     zero, slope = vset1(np.float32(0)), vset1(leak)
     vectors = -(-count // 16)
     far = which == RELU and count >= FAR and y % 64 == 0
-    for t in numba.prange(threads):
-        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
-            part = min(16, count - i)
-            v = vload_part(x + 4 * i, part, np.float32(0))
-            if which == SIGMOID:
-                prefetch(x + 4 * (i + AHEAD))
-                prefetch(y + 4 * (i + AHEAD))
-                v = _logistic(v)
-            elif leak == 0:
-                v = vmax_nan_first(v, zero)
-            else:
-                v = vif_greater(v, zero, v, vmul(v, slope))
-            if far and part == 16:
-                vstream(y + 4 * i, v)
-            else:
-                vstore_part(y + 4 * i, v, part)
-        finish_streams()
+    for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+        part = min(16, count - i)
+        v = vload_part(x + 4 * i, part, np.float32(0))
+        if which == SIGMOID:
+            prefetch(x + 4 * (i + AHEAD))
+            prefetch(y + 4 * (i + AHEAD))
+            v = _logistic(v)
+        elif leak == 0:
+            v = vmax_nan_first(v, zero)
+        else:
+            v = vif_greater(v, zero, v, vmul(v, slope))
+        if far and part == 16:
+            vstream(y + 4 * i, v)
+        else:
+            vstore_part(y + 4 * i, v, part)
+    finish_streams()
 
 
-@jit(parallel=True)
-def _derivatives(threads, x, dy, dx, count, which, leak):
+@parallel()
+def _derivatives(t, threads, x, dy, dx, count, which, leak):
     zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
     vectors = -(-count // 16)
     far = which == RELU and count >= FAR and dx % 64 == 0
-    for t in numba.prange(threads):
-        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
-            part = min(16, count - i)
-            v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
-            if which == SIGMOID:
-                prefetch(x + 4 * (i + AHEAD))
-                prefetch(dy + 4 * (i + AHEAD))
-                prefetch(dx + 4 * (i + AHEAD))
-                v = _logistic(v)
-                v = vmul(d, vmul(v, vsub(one, v)))
-            else:
-                v = vif_greater(v, zero, d, vmul(d, slope))
-            if far and part == 16:
-                vstream(dx + 4 * i, v)
-            else:
-                vstore_part(dx + 4 * i, v, part)
-        finish_streams()
+    for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+        part = min(16, count - i)
+        v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
+        if which == SIGMOID:
+            prefetch(x + 4 * (i + AHEAD))
+            prefetch(dy + 4 * (i + AHEAD))
+            prefetch(dx + 4 * (i + AHEAD))
+            v = _logistic(v)
+            v = vmul(d, vmul(v, vsub(one, v)))
+        else:
+            v = vif_greater(v, zero, d, vmul(d, slope))
+        if far and part == 16:
+            vstream(dx + 4 * i, v)
+        else:
+            vstore_part(dx + 4 * i, v, part)
+    finish_streams()
 
 
-@jit(parallel=True)
-def _softmax(threads, x, y, pixels, c):
+@parallel()
+def _softmax(t, threads, x, y, pixels, c):
     lowest = np.float32(-np.inf)
-    for t in numba.prange(threads):
-        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
-            source, target = x + 4 * q * c, y + 4 * q * c
-            largest = vset1(lowest)
-            for k in range(0, c, 16):
-                largest = vmax_nan_first(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
-            top = vset1(vmax_across(largest))
-            total = vset1(np.float32(0))
-            for k in range(0, c, 16):
-                part = min(16, c - k)
-                e = vexp(vsub(vload_part(source + 4 * k, part, lowest), top))
-                vstore_part(target + 4 * k, e, part)
-                total = vadd(total, e)
-            scale = vset1(np.float32(1) / vsum_across(total))
-            for k in range(0, c, 16):
-                part = min(16, c - k)
-                vstore_part(target + 4 * k, vmul(vload_part(target + 4 * k, part, np.float32(0)), scale), part)
+    for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+        source, target = x + 4 * q * c, y + 4 * q * c
+        largest = vset1(lowest)
+        for k in range(0, c, 16):
+            largest = vmax_nan_first(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+        top = vset1(vmax_across(largest))
+        total = vset1(np.float32(0))
+        for k in range(0, c, 16):
+            part = min(16, c - k)
+            e = vexp(vsub(vload_part(source + 4 * k, part, lowest), top))
+            vstore_part(target + 4 * k, e, part)
+            total = vadd(total, e)
+        scale = vset1(np.float32(1) / vsum_across(total))
+        for k in range(0, c, 16):
+            part = min(16, c - k)
+            vstore_part(target + 4 * k, vmul(vload_part(target + 4 * k, part, np.float32(0)), scale), part)
 
 
-@jit(parallel=True)
-def _softmax_backward(threads, dy, dx, pixels, c):
+@parallel()
+def _softmax_backward(t, threads, dy, dx, pixels, c):
     """dx holds y before and the derivative after."""
     zero = np.float32(0)
-    for t in numba.prange(threads):
-        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
-            source, target = dy + 4 * q * c, dx + 4 * q * c
-            total = vset1(zero)
-            for k in range(0, c, 16):
-                part = min(16, c - k)
-                total = vadd(
-                    total, vmul(vload_part(source + 4 * k, part, zero), vload_part(target + 4 * k, part, zero))
-                )
-            mean = vset1(vsum_across(total))
-            for k in range(0, c, 16):
-                part = min(16, c - k)
-                d = vsub(vload_part(source + 4 * k, part, zero), mean)
-                vstore_part(target + 4 * k, vmul(d, vload_part(target + 4 * k, part, zero)), part)
+    for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+        source, target = dy + 4 * q * c, dx + 4 * q * c
+        total = vset1(zero)
+        for k in range(0, c, 16):
+            part = min(16, c - k)
+            total = vadd(total, vmul(vload_part(source + 4 * k, part, zero), vload_part(target + 4 * k, part, zero)))
+        mean = vset1(vsum_across(total))
+        for k in range(0, c, 16):
+            part = min(16, c - k)
+            d = vsub(vload_part(source + 4 * k, part, zero), mean)
+            vstore_part(target + 4 * k, vmul(d, vload_part(target + 4 * k, part, zero)), part)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty
 from pyconvnet.backends.cpu.llvm.simd import prefetch, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
 from pyconvnet.threads import parallel_region
@@ -75,47 +74,45 @@ def _vectors(*values: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(v.ravel(), np.float32) for v in values]
 
 
-@jit(parallel=True)
-def _products(threads, a, x, pixels, c, mean, sums, centred):
+@parallel()
+def _products(t, threads, a, x, pixels, c, mean, sums, centred):
     """Short sums in float32, sums of those in float64."""
     zero = np.float32(0)
-    for t in numba.prange(threads):
-        short = np.empty((2, -(-c // 16) * 16), np.float32)
-        totals, products = short.ctypes.data, short[1].ctypes.data
-        first, last = pixels * t // threads, pixels * (t + 1) // threads
-        for start in range(first, last, RUN):
-            short[:] = 0
-            for q in range(start, min(last, start + RUN)):
-                for k in range(0, c, 16):
-                    part = min(16, c - k)
-                    here = 4 * (q * c + k)
-                    prefetch(x + here + 4 * AHEAD)
-                    if not centred:
-                        prefetch(a + here + 4 * AHEAD)
-                    d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
-                    v = d if centred else vload_part(a + here, part, zero)
-                    vstore(totals + 4 * k, vadd(v, vload(totals + 4 * k)))
-                    vstore(products + 4 * k, vfma(v, d, vload(products + 4 * k)))
-            for k in range(c):
-                sums[t, 0, k] += short[0, k]
-                sums[t, 1, k] += short[1, k]
-
-
-@jit(parallel=True)
-def _combine(threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
-    """out = of_x (x - mean) + of_dy dy + constant, each per channel."""
-    zero = np.float32(0)
-    for t in numba.prange(threads):
-        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+    short = np.empty((2, -(-c // 16) * 16), np.float32)
+    totals, products = short.ctypes.data, short[1].ctypes.data
+    first, last = pixels * t // threads, pixels * (t + 1) // threads
+    for start in range(first, last, RUN):
+        short[:] = 0
+        for q in range(start, min(last, start + RUN)):
             for k in range(0, c, 16):
                 part = min(16, c - k)
                 here = 4 * (q * c + k)
                 prefetch(x + here + 4 * AHEAD)
-                prefetch(out + here + 4 * AHEAD)
-                if dy != x:
-                    prefetch(dy + here + 4 * AHEAD)
+                if not centred:
+                    prefetch(a + here + 4 * AHEAD)
                 d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
-                v = vfma(d, vload_part(of_x + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero))
-                if dy != x:
-                    v = vfma(vload_part(dy + here, part, zero), vload_part(of_dy + 4 * k, part, zero), v)
-                vstore_part(out + here, v, part)
+                v = d if centred else vload_part(a + here, part, zero)
+                vstore(totals + 4 * k, vadd(v, vload(totals + 4 * k)))
+                vstore(products + 4 * k, vfma(v, d, vload(products + 4 * k)))
+        for k in range(c):
+            sums[t, 0, k] += short[0, k]
+            sums[t, 1, k] += short[1, k]
+
+
+@parallel()
+def _combine(t, threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
+    """out = of_x (x - mean) + of_dy dy + constant, each per channel."""
+    zero = np.float32(0)
+    for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+        for k in range(0, c, 16):
+            part = min(16, c - k)
+            here = 4 * (q * c + k)
+            prefetch(x + here + 4 * AHEAD)
+            prefetch(out + here + 4 * AHEAD)
+            if dy != x:
+                prefetch(dy + here + 4 * AHEAD)
+            d = vsub(vload_part(x + here, part, zero), vload_part(mean + 4 * k, part, zero))
+            v = vfma(d, vload_part(of_x + 4 * k, part, zero), vload_part(constant + 4 * k, part, zero))
+            if dy != x:
+                v = vfma(vload_part(dy + here, part, zero), vload_part(of_dy + 4 * k, part, zero), v)
+            vstore_part(out + here, v, part)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.backends.cpu.pooling import pool, pool_backward
@@ -66,19 +65,18 @@ def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: floa
     return from_neighbours
 
 
-@jit(parallel=True)
-def _spatial(threads, x, mean, y, count, alpha, beta):
+@parallel()
+def _spatial(t, threads, x, mean, y, count, alpha, beta):
     """y = x (1 + alpha mean)^-beta, element by element."""
     one, zero = vset1(np.float32(1)), np.float32(0)
     vectors = -(-count // 16)
-    for t in numba.prange(threads):
-        for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
-            part = min(16, count - i)
-            f = vfma(vload_part(mean + 4 * i, part, zero), vset1(alpha), one)
-            vstore_part(y + 4 * i, vmul(vload_part(x + 4 * i, part, zero), vexp(vmul(vset1(-beta), vlog(f)))), part)
+    for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
+        part = min(16, count - i)
+        f = vfma(vload_part(mean + 4 * i, part, zero), vset1(alpha), one)
+        vstore_part(y + 4 * i, vmul(vload_part(x + 4 * i, part, zero), vexp(vmul(vset1(-beta), vlog(f)))), part)
 
 
-@jit()
+@inner
 def _window_sums(squares, k, before, after):
     """Sums over channels k - before .. k + after, of a row that has zeros around it."""
     total = vset1(np.float32(0))
@@ -87,34 +85,33 @@ def _window_sums(squares, k, before, after):
     return total
 
 
-@jit(parallel=True)
-def _lrn(threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, backward, exact):
+@parallel()
+def _lrn(t, threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, backward, exact):
     zero = np.float32(0)
     around = before + after + 16
     offset, rate = vset1(kappa), vset1(alpha)
-    for t in numba.prange(threads):
-        rows = np.zeros((2, c + 2 * around + 16), np.float32)
-        squares, inner = rows.ctypes.data + 4 * around, rows[1].ctypes.data + 4 * around
-        for q in range(pixels * t // threads, pixels * (t + 1) // threads):
-            here = 4 * q * c
-            for k in range(0, c, 16):
-                v = vload_part(x + here + 4 * k, min(16, c - k), zero)
-                vstore(squares + 4 * k, vmul(v, v))
+    rows = np.zeros((2, c + 2 * around + 16), np.float32)
+    squares, inner = rows.ctypes.data + 4 * around, rows[1].ctypes.data + 4 * around
+    for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+        here = 4 * q * c
+        for k in range(0, c, 16):
+            v = vload_part(x + here + 4 * k, min(16, c - k), zero)
+            vstore(squares + 4 * k, vmul(v, v))
+        for k in range(0, c, 16):
+            part = min(16, c - k)
+            mass = vfma(_window_sums(squares, k, before, after), rate, offset)
+            power = vexp(vmul(vset1(-beta), vlog(mass))) if exact else vfast_power(mass, -beta)
+            v = vload_part(dy + here + 4 * k, part, zero)
+            direct = vmul(v, power)
+            vstore_part(out + here + 4 * k, direct, part)
+            if backward:
+                seen = vload_part(x + here + 4 * k, part, zero)
+                vstore_part(inner + 4 * k, vdiv(vmul(direct, seen), mass), part)
+        if backward:
+            scale = vset1(np.float32(2) * alpha * beta)
             for k in range(0, c, 16):
                 part = min(16, c - k)
-                mass = vfma(_window_sums(squares, k, before, after), rate, offset)
-                power = vexp(vmul(vset1(-beta), vlog(mass))) if exact else vfast_power(mass, -beta)
-                v = vload_part(dy + here + 4 * k, part, zero)
-                direct = vmul(v, power)
-                vstore_part(out + here + 4 * k, direct, part)
-                if backward:
-                    seen = vload_part(x + here + 4 * k, part, zero)
-                    vstore_part(inner + 4 * k, vdiv(vmul(direct, seen), mass), part)
-            if backward:
-                scale = vset1(np.float32(2) * alpha * beta)
-                for k in range(0, c, 16):
-                    part = min(16, c - k)
-                    from_neighbours = _window_sums(inner, k, after, before)
-                    seen = vload_part(x + here + 4 * k, part, zero)
-                    direct = vload_part(out + here + 4 * k, part, zero)
-                    vstore_part(out + here + 4 * k, vsub(direct, vmul(scale, vmul(seen, from_neighbours))), part)
+                from_neighbours = _window_sums(inner, k, after, before)
+                seen = vload_part(x + here + 4 * k, part, zero)
+                direct = vload_part(out + here + 4 * k, part, zero)
+                vstore_part(out + here + 4 * k, vsub(direct, vmul(scale, vmul(seen, from_neighbours))), part)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.direct import direct
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, strides, zeros
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore
 from pyconvnet.backends.cpu.narrow_gradient import MOST_CHANNELS, narrow_gradient
 from pyconvnet.backends.cpu.strided_gradient import flip, strided_gradient
@@ -76,110 +75,105 @@ def _packed(threads: int, f: np.ndarray, groups: int, columns: int) -> np.ndarra
     return out
 
 
-@jit(parallel=True)
-def _pack_transposed(threads, f, sh, sw, sc, sk, h, w, c, each, groups, nr, out):
+@parallel()
+def _pack_transposed(t, threads, f, sh, sw, sc, sk, h, w, c, each, groups, nr, out):
     blocks = -(-c // nr)
     taps = h * w
     total = groups * blocks * taps
-    for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            block = q // taps
-            tap = q - block * taps
-            g = block // blocks
-            first = (block - g * blocks) * nr
-            i = tap // w
-            source = f + 4 * (first * sc + g * each * sk + i * sh + (tap - i * w) * sw)
-            target = out + 4 * q * each * nr
-            for d in range(nr):
-                if first + d < c:
-                    for k in range(each):
-                        fstore(target + 4 * (k * nr + d), fload(source + 4 * (d * sc + k * sk)))
-                else:
-                    for k in range(each):
-                        fstore(target + 4 * (k * nr + d), np.float32(0))
+    for q in range(total * t // threads, total * (t + 1) // threads):
+        block = q // taps
+        tap = q - block * taps
+        g = block // blocks
+        first = (block - g * blocks) * nr
+        i = tap // w
+        source = f + 4 * (first * sc + g * each * sk + i * sh + (tap - i * w) * sw)
+        target = out + 4 * q * each * nr
+        for d in range(nr):
+            if first + d < c:
+                for k in range(each):
+                    fstore(target + 4 * (k * nr + d), fload(source + 4 * (d * sc + k * sk)))
+            else:
+                for k in range(each):
+                    fstore(target + 4 * (k * nr + d), np.float32(0))
 
 
-@jit(parallel=True)
-def _scatter(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, steps, groups, c, oh, ow, each):
+@parallel()
+def _scatter(t, threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, steps, groups, c, oh, ow, each):
     """A thread owns a block of channels of an image, so that no two add to the same place."""
     sh, sw, dh, dw = steps[0], steps[1], steps[2], steps[3]
     blocks = -(-c // nr)
     total = n * groups * blocks
     count = groups * each
     tiles = -(-ow // mr)
-    zero = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            image = q // (groups * blocks)
-            block = q - image * groups * blocks
-            g = block // blocks
-            k = (block - g * blocks) * nr
-            for i in range(oh):
-                for p in range(tiles):
-                    first, last = ow * p // tiles, ow * (p + 1) // tiles
-                    a = dy + 4 * (((image * oh + i) * ow + first) * count + g * each)
-                    for u in range(fh):
-                        for v in range(fw):
-                            pixel = (image * h + i * sh + u * dh) * w + first * sw + v * dw
-                            target = dx + 4 * (pixel * channels + g * c + k)
-                            call_tile(
-                                kernel,
-                                last - first,
-                                min(nr, c - k),
-                                a,
-                                count,
-                                1,
-                                zero.ctypes.data,
-                                1,
-                                each,
-                                f + 4 * (block * fh * fw + u * fw + v) * each * nr,
-                                nr,
-                                target,
-                                sw * channels,
-                                target,
-                                0,
-                                ACCUMULATE,
-                                0,
-                                0,
-                            )
+    for q in range(total * t // threads, total * (t + 1) // threads):
+        image = q // (groups * blocks)
+        block = q - image * groups * blocks
+        g = block // blocks
+        k = (block - g * blocks) * nr
+        for i in range(oh):
+            for p in range(tiles):
+                first, last = ow * p // tiles, ow * (p + 1) // tiles
+                a = dy + 4 * (((image * oh + i) * ow + first) * count + g * each)
+                for u in range(fh):
+                    for v in range(fw):
+                        pixel = (image * h + i * sh + u * dh) * w + first * sw + v * dw
+                        target = dx + 4 * (pixel * channels + g * c + k)
+                        call_tile(
+                            kernel,
+                            last - first,
+                            min(nr, c - k),
+                            a,
+                            count,
+                            1,
+                            no_offset(),
+                            1,
+                            each,
+                            f + 4 * (block * fh * fw + u * fw + v) * each * nr,
+                            nr,
+                            target,
+                            sw * channels,
+                            target,
+                            0,
+                            ACCUMULATE,
+                            0,
+                            0,
+                        )
 
 
-@jit(parallel=True)
-def _scatter_images(threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, dh, dw, groups, c, each):
+@parallel()
+def _scatter_images(t, threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, dh, dw, groups, c, each):
     """One output pixel: a thread owns a block of channels of a tap, for all images."""
     taps = fh * fw
     blocks = -(-c // nr)
     total = groups * blocks * taps
     count = groups * each
     tiles = -(-n // mr)
-    zero = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            block = q // taps
-            tap = q - block * taps
-            g = block // blocks
-            k = (block - g * blocks) * nr
-            u = tap // fw
-            v = tap - u * fw
-            for p in range(tiles):
-                first, last = n * p // tiles, n * (p + 1) // tiles
-                call_tile(
-                    kernel,
-                    last - first,
-                    min(nr, c - k),
-                    dy + 4 * (first * count + g * each),
-                    count,
-                    1,
-                    zero.ctypes.data,
-                    1,
-                    each,
-                    f + 4 * q * each * nr,
-                    nr,
-                    dx + 4 * (((first * h + u * dh) * w + v * dw) * channels + g * c + k),
-                    h * w * channels,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                )
+    for q in range(total * t // threads, total * (t + 1) // threads):
+        block = q // taps
+        tap = q - block * taps
+        g = block // blocks
+        k = (block - g * blocks) * nr
+        u = tap // fw
+        v = tap - u * fw
+        for p in range(tiles):
+            first, last = n * p // tiles, n * (p + 1) // tiles
+            call_tile(
+                kernel,
+                last - first,
+                min(nr, c - k),
+                dy + 4 * (first * count + g * each),
+                count,
+                1,
+                no_offset(),
+                1,
+                each,
+                f + 4 * q * each * nr,
+                nr,
+                dx + 4 * (((first * h + u * dh) * w + v * dw) * channels + g * c + k),
+                h * w * channels,
+                0,
+                0,
+                0,
+                0,
+                0,
+            )

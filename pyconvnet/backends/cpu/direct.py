@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from pyconvnet.backends.cpu import filter_cache, hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import (
     CACHE_LINE,
@@ -185,8 +184,8 @@ def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None)
     return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale), scale)
 
 
-@jit(parallel=True)
-def correlate(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
+@parallel()
+def correlate(t, threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
     """The convolution itself, as `schedule` laid it out; x, f, b, old, y, copies are addresses, 0 for none."""
     length, step, apart, depth, groups, slab, each, at_once, room = sizes
     blocks = -(-each // nr)
@@ -201,91 +200,89 @@ def correlate(threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, si
     total = rounds * columns
     least, more = length // per_line, length % per_line  # pixels of a tile, and how many tiles of a line have one more
     contiguous, near = step == depth and pieces == 1, columns * panel <= NEAR
-    for t in numba.prange(threads):
-        for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
-            first_column = max(0, total * t // threads - r * columns)
-            last_column = min(columns, total * (t + 1) // threads - r * columns)
-            first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
-            units = max(1, last_tile - first_tile)
-            first_line, first_i = first_tile // per_line, first_tile % per_line
-            for chunk in range(chunks):
-                first_tap = chunk // pieces if pieces > 1 else chunk * some
-                many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
-                start = chunk % pieces * deep
-                now = min(deep, depth - start)
-                how = FAR + (mode if chunk == chunks - 1 else 0)
-                if chunk > 0 or old != 0:
-                    how += ACCUMULATE
-                pitch = now + CACHE_LINE
-                fetched, fetched_k = 4 * (many * now * nr // units), 4 * nr // units
-                for column in range(first_column, last_column):
-                    g = column // blocks
-                    k = (column - g * blocks) * nr
-                    line, i = first_line, first_i
-                    first = i * least + min(i, more)
-                    for q in range(first_tile, last_tile):
-                        last = first + least + (1 if i < more else 0)
-                        a, a_row = x + 4 * (starts[line, 0] + first * step + g * slab + start), step
-                        if room > 0:
-                            copy = copies + 4 * (t * room + (q - first_tile) * mr * pitch)
-                            if k == 0 or column == first_column:
-                                for j in range(last - first):
-                                    copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
-                            a, a_row = copy, pitch
-                        if not near:  # prefetch the next filters,
-                            ahead = f + 4 * ((column + 1) * panel + start * nr) + fetched * (q - first_tile)
-                            ahead_k = fetched_k
-                        elif contiguous and column == first_column:  # or the next pixels
-                            ahead, ahead_k = a + 4 * (last - first) * step, 4 * (last - first)
-                        else:
-                            ahead, ahead_k = 0, 0
-                        c = 4 * ((starts[line, 1] + first * apart) * count + g * each + k)
-                        call_tile(
-                            kernel,
-                            last - first,
-                            min(nr, each - k),
-                            a,
-                            a_row,
-                            1,
-                            taps.ctypes.data + 16 * first_tap,
-                            many,
-                            now,
-                            f + 4 * (column * panel + start * nr),
-                            nr,
-                            y + c,
-                            apart * count,
-                            (y if chunk > 0 else old) + c,
-                            b + 4 * (g * each + k),
-                            how,
-                            ahead,
-                            ahead_k,
-                        )
-                        first, i = last, i + 1
-                        if i == per_line:
-                            first, i, line = 0, 0, line + 1
+    for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
+        first_column = max(0, total * t // threads - r * columns)
+        last_column = min(columns, total * (t + 1) // threads - r * columns)
+        first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
+        units = max(1, last_tile - first_tile)
+        first_line, first_i = first_tile // per_line, first_tile % per_line
+        for chunk in range(chunks):
+            first_tap = chunk // pieces if pieces > 1 else chunk * some
+            many = 1 if pieces > 1 else min(some, taps.shape[0] - first_tap)
+            start = chunk % pieces * deep
+            now = min(deep, depth - start)
+            how = FAR + (mode if chunk == chunks - 1 else 0)
+            if chunk > 0 or old != 0:
+                how += ACCUMULATE
+            pitch = now + CACHE_LINE
+            fetched, fetched_k = 4 * (many * now * nr // units), 4 * nr // units
+            for column in range(first_column, last_column):
+                g = column // blocks
+                k = (column - g * blocks) * nr
+                line, i = first_line, first_i
+                first = i * least + min(i, more)
+                for q in range(first_tile, last_tile):
+                    last = first + least + (1 if i < more else 0)
+                    a, a_row = x + 4 * (starts[line, 0] + first * step + g * slab + start), step
+                    if room > 0:
+                        copy = copies + 4 * (t * room + (q - first_tile) * mr * pitch)
+                        if k == 0 or column == first_column:
+                            for j in range(last - first):
+                                copy_floats(copy + 4 * j * pitch, a + 4 * j * step, now)
+                        a, a_row = copy, pitch
+                    if not near:  # prefetch the next filters,
+                        ahead = f + 4 * ((column + 1) * panel + start * nr) + fetched * (q - first_tile)
+                        ahead_k = fetched_k
+                    elif contiguous and column == first_column:  # or the next pixels
+                        ahead, ahead_k = a + 4 * (last - first) * step, 4 * (last - first)
+                    else:
+                        ahead, ahead_k = 0, 0
+                    c = 4 * ((starts[line, 1] + first * apart) * count + g * each + k)
+                    call_tile(
+                        kernel,
+                        last - first,
+                        min(nr, each - k),
+                        a,
+                        a_row,
+                        1,
+                        taps.ctypes.data + 16 * first_tap,
+                        many,
+                        now,
+                        f + 4 * (column * panel + start * nr),
+                        nr,
+                        y + c,
+                        apart * count,
+                        (y if chunk > 0 else old) + c,
+                        b + 4 * (g * each + k),
+                        how,
+                        ahead,
+                        ahead_k,
+                    )
+                    first, i = last, i + 1
+                    if i == per_line:
+                        first, i, line = 0, 0, line + 1
 
 
-@jit(parallel=True)
-def _pack(threads, f, sh, sw, sc, sk, sg, h, w, c, each, groups, nr, out):
+@parallel()
+def _pack(t, threads, f, sh, sw, sc, sk, sg, h, w, c, each, groups, nr, out):
     blocks = -(-each // nr)
     taps = h * w
     total = groups * blocks * taps
-    for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            block = q // taps
-            tap = q - block * taps
-            g = block // blocks
-            k = (block - g * blocks) * nr
-            count = min(nr, each - k)
-            i = tap // w
-            source = f + 4 * (g * sg + k * sk + i * sh + (tap - i * w) * sw)
-            target = out + 4 * q * c * nr
-            if sk == 1 and count == nr:
-                for d in range(c):
-                    for v in range(0, nr, 16):
-                        vstore(target + 4 * (d * nr + v), vload(source + 4 * (d * sc + v)))
-                continue
+    for q in range(total * t // threads, total * (t + 1) // threads):
+        block = q // taps
+        tap = q - block * taps
+        g = block // blocks
+        k = (block - g * blocks) * nr
+        count = min(nr, each - k)
+        i = tap // w
+        source = f + 4 * (g * sg + k * sk + i * sh + (tap - i * w) * sw)
+        target = out + 4 * q * c * nr
+        if sk == 1 and count == nr:
             for d in range(c):
-                for v in range(nr):
-                    value = fload(source + 4 * (d * sc + v * sk)) if v < count else np.float32(0)
-                    fstore(target + 4 * (d * nr + v), value)
+                for v in range(0, nr, 16):
+                    vstore(target + 4 * (d * nr + v), vload(source + 4 * (d * sc + v)))
+            continue
+        for d in range(c):
+            for v in range(nr):
+                value = fload(source + 4 * (d * sc + v * sk)) if v < count else np.float32(0)
+                fstore(target + 4 * (d * nr + v), value)

@@ -8,13 +8,12 @@ inputs of a whole filter row are the rows of a tile, as they lie.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.layout import address, channels_fastest, padded, scratch, strides
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload, vload_part, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
@@ -93,8 +92,8 @@ def bias_gradient(dzdy: np.ndarray) -> np.ndarray:
     return sums.sum(axis=0).astype(np.float32)
 
 
-@jit(parallel=True)
-def _filter_gradient(threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines, pieces, shape, parts):
+@parallel()
+def _filter_gradient(t, threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines, pieces, shape, parts):
     groups, depth, each, length, step, size, at_once, tall, width, oh, sh, sw, extent, together = shape
     count = groups * each
     blocks = -(-each // nr)
@@ -103,73 +102,72 @@ def _filter_gradient(threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines
     end = x + 4 * (lines[-1, 0] + extent * width * groups * depth)
     per_column = pieces.size * tiles
     units = groups * blocks * per_column
-    for t in numba.prange(threads):
-        if parts == 1:  # every thread sees all pixels and computes some of the filters
-            first_line, last_line = 0, len(lines)
-            first, last, out = units * t // threads, units * (t + 1) // threads, sums
-        else:  # it sees some of the pixels
-            first_line, last_line = len(lines) * t // threads, len(lines) * (t + 1) // threads
-            first, last, out = 0, units, sums + 4 * t * units * mr * nr
-        panel = panels + 4 * t * together * at_once * length * nr
-        packed = inputs + 4 * t * groups * tiles * plane
-        table = np.empty((at_once, 2), np.int64)
-        for line in range(first_line, last_line, at_once):
-            many = min(at_once, last_line - line)
-            pixels = many * length
-            for i in range(many):
-                table[i, 0], table[i, 1] = lines[line + i, 0], i * length * nr
-            if tall > 0:
-                _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent)
-            # prefetch of the next lines: where they begin, and bytes for each product of a tile
-            following = min(line + many, len(lines) - 1)
-            x_next, y_next = x + 4 * lines[following, 0], dy + 4 * lines[following, 1]
-            half = max(1, (last - first) // 2)
-            x_each = 4 * (lines[following, 0] - lines[line, 0]) // half
-            y_each = 4 * pixels * count // half
-            last_column = -(-last // per_column)
-            for column in range(first // per_column, last_column):
-                g = column // blocks
-                left = each - (column - g * blocks) * nr
-                columns = left if 2 * left <= nr else nr  # half a tile takes half the time, other parts do not
-                now = (column - first // per_column) % together
-                if now == 0:
-                    some = min(together, last_column - column)
-                    _panels(dy, panel, lines, line, many, length, count, each, blocks, column, some, nr)
-                for q in range(max(first, column * per_column), min(last, (column + 1) * per_column)):
-                    row = q - column * per_column
-                    i = row // pieces.size
-                    piece = row - i * pieces.size
-                    r0, r1 = i * mr, min(size, (i + 1) * mr)
-                    source = packed + 4 * (g * tiles + i) * plane if tall > 0 else x + 4 * (g * depth + r0)
-                    target = out + 4 * q * mr * nr
-                    turn = (q - first) // 2
-                    if (q - first) % 2 == 0:
-                        ahead, ahead_each = x_next + x_each * turn, x_each
-                    else:
-                        ahead, ahead_each = y_next + y_each * turn, y_each
-                    call_tile(
-                        kernel,
-                        r1 - r0,
-                        columns,
-                        source + 4 * pieces[piece],
-                        1,
-                        sw * mr if tall > 0 else step,
-                        table.ctypes.data,
-                        many,
-                        length,
-                        panel + 4 * now * pixels * nr,
-                        nr,
-                        target,
-                        nr,
-                        target,
-                        0,
-                        0 if line == first_line else ACCUMULATE,
-                        ahead,
-                        -(-ahead_each // pixels),
-                    )
+    if parts == 1:  # every thread sees all pixels and computes some of the filters
+        first_line, last_line = 0, len(lines)
+        first, last, out = units * t // threads, units * (t + 1) // threads, sums
+    else:  # it sees some of the pixels
+        first_line, last_line = len(lines) * t // threads, len(lines) * (t + 1) // threads
+        first, last, out = 0, units, sums + 4 * t * units * mr * nr
+    panel = panels + 4 * t * together * at_once * length * nr
+    packed = inputs + 4 * t * groups * tiles * plane
+    table = np.empty((at_once, 2), np.int64)
+    for line in range(first_line, last_line, at_once):
+        many = min(at_once, last_line - line)
+        pixels = many * length
+        for i in range(many):
+            table[i, 0], table[i, 1] = lines[line + i, 0], i * length * nr
+        if tall > 0:
+            _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent)
+        # prefetch of the next lines: where they begin, and bytes for each product of a tile
+        following = min(line + many, len(lines) - 1)
+        x_next, y_next = x + 4 * lines[following, 0], dy + 4 * lines[following, 1]
+        half = max(1, (last - first) // 2)
+        x_each = 4 * (lines[following, 0] - lines[line, 0]) // half
+        y_each = 4 * pixels * count // half
+        last_column = -(-last // per_column)
+        for column in range(first // per_column, last_column):
+            g = column // blocks
+            left = each - (column - g * blocks) * nr
+            columns = left if 2 * left <= nr else nr  # half a tile takes half the time, other parts do not
+            now = (column - first // per_column) % together
+            if now == 0:
+                some = min(together, last_column - column)
+                _panels(dy, panel, lines, line, many, length, count, each, blocks, column, some, nr)
+            for q in range(max(first, column * per_column), min(last, (column + 1) * per_column)):
+                row = q - column * per_column
+                i = row // pieces.size
+                piece = row - i * pieces.size
+                r0, r1 = i * mr, min(size, (i + 1) * mr)
+                source = packed + 4 * (g * tiles + i) * plane if tall > 0 else x + 4 * (g * depth + r0)
+                target = out + 4 * q * mr * nr
+                turn = (q - first) // 2
+                if (q - first) % 2 == 0:
+                    ahead, ahead_each = x_next + x_each * turn, x_each
+                else:
+                    ahead, ahead_each = y_next + y_each * turn, y_each
+                call_tile(
+                    kernel,
+                    r1 - r0,
+                    columns,
+                    source + 4 * pieces[piece],
+                    1,
+                    sw * mr if tall > 0 else step,
+                    table.ctypes.data,
+                    many,
+                    length,
+                    panel + 4 * now * pixels * nr,
+                    nr,
+                    target,
+                    nr,
+                    target,
+                    0,
+                    0 if line == first_line else ACCUMULATE,
+                    ahead,
+                    -(-ahead_each // pixels),
+                )
 
 
-@jit()
+@inner
 def _panels(dy, panel, lines, line, many, length, count, each, blocks, first, some, nr):
     """The derivatives of some lines as [block of filters][pixel][nr], of `some` blocks from the first."""
     for i in range(many):
@@ -190,73 +188,70 @@ def _panels(dy, panel, lines, line, many, length, count, each, blocks, first, so
                         vstore(there + 4 * v, values)
 
 
-@jit(parallel=True)
-def _put_in_place(threads, mr, nr, sums, df, steps, shape, parts):
+@parallel()
+def _put_in_place(t, threads, mr, nr, sums, df, steps, shape, parts):
     """df, h x w x C x K with such strides, in elements, from the tiles, and the sum over `parts`."""
     groups, depth, each, size, taps, wide = shape[0], shape[1], shape[2], shape[5], shape[-2], shape[-1]
     blocks, tiles = -(-each // nr), -(-size // mr)
     units = groups * blocks * taps * tiles
     part = 4 * units * mr * nr
-    for t in numba.prange(threads):
-        for q in range(units * t // threads, units * (t + 1) // threads):
-            piece = q % taps
-            i = q // taps % tiles
-            column = q // (taps * tiles)
-            g = column // blocks
-            k = (column - g * blocks) * nr
-            columns = min(nr, each - k)
-            for r in range(i * mr, min(size, (i + 1) * mr)):
-                row = piece * size + r  # of h x w x C, flat
-                tap = row // depth
-                u = tap // wide
-                place = u * steps[0] + (tap - u * wide) * steps[1] + (row - tap * depth) * steps[2]
-                target = df + 4 * (place + (g * each + k) * steps[3])
-                here = sums + 4 * (q * mr + r - i * mr) * nr
-                for v in range(0, columns, 16):
-                    total = vload(here + 4 * v)
-                    for p in range(1, parts):
-                        total = vadd(total, vload(here + p * part + 4 * v))
-                    if steps[3] == 1 and v + 16 <= columns:
-                        vstore(target + 4 * v, total)
-                    else:
-                        vstore(here + 4 * v, total)
-                        for d in range(v, min(v + 16, columns)):
-                            fstore(target + 4 * d * steps[3], fload(here + 4 * d))
+    for q in range(units * t // threads, units * (t + 1) // threads):
+        piece = q % taps
+        i = q // taps % tiles
+        column = q // (taps * tiles)
+        g = column // blocks
+        k = (column - g * blocks) * nr
+        columns = min(nr, each - k)
+        for r in range(i * mr, min(size, (i + 1) * mr)):
+            row = piece * size + r  # of h x w x C, flat
+            tap = row // depth
+            u = tap // wide
+            place = u * steps[0] + (tap - u * wide) * steps[1] + (row - tap * depth) * steps[2]
+            target = df + 4 * (place + (g * each + k) * steps[3])
+            here = sums + 4 * (q * mr + r - i * mr) * nr
+            for v in range(0, columns, 16):
+                total = vload(here + 4 * v)
+                for p in range(1, parts):
+                    total = vadd(total, vload(here + p * part + 4 * v))
+                if steps[3] == 1 and v + 16 <= columns:
+                    vstore(target + 4 * v, total)
+                else:
+                    vstore(here + 4 * v, total)
+                    for d in range(v, min(v + 16, columns)):
+                        fstore(target + 4 * d * steps[3], fload(here + 4 * d))
 
 
-@jit(parallel=True)
-def _products(threads, kernel, mr, nr, a, b, c, n, rows, columns):
+@parallel()
+def _products(t, threads, kernel, mr, nr, a, b, c, n, rows, columns):
     """C = A' B of A, n x rows, and B, n x columns."""
     tiles, blocks = -(-rows // mr), -(-columns // nr)
-    zero = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        for q in range(tiles * blocks * t // threads, tiles * blocks * (t + 1) // threads):
-            i, k = q // blocks * mr, q % blocks * nr
-            many, some = min(mr, rows - i), min(nr, columns - k)
-            target = c + 4 * (i * columns + k)
-            call_tile(
-                kernel,
-                many,
-                some,
-                a + 4 * i,
-                1,
-                rows,
-                zero.ctypes.data,
-                1,
-                n,
-                b + 4 * k,
-                columns,
-                target,
-                columns,
-                0,
-                0,
-                0,
-                0,
-                0,
-            )
+    for q in range(tiles * blocks * t // threads, tiles * blocks * (t + 1) // threads):
+        i, k = q // blocks * mr, q % blocks * nr
+        many, some = min(mr, rows - i), min(nr, columns - k)
+        target = c + 4 * (i * columns + k)
+        call_tile(
+            kernel,
+            many,
+            some,
+            a + 4 * i,
+            1,
+            rows,
+            no_offset(),
+            1,
+            n,
+            b + 4 * k,
+            columns,
+            target,
+            columns,
+            0,
+            0,
+            0,
+            0,
+            0,
+        )
 
 
-@jit()
+@inner
 def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent):
     """The image rows of some lines as [group][tile of channels][pixel][mr]; table[i, 0]: where line i begins.
 
@@ -285,17 +280,16 @@ def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane,
         rows += fresh
 
 
-@jit(parallel=True, fastmath={"reassoc", "nsz", "contract"})
-def _column_sums(threads, x, sums):
+@parallel(fastmath={"reassoc", "nsz", "contract"})
+def _column_sums(t, threads, x, sums):
     """Short sums in float32, sums of those in float64."""
     n, k = x.shape
-    for t in numba.prange(threads):
-        first, last = n * t // threads, n * (t + 1) // threads
-        part = np.empty(k, np.float32)
-        for start in range(first, last, 64):
-            part[:] = 0
-            for i in range(start, min(last, start + 64)):
-                for j in range(k):
-                    part[j] += x[i, j]
+    first, last = n * t // threads, n * (t + 1) // threads
+    part = np.empty(k, np.float32)
+    for start in range(first, last, 64):
+        part[:] = 0
+        for i in range(start, min(last, start + 64)):
             for j in range(k):
-                sums[t, j] += part[j]
+                part[j] += x[i, j]
+        for j in range(k):
+            sums[t, j] += part[j]

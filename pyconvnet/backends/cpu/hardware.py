@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 LEVELS = ("avx512", "avx2", "plain")
-_in_use: list[Any] = []  # keeps compiled kernels and their address tables alive
 
 
 class Tile(NamedTuple):
@@ -58,11 +56,7 @@ def tile() -> Tile:
 
 @lru_cache(maxsize=2)
 def _tile(which: str) -> Tile:
-    from pyconvnet.backends.cpu.compiled import cfunc
-    from pyconvnet.backends.cpu.llvm import matrix_kernel
+    from pyconvnet.backends.cpu.compiled import filled
+    from pyconvnet.backends.cpu.llvm.matrix_kernel import FILL, SLOTS
 
-    compiled = matrix_kernel.compile_kernels(which, cfunc)
-    table = (ctypes.c_int64 * matrix_kernel.SLOTS)()
-    compiled.ctypes(ctypes.addressof(table))
-    _in_use.append((compiled, table))
-    return Tile(ctypes.addressof(table), *((14, 32) if which == "avx512" else (6, 16)))
+    return Tile(filled(FILL[which], SLOTS), *((14, 32) if which == "avx512" else (6, 16)))

@@ -12,11 +12,10 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import guard, parallel_region
 
@@ -183,42 +182,40 @@ def padded(x: np.ndarray, pad: tuple[int, int, int, int], name: str = "padded") 
     return out
 
 
-@jit(parallel=True)
-def _copy_padded(threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left, right):
+@parallel()
+def _copy_padded(t, threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left, right):
     """y, n x (top + h + bottom) x (left + w + right) x c, from x with element strides xn, xh, xw, xc."""
     height, width = top + h + bottom, left + w + right
     rows = n * height
-    for t in numba.prange(threads):
-        for q in range(rows * t // threads, rows * (t + 1) // threads):
-            image = q // height
-            i = q - image * height - top
-            out = y + 4 * q * width * c
-            if i < 0 or i >= h:
-                _zeros(out, width * c)
-                continue
-            _zeros(out, left * c)
-            _zeros(out + 4 * (left + w) * c, right * c)
-            out += 4 * left * c
-            source = x + 4 * (image * xn + i * xh)
-            if xc == 1 and xw == c:
-                copy_floats(out, source, w * c)
-            elif xc == 1:
-                for j in range(w):
-                    copy_floats(out + 4 * j * c, source + 4 * j * xw, c)
-            else:
-                for j in range(w):
-                    for k in range(c):
-                        fstore(out + 4 * (j * c + k), fload(source + 4 * (j * xw + k * xc)))
+    for q in range(rows * t // threads, rows * (t + 1) // threads):
+        image = q // height
+        i = q - image * height - top
+        out = y + 4 * q * width * c
+        if i < 0 or i >= h:
+            _zeros(out, width * c)
+            continue
+        _zeros(out, left * c)
+        _zeros(out + 4 * (left + w) * c, right * c)
+        out += 4 * left * c
+        source = x + 4 * (image * xn + i * xh)
+        if xc == 1 and xw == c:
+            copy_floats(out, source, w * c)
+        elif xc == 1:
+            for j in range(w):
+                copy_floats(out + 4 * j * c, source + 4 * j * xw, c)
+        else:
+            for j in range(w):
+                for k in range(c):
+                    fstore(out + 4 * (j * c + k), fload(source + 4 * (j * xw + k * xc)))
 
 
-@jit(parallel=True)
-def _fill(threads, out, count):
-    for t in numba.prange(threads):
-        first, last = count * t // threads, count * (t + 1) // threads
-        _zeros(out + 4 * first, last - first)
+@parallel()
+def _fill(t, threads, out, count):
+    first, last = count * t // threads, count * (t + 1) // threads
+    _zeros(out + 4 * first, last - first)
 
 
-@jit()
+@inner
 def copy_floats(out, source, count):
     i = 0
     while i + 16 <= count:
@@ -229,7 +226,7 @@ def copy_floats(out, source, count):
         i += 1
 
 
-@jit()
+@inner
 def _zeros(out, count):
     zero = vset1(np.float32(0))
     i = 0

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.direct import full
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch, strides
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload_part, vset1, vstore_part
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
@@ -53,127 +52,122 @@ def narrow_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple
     return dx
 
 
-@jit(parallel=True)
-def _pack_rows(threads, f, fs_h, fs_w, fs_c, fs_k, shape, nr, out):
+@parallel()
+def _pack_rows(t, threads, f, fs_h, fs_w, fs_c, fs_k, shape, nr, out):
     """Blocks [group][filter row][piece][columns / nr][K of the group][nr]."""
     groups, c, each, fh, pieces, width = shape[7], shape[8], shape[9], shape[12], shape[17], shape[18]
     blocks = -(-width // nr)
     total = groups * fh * pieces * blocks
-    for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            block = q % blocks
-            piece = q // blocks % pieces
-            u = q // (blocks * pieces) % fh
-            g = q // (blocks * pieces * fh)
-            for i in range(nr):
-                column = block * nr + i
-                tap = piece if pieces > 1 else column // c
-                source = f + 4 * (u * fs_h + tap * fs_w + column % c * fs_c + g * each * fs_k)
-                for k in range(each):
-                    value = fload(source + 4 * k * fs_k) if column < width else np.float32(0)
-                    fstore(out + 4 * ((q * each + k) * nr + i), value)
+    for q in range(total * t // threads, total * (t + 1) // threads):
+        block = q % blocks
+        piece = q // blocks % pieces
+        u = q // (blocks * pieces) % fh
+        g = q // (blocks * pieces * fh)
+        for i in range(nr):
+            column = block * nr + i
+            tap = piece if pieces > 1 else column // c
+            source = f + 4 * (u * fs_h + tap * fs_w + column % c * fs_c + g * each * fs_k)
+            for k in range(each):
+                value = fload(source + 4 * k * fs_k) if column < width else np.float32(0)
+                fstore(out + 4 * ((q * each + k) * nr + i), value)
 
 
-@jit(parallel=True)
-def _images(threads, kernel, mr, nr, dy, f, dx, wide, volume, shape):
+@parallel()
+def _images(t, threads, kernel, mr, nr, dy, f, dx, wide, volume, shape):
     n, _, _, channels, oh, ow, count, groups, c, each = shape[:10]
     fh, sh, sw, dh, dw, pieces, width = shape[12:]
     blocks = -(-width // nr)
     tiles = -(-n // mr)
-    zero = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        for p in range(tiles * t // threads, tiles * (t + 1) // threads):
-            first, last = n * p // tiles, n * (p + 1) // tiles
-            for k in range(0, (last - first) * volume, 16):
-                vstore_part(dx + 4 * (first * volume + k), vset1(np.float32(0)), min(16, (last - first) * volume - k))
-            for i in range(oh):
-                for j in range(ow):
-                    source = dy + 4 * ((first * oh + i) * ow + j) * count
-                    for part in range(groups * fh * pieces * blocks):
-                        k = part % blocks * nr
-                        piece = part // blocks % pieces
-                        u = part // (blocks * pieces) % fh
-                        g = part // (blocks * pieces * fh)
-                        pixel = (i * sh + u * dh) * wide + j * sw + piece * dw
-                        target = dx + 4 * (first * volume + pixel * channels + g * c + k)
-                        call_tile(
-                            kernel,
-                            last - first,
-                            min(nr, width - k),
-                            source + 4 * g * each,
-                            oh * ow * count,
-                            1,
-                            zero.ctypes.data,
-                            1,
-                            each,
-                            f + 4 * part * each * nr,
-                            nr,
-                            target,
-                            volume,
-                            target,
-                            0,
-                            ACCUMULATE,
-                            0,
-                            0,
-                        )
+    for p in range(tiles * t // threads, tiles * (t + 1) // threads):
+        first, last = n * p // tiles, n * (p + 1) // tiles
+        for k in range(0, (last - first) * volume, 16):
+            vstore_part(dx + 4 * (first * volume + k), vset1(np.float32(0)), min(16, (last - first) * volume - k))
+        for i in range(oh):
+            for j in range(ow):
+                source = dy + 4 * ((first * oh + i) * ow + j) * count
+                for part in range(groups * fh * pieces * blocks):
+                    k = part % blocks * nr
+                    piece = part // blocks % pieces
+                    u = part // (blocks * pieces) % fh
+                    g = part // (blocks * pieces * fh)
+                    pixel = (i * sh + u * dh) * wide + j * sw + piece * dw
+                    target = dx + 4 * (first * volume + pixel * channels + g * c + k)
+                    call_tile(
+                        kernel,
+                        last - first,
+                        min(nr, width - k),
+                        source + 4 * g * each,
+                        oh * ow * count,
+                        1,
+                        no_offset(),
+                        1,
+                        each,
+                        f + 4 * part * each * nr,
+                        nr,
+                        target,
+                        volume,
+                        target,
+                        0,
+                        ACCUMULATE,
+                        0,
+                        0,
+                    )
 
 
-@jit(parallel=True)
-def _rows(threads, kernel, mr, nr, dy, f, dx, space, row, shape):
+@parallel()
+def _rows(t, threads, kernel, mr, nr, dy, f, dx, space, row, shape):
     n, h, w, channels, oh, ow, count, groups, c, each = shape[:10]
     top, left, fh, sh, sw, dh, dw, pieces, width = shape[10:]
     blocks = -(-width // nr)
     tiles = -(-ow // mr)
-    zero = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        line = space + 4 * t * (row + mr * nr)
-        product = line + 4 * row
-        for q in range(n * h * t // threads, n * h * (t + 1) // threads):
-            image = q // h
-            for k in range(0, row, 16):
-                vstore_part(line + 4 * k, vset1(np.float32(0)), 16)
-            for u in range(fh):
-                i = q - image * h + top - u * dh
-                if i < 0 or i % sh or i // sh >= oh:
-                    continue
-                source = dy + 4 * (image * oh + i // sh) * ow * count
-                for p in range(tiles):
-                    first, last = ow * p // tiles, ow * (p + 1) // tiles
-                    for part in range(groups * pieces * blocks):
-                        g = part // (pieces * blocks)
-                        piece = part // blocks % pieces
-                        k = part % blocks * nr
-                        columns = min(nr, width - k)
-                        b = f + 4 * (((g * fh + u) * pieces + piece) * blocks + part % blocks) * each * nr
-                        a = source + 4 * (first * count + g * each)
-                        call_tile(
-                            kernel,
-                            last - first,
-                            columns,
-                            a,
-                            count,
-                            1,
-                            zero.ctypes.data,
-                            1,
-                            each,
-                            b,
-                            nr,
-                            product,
-                            nr,
-                            0,
-                            0,
-                            0,
-                            0,
-                            0,
-                        )
-                        for j in range(first, last):
-                            target = line + 4 * ((j * sw + piece * dw) * channels + g * c + k)
-                            for v in range(0, columns, 16):
-                                some = min(16, columns - v)
-                                new = vload_part(product + 4 * ((j - first) * nr + v), some, np.float32(0))
-                                old = vload_part(target + 4 * v, some, np.float32(0))
-                                vstore_part(target + 4 * v, vadd(old, new), some)
-            for k in range(0, w * channels, 16):
-                some = min(16, w * channels - k)
-                value = vload_part(line + 4 * (left * channels + k), some, np.float32(0))
-                vstore_part(dx + 4 * (q * w * channels + k), value, some)
+    line = space + 4 * t * (row + mr * nr)
+    product = line + 4 * row
+    for q in range(n * h * t // threads, n * h * (t + 1) // threads):
+        image = q // h
+        for k in range(0, row, 16):
+            vstore_part(line + 4 * k, vset1(np.float32(0)), 16)
+        for u in range(fh):
+            i = q - image * h + top - u * dh
+            if i < 0 or i % sh or i // sh >= oh:
+                continue
+            source = dy + 4 * (image * oh + i // sh) * ow * count
+            for p in range(tiles):
+                first, last = ow * p // tiles, ow * (p + 1) // tiles
+                for part in range(groups * pieces * blocks):
+                    g = part // (pieces * blocks)
+                    piece = part // blocks % pieces
+                    k = part % blocks * nr
+                    columns = min(nr, width - k)
+                    b = f + 4 * (((g * fh + u) * pieces + piece) * blocks + part % blocks) * each * nr
+                    a = source + 4 * (first * count + g * each)
+                    call_tile(
+                        kernel,
+                        last - first,
+                        columns,
+                        a,
+                        count,
+                        1,
+                        no_offset(),
+                        1,
+                        each,
+                        b,
+                        nr,
+                        product,
+                        nr,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                    )
+                    for j in range(first, last):
+                        target = line + 4 * ((j * sw + piece * dw) * channels + g * c + k)
+                        for v in range(0, columns, 16):
+                            some = min(16, columns - v)
+                            new = vload_part(product + 4 * ((j - first) * nr + v), some, np.float32(0))
+                            old = vload_part(target + 4 * v, some, np.float32(0))
+                            vstore_part(target + 4 * v, vadd(old, new), some)
+        for k in range(0, w * channels, 16):
+            some = min(16, w * channels - k)
+            value = vload_part(line + 4 * (left * channels + k), some, np.float32(0))
+            vstore_part(dx + 4 * (q * w * channels + k), value, some)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, zeros
 from pyconvnet.backends.cpu.llvm.simd import (
     vadd,
@@ -55,60 +54,58 @@ def _numbers(window: Window) -> np.ndarray:
     return np.array([*window.size, *window.stride, window.pad[0], window.pad[2]])
 
 
-@jit()
+@inner
 def _span(i, stride, pad, size, length):
     """The pixels of an image that window `i` holds along one axis: first, one after the last."""
     start = i * stride - pad
     return max(start, 0), min(start + size, length)
 
 
-@jit(parallel=True)
-def _pool(threads, x, y, n, h, w, c, oh, ow, numbers, average):
+@parallel()
+def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
     fh, fw, sh, sw, top, left = numbers
     rows = n * oh
     lowest = np.float32(0 if average else -np.inf)
-    for t in numba.prange(threads):
-        for q in range(rows * t // threads, rows * (t + 1) // threads):
-            image = q // oh
-            h0, h1 = _span(q - image * oh, sh, top, fh, h)
-            for j in range(ow):
-                w0, w1 = _span(j, sw, left, fw, w)
-                scale = np.float32(1) / np.float32(max(1, (h1 - h0) * (w1 - w0)))
-                out = y + 4 * (q * ow + j) * c
-                for first in range(0, c, 16):
-                    k = _overlapping(first, c)
-                    part = min(16, c - k)
-                    value = vset1(lowest)
-                    for u in range(h0, h1):
-                        pixel = x + 4 * (((image * h + u) * w + w0) * c + k)
-                        for _ in range(w0, w1):
-                            seen = vload(pixel) if part == 16 else vload_part(pixel, part, np.float32(0))
-                            value = vadd(value, seen) if average else vmax_nan_any(value, seen)
-                            pixel += 4 * c
-                    if average:
-                        value = vmul(value, vset1(scale))
-                    if part == 16:
-                        vstore(out + 4 * k, value)
-                    else:
-                        vstore_part(out + 4 * k, value, part)
+    for q in range(rows * t // threads, rows * (t + 1) // threads):
+        image = q // oh
+        h0, h1 = _span(q - image * oh, sh, top, fh, h)
+        for j in range(ow):
+            w0, w1 = _span(j, sw, left, fw, w)
+            scale = np.float32(1) / np.float32(max(1, (h1 - h0) * (w1 - w0)))
+            out = y + 4 * (q * ow + j) * c
+            for first in range(0, c, 16):
+                k = _overlapping(first, c)
+                part = min(16, c - k)
+                value = vset1(lowest)
+                for u in range(h0, h1):
+                    pixel = x + 4 * (((image * h + u) * w + w0) * c + k)
+                    for _ in range(w0, w1):
+                        seen = vload(pixel) if part == 16 else vload_part(pixel, part, np.float32(0))
+                        value = vadd(value, seen) if average else vmax_nan_any(value, seen)
+                        pixel += 4 * c
+                if average:
+                    value = vmul(value, vset1(scale))
+                if part == 16:
+                    vstore(out + 4 * k, value)
+                else:
+                    vstore_part(out + 4 * k, value, part)
 
 
-@jit(parallel=True)
-def _pool_backward(threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apart, once, parts):
+@parallel()
+def _pool_backward(t, threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apart, once, parts):
     units = n * parts
     chunks = -(-c // 16)
-    for t in numba.prange(threads):
-        for q in range(units * t // threads, units * (t + 1) // threads):
-            image = q // parts
-            i = q - image * parts
-            if apart:
-                _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
-            else:
-                first, last = 16 * (chunks * i // parts), min(c, 16 * (chunks * (i + 1) // parts))
-                _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
+    for q in range(units * t // threads, units * (t + 1) // threads):
+        image = q // parts
+        i = q - image * parts
+        if apart:
+            _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, i, i + 1, 0, c)
+        else:
+            first, last = 16 * (chunks * i // parts), min(c, 16 * (chunks * (i + 1) // parts))
+            _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, 0, oh, first, last)
 
 
-@jit()
+@inner
 def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
     """The derivatives of some rows and channels of an image, added to dx; written to it if each pixel gets one."""
     fh, fw, sh, sw, top, left = numbers
@@ -143,18 +140,18 @@ def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_ro
                         _store(dx + place, mine if once else vadd(_load(dx + place, part), mine), part)
 
 
-@jit()
+@inner
 def _overlapping(first, count):
     """Where to begin instead of `first`: a whole vector that repeats some lanes is faster than a part of one."""
     return first if first + 16 <= count or count < 16 else count - 16
 
 
-@jit()
+@inner
 def _load(address, part):
     return vload(address) if part == 16 else vload_part(address, part, np.float32(0))
 
 
-@jit()
+@inner
 def _store(address, value, part):
     if part == 16:
         vstore(address, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner
 from pyconvnet.backends.cpu.llvm.simd import (
     vadd,
     vexponent,
@@ -21,7 +21,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
 )
 
 
-@jit()
+@inner
 def vexp(x):
     """exp(x); 0 below -87, the largest finite number above 88, NaN where x is NaN."""
     low, high = vset1(np.float32(-87.3)), vset1(np.float32(88.3))
@@ -40,7 +40,7 @@ def vexp(x):
     return vif_greater(low, x, vset1(np.float32(0)), vmul(p, vtwo_to_the(n)))
 
 
-@jit()
+@inner
 def vlog(x):
     """log(x) for normal positive x."""
     one = vset1(np.float32(1))
@@ -64,7 +64,7 @@ def vlog(x):
     return vfma(e, vset1(np.float32(0.693359375)), vadd(m, p))
 
 
-@jit()
+@inner
 def vfast_power(x, y):
     """See `backends.reference.normalization.fast_power`: MatConvNet's x^y, up to 4e-3 off."""
     one = vset1(np.float32(1))

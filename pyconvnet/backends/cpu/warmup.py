@@ -43,11 +43,13 @@ def warmup(progress: bool = False) -> int:
 
 
 def kernels() -> list[Any]:
-    """The parallel kernels, as numba's dispatchers; functions called by them are compiled with them."""
-    found = []
+    """The parallel kernels; functions called by them are compiled with them."""
+    from pyconvnet.backends.cpu.compiled import Kernel
+
+    found: list[Any] = []
     for name in MODULES:
         for value in vars(import_module(f"pyconvnet.backends.cpu.{name}")).values():
-            if getattr(value, "targetoptions", {}).get("parallel") and value not in found:
+            if isinstance(value, Kernel) and value not in found:
                 found.append(value)
     return found
 

@@ -1,4 +1,4 @@
-"""3 x 3 and 5 x 5 convolution of stride 1 by Winograd's algorithm, which tools/winograd.py explains.
+"""3 x 3 and 5 x 5 convolution of stride 1 by Winograd's algorithm, which llvm/winograd.py explains.
 
 Each m x m tile of the output becomes n x n products summed over channels, n = m + r - 1: for each of as many points, a
 matrix product of tiles x channels by channels x filters. See winograd_kernels.py for how that is done.
@@ -6,14 +6,17 @@ matrix product of tiles x channels by channels x filters. See winograd_kernels.p
 
 from __future__ import annotations
 
+import ctypes
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from pyconvnet.backends.cpu import filter_cache, hardware
+from pyconvnet.backends.cpu.compiled import filled
 from pyconvnet.backends.cpu.direct import pack
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty_at, scratch
+from pyconvnet.backends.cpu.llvm.winograd import FILL, SLOTS
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.geometry import Window
 from pyconvnet.precision import get_precision
@@ -43,9 +46,18 @@ class Variant(NamedTuple):
         """Side of a tile's inputs, and number of points."""
         return self.m + self.r - 1
 
+    def transforms(self) -> tuple[int, ...]:
+        """Addresses of the functions that transform inputs, filters and outputs: see llvm/winograd.py."""
+        return _transforms(*self)
+
     def tiles(self, n: int, out: tuple[int, int]) -> int:
         """Number of tiles of n images with outputs of that size."""
         return n * -(-out[0] // self.m) * -(-out[1] // self.m)
+
+
+@lru_cache(maxsize=len(FILL))
+def _transforms(m: int, r: int) -> tuple[int, ...]:
+    return tuple((ctypes.c_int64 * SLOTS).from_address(filled(FILL[m, r], SLOTS)))
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -115,7 +127,8 @@ def winograd(
         sums = scratch("sums", parts * points * sums_step + threads * 32 * points)
         least = np.float32(0 if relu else -np.inf)
         sizes = n, h, w, channels, *out, count, c, k, window.pad[0], window.pad[2]
-        shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step)
+        inputs, _, outputs = kind.transforms()
+        shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step, inputs, outputs)
         for g in range(groups):
             memory = (
                 address(seen) + 4 * g * c,
@@ -142,5 +155,6 @@ def transformed(
     taps, plane = kind.r**2, f.shape[2] * columns
     out = aligned(kind.side**2 * packed.size // taps) if old is None else old
     with parallel_region() as threads:
-        transform_filters(threads, address(packed), plane, packed.size // (taps * plane), *kind, address(out))
+        memory = kind.transforms()[1], address(packed)
+        transform_filters(threads, *memory, plane, packed.size // (taps * plane), taps, address(out))
     return out

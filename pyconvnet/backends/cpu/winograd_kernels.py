@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from pyconvnet.backends.cpu import winograd_f2, winograd_f2x5, winograd_f4
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import INPUTS_AT_ONCE
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, FAR, call_tile
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, FAR, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, prefetch, vload, vset1, vstore
+from pyconvnet.backends.cpu.llvm.winograd import call_filters, call_inputs, call_outputs
 
 # By points: floats of filters that stay in the second level of the cache while the tiles pass by.
 FILTERS_AT_ONCE = 1 << 16
@@ -43,27 +42,23 @@ class Shape(NamedTuple):
     padded_c: int  # floats between tiles of transformed inputs
     step: int  # and between points
     sums_step: int  # floats between points of the sums
+    input_transform: int  # addresses of functions of llvm/winograd.py
+    output_transform: int
 
 
-@jit(parallel=True)
-def transform_filters(threads, f, plane, blocks, m, r, out):
-    """`plane` floats for each of the r^2 taps in each block, all of them multiples of 16."""
+@parallel()
+def transform_filters(t, threads, transform, f, plane, blocks, taps, out):
+    """`plane` floats, a multiple of 16, for each of the taps in each block; transform: an address, as in Shape."""
     pieces = plane // 16
     total = blocks * pieces
-    for t in numba.prange(threads):
-        for q in range(total * t // threads, total * (t + 1) // threads):
-            block = q // pieces
-            i = q - block * pieces
-            source, target = f + 4 * (r * r * block * plane + 16 * i), out + 4 * (block * plane + 16 * i)
-            if r == 5:
-                winograd_f2x5.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
-            elif m == 4:
-                winograd_f4.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
-            else:
-                winograd_f2.filter_transform(source, 4 * plane, target, 4 * blocks * plane)
+    for q in range(total * t // threads, total * (t + 1) // threads):
+        block = q // pieces
+        i = q - block * pieces
+        source, target = f + 4 * (taps * block * plane + 16 * i), out + 4 * (block * plane + 16 * i)
+        call_filters(transform, (source, 4 * plane, target, 4 * blocks * plane))
 
 
-@jit()
+@inner
 def _inputs(x, v, shape, first, last, origin, spare):
     """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds two tiles."""
     h, w, c, high, wide, side = shape.h, shape.w, shape.c, shape.high, shape.wide, shape.m + shape.r - 1
@@ -94,13 +89,11 @@ def _inputs(x, v, shape, first, last, origin, spare):
                             else:
                                 for d in range(c - k):
                                     fstore(here + 4 * d, fload(pixel + 4 * d))
-            if side == 6:
-                winograd_f4.input_transform(source, row, column, target, 4 * shape.step, spare + 64 * side**2)
-            else:
-                winograd_f2.input_transform(source, row, column, target, 4 * shape.step)
+            values = spare + 64 * side**2
+            call_inputs(shape.input_transform, (source, row, column, target, 4 * shape.step, values))
 
 
-@jit()
+@inner
 def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, taps, how):
     """At one point: `tiles` tiles of v x `blocks` blocks of filters, into sums[tile][width]."""
     c, padded_c = shape.c, shape.padded_c
@@ -134,7 +127,7 @@ def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, taps, how
                 )
 
 
-@jit()
+@inner
 def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, spare):
     """Transforms sums[point][tile][width] back and adds the bias, for tiles first .. last - 1; `origin` comes first.
 
@@ -154,12 +147,7 @@ def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, s
                     for j in range(m, 2 * m):
                         prefetch(target + 4 * (i * w + j) * count)
             out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
-            if shape.r == 5:
-                winograd_f2x5.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
-            elif m == 4:
-                winograd_f4.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
-            else:
-                winograd_f2.output_transform(source, 4 * step, bias + 4 * k, least, out, row, column)
+            call_outputs(shape.output_transform, (source, 4 * step, bias + 4 * k, least, out, row, column))
             if not whole:
                 for i in range(min(m, h - i0)):
                     for j in range(min(m, w - j0)):
@@ -171,57 +159,55 @@ def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, s
                                 fstore(pixel + 4 * d, fload(here + 4 * d))
 
 
-@jit(parallel=True)
-def fused(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, rounds, together):
+@parallel()
+def fused(t, threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, rounds, together):
     """Each thread takes rounds of tiles, of all filters, `together` blocks at a time."""
     c, k, step, sums_step = shape.c, shape.k, shape.step, shape.sums_step
     points, tiles = (shape.m + shape.r - 1) ** 2, shape.n * shape.high * shape.wide
     blocks, units = -(-k // nr), -(-tiles // mr)
-    taps = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        mine, own = v + 4 * t * points * step, sums + 4 * t * points * sums_step
-        spare = sums + 4 * points * (threads * sums_step + 32 * t)
-        for q in range(rounds * t // threads, rounds * (t + 1) // threads):
-            first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
-            _inputs(x, mine, shape, first, last, first, spare)
-            for block in range(0, blocks, together):
-                now = min(together, blocks - block)
-                for p in range(points):
-                    _products(
-                        kernel,
-                        mr,
-                        nr,
-                        mine + 4 * p * step,
-                        f + 4 * (p * plane + block * c * nr),
-                        now,
-                        own + 4 * p * sums_step,
-                        together * nr,
-                        shape,
-                        last - first,
-                        taps.ctypes.data,
-                        0,
-                    )
-                column = block * nr
-                columns = min(now * nr, k - column)
-                _outputs(
-                    y + 4 * column,
-                    own,
+    mine, own = v + 4 * t * points * step, sums + 4 * t * points * sums_step
+    spare = sums + 4 * points * (threads * sums_step + 32 * t)
+    for q in range(rounds * t // threads, rounds * (t + 1) // threads):
+        first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
+        _inputs(x, mine, shape, first, last, first, spare)
+        for block in range(0, blocks, together):
+            now = min(together, blocks - block)
+            for p in range(points):
+                _products(
+                    kernel,
+                    mr,
+                    nr,
+                    mine + 4 * p * step,
+                    f + 4 * (p * plane + block * c * nr),
+                    now,
+                    own + 4 * p * sums_step,
                     together * nr,
-                    columns,
-                    bias + 4 * column,
-                    least,
                     shape,
-                    first,
-                    last,
-                    first,
-                    spare,
+                    last - first,
+                    no_offset(),
+                    0,
                 )
+            column = block * nr
+            columns = min(now * nr, k - column)
+            _outputs(
+                y + 4 * column,
+                own,
+                together * nr,
+                columns,
+                bias + 4 * column,
+                least,
+                shape,
+                first,
+                last,
+                first,
+                spare,
+            )
 
 
 def by_points(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, at_once):
     """All tiles, `at_once` at most, are transformed; then threads take blocks of filters at a point; and back.
 
-    Three kernels, since numba makes one of parallel loops that follow each other: it sees no memory behind addresses.
+    Three kernels, since each needs all that the threads did in the one before.
     """
     tiles = shape.n * shape.high * shape.wide
     spare = sums + 4 * (shape.m + shape.r - 1) ** 2 * shape.sums_step
@@ -233,41 +219,37 @@ def by_points(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, sha
         _all_outputs(threads, y, sums, -(-shape.k // nr) * nr, bias, least, shape, start, end, spare)
 
 
-@jit(parallel=True)
-def _all_inputs(threads, x, v, shape, start, end, spare):
-    for t in numba.prange(threads):
-        first, last = _share(start, end, t, threads)
-        _inputs(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
+@parallel()
+def _all_inputs(t, threads, x, v, shape, start, end, spare):
+    first, last = _share(start, end, t, threads)
+    _inputs(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
 
 
-@jit(parallel=True)
-def _all_products(threads, kernel, mr, nr, f, plane, v, sums, shape, count):
-    for t in numba.prange(threads):
-        _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count)
+@parallel()
+def _all_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count):
+    _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count)
 
 
-@jit(parallel=True)
-def _all_outputs(threads, y, sums, width, bias, least, shape, start, end, spare):
-    for t in numba.prange(threads):
-        first, last = _share(start, end, t, threads)
-        mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t
-        _outputs(y, sums, width, shape.k, bias, least, shape, first, last, start, mine)
+@parallel()
+def _all_outputs(t, threads, y, sums, width, bias, least, shape, start, end, spare):
+    first, last = _share(start, end, t, threads)
+    mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t
+    _outputs(y, sums, width, shape.k, bias, least, shape, first, last, start, mine)
 
 
-@jit()
+@inner
 def _share(start, end, t, threads):
     """(first, end) of the part of start .. end - 1 that thread t does."""
     return start + (end - start) * t // threads, start + (end - start) * (t + 1) // threads
 
 
-@jit()
+@inner
 def _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count):
     """Thread t's products of `count` tiles at all points: some blocks of filters at a point, and some of the tiles."""
     c = shape.c
     blocks = -(-shape.k // nr)
     width = blocks * nr
     groups, rounds = -(-blocks // max(1, FILTERS_AT_ONCE // (c * nr))), -(-count // (16 * mr))
-    taps = np.zeros(2, np.int64)
     first, last = _share(0, (shape.m + shape.r - 1) ** 2 * groups * rounds, t, threads)
     for q in range(first, last):
         p = q // (groups * rounds)
@@ -285,6 +267,6 @@ def _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, cou
             width,
             shape,
             count * (r + 1) // rounds - i,
-            taps.ctypes.data,
+            no_offset(),
             FAR,
         )

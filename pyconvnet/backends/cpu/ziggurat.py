@@ -11,7 +11,7 @@ from math import erfc, exp, log, pi, sqrt
 
 import numpy as np
 
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import inner, jit
 
 RIGHT = 3.6541528853610088  # where the tail begins
 
@@ -36,14 +36,14 @@ def _layers() -> tuple[np.ndarray, np.ndarray]:
 ENDS, HEIGHTS = _layers()
 
 
-@jit()
+@inner
 def _twisted(key, k, next, far):
     """The word that follows key[k] a round later."""
     y = (int(key[k]) & 0x80000000) | (int(key[next]) & 0x7FFFFFFF)
     return int(key[far]) ^ (y >> 1) ^ ((y & 1) * 0x9908B0DF)
 
 
-@jit()
+@inner
 def _word(key, place):
     """The next 32 bits; place[0] says how many words of the state are used up."""
     if place[0] >= 624:
@@ -61,7 +61,7 @@ def _word(key, place):
     return y ^ (y >> 18)
 
 
-@jit()
+@inner
 def _uniform(key, place):
     """rand: 53 bits of two words."""
     a = _word(key, place) >> 5

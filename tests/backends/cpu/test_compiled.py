@@ -4,8 +4,10 @@ import os
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import pyconvnet as pcn
 from pyconvnet.backends.cpu.hardware import isa
 
 compiled = import_module("pyconvnet.backends.cpu.compiled")  # the package has a function of that name
@@ -29,6 +31,9 @@ def test_kernels_on_disk_carry_the_stamp_of_all_files():
 
     now = compiled.stamp(Path(compiled.__file__).parent)
     hardware.tile()
-    every = [hardware._in_use[0][0], *warmup.kernels()]
+    pcn.vl_nnrelu(np.ones((4, 4, 3, 1), np.float32))
+    entries = [form.entry for kernel in warmup.kernels() for form in kernel.forms.values()]
+    every = [compiled.in_use[0][0], *entries]
+    assert entries
     kept = [getattr(kernel._cache, "_cache_file", None) for kernel in every]
     assert kept and all(k is None or k._source_stamp[1] == now for k in kept)

@@ -97,7 +97,8 @@ import numpy as np, pyconvnet
 x = np.ones((4, 4, 3, 1), np.float32)
 print(pyconvnet.vl_nnrelu(x).sum())
 from pyconvnet.backends.cpu.activations import _elements
-assert type(_elements._cache).__name__ == 'NullCache', _elements._cache
+caches = [form.entry._cache for form in _elements.forms.values()]
+assert [type(c).__name__ for c in caches] == ['NullCache'], caches
 """
     done = python(code)
     assert done.returncode == 0, done.stderr

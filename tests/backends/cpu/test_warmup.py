@@ -23,7 +23,7 @@ def test_every_kernel_is_ready_afterwards():
 from pyconvnet.backends.cpu.warmup import kernels, warmup
 count = warmup(progress=True)
 assert count == len(kernels()) + 1 > 20, count
-print([k.__name__ for k in kernels() if not k.signatures])
+print([k.__name__ for k in kernels() if not k.forms])
 """
     done = python(code)  # in a process that has compiled nothing yet
     assert done.stdout.strip() == "[]"

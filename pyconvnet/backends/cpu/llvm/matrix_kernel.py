@@ -256,9 +256,15 @@ _fill_14x32 = _intrinsic_of(14, 16)
 _fill_6x16 = _intrinsic_of(6, 8)
 
 
-def compile_kernels(level, cfunc):
-    """A C function that fills a table with kernels for "avx512" or "avx2"; `cfunc` is numba's decorator."""
-    return cfunc(types.void(types.int64))(_avx512 if level == "avx512" else _avx2)
+@intrinsic
+def no_offset(context):
+    """The address of `taps` for one product whose A and B begin at a and b."""
+
+    def code(ctx, build, signature, args):
+        pair = ir.Constant(ir.ArrayType(I64, 2), [0, 0])
+        return build.ptrtoint(cgutils.global_constant(build, "no_offset", pair), I64)
+
+    return types.int64(), code
 
 
 def _avx512(table):
@@ -267,3 +273,6 @@ def _avx512(table):
 
 def _avx2(table):
     _fill_6x16(table)
+
+
+FILL = {"avx512": _avx512, "avx2": _avx2}  # functions that fill a table with kernels, to be compiled
