@@ -1,28 +1,28 @@
 """Fully connected layers of a few images, which take as long as their filters take to be read: once, and never packed.
 
 Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters. Filters as
-MATLAB keeps them are one row for each filter: there the matrix kernel gets filters as rows and images as columns.
-Backward, inputs and filters change places, and so do the two ways.
+MATLAB keeps them are one row for each filter: inner products of rows and images. Backward, inputs and filters change
+places, and so do the two ways.
 """
 
 from __future__ import annotations
 
-import numba
+from functools import lru_cache
+
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import filled, inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
-from pyconvnet.backends.cpu.layout import address, channels_fastest, zeros
-from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile
+from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, zeros
+from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, FILL, SLOTS, call_dots
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
-# Rows that lie powers of two apart share a few places of the first-level cache, which has 8 ways.
-ROWS = 6
+NEAR = 128  # vectors of some rows that stay in the first-level cache while all images meet them
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -42,7 +42,7 @@ def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndar
     if f.flags.c_contiguous:
         y = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
     else:
-        y = _times_columns(x.transpose(2, 1, 0, 3).reshape(-1, n), f.T.reshape(count, -1))
+        y = _times_columns(np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(n, -1), f.T.reshape(count, -1))
     y = y[:, None, None]
     if after.scale is not None:
         y *= after.scale
@@ -58,7 +58,7 @@ def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
     h, w, c, count = f.shape
     n = dzdy.shape[3]
     if f.flags.c_contiguous:
-        return _times_columns(dzdy.reshape(count, n), f.reshape(-1, count)).reshape(n, h, w, c)
+        return _times_columns(np.ascontiguousarray(dzdy.reshape(count, n).T), f.reshape(-1, count)).reshape(n, h, w, c)
     dx = _times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1))
     return channels_fastest(dx.reshape(n, c, w, h).transpose(3, 2, 1, 0))
 
@@ -74,78 +74,81 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
 
 
 def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """(f x)', of K x D, contiguous, by D x n."""
-    x, (count, depth), n = np.ascontiguousarray(x), f.shape, x.shape[1]
-    sums = np.empty((count, n), np.float32)
-    tile = hardware.tile()
-    memory = address(f), address(x), address(sums)
+    """x f', of n x D by K x D, both contiguous."""
+    (n, depth), count = x.shape, f.shape[0]
+    block = BLOCKS[hardware.isa()]
+    y = np.empty((n, count), np.float32)
     with parallel_region() as threads:
-        if n == 1:
-            _dots(threads, *memory, depth, count)
-            return sums.reshape(1, count)
-        _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
-    return np.ascontiguousarray(sums.T)
+        sums = scratch("sums", 16 * threads * n * block.rows)
+        memory = address(f), address(x), address(y), address(sums)
+        _dots(threads, _table(hardware.isa()), *block, *memory, n, depth, count)
+    return y
 
 
-@jit(parallel=True)
-def _add_rows(threads, x, f, y, n, depth, count, y_row):
+@lru_cache(maxsize=2)
+def _table(level: str) -> int:
+    return filled(FILL[level], SLOTS)
+
+
+@parallel()
+def _add_rows(t, threads, x, f, y, n, depth, count, y_row):
     """y[i, k] += x[i, d] f[d, k]; a thread owns some k, and takes four d at a time."""
-    vectors = -(-count // 16)
-    zero = np.float32(0)
-    for t in numba.prange(threads):
-        first, last = 16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads))
-        for d in range(0, depth - 3, 4):
-            for k in range(first, last, 16):
-                part = min(16, last - k)
-                row = f + 4 * (d * count + k)
-                f0, f1 = vload_part(row, part, zero), vload_part(row + 4 * count, part, zero)
-                f2, f3 = vload_part(row + 8 * count, part, zero), vload_part(row + 12 * count, part, zero)
-                for i in range(n):
-                    here, target = x + 4 * (i * depth + d), y + 4 * (i * y_row + k)
-                    sums = vfma(f0, vset1(fload(here)), vload(target))
-                    sums = vfma(f1, vset1(fload(here + 4)), sums)
-                    sums = vfma(f2, vset1(fload(here + 8)), sums)
-                    vstore(target, vfma(f3, vset1(fload(here + 12)), sums))
-        for d in range(depth // 4 * 4, depth):
-            for k in range(first, last, 16):
-                part = min(16, last - k)
-                row = vload_part(f + 4 * (d * count + k), part, zero)
-                for i in range(n):
-                    target = y + 4 * (i * y_row + k)
-                    vstore(target, vfma(row, vset1(fload(x + 4 * (i * depth + d))), vload(target)))
+    vectors, zero = -(-count // 16), np.float32(0)
+    first, last = 16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads))
+    whole = first + (last - first) // 16 * 16
+    for d in range(0, depth - 3, 4):
+        row = f + 4 * d * count
+        for k in range(first, whole, 16):
+            here = row + 4 * k
+            f0, f1 = vload(here), vload(here + 4 * count)
+            f2, f3 = vload(here + 8 * count), vload(here + 12 * count)
+            _add_four(x + 4 * d, depth, f0, f1, f2, f3, y + 4 * k, y_row, n)
+        if whole < last:
+            here, part = row + 4 * whole, last - whole
+            f0, f1 = vload_part(here, part, zero), vload_part(here + 4 * count, part, zero)
+            f2, f3 = vload_part(here + 8 * count, part, zero), vload_part(here + 12 * count, part, zero)
+            _add_four(x + 4 * d, depth, f0, f1, f2, f3, y + 4 * whole, y_row, n)
+    for d in range(depth // 4 * 4, depth):
+        for k in range(first, last, 16):
+            row = vload_part(f + 4 * (d * count + k), min(16, last - k), zero)
+            for i in range(n):
+                target = y + 4 * (i * y_row + k)
+                vstore(target, vfma(row, vset1(fload(x + 4 * (i * depth + d))), vload(target)))
 
 
-@jit(parallel=True)
-def _rows_by_images(threads, kernel, rows, f, x, y, n, depth, count):
-    """y[k, i] = sum over d of f[k, d] x[d, i]."""
-    tiles = -(-count // rows)
-    zero = np.zeros(2, np.int64)
-    for t in numba.prange(threads):
-        for q in range(tiles * t // threads, tiles * (t + 1) // threads):
-            k = q * rows
-            many = min(rows, count - k)
-            a, c = f + 4 * k * depth, y + 4 * k * n
-            ahead = a + 4 * many * depth
-            call_tile(kernel, many, n, a, depth, 1, zero.ctypes.data, 1, depth, x, n, c, n, 0, 0, 0, ahead, 4 * many)
+@inner
+def _add_four(x, depth, f0, f1, f2, f3, y, y_row, n):
+    """y[i] += the sum of x[i, d] f_d, d = 0 .. 3, for a vector of y."""
+    for i in range(n):
+        here, target = x + 4 * i * depth, y + 4 * i * y_row
+        sums = vfma(f0, vset1(fload(here)), vload(target))
+        sums = vfma(f1, vset1(fload(here + 4)), sums)
+        sums = vfma(f2, vset1(fload(here + 8)), sums)
+        vstore(target, vfma(f3, vset1(fload(here + 12)), sums))
 
 
-@jit(parallel=True)
-def _dots(threads, f, x, y, depth, count):
-    """y[k] = sum over d of f[k, d] x[d]; four k at a time."""
-    fours = -(-count // 4)
-    zero = np.float32(0)
-    for t in numba.prange(threads):
-        for q in range(fours * t // threads, fours * (t + 1) // threads):
-            first = 4 * q
-            k1, k2, k3 = min(first + 1, count - 1), min(first + 2, count - 1), min(first + 3, count - 1)
-            f0, f1, f2, f3 = (f + 4 * first * depth, f + 4 * k1 * depth, f + 4 * k2 * depth, f + 4 * k3 * depth)
-            s0, s1, s2, s3 = vset1(zero), vset1(zero), vset1(zero), vset1(zero)
-            for d in range(0, 4 * depth, 64):
-                part = min(16, depth - d // 4)
-                v = vload_part(x + d, part, zero)
-                s0, s1 = vfma(vload_part(f0 + d, part, zero), v, s0), vfma(vload_part(f1 + d, part, zero), v, s1)
-                s2, s3 = vfma(vload_part(f2 + d, part, zero), v, s2), vfma(vload_part(f3 + d, part, zero), v, s3)
-            fstore(y + 4 * first, vsum_across(s0))
-            fstore(y + 4 * k1, vsum_across(s1))
-            fstore(y + 4 * k2, vsum_across(s2))
-            fstore(y + 4 * k3, vsum_across(s3))
+@parallel()
+def _dots(t, threads, table, rows, at_once, f, x, y, sums, n, depth, count):
+    """y[i, k] = sum over d of f[k, d] x[i, d], `rows` k and `at_once` images at a time."""
+    blocks, vectors = -(-count // rows), depth // 16
+    own = sums + 64 * t * n * rows
+    for q in range(blocks * t // threads, blocks * (t + 1) // threads):
+        first, last = rows * q, count - 1
+        f0, f1 = f + 4 * depth * first, f + 4 * depth * min(first + 1, last)
+        f2, f3 = f + 4 * depth * min(first + 2, last), f + 4 * depth * min(first + 3, last)
+        for i in range(n * rows):
+            vstore(own + 64 * i, vset1(np.float32(0)))
+        for start in range(0, vectors, NEAR):
+            now, at = min(NEAR, vectors - start), 64 * start
+            for i in range(0, n, at_once):
+                images = x + 4 * i * depth + at
+                where = own + 64 * i * rows
+                call_dots(
+                    table, min(at_once, n - i), (f0 + at, f1 + at, f2 + at, f3 + at, images, 4 * depth, now, where)
+                )
+        for i in range(n):
+            for r in range(min(rows, count - first)):
+                total = vsum_across(vload(own + 64 * (i * rows + r)))
+                for d in range(16 * vectors, depth):
+                    total += fload(f + 4 * ((first + r) * depth + d)) * fload(x + 4 * (i * depth + d))
+                fstore(y + 4 * (i * count + first + r), total)
