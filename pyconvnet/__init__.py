@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyconvnet.compat.tidy import vl_simplenn_tidy
     from pyconvnet.crossvalidation import cross_validate
     from pyconvnet.dagnn import DagNN
+    from pyconvnet.deployment import deploy, merge_bnorm
     from pyconvnet.derivatives import check_derivatives
     from pyconvnet.devices import gather, gpuArray
     from pyconvnet.display import vl_simplenn_display
@@ -67,6 +68,7 @@ _HOMES = {
     "compat.tidy": "vl_simplenn_tidy",
     "crossvalidation": "cross_validate",
     "dagnn": "DagNN",
+    "deployment": "deploy merge_bnorm",
     "derivatives": "check_derivatives",
     "devices": "gather gpuArray",
     "display": "vl_simplenn_display",
@@ -124,6 +126,7 @@ __all__ = [
     "cnn_train_dag",
     "compare_onnx",
     "cross_validate",
+    "deploy",
     "features",
     "from_caffe",
     "from_onnx",
@@ -133,6 +136,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "local_precision",
+    "merge_bnorm",
     "num_threads",
     "predict",
     "save",

@@ -1,7 +1,8 @@
 """Transformed filters, kept from call to call, and never older than the filters that they came from.
 
 A user may edit net.layers[0].weights[0] in place at any time, so every call compares a checksum of the whole array,
-taken at memory speed (1.9 ms for all convolutions of VGG-VD-16, whose transforms take 25 ms).
+taken at memory speed (1.9 ms for all convolutions of VGG-VD-16, whose transforms take 25 ms). Only memory that Python
+itself keeps from changes, that of a bytes object, is not read: `pyconvnet.deploy` puts weights there.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import os
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import Any
 
-import numba
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.layout import address, copy_floats
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
 from pyconvnet.threads import guard, parallel_region
@@ -48,7 +49,8 @@ def get(
     start = address(f)
     key = kind, scale is None, start, f.shape, f.strides
     with parallel_region() as threads:
-        now = _checksum(start, f.size, threads), None if scale is None else scale.tobytes()
+        seen = b"" if _lasts(f) else _checksum(start, f.size, threads)
+        now = seen, None if scale is None else scale.tobytes()
         with _guard:
             _drop_collected()
             found = _entries.get(key)
@@ -65,6 +67,15 @@ def get(
             while kept > limit():
                 kept -= _entries.popitem(last=False)[1][1].nbytes
     return entry[1:]
+
+
+def _lasts(f: Any) -> bool:
+    """Whether nothing can write to the memory of f: numpy refuses to make an array over a bytes object writable."""
+    if f.flags.writeable:
+        return False
+    while isinstance(f, np.ndarray):
+        f = f.base
+    return isinstance(f, bytes)
 
 
 def clear() -> None:
@@ -101,21 +112,19 @@ def checksum(f: np.ndarray, threads: int) -> bytes:
 
 
 def _checksum(start: int, size: int, threads: int) -> bytes:
-    sums = np.zeros((size // PIECE + 1, LANES), np.uint64)
-    _checksums(threads, start, size, sums)
+    sums, last = np.zeros((size // PIECE + 1, LANES), np.uint64), np.zeros(ROW, np.float32)
+    _checksums(threads, start, size, sums, address(last))
     return sums.tobytes()
 
 
-@jit(parallel=True)
-def _checksums(threads, memory, size, sums):
-    """Checksums of each PIECE of an array and, in the last row, of its rest; zeros fill up a part of a ROW."""
+@parallel()
+def _checksums(t, threads, memory, size, sums, last):
+    """Checksums of each PIECE of an array and, in the last row, of its rest; zeros after that fill a ROW of `last`."""
     pieces = len(sums)
-    for t in numba.prange(threads):
-        for p in range(pieces * t // threads, pieces * (t + 1) // threads):
-            out, here = sums.ctypes.data + 8 * p * LANES, memory + 4 * p * PIECE
-            left = min(PIECE, size - p * PIECE)
-            mix(out, here, left // ROW)
-            if left % ROW > 0:
-                last = np.zeros(ROW, np.float32)
-                copy_floats(last.ctypes.data, here + 4 * (left - left % ROW), left % ROW)
-                mix(out, last.ctypes.data, 1)
+    for p in range(pieces * t // threads, pieces * (t + 1) // threads):
+        out, here = sums.ctypes.data + 8 * p * LANES, memory + 4 * p * PIECE
+        left = min(PIECE, size - p * PIECE)
+        mix(out, here, left // ROW)
+        if left % ROW > 0:
+            copy_floats(last, here + 4 * (left - left % ROW), left % ROW)
+            mix(out, last, 1)
