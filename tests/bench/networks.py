@@ -103,6 +103,11 @@ def operators() -> dict[str, tuple[Layers, tuple[int, int, int, int]]]:
     def conv(size, channels, count, **options):
         return _Chain(channels).conv(size, count, relu=False, **options).layers
 
+    def single(*shape, pad=(0, 0, 0, 0), stride=1, groups=1, dilate=1, kind=np.float32):
+        """One convolution by filters of a shape h x w x C x K."""
+        f, b = (random.standard_normal(s).astype(kind) for s in (shape, shape[3]))
+        return [("conv", f, b, stride, pad, groups, dilate)]
+
     g, b = random.standard_normal((2, 64), dtype=np.float32)
     moments = np.stack([b, np.abs(g) + 1], axis=1)
     return {
@@ -113,6 +118,19 @@ def operators() -> dict[str, tuple[Layers, tuple[int, int, int, int]]]:
         "conv 5x5x48x128 in 2 groups, 27x27x8": (conv(5, 96, 256, pad=2, groups=2), (27, 27, 96, 8)),
         "conv 11x11x3x64 stride 4, 224x224x8": (conv(11, 3, 64, stride=4), (224, 224, 3, 8)),
         "conv 5x5x20x50, 12x12x100": (conv(5, 20, 50), (12, 12, 20, 100)),
+        "conv 3x3x64x64 dilated by 2, 56x56x8": (single(3, 3, 64, 64, pad=(2, 2, 2, 2), dilate=2), (56, 56, 64, 8)),
+        "conv 3x3 of each of 128 channels, 56x56x8": (
+            single(3, 3, 1, 128, pad=(1, 1, 1, 1), groups=128),
+            (56, 56, 128, 8),
+        ),
+        "conv 3x3x3x64, 224x224x8": (single(3, 3, 3, 64, pad=(1, 1, 1, 1)), (224, 224, 3, 8)),
+        "conv 7x7x3x64 stride 2, 224x224x8": (single(7, 7, 3, 64, pad=(3, 3, 3, 3), stride=2), (224, 224, 3, 8)),
+        "conv 1x9x64x64, 1x16000": (single(1, 9, 64, 64, pad=(0, 0, 4, 4)), (1, 16000, 64, 1)),
+        "conv 1x64x1x32 stride 2, 1x16000x8": (single(1, 64, 1, 32, stride=(1, 2)), (1, 16000, 1, 8)),
+        "conv 3x3x64x64 in double, 56x56x2": (single(3, 3, 64, 64, pad=(1, 1, 1, 1), kind=np.float64), (56, 56, 64, 2)),
+        "fully connected 4096x4096, x1": (conv(1, 4096, 4096), (1, 1, 4096, 1)),
+        "fully connected 9216x4096 as MATLAB keeps it, x1": (_as_matlab(conv(1, 9216, 4096)), (1, 1, 9216, 1)),
+        "fully connected 4096x4096, x16": (conv(1, 4096, 4096), (1, 1, 4096, 16)),
         "fully connected 4096x4096, x8": (conv(1, 4096, 4096), (1, 1, 4096, 8)),
         "max pool 2, 112x112x64x8": ([(*pool, "max")], (112, 112, 64, 8)),
         "max pool 3 stride 2, 55x55x64x8": ([("pool", 3, 2, (0, 0, 0, 0), "max")], (55, 55, 64, 8)),
@@ -125,6 +143,21 @@ def operators() -> dict[str, tuple[Layers, tuple[int, int, int, int]]]:
     }
 
 
+def _as_matlab(layers: Layers) -> Layers:
+    """With filters in MATLAB's memory order, as they come from a file."""
+    return [(kind, np.asfortranarray(f), *rest) for kind, f, *rest in layers]
+
+
+def precision(layers: Layers) -> np.dtype:
+    """The element type of the first filters; single where there are none."""
+    return next((layer[1].dtype for layer in layers if layer[0] == "conv"), np.dtype(np.float32))
+
+
+def pair(value) -> tuple[int, int]:
+    """A stride or dilation, vertically and horizontally."""
+    return tuple(value) if isinstance(value, tuple) else (value, value)
+
+
 def flop(layers: Layers, size: tuple[int, int, int], batch: int) -> float:
     """Multiplications and additions of the convolutions of a forward pass."""
     return _flop(layers, *size[:2])[0] * batch
@@ -134,8 +167,10 @@ def _flop(layers: Layers, h: int, w: int) -> tuple[float, int, int]:
     total = 0.0
     for kind, *rest in layers:
         if kind == "conv":
-            f, _, stride, pad, _ = rest
-            h, w = ((n + a + b - k) // stride + 1 for n, a, b, k in zip((h, w), pad[::2], pad[1::2], f.shape))
+            f, _, stride, pad, _, *dilate = rest
+            steps, spread = pair(stride), pair(dilate[0] if dilate else 1)
+            sides = zip((h, w), pad[::2], pad[1::2], f.shape, steps, spread)
+            h, w = ((n + a + b - (k - 1) * d - 1) // s + 1 for n, a, b, k, s, d in sides)
             total += 2.0 * f.size * h * w
         elif kind == "pool":
             k, stride, pad, _ = rest

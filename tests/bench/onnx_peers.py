@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import networks
 import numpy as np
 
 
@@ -12,7 +13,7 @@ def prepare(library, mode, layers, size, batch):
     if mode != "forward":
         return None
     model = _model(layers, size, batch)
-    x = np.random.default_rng(1).standard_normal((batch, size[2], *size[:2]), dtype=np.float32)
+    x = np.random.default_rng(1).standard_normal((batch, size[2], *size[:2]), dtype=networks.precision(layers))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if library == "onnxruntime":
         import onnxruntime
@@ -32,7 +33,7 @@ def prepare(library, mode, layers, size, batch):
 
 
 def _model(layers, size, batch):
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
     nodes, constants, last = [], [], "x"
 
@@ -49,9 +50,10 @@ def _model(layers, size, batch):
         nonlocal last
         for kind, *rest in layers:
             if kind == "conv":
-                f, b, stride, (t, bottom, left, r), groups = rest
-                weights = constant(f.transpose(3, 2, 0, 1))
-                node("Conv", weights, constant(b), strides=[stride] * 2, pads=[t, left, bottom, r], group=groups)
+                f, b, stride, (t, bottom, left, r), groups, *dilate = rest
+                weights, dilations = constant(f.transpose(3, 2, 0, 1)), networks.pair(dilate[0] if dilate else 1)
+                more = {"dilations": dilations, "pads": [t, left, bottom, r], "group": groups}
+                node("Conv", weights, constant(b), strides=networks.pair(stride), **more)
             elif kind == "pool":
                 k, stride, (t, bottom, left, r), method = rest
                 name = "MaxPool" if method == "max" else "AveragePool"
@@ -77,8 +79,9 @@ def _model(layers, size, batch):
                 )
 
     write(layers)
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, size[2], *size[:2]])
-    y = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
+    kind = helper.np_dtype_to_tensor_dtype(networks.precision(layers))
+    x = helper.make_tensor_value_info("x", kind, [batch, size[2], *size[:2]])
+    y = helper.make_tensor_value_info(last, kind, None)
     model = helper.make_model(helper.make_graph(nodes, "bench", [x], [y], constants))
     model.ir_version, model.opset_import[0].version = 8, 15
     return model.SerializeToString()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networks
 import numpy as np
 
 
@@ -10,8 +11,9 @@ def record(layer):
 
     kind, *rest = layer
     if kind == "conv":
-        f, b, stride, pad, _ = rest
-        return Struct(type="conv", name="conv", weights=[f, b], stride=stride, pad=list(pad))
+        f, b, stride, pad, _, *dilate = rest
+        more = {"dilate": dilate[0]} if dilate else {}
+        return Struct(type="conv", name="conv", weights=[f, b], stride=stride, pad=list(pad), **more)
     if kind == "pool":
         size, stride, pad, method = rest
         return Struct(type="pool", name="pool", pool=[size, size], stride=stride, pad=list(pad), method=method)
@@ -59,10 +61,10 @@ def _graph(layers):
     return net, last
 
 
-def _tensor(shape):
+def _tensor(shape, kind=np.float32):
     """H x W x C x N with channels fastest in memory, as layers hand it on to each other."""
     h, w, c, n = shape
-    return np.random.default_rng(1).standard_normal((n, h, w, c), dtype=np.float32).transpose(1, 2, 3, 0)
+    return np.random.default_rng(1).standard_normal((n, h, w, c), dtype=kind).transpose(1, 2, 3, 0)
 
 
 def prepare(mode, layers, size, batch):
@@ -70,7 +72,7 @@ def prepare(mode, layers, size, batch):
     from pyconvnet import Struct, vl_simplenn, vl_simplenn_tidy
     from pyconvnet.simplenn import SimpleNN
 
-    x = _tensor((*size, batch))
+    x = _tensor((*size, batch), networks.precision(layers))
     if any(layer[0] == "sum" for layer in layers):
         graph, last = _graph(layers)
 
@@ -86,7 +88,7 @@ def prepare(mode, layers, size, batch):
     if mode == "backward":
         net = vl_simplenn_tidy(net)
         y = vl_simplenn(net, x, mode="normal")[-1].x
-        dzdy = _tensor(y.shape)
+        dzdy = _tensor(y.shape, y.dtype)
         return lambda: vl_simplenn(net, x, dzdy, mode="normal")[0].dzdx
     net.layers.append(Struct(type="softmaxloss", name="loss"))
     net = vl_simplenn_tidy(net)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networks
 import numpy as np
 
 
@@ -12,7 +13,7 @@ def prepare(variant, mode, layers, size, batch):
     torch.set_num_threads(_cores())
     net = _network(torch, layers, mode)
     h, w, c = size
-    x = torch.randn(batch, c, h, w)
+    x = torch.randn(batch, c, h, w, dtype=getattr(torch, networks.precision(layers).name))
     if variant != "eager":
         x = x.contiguous(memory_format=torch.channels_last)
         net = net.to(memory_format=torch.channels_last)
@@ -66,8 +67,10 @@ def _network(torch, layers, mode):
     nn, built = torch.nn, []
     for kind, *rest in layers:
         if kind == "conv":
-            f, b, stride, pad, groups = rest
-            conv = nn.Conv2d(f.shape[2] * groups, f.shape[3], f.shape[:2], stride, pad[0], groups=groups)
+            f, b, stride, pad, groups, *dilate = rest
+            sides, dilation = (pad[0], pad[2]), networks.pair(dilate[0] if dilate else 1)
+            size = f.shape[2] * groups, f.shape[3], f.shape[:2]
+            conv = nn.Conv2d(*size, networks.pair(stride), sides, dilation, groups=groups)
             conv.weight.data = torch.from_numpy(np.ascontiguousarray(f.transpose(3, 2, 0, 1)))
             conv.bias.data = torch.from_numpy(b.copy())
             built.append(conv)
