@@ -3,13 +3,12 @@
 import sys
 
 import pytest
+from support import python
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory that is given only where it is written")
 
 
 def test_indexes_do_not_overflow_and_little_memory_is_used():
-    from support import python
-
     found = python(
         "import resource; from tests.large.calls import SHORT\n"
         "for name, check in SHORT.items(): print(name, flush=True); check()\n"
