@@ -62,7 +62,7 @@ def vl_nnroipool(
 
 def _regions(rois: Any, x: Any) -> np.ndarray:
     """5 x R in main memory, any numbers converted to the precision of x, that of MATLAB's arithmetic."""
-    a = host_numbers(rois)
+    a = host_numbers(rois, "rois")
     if a.dtype.kind not in "iuf":
         raise TypeError(f"rois must be numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
     if a.shape[:1] != (5,) and (a.ndim < 3 or a.shape[:3] != (1, 1, 5)):

@@ -69,7 +69,7 @@ class CPU(Reference):
             layout.release_scratch()
 
     def fuses(self, x: np.ndarray) -> bool:
-        return type(x) is np.ndarray and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
+        return isinstance(x, np.ndarray) and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
 
     def fused_conv(
         self,
@@ -87,20 +87,21 @@ class CPU(Reference):
         return conv(x, f, b, window, Epilogue(scale, add, relu))
 
     def folded_bnorm(self, b: Any, g: Any, offset: Any, moments: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        if any(type(p) is not np.ndarray or p.dtype != _SINGLE for p in (g, offset, moments)):
+        if any(not isinstance(p, np.ndarray) or p.dtype != _SINGLE or self.unusable(p) for p in (g, offset, moments)):
             return None
         count = g.size
         if (offset.size, moments.size) != (count, 2 * count) or (b is not None and b.size != count):
             return None
-        numbers = [a.tobytes(order="A") for a in (g, offset, moments)] + [None if b is None else b.tobytes()]
+        # in one order: the same bytes in another are other moments
+        numbers = [a.tobytes(order="F") for a in (g, offset, moments)] + [None if b is None else b.tobytes()]
         known = _folded.get(id(moments))
         if known is not None and known[0] == numbers:
             return known[1]
         if not moments.any():
             return None
-        mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
-        scale = g.ravel(order="F") / sigma
-        biases = offset.ravel(order="F") - mean * scale + (0 if b is None else b * scale)
+        mean, sigma = self.reshaped(moments, (count, 2)).T.astype(np.float64)
+        scale = self.flat(g) / sigma
+        biases = self.flat(offset) - mean * scale + (0 if b is None else b * scale)
         folded = scale.astype(np.float32), biases.astype(np.float32)
         if len(_folded) >= _MOST_FOLDED:
             _folded.clear()
