@@ -42,7 +42,7 @@ def work(jobs: Jobs, want: dict[str, str], seed: int, deadline: float) -> tuple[
     """Do jobs in random order until the deadline (time.monotonic): how many, and the faults."""
     choose, done, faults = random.Random(seed), 0, []
     names = sorted(jobs.all)
-    while time.monotonic() < deadline and len(faults) < 20:
+    while (not done or time.monotonic() < deadline) and len(faults) < 20:
         name = choose.choice(names)
         try:
             if jobs.all[name]() != want[name]:
@@ -147,7 +147,7 @@ class Soak:
         except EOFError:
             found = (0, ["died"])
         answer.close()
-        process.join(PATIENCE if found[0] else 0)
+        process.join(1.0 if found[1] else PATIENCE)
         if process.is_alive():
             process.kill()
             process.join()
