@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -14,8 +15,9 @@ from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.backends.reference import Reference
 
 _SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
-# The last folded factors for an array of moments, and their sources: folding takes longer than comparing sources.
-_folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray]]] = {}
+# The last folded factors for an array of moments, and their sources: folding takes longer than comparing sources. They
+# go with the array, of which the third is a reference.
+_folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray], weakref.ref]] = {}
 _MOST_FOLDED = 4096
 
 
@@ -67,6 +69,9 @@ class CPU(Reference):
 
             filter_cache.clear()
             layout.release_scratch()
+        for module in ("direct", "strided_gradient"):
+            if (loaded := sys.modules.get(f"pyconvnet.backends.cpu.{module}")) is not None:
+                loaded._plan.cache_clear()
 
     def fuses(self, x: np.ndarray) -> bool:
         return isinstance(x, np.ndarray) and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
@@ -105,7 +110,8 @@ class CPU(Reference):
         folded = scale.astype(np.float32), biases.astype(np.float32)
         if len(_folded) >= _MOST_FOLDED:
             _folded.clear()
-        _folded[id(moments)] = numbers, folded
+        place = id(moments)
+        _folded[place] = numbers, folded, weakref.ref(moments, lambda _: _folded.pop(place, None))
         return folded
 
     def sgd_start(self, w: np.ndarray, m: Any, der: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
