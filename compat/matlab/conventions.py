@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -51,13 +50,6 @@ def texts(name: str, given: Any) -> list[str]:
     if not all(isinstance(t, str) for t in found):
         raise TypeError(f"{name} must be a text or a list of texts, got {given!r}")
     return found
-
-
-def path_text(name: str, value: Any) -> str:
-    """A path as text."""
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name} must be a path, text or of pathlib, got {type(value).__name__}: {value!r}")
-    return str(os.fspath(value))
 
 
 def integers(name: str, value: Any) -> list[int]:

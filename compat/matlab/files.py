@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.matlab.conventions import integers, named_options, path_text, text, texts
+from pyconvnet.compat.matlab.conventions import integers, named_options, text, texts
 from pyconvnet.compat.matlab.stopwatch import datenum_of, datestr
 from pyconvnet.records import Struct, StructArray
-from pyconvnet.values import choice, number, whole_number
+from pyconvnet.values import choice, number, path_text, whole_number
 
 __all__ = ["csvread", "dir", "dlmread", "exist", "fileparts", "fullfile", "memmapfile", "mkdir", "textscan"]
 
