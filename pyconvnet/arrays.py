@@ -23,12 +23,12 @@ def is_empty(x: Any) -> bool:
 
 def count(x: Any) -> int:
     """How many elements an array of any backend has, or numbers a nested list."""
-    return math.prod(x.shape) if backends.find(x) is not None else np.size(x)
+    return math.prod(x.shape) if backends.find(x) is not None else as_array(x).size
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array of any backend, or of a value once numpy has converted it."""
-    return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
+    return tuple(x.shape) if backends.find(x) is not None else as_array(x).shape
 
 
 def isfinite(x: Any) -> bool:

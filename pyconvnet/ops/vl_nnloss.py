@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, size_text
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, shape_of, size_text
 from pyconvnet.options import matlab_options
-from pyconvnet.values import choice, number, whole_number
+from pyconvnet.values import choice, flag, number, whole_number
 
 CATEGORICAL = ("classerror", "topkerror", "log", "softmaxlog", "mhinge", "mshinge")
 BINARY = ("binaryerror", "binarylog", "logistic", "hinge")
@@ -82,7 +82,7 @@ def compute(
     weights = backend.cast(labels != 0, x)
     if not is_empty(instanceWeights):
         weights = weights * backend.asarray(weights_like(instanceWeights, host.shape), x)
-    if np.all(normalise):
+    if flag("normalise", normalise):
         weights = weights / backend.scalar(x, x.shape[3])
     if loss in BINARY:
         kind, of = "binary", number("threshold", threshold)
@@ -151,7 +151,7 @@ def is_categorical(loss: Any) -> bool:
 def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """(labels, factors of the summands) from labels of classes with a second channel of factors; or (labels, None)."""
     labels = host_numbers(c, "c")
-    images = np.shape(x)[3] if np.ndim(x) > 3 else 1
+    images = (*shape_of(x), 1, 1, 1, 1)[3]
     if labels.size == images or labels.ndim < 3 or labels.shape[2] != 2:
         return labels, None
     return labels[:, :, :1], labels[:, :, 1:]
