@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import devices, rng
+from pyconvnet.arrays import is_empty
 from pyconvnet.compat.cropresize import WIDTHS, crop_box, resize_along
 from pyconvnet.images import pillow, read_single
 from pyconvnet.options import matlab_options
+from pyconvnet.values import as_array, flag, number, path_text
 
 FN = "vl_imreadjpeg"
 
@@ -75,18 +77,20 @@ def vl_imreadjpeg(
     MatConvNet 1.0-beta25 spoils bicubic when an odd whole number is the factor of shrinking (it drops the weights after
     the first that is zero), and puts brightness given as one or three numbers into wrong elements of B; this does not.
     """
-    device = devices.full_name(FN, gpu if isinstance(gpu, str) else "gpu") if gpu else "cpu"
+    wanted = gpu if isinstance(gpu, str) else "gpu" if flag(f"{FN}: gpu", gpu) else "cpu"
+    device = devices.full_name(FN, wanted) if wanted else "cpu"
     if isinstance(files, (str, bytes, os.PathLike)):
         raise TypeError(f"{FN}: files must be a list of file names, got one: {files!r}; write [{files!r}]")
-    names = [os.fspath(f) for f in files]
+    if not isinstance(files, Iterable):
+        raise TypeError(f"{FN}: files must be a list of file names, got {type(files).__name__}")
+    names = [path_text(f"{FN}: files", f) for f in files]
     options = _options(
         pack, resize, cropLocation, cropAnisotropy, cropSize, flip, subtractAverage, brightness, contrast, saturation,
         interpolation,
     )  # fmt: skip
-    if numThreads != int(numThreads):
-        raise ValueError(f"{FN}: numThreads must be a whole number, got {numThreads!r}")
-    batch = _Prefetched.claim(names, options) or _Batch(names, options, max(int(numThreads), 1))
-    if prefetch:
+    threads = number(f"{FN}: numThreads", numThreads, "a whole number", lambda n: n % 1 == 0)
+    batch = _Prefetched.claim(names, options) or _Batch(names, options, max(int(threads), 1))
+    if flag(f"{FN}: prefetch", prefetch):
         _Prefetched.batch = batch
         return None
     return devices.move(FN, batch.result(verbose), device)
@@ -123,25 +127,28 @@ def _options(
     saturation: Any,
     method: Any,
 ) -> _Options:
-    resize = () if resize is None or not np.size(resize) else tuple(int(v) for v in np.ravel(resize))
-    if len(resize) > 2 or min(resize, default=1) < 1:
-        raise ValueError(f"{FN}: resize must be the shorter side, or (height, width), from 1; got {resize}")
+    resize = () if is_empty(resize) else as_array(resize).ravel()
+    if len(resize) > 2 or not all(isinstance(v, np.number) and 1 <= v < np.inf for v in resize):
+        raise ValueError(f"{FN}: resize must be the shorter side, or (height, width), from 1; got {tuple(resize)}")
+    resize = tuple(int(v) for v in resize)
+    pack, flip = flag(f"{FN}: pack", pack), flag(f"{FN}: flip", flip)
     if pack and len(resize) != 2:
         raise ValueError(f"{FN}: pack needs images of one size: give resize=(height, width)")
     if not isinstance(location, str) or location.lower() not in ("center", "random"):
         raise ValueError(f"{FN}: cropLocation must be 'center' or 'random', got {location!r}")
     anisotropy = _interval("cropAnisotropy", anisotropy, np.inf)
     size = _interval("cropSize", size, 1)
-    for name, value in (("contrast", contrast), ("saturation", saturation)):
-        if np.size(value) != 1 or not 0 <= np.ravel(value)[0] <= 1:
-            raise ValueError(f"{FN}: {name} must be a number in 0..1, got {value!r}")
-    B = np.asarray(brightness, float)
+    contrast, saturation = (
+        number(f"{FN}: {name}", value, "a number in 0..1", lambda v: 0 <= v <= 1)
+        for name, value in (("contrast", contrast), ("saturation", saturation))
+    )
+    B, average = _numbers("brightness", brightness), _numbers("subtractAverage", average).astype(np.float32)
     if B.size not in (1, 3, 9):
         raise ValueError(f"{FN}: brightness must be 1, 3 or 3 x 3 numbers, got {B.size}")
     B = B.reshape(3, 3) if B.size == 9 else np.diag(np.broadcast_to(B.ravel(), 3))
     if not isinstance(method, str) or method.lower() not in WIDTHS:
         raise ValueError(f"{FN}: interpolation must be one of {', '.join(WIDTHS)}; got {method!r}")
-    average, image = np.asarray(average, np.float32), b""
+    image = b""
     if average.size not in (1, 3):
         if len(resize) != 2 or average.shape != (*resize, 3):
             raise ValueError(
@@ -151,23 +158,30 @@ def _options(
         average, image = np.zeros(3, np.float32), np.ascontiguousarray(average).tobytes()
     average = np.broadcast_to(average.ravel(), 3)
     return _Options(
-        pack=bool(pack),
+        pack=pack,
         resize=resize,
         random=location.lower() == "random",
         anisotropy=anisotropy,
         size=size,
-        flip=bool(flip),
+        flip=flip,
         average=tuple(map(float, average)),
         averageImage=image,
         brightness=tuple(B.ravel()),
-        contrast=float(np.ravel(contrast)[0]),
-        saturation=float(np.ravel(saturation)[0]),
+        contrast=contrast,
+        saturation=saturation,
         interpolation=method.lower(),
     )
 
 
+def _numbers(name: str, value: Any) -> np.ndarray:
+    a = as_array(value)
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{FN}: {name} must be numbers, got {type(value).__name__}: {value!r}")
+    return a.astype(float)
+
+
 def _interval(name: str, value: Any, top: float) -> tuple[float, float]:
-    pair = np.ravel(value).astype(float)
+    pair = _numbers(name, value).ravel()
     if pair.size not in (1, 2) or not 0 <= pair[0] <= pair[-1] <= top:
         raise ValueError(f"{FN}: {name} must be a number or (least, largest) in 0..{top:g}, got {value!r}")
     return float(pair[0]), float(pair[-1])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.options import read_pairs
+from pyconvnet.values import as_array, choice, flag, number, numbers
 
 Kernel = Callable[[np.ndarray], np.ndarray]
 OPTIONS = {n.lower(): n for n in ("antialiasing", "edges", "method", "outputSize", "scale")}
@@ -52,18 +53,17 @@ def imresize(
     method = given.get("method", method)
     antialiasing, outputSize = given.get("antialiasing", antialiasing), given.get("outputSize", outputSize)
     edges = given.get("edges", edges)
-    A = np.asarray(A)
+    A = as_array(A)
     if A.dtype.kind not in "buif" or (A.dtype.kind == "f" and A.dtype.itemsize not in (4, 8)):
         raise TypeError(f"imresize: A must be numbers or logicals, single or double, got {A.dtype}")
     if A.ndim < 2 or not A.size:
         raise ValueError(f"imresize: A must be an image, H x W x ..., got size {A.shape}")
-    if edges not in ("replicate", "symmetric"):
-        raise ValueError(f"imresize: edges must be 'replicate' or 'symmetric', got {edges!r}")
+    edges = choice("imresize: edges", edges, ("replicate", "symmetric"))
     kernel, width, smooth = _kernel(method)
-    smooth = smooth if antialiasing is None else bool(antialiasing)
+    smooth = smooth if antialiasing is None else flag("imresize: antialiasing", antialiasing)
     if "scale" in given and np.size(given["scale"]) == 2 and scale is None:
         # Two numbers are a size, but under this name they are scales.
-        scales = tuple(float(s) for s in np.ravel(given["scale"]))
+        scales = numbers("imresize: scale", given["scale"], "[rows, columns]")
         sizes = tuple(_sizes((n, n), s, None)[0][0] for n, s in zip(A.shape, scales))
     else:
         sizes, scales = _sizes(A.shape[:2], given.get("scale", scale), outputSize)
@@ -128,12 +128,16 @@ def _along(A: np.ndarray, axis: int, indices: np.ndarray, weights: np.ndarray) -
 def _sizes(shape: tuple[int, ...], scale: Any, outputSize: Any) -> tuple[tuple[int, int], tuple[float, float]]:
     if (scale is None) == (outputSize is None):
         raise ValueError("imresize: give a scale or an output size, one of them")
-    given = np.ravel(np.asarray(scale if outputSize is None else outputSize, float))
+    wanted = scale if outputSize is None else outputSize
+    given = as_array(wanted).ravel()
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"imresize: the scale or size must be numbers, got {wanted!r}")
+    given = given.astype(float)
     if given.size == 1 and outputSize is None and 0 < given[0] < np.inf:
         s = float(given[0])
         return (ceil(s * shape[0]), ceil(s * shape[1])), (s, s)
     if given.size != 2 or np.isnan(given).all() or not np.all(np.isnan(given) | (given > 0) & np.isfinite(given)):
-        raise ValueError(f"imresize: scale must be positive, or [rows, cols] with at most one NaN, got {scale!r}")
+        raise ValueError(f"imresize: scale must be positive, or [rows, cols] with at most one NaN, got {wanted!r}")
     if not np.isnan(given).any():
         rows, cols = (ceil(v) for v in given)
         return (rows, cols), (rows / shape[0], cols / shape[1])
@@ -146,8 +150,8 @@ def _sizes(shape: tuple[int, ...], scale: Any, outputSize: Any) -> tuple[tuple[i
 
 def _kernel(method: Any) -> tuple[Kernel, float, bool]:
     if isinstance(method, (tuple, list)) and len(method) == 2 and callable(method[0]):
-        return method[0], float(method[1]), True
-    name = method.lower() if isinstance(method, str) else method
+        return method[0], number("imresize: the width of the kernel", method[1]), True
+    name = method.lower() if isinstance(method, str) else ""
     if name not in KERNELS:
         raise ValueError(f"imresize: method must be one of {', '.join(KERNELS)} or (function, width), got {method!r}")
     return *KERNELS[name], name != "nearest"

@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.layers import layer_class
 from pyconvnet.options import option_list
-from pyconvnet.records import Struct
+from pyconvnet.records import Struct, reader_hint
 
 FN = "vl_simplenn_tidy"
 
@@ -46,7 +46,7 @@ def vl_simplenn_tidy(net: Any) -> Any:
     channels = _input_channels(meta)
     for i, record in enumerate(layers, 1):
         if not isinstance(record, dict) or not isinstance(record.get("type"), str):
-            raise TypeError(f"{FN}: layers{{{i}}} must be a record with a type, got {_kind(record)}")
+            raise TypeError(f"{FN}: layers{{{i}}} must be a record with a type, got {_kind(record)}{reader_hint(net)}")
         record = _tidied(Struct(record), i, channels)
         channels = _output_channels(record, channels)
         records.append(record)

@@ -23,12 +23,12 @@ def is_empty(x: Any) -> bool:
 
 def count(x: Any) -> int:
     """How many elements an array of any backend has, or numbers a nested list."""
-    return math.prod(x.shape) if backends.find(x) is not None else np.size(x)
+    return math.prod(x.shape) if backends.find(x) is not None else as_array(x).size
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array of any backend, or of a value once numpy has converted it."""
-    return tuple(x.shape) if backends.find(x) is not None else np.shape(x)
+    return tuple(x.shape) if backends.find(x) is not None else as_array(x).shape
 
 
 def isfinite(x: Any) -> bool:
@@ -54,10 +54,19 @@ def padded_to_4d(x: Any) -> Any:
     return x[(...,) + (None,) * (4 - x.ndim)] if x.ndim < 4 else x
 
 
-def host_numbers(x: Any) -> Any:
-    """Labels, regions and the like as a numpy array, for checks of their values."""
+def host_numbers(x: Any, name: str = "an array of numbers") -> Any:
+    """Labels, regions and the like as a numpy array, for checks of their values.
+
+    Raises TypeError for a masked array, whose mask would be lost; `name` is how the message begins.
+    """
     backend = backends.find(x)
-    return as_array(x) if backend is None else backend.to_host(x)
+    if backend is None:
+        return as_array(x)
+    host = backend.to_host(x)
+    backend = backends.of(host)
+    if problem := backend.unusable(host):
+        raise TypeError(f"{name} {problem}")
+    return backend.plain(host)
 
 
 def later(x: Any) -> Callable[[], Any]:
@@ -86,7 +95,7 @@ def in_precision(x: Any, weights: list[Any]) -> Any:
 def as_tensor(name: str, x: Any, like: Any = None) -> Any:
     """`x` as an array of single or double precision with four dimensions; missing trailing ones count as 1.
 
-    Nothing is copied.
+    Only a numpy array that is not aligned in memory is copied; of a subclass, it is the plain array.
     name  how messages begin: "x" in an operator, whose name is put in front, elsewhere "Sum: input 1"
     like  an array whose backend and element type `x` must share (MATLAB mixes no single with double)
     """
@@ -99,6 +108,7 @@ def as_tensor(name: str, x: Any, like: Any = None) -> Any:
         check_like(name, x, like, "the other arrays are", "all must be the same")
     elif problem := backend.unusable(x):
         raise TypeError(f"{name} {problem}")
+    x = backend.plain(x)
     if x.ndim == 4:
         return x
     if x.ndim > 4:

@@ -3,8 +3,10 @@
 filters       packed or transformed for the kernels, at most a quarter of the machine's memory, or as many bytes as the
               environment variable PYCONVNET_FILTER_CACHE says; gone with the array that they were made of
 memory        of results that are gone, and buffers of the kernels, for the next ones: at most 1/16 of the machine's
-folded        multipliers and biases of batch normalization that runs in one with a convolution: 4,096 layers
-looked up     parsed options, windows and sizes of calls: 1,024 or 256 of each kind, a few hundred bytes each
+folded        multipliers and biases of batch normalization that runs in one with a convolution: 4,096 layers; gone with
+              the moments that they were made of
+schedules     of convolutions, for the last 256 sizes and 256 of derivatives: 8 bytes for each row of their images
+looked up     parsed options, windows and sizes of calls: 1,024 of each kind, a few hundred bytes each
 plans         how a network runs: one for each SimpleNN and DagNN, with it, and without arrays
 """
 
@@ -12,7 +14,8 @@ from __future__ import annotations
 
 
 def clear_caches() -> None:
-    """Release all memory kept from call to call: packed filters, memory of the kernels, folded normalizations.
+    """Release all memory kept from call to call: packed filters, memory and schedules of the kernels, folded
+    normalizations.
 
     Nothing changes but the time of the next call. For the bounds that hold otherwise, see this module's help.
     """

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import atomic
+from pyconvnet.arrays import is_empty
 from pyconvnet.networks import network
 from pyconvnet.prediction import predict
 from pyconvnet.records import Struct
+from pyconvnet.values import as_array, flag, function, number, path_text, whole_number
 from pyconvnet.view import measures
 
 
@@ -27,13 +29,13 @@ def fold_of(labels: Any, folds: int = 5, groups: Any = None, stratify: bool = Tr
     Raises ValueError for fewer images or groups than folds.
     """
     labels = np.asarray(labels).ravel()
-    groups = np.arange(labels.size) if groups is None else np.asarray(groups).ravel()
+    groups = np.arange(labels.size) if groups is None else as_array(groups).ravel()
     if groups.size != labels.size:
         raise ValueError(f"cross_validate: {labels.size} labels and {groups.size} groups must be as many")
     names, member = np.unique(groups, return_inverse=True)
     member = member.ravel()
-    if int(folds) != folds or not 2 <= folds <= names.size:
-        raise ValueError(f"cross_validate: folds must be from 2 to the number of groups ({names.size}), got {folds}")
+    accepted = f"a whole number from 2 to the number of groups ({names.size})"
+    folds = int(number("cross_validate: folds", folds, accepted, lambda n: n in range(2, names.size + 1)))
     classes, coded = np.unique(labels, return_inverse=True)
     counts = np.zeros((names.size, classes.size))
     np.add.at(counts, (member, coded.ravel()), 1)
@@ -54,6 +56,13 @@ def fold_of(labels: Any, folds: int = 5, groups: Any = None, stratify: bool = Tr
         chosen[group] = int(np.argmin(np.round(cost, 9)))
         held[chosen[group]] += counts[group]
     return chosen[member]
+
+
+def _images(images: Any, count: int) -> np.ndarray:
+    a = as_array(images).ravel()
+    if a.dtype.kind not in "iu" or not a.size or a.min() < 0 or a.max() >= count:
+        raise ValueError(f"cross_validate: images must be 0-based indexes below {count}, got {images!r}")
+    return a
 
 
 def cross_validate(
@@ -102,11 +111,20 @@ def cross_validate(
     if labels is None or (np.ndim(labels) == 4 and np.shape(labels)[0] * np.shape(labels)[1] > 1):
         raise ValueError("cross_validate: imdb.images must have labels (or label), one class number per image")
     labels = np.asarray(labels).ravel().astype(int)
-    used = np.arange(labels.size) if images is None else np.asarray(images).ravel()
-    own = None if groups is None else np.asarray(groups).ravel()[used]
+    function("cross_validate: build", build)
+    train = None if train is None else function("cross_validate: train", train)
+    seed, stratify = whole_number("cross_validate: seed", seed, 0), flag("cross_validate: stratify", stratify)
+    expDir = None if expDir is None else path_text("cross_validate: expDir", expDir)
+    used = np.arange(labels.size) if images is None else _images(images, labels.size)
+    own = None if groups is None else as_array(groups).ravel()
+    if own is not None and own.size != labels.size:
+        raise ValueError(f"cross_validate: {labels.size} labels and {own.size} groups must be as many")
+    if own is not None and own.dtype.kind not in "biufUSM":
+        raise TypeError("cross_validate: groups must be numbers or texts, one for each image")
+    own = None if own is None else own[used]
     fold = np.full(labels.size, -1)
     fold[used] = fold_of(labels[used], folds, own, stratify, seed)
-    names = classes or (imdb.get("meta") or {}).get("classes")
+    names = (imdb.get("meta") or {}).get("classes") if is_empty(classes) else classes
     names = list(names) if isinstance(names, (list, tuple)) else None
     count = int(max(labels[used].max(), len(names or ())))
     measures.names_of(count, names)

@@ -12,6 +12,7 @@ from pyconvnet.arrays import is_empty, size_text
 from pyconvnet.layers import Layer, checks
 from pyconvnet.layers.base import backward_reads
 from pyconvnet.records import Struct
+from pyconvnet.values import number, whole_number
 
 FN = "check_derivatives"
 STEP = 1e-6
@@ -55,8 +56,12 @@ def check_derivatives(
         raise TypeError(f"{FN}: layer must be an object of a layer class, got {_kind(layer)}")
     if not isinstance(inputs, (list, tuple)):
         raise TypeError(f"{FN}: inputs must be a list, such as [x], got {_kind(inputs)}")
+    tolerance = number(f"{FN}: tolerance", tolerance)
+    directions, seed = whole_number(f"{FN}: directions", directions, 1), whole_number(f"{FN}: seed", seed, 0)
     if params is None:
         params = layer.initParams()
+    if not isinstance(params, (list, tuple)):
+        raise TypeError(f"{FN}: params must be a list of arrays, got {_kind(params)}")
     xs, ws = [_double(x) for x in inputs], [_double(w) for w in params]
     name = type(layer).__name__
     state = rng.generator(), np.random.get_state()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
+from pyconvnet.values import as_array
 
 NAMES = "'cpu', 'gpu', 'cuda:0' (or another number), 'xpu:0', 'mps' or 'torch:cpu'"
 
@@ -140,7 +141,7 @@ def gpuArray(x: Any, device: str = "gpu") -> Any:
     channels_last format has it. Memory is not shared with x.
     Raises ValueError for a device that is not there, ImportError without PyTorch.
     """
-    a = x if backends.find(x) is not None else np.asarray(x)
+    a = x if backends.find(x) is not None else as_array(x)
     if isinstance(a, np.ndarray) and a.dtype.kind not in "biuf":
         raise TypeError(f"gpuArray: x must be an array of numbers, got {type(x).__name__} ({a.dtype})")
     return move("gpuArray", a, full_name("gpuArray", device))

@@ -33,13 +33,17 @@ def of_results(net: Any, res: list[Any] | None = None) -> list[Struct]:
 
     A DagNN holds its values and derivatives itself.
     """
+    if res is not None and not (isinstance(res, (list, tuple)) and all(hasattr(r, "dzdw") for r in res)):
+        raise TypeError(
+            f"vl_simplenn_diagnose: res must be the list that vl_simplenn returns, got {type(res).__name__}"
+        )
     rows: list[Struct] = []
 
     def add(layer: str, what: str, values: Any) -> None:
         if values is not None and count(values):
             rows.append(value_statistics(layer, what, values))
 
-    for layer, what, values in network(net).arrays(res):
+    for layer, what, values in network(net, "vl_simplenn_diagnose").arrays(res):
         add(layer, what, values)
     return rows
 

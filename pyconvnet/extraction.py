@@ -14,6 +14,7 @@ from pyconvnet import atomic
 from pyconvnet.arrays import from_nhwc, nhwc, size_text
 from pyconvnet.networks import network
 from pyconvnet.options import did_you_mean
+from pyconvnet.values import flag, path_text
 
 FN = "features"
 Blocks = Iterator[list[np.ndarray]]  # for each batch of images, an array for each layer
@@ -55,16 +56,16 @@ def features(
     >>> found["layer7"].shape, found["layer11"].shape
     ((2, 8, 8, 64), (2, 64))
     """
-    names = [layers] if isinstance(layers, str) else list(layers)
+    names: list[Any] = list(layers) if isinstance(layers, (list, tuple)) else [layers]
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"{FN}: layers must be names, each once, got {layers!r}")
     if isinstance(batchSize, bool) or not isinstance(batchSize, (int, np.integer)) or batchSize < 1:
         raise ValueError(f"{FN}: batchSize must be a whole number from 1 up, got {batchSize!r}")
-    if as_ not in ("numpy", "torch") or (as_ == "torch" and out is not None):
+    if not isinstance(as_, str) or as_ not in ("numpy", "torch") or (as_ == "torch" and out is not None):
         raise ValueError(f"{FN}: as_ must be 'numpy', or 'torch' without out, got {as_!r}")
-    write = None if out is None else _writer(Path(out), names)
+    write = None if out is None else _writer(Path(path_text(f"{FN}: out", out)), names)
     extract = network(net, "features").predictor().extractor(names)
-    batches = _batches(net, images, batchSize, prepared)
+    batches = _batches(net, images, batchSize, flag(f"{FN}: prepared", prepared))
     blocks = ([_images_first(y) for y in extract(x)] for x in batches)
     if write is not None:
         return write(blocks)
@@ -109,7 +110,8 @@ def _each(images: Any) -> Iterator[Any]:
 
 
 def _prepared(image: Any) -> np.ndarray:
-    if not isinstance(image, np.ndarray) or image.dtype not in (np.float32, np.float64) or image.ndim not in (2, 3):
+    ready = isinstance(image, np.ndarray) and image.dtype in (np.float32, np.float64) and image.ndim in (2, 3)
+    if not ready or not image.size:
         what = f"{image.dtype}, {size_text(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
         raise TypeError(f"{FN}: a prepared image must be H x W x C, float32 or float64, got {what}")
     return image.reshape(*image.shape[:2], -1)[..., None]

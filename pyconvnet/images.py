@@ -1,4 +1,4 @@
-"""Image files to arrays and back, as MATLAB's imread and imwrite do. Needs Pillow: pip install pyconvnet[image]."""
+"""Image files to arrays and back, as MATLAB's imread and imwrite do. Needs Pillow: pip install 'pyconvnet[image]'."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def pillow(fn: str) -> Any:
     try:
         from PIL import Image
     except ImportError as e:
-        raise ImportError(f"{fn}: reading and writing images needs Pillow: pip install pyconvnet[image]") from e
+        raise ImportError(f"{fn}: reading and writing images needs Pillow: pip install 'pyconvnet[image]'") from e
     return Image
 
 

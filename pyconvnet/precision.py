@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from pyconvnet.values import choice
+
 PRECISIONS = ("fast", "high")
 _process_precision = "fast"
 _context_precision: ContextVar[str | None] = ContextVar("pyconvnet_precision", default=None)
@@ -81,9 +83,7 @@ def autocast(kind: str = "bfloat16") -> Iterator[None]:
     Outside such a block single precision is what it says, whatever torch.backends is set to. float64 tensors and numpy
     arrays are computed as ever. It holds for this Python thread.
     """
-    if kind not in AUTOCASTS:
-        raise ValueError(f"autocast: kind must be {' or '.join(map(repr, AUTOCASTS))}, got {kind!r}")
-    token = _cast.set(kind)
+    token = _cast.set(choice("autocast: kind", kind, AUTOCASTS))
     try:
         yield
     finally:
@@ -96,6 +96,4 @@ def autocast_kind() -> str | None:
 
 
 def _checked(fn: str, precision: str) -> str:
-    if precision not in PRECISIONS:
-        raise ValueError(f"{fn}: precision must be {' or '.join(map(repr, PRECISIONS))}, got {precision!r}")
-    return precision
+    return choice(f"{fn}: precision", precision, PRECISIONS)

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import backends
 from pyconvnet.arrays import host_numbers, is_empty, size_text
 from pyconvnet.networks import network
 from pyconvnet.records import Struct, plain_text
+from pyconvnet.values import whole_number
 
 
 def predict(net: Any, x: Any) -> np.ndarray:
@@ -26,7 +28,13 @@ def predict(net: Any, x: Any) -> np.ndarray:
 
     Raises ValueError for other graphs, and as vl_simplenn and DagNN.eval do.
     """
-    return network(net, "predict").predictor().predict(x)
+    predictor = network(net, "predict").predictor()
+    if not isinstance(x, dict) and backends.find(x) is None:
+        raise TypeError(
+            f"predict: x must be an array H x W x C x N or a dict of such by name, got {type(x).__name__}; "
+            "classify and models.preprocess read image files"
+        )
+    return predictor.predict(x)
 
 
 def classes(net: Any) -> list[str]:
@@ -109,7 +117,7 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
     scores = y.reshape(*y.shape[:3], -1).mean(axis=(0, 1), dtype=float)
     names = classes(net)
     names = names if len(names) == len(scores) else [""] * len(scores)
-    order = np.argsort(-scores, axis=0, kind="stable")[:top]
+    order = np.argsort(-scores, axis=0, kind="stable")[: whole_number("best_classes: top", top, 1)]
     best = [
         [Ranked(number=int(k) + 1, score=float(of[k]), name=names[k]) for k in ranks]
         for ranks, of in zip(order.T, scores.T)

@@ -35,7 +35,7 @@ class RandStream(np.random.Generator):
             Seed = pairs[1]
         super().__init__(np.random.MT19937())
         self.Type = "mt19937ar"
-        self.reset(Seed)
+        self.reset(seed_number("RandStream", Seed))
 
     @staticmethod
     def getGlobalStream() -> RandStream:
@@ -161,7 +161,7 @@ def matlab_size(fn: str, size: tuple[Any, ...], classes: tuple[str, ...]) -> tup
     if kind not in classes:
         raise ValueError(f"{fn}: the class must be one of {', '.join(map(repr, classes))}, got {kind!r}")
     given = [as_array(v) for v in size]
-    if any(a.dtype.kind not in "iufb" or (len(given) > 1 and a.size != 1) or np.any(a != np.floor(a)) for a in given):
+    if any(a.dtype.kind not in "iufb" or (len(given) > 1 and a.size != 1) or not np.all(a % 1 == 0) for a in given):
         raise ValueError(f"{fn}: sizes must be whole numbers, (m, n, ...) or one list of them, got {size!r}")
     shape = tuple(max(int(v), 0) for a in given for v in a.ravel()) or (1, 1)
     return shape * 2 if len(shape) == 1 else shape, np.dtype({"single": "float32", "double": "float64"}.get(kind, kind))

@@ -97,6 +97,22 @@ class Opaque:
         return f"Opaque({self.kind} {self.name!r})"
 
 
+def check_weights(fn: str, layers: Iterable[Any]) -> None:
+    """Refuse layers whose weights are not in a list, as other readers of MAT files leave them."""
+    for i, record in enumerate(layers, 1):
+        weights = record.get("weights") if isinstance(record, dict) else None
+        if not isinstance(weights, (list, tuple, type(None))):
+            raise TypeError(
+                f"{fn}: the weights of layer {i} must be a list of arrays, got {type(weights).__name__}; "
+                "vl_simplenn_tidy makes a list of them, pyconvnet.load as well"
+            )
+
+
+def reader_hint(net: Any) -> str:
+    """What to do about a value of scipy.io.loadmat that is no network yet; "" for others."""
+    return "; pyconvnet.load reads .mat files" if isinstance(net, dict) and "__header__" in net else ""
+
+
 def plain_text(value: Any) -> Any:
     """Text in numpy's arrays as plain text: names that an array of strings or objects holds as a list of them, column
     by column; an array of one string as str, which is how scipy reads text of one row. Of names in one array blanks at

@@ -13,8 +13,8 @@ from pyconvnet.engine import run
 from pyconvnet.engine.chain import FN, ChainPlan
 from pyconvnet.layers import Loss
 from pyconvnet.options import matlab_options
-from pyconvnet.records import Meta, Struct
-from pyconvnet.values import number
+from pyconvnet.records import Meta, Struct, check_weights, reader_hint
+from pyconvnet.values import flag, number
 
 
 class SimpleNN(Struct):
@@ -105,6 +105,17 @@ def vl_simplenn(
     backward = not is_empty(dzdy)
     if mode is not None and (not isinstance(mode, str) or mode.lower() not in ("normal", "test")):
         raise ValueError(f"{FN}: mode must be 'normal' or 'test', got {mode!r}")
+    conserveMemory, accumulate, skipForward, inputDer = (
+        flag(f"{FN}: {name}", value)
+        for name, value in (
+            ("conserveMemory", conserveMemory),
+            ("accumulate", accumulate),
+            ("skipForward", skipForward),
+            ("inputDer", inputDer),
+        )
+    )
+    if res is not None and not isinstance(res, (list, tuple)):
+        raise TypeError(f"{FN}: res must be the list that vl_simplenn returned, got {type(res).__name__}")
     if skipForward and not backward:
         raise ValueError(f"{FN}: skipForward runs backward only; dzdy must be given")
     if skipForward and not res:
@@ -122,16 +133,16 @@ def vl_simplenn(
         res = [Result() for _ in range(depth + 1)]
     if not skipForward:
         res[0].x = as_tensor(f"{FN}: x", x)
-    plan.bind(res, "normal" if mode is None else mode.lower(), first, bool(accumulate))
+    plan.bind(res, "normal" if mode is None else mode.lower(), first, accumulate)
     try:
         if not skipForward:
-            _forward(plan, first, bool(conserveMemory))
+            _forward(plan, first, conserveMemory)
         if backward:
             last = plan.slots[-1]
             last.der = _seed(dzdy, last.value, bool(layers) and isinstance(layers[-1], Loss))
             if layers:
-                layers[first].input_der = bool(inputDer)
-            _backward(plan, first, bool(conserveMemory), bool(accumulate))
+                layers[first].input_der = inputDer
+            _backward(plan, first, conserveMemory, accumulate)
     finally:
         for layer in layers[first : first + 1]:
             layer.input_der = True
@@ -179,8 +190,11 @@ def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool) -> 
 
 def _records(net: Any, fn: str = FN) -> list[Any]:
     if not isinstance(net, dict) or not isinstance(net.get("layers"), (list, tuple)):
-        raise TypeError(f"{fn}: net must be a SimpleNN (a record with a list of layers), got {type(net).__name__}")
+        raise TypeError(
+            f"{fn}: net must be a SimpleNN (a record with a list of layers), got {type(net).__name__}{reader_hint(net)}"
+        )
     records = list(net["layers"])
+    check_weights(fn, records)
     for i, record in enumerate(records):
         if not isinstance(record, dict) or "type" not in record:
             raise TypeError(f"{fn}: layer {i + 1} must be a record with a type, got {type(record).__name__}")

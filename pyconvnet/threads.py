@@ -57,7 +57,8 @@ def num_threads(n: int) -> Iterator[None]:
     ...     get_num_threads()
     1
     """
-    token = _context_limit.set(_checked("num_threads", n))
+    n = _checked("num_threads", n)
+    token = _context_limit.set(n)
     before = _limit_blas(n)
     try:
         yield
@@ -155,7 +156,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _checked(fn: str, n: int) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
+    if isinstance(n, bool) or not hasattr(n, "__index__") or getattr(n, "shape", None):
         raise TypeError(f"{fn}: n must be a whole number, got {type(n).__name__}: {n!r}")
     if int(n) < 1:
         raise ValueError(f"{fn}: n must be from 1 up, got {n}")

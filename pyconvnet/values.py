@@ -6,6 +6,7 @@ Messages begin with `name`: "stride" in an operator, whose name is put in front 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,8 @@ def whole_number(name: str, value: Any, least: int) -> int:
 
 def flag(name: str, value: Any) -> bool:
     """True or False; any number is one of them."""
+    if isinstance(value, bool):
+        return value
     return bool(number(name, value, "True or False"))
 
 
@@ -50,6 +53,20 @@ def numbers(name: str, value: Any, what: str) -> tuple[float, ...]:
     if a.dtype.kind not in "iuf" or a.size != count:
         raise ValueError(f"{name} must be {count} numbers {what}, got {a.ravel().tolist()}")
     return tuple(float(v) for v in a.ravel())
+
+
+def path_text(name: str, value: Any) -> str:
+    """A path as text."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path, text or of pathlib, got {type(value).__name__}: {value!r}")
+    return str(os.fspath(value))
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """A function, or what can be called like one."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {type(value).__name__}")
+    return value
 
 
 def choice(name: str, value: Any, accepted: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What is kept from call to call can be given back; the precision of a block is its own thread's."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -25,17 +26,31 @@ def network():
 
 @pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is packed on this CPU")
 def test_all_that_is_kept_can_be_given_back_and_nothing_changes():
-    from pyconvnet.backends.cpu import filter_cache, layout
+    from pyconvnet.backends.cpu import direct, filter_cache, layout
 
     net, x = network()
     net.eval({"x": x})
     before = net.vars["y"].value.copy()
+    pcn.vl_nnconv(x, np.ones((1, 1, 16, 8), np.float32), None)  # not by Winograd's algorithm
     assert filter_cache._entries and _folded and fusion._known_plan.cache_info().currsize
+    assert direct._plan.cache_info().currsize
     pcn.clear_caches()
     kept = (filter_cache._entries, _folded, layout._kept, layout._free)
-    assert not any(kept) and not fusion._known_plan.cache_info().currsize
+    assert not any(kept)
+    assert not direct._plan.cache_info().currsize and not fusion._known_plan.cache_info().currsize
     net.eval({"x": x})
     assert np.array_equal(net.vars["y"].value, before)
+
+
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is folded on this CPU")
+def test_a_folded_normalization_goes_with_its_network():
+    pcn.clear_caches()
+    net, x = network()
+    net.eval({"x": x})
+    assert len(_folded) == 1
+    del net
+    gc.collect()
+    assert not _folded
 
 
 def test_the_precision_of_a_block_ends_with_it_and_is_of_its_own_thread():
@@ -55,5 +70,5 @@ def test_the_precision_of_a_block_ends_with_it_and_is_of_its_own_thread():
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(seen, ("high", "fast"))) == ["high", "fast"]
-    with pytest.raises(ValueError, match="local_precision: precision must be 'fast' or 'high', got 'exact'"):
+    with pytest.raises(ValueError, match="local_precision: precision must be one of 'fast', 'high', got 'exact'"):
         pcn.local_precision("exact").__enter__()

@@ -249,7 +249,7 @@ def test_convert_fails_where_the_outputs_differ(capsys, tmp_path, letter, monkey
 def test_convert_says_what_it_can_write_and_leaves_nothing_behind(capsys, tmp_path):
     code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.h5")
     assert code == 1 and "no format has the suffix .h5 (known: .mat" in err
-    assert ".py (pip install pyconvnet[torch])" in err
+    assert ".py (pip install 'pyconvnet[torch]')" in err
     code, _, err = run(capsys, "convert", tmp_path / "net.safetensors", tmp_path / "net.mat")
     assert code == 1 and "No such file" in err
     (tmp_path / "weights.safetensors").write_bytes(b"x" * 9)
@@ -265,7 +265,7 @@ def test_convert_says_what_to_install(capsys, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.source", raising=False)
     code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.safetensors")
     assert code == 1 and ".safetensors files need the package 'safetensors" in err
-    assert "pip install pyconvnet[torch]" in err
+    assert "pip install 'pyconvnet[torch]'" in err
 
 
 def test_convert_does_not_write_over_what_it_reads(tmp_path, capsys):

@@ -34,7 +34,7 @@ def test_the_seed_decides():
 
 
 def test_too_few_groups_are_refused():
-    with pytest.raises(ValueError, match=r"folds must be from 2 to the number of groups \(3\), got 5"):
+    with pytest.raises(ValueError, match=r"folds must be a whole number from 2 to the number of groups \(3\), got 5"):
         fold_of([1] * 9, 5, groups=[0, 0, 0, 1, 1, 1, 2, 2, 2])
     with pytest.raises(ValueError, match="9 labels and 2 groups"):
         fold_of([1] * 9, 2, groups=[0, 1])

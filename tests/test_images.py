@@ -146,7 +146,7 @@ def test_without_pillow_the_error_says_how_to_get_it(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"imread: .* pip install pyconvnet\[image\]"):
+    with pytest.raises(ImportError, match=r"imread: .* pip install 'pyconvnet\[image\]'"):
         imread("a.png")
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.io
 
 import pyconvnet as pcn
+from pyconvnet import models
 
 F = np.arange(2 * 2 * 1 * 3, dtype=np.float32).reshape(2, 2, 1, 3) / 10
 X = np.ones((4, 4, 1, 2), np.float32)
@@ -109,3 +111,26 @@ def test_a_value_that_is_not_a_network_is_refused_by_name(net):
     ):
         with pytest.raises(TypeError, match=f"^{name}: net must be a SimpleNN or a DagNN, got {type(net).__name__}$"):
             call()
+
+
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize("x", ["photo.jpg", None, 3, [[1, 2], [3]]])
+def test_what_is_not_an_image_is_refused_with_what_reads_files(kind, x):
+    net = models.build("lenet", seed=0, networkType=kind, deployed=True)
+    with pytest.raises(TypeError, match=r"^predict: x must be an array .*; classify and models\.preprocess"):
+        pcn.predict(net, x)
+
+
+def test_a_network_that_scipy_read_is_refused_with_what_to_do(tmp_path):
+    net = models.build("lenet", seed=0, deployed=True)
+    pcn.save(tmp_path / "net.mat", net)
+    x = np.zeros((28, 28, 1, 1), np.float32)
+    simple = scipy.io.loadmat(tmp_path / "net.mat", simplify_cells=True)
+    whole = scipy.io.loadmat(tmp_path / "net.mat")
+    for run in (pcn.vl_simplenn, pcn.predict):
+        with pytest.raises(
+            TypeError, match="weights of layer 1 must be a list of arrays, got ndarray; vl_simplenn_tidy"
+        ):
+            run(simple, x)
+        with pytest.raises(TypeError, match=r"got dict; pyconvnet\.load reads \.mat files"):
+            run(whole, x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,15 +131,19 @@ def cat(dim: Any, *arrays: Any) -> Any:
     Empty 0 x 0 arrays are left out. The class is that of the first integers, else single, else double. Numbers beside
     text are codes of characters. Structs make a struct array. A list of numbers is a row of numbers, not a cell.
     """
-    axis = whole_number("cat: dim", dim, 1) - 1
+    return joined("cat", whole_number("cat: dim", dim, 1) - 1, arrays)
+
+
+def joined(fn: str, axis: int, arrays: Sequence[Any]) -> Any:
+    """Arrays one after the other along an axis, from 0."""
     if arrays and all(isinstance(a, (Mapping, StructArray)) for a in arrays):
         structs: list[Any] = [v for a in arrays for v in ([a] if isinstance(a, Mapping) else a)]
         return StructArray(structs)
     if any(_is_cell(a) for a in arrays):
-        return _joined_cells(axis, arrays)
+        return _joined_cells(fn, axis, arrays)
     if axis == 1 and any(isinstance(a, str) for a in arrays):
-        return "".join(a if isinstance(a, str) else "".join(map(chr, np.ravel(a).astype(int))) for a in arrays)
-    given = [matrix(f"cat: array {i}", a) for i, a in enumerate(arrays, 1)]
+        return "".join(_characters(f"{fn}: array {i}", a) for i, a in enumerate(arrays, 1))
+    given = [matrix(f"{fn}: array {i}", a) for i, a in enumerate(arrays, 1)]
     kept = [a for a in given if a.shape != (0, 0)]
     if not kept:
         return given[0] if given else np.zeros((0, 0))
@@ -148,7 +152,7 @@ def cat(dim: Any, *arrays: Any) -> Any:
     others = {tuple(n for i, n in enumerate(a.shape) if i != axis) for a in kept}
     if len(others) > 1:
         sizes = ", ".join(size_text(a.shape) for a in kept)
-        raise ValueError(f"cat: sizes must be equal but for dimension {axis + 1}, got {sizes}")
+        raise ValueError(f"{fn}: sizes must be equal but for dimension {axis + 1}, got {sizes}")
     whole = [a.dtype for a in kept if is_integer_class(a)]
     if whole:
         kept = [a if a.dtype == whole[0] else as_class(a.astype(float), whole[0]) for a in kept]
@@ -159,12 +163,12 @@ def cat(dim: Any, *arrays: Any) -> Any:
 
 def horzcat(*arrays: Any) -> Any:
     """[a, b, ...]: cat(2, ...); of text, one after the other."""
-    return cat(2, *arrays)
+    return joined("horzcat", 1, arrays)
 
 
 def vertcat(*arrays: Any) -> Any:
     """[a; b; ...]: cat(1, ...)."""
-    return cat(1, *arrays)
+    return joined("vertcat", 0, arrays)
 
 
 def permute(A: Any, order: Any) -> np.ndarray:
@@ -194,7 +198,9 @@ def squeeze(A: Any) -> np.ndarray:
 def circshift(A: Any, k: Any, dim: Any = None) -> np.ndarray:
     """A turned by k elements along dimension `dim` (the first whose size is not 1), or by k = [rows, columns, ...]."""
     a, steps = np.atleast_2d(as_array(A)), integers("circshift: k", k)
-    if len(steps) == 1 or dim is not None:
+    if not steps or (dim is not None and len(steps) > 1):
+        raise ValueError(f"circshift: k must be a whole number, or without dim one for each dimension, got {k!r}")
+    if len(steps) == 1:
         axis = axis_of("circshift", a, dim)
         return np.roll(a, steps[0], axis) if axis < a.ndim else a
     return np.roll(a, steps[: a.ndim], tuple(range(len(steps[: a.ndim]))))
@@ -257,11 +263,16 @@ def sub2ind(size: Any, *subscripts: Any) -> Any:
     8
     """
     shape = _shape("sub2ind", size)
+    if not subscripts:
+        raise ValueError("sub2ind: subscripts must be given, one for each dimension")
     if len(subscripts) > len(shape):
         shape += (1,) * (len(subscripts) - len(shape))
-    elif subscripts:
+    else:
         shape = (*shape[: len(subscripts) - 1], math.prod(shape[len(subscripts) - 1 :]))
     given = [matrix(f"sub2ind: subscript {i}", s) for i, s in enumerate(subscripts, 1)]
+    if len({s.shape for s in given}) > 1:
+        sizes = ", ".join(size_text(s.shape) for s in given)
+        raise ValueError(f"sub2ind: subscripts must be of one size, got {sizes}")
     for i, (s, n) in enumerate(zip(given, shape), 1):
         if np.any(s < 1) or np.any(s > n) or np.any(s != np.floor(s)):
             raise ValueError(f"sub2ind: subscript {i} must be whole numbers from 1 to {n}, got {subscripts[i - 1]!r}")
@@ -278,7 +289,7 @@ def ind2sub(size: Any, index: Any, nargout: int | None = None) -> tuple[Any, ...
     (2, 3)
     """
     shape = _shape("ind2sub", size)
-    count = len(shape) if nargout is None else nargout
+    count = len(shape) if nargout is None else whole_number("ind2sub: nargout", nargout, 1)
     shape = shape + (1,) * (count - len(shape))
     shape = (*shape[: count - 1], math.prod(shape[count - 1 :]))
     a = matrix("ind2sub: index", index)
@@ -290,13 +301,16 @@ def ind2sub(size: Any, index: Any, nargout: int | None = None) -> tuple[Any, ...
 
 def meshgrid(x: Any, y: Any = None, z: Any = None) -> tuple[np.ndarray, ...]:
     """X, Y with x along the columns and y along the rows, numel(y) x numel(x); with z, X, Y, Z in three dimensions."""
-    x, y = np.ravel(x), np.ravel(x if y is None else y)
-    return tuple(np.array(g) for g in np.meshgrid(x, y, *([] if z is None else [np.ravel(z)]), indexing="xy"))
+    given = [matrix("meshgrid: x", x), matrix("meshgrid: y", x if y is None else y)]
+    given += [] if z is None else [matrix("meshgrid: z", z)]
+    return tuple(np.array(g) for g in np.meshgrid(*map(np.ravel, given), indexing="xy"))
 
 
 def ndgrid(*vectors: Any) -> tuple[np.ndarray, ...]:
     """X1, X2, ... where Xk goes along dimension k; one vector stands for two."""
-    given = [np.ravel(v) for v in vectors]
+    if not vectors:
+        raise ValueError("ndgrid: a vector must be given")
+    given = [matrix(f"ndgrid: vector {i}", v).ravel() for i, v in enumerate(vectors, 1)]
     return tuple(np.array(g) for g in np.meshgrid(*(given * 2 if len(given) == 1 else given), indexing="ij"))
 
 
@@ -307,7 +321,7 @@ def linspace(a: Any, b: Any, n: Any = 100) -> np.ndarray:
 
 def logspace(a: Any, b: Any, n: Any = 50) -> np.ndarray:
     """1 x n: 10 to the powers linspace(a, b, n); b = pi means up to pi."""
-    return 10.0 ** _spaced("logspace", a, math.log10(math.pi) if b == math.pi else b, n)
+    return 10.0 ** _spaced("logspace", a, math.log10(math.pi) if number("logspace: b", b) == math.pi else b, n)
 
 
 def _spaced(fn: str, a: Any, b: Any, n: Any) -> np.ndarray:
@@ -318,22 +332,35 @@ def _spaced(fn: str, a: Any, b: Any, n: Any) -> np.ndarray:
     return x[None]
 
 
+def _characters(name: str, a: Any) -> str:
+    """Text, or numbers as the characters of these codes."""
+    if isinstance(a, str):
+        return a
+    codes = integers(name, a)
+    if any(not 0 <= c < 0x110000 for c in codes):
+        raise ValueError(f"{name} must be text or codes of characters, got {a!r}")
+    return "".join(map(chr, codes))
+
+
 def _is_cell(a: Any) -> bool:
     if isinstance(a, np.ndarray):
         return a.dtype == object
     return isinstance(a, (list, tuple)) and len(a) > 0 and as_array(a).dtype.kind not in "biufc"
 
 
-def _joined_cells(axis: int, arrays: tuple[Any, ...]) -> Any:
+def _joined_cells(fn: str, axis: int, arrays: Sequence[Any]) -> Any:
     if axis == 1 and not any(isinstance(a, np.ndarray) and a.dtype == object for a in arrays):
         return [v for a in arrays for v in (a if isinstance(a, (list, tuple)) else [a])]
     parts = []
     for i, a in enumerate(arrays, 1):
-        values, shape = cells(f"cat: cell {i}", a if isinstance(a, (list, tuple, np.ndarray)) else [a])
+        values, shape = cells(f"{fn}: cell {i}", a if isinstance(a, (list, tuple, np.ndarray)) else [a])
         if len(values):
             part = np.empty(len(values), object)
             part[:] = values
             parts.append(part.reshape(shape, order="F"))
+    if axis > 1 or len({tuple(np.delete(p.shape, axis)) for p in parts}) > 1:
+        sizes = ", ".join(size_text(p.shape) for p in parts)
+        raise ValueError(f"{fn}: cells must be equal in size but for dimension 1 or 2, got {sizes}")
     joined = np.concatenate(parts, axis)
     return cell(list(joined.ravel(order="F")), joined.shape)
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import shape_of, size_text
-from pyconvnet.compat.matlab.arrays import horzcat, vertcat
+from pyconvnet.compat.matlab.arrays import joined
 from pyconvnet.compat.matlab.conventions import cell, cells, is_number
 from pyconvnet.options import did_you_mean
 from pyconvnet.records import Struct, StructArray
-from pyconvnet.values import as_array
+from pyconvnet.values import as_array, whole_number
 
 __all__ = ["arrayfun", "cell2mat", "cellfun", "fieldnames", "num2cell", "rmfield", "structfun"]
 
@@ -51,10 +51,10 @@ def cell2mat(c: Any) -> Any:
         rows = [[values[i + j * shape[0]] for j in range(shape[1])] for i in range(shape[0])]
     if not rows:
         return np.zeros((0, 0))
-    joined = [horzcat(*row) if len(row) > 1 else row[0] for row in rows]
-    if len(joined) == 1:
-        return joined[0] if isinstance(joined[0], (str, list, Mapping)) else np.atleast_2d(as_array(joined[0]))
-    return vertcat(*joined)
+    made = [joined("cell2mat", 1, row) if len(row) > 1 else row[0] for row in rows]
+    if len(made) == 1:
+        return made[0] if isinstance(made[0], (str, list, Mapping)) else np.atleast_2d(as_array(made[0]))
+    return joined("cell2mat", 0, made)
 
 
 _NAMED: dict[str, Callable[[Any], Any]] = {
@@ -136,7 +136,7 @@ def fieldnames(s: Any) -> list[str]:
 
 def rmfield(s: Any, names: str | Sequence[str]) -> Any:
     """A copy of a struct, or of each struct of an array, without fields of these names; ValueError for unknown ones."""
-    if isinstance(s, (list, tuple)):
+    if isinstance(s, (list, tuple)) and all(isinstance(v, Mapping) for v in s):
         return StructArray((rmfield(v, names) for v in s), [f for f in fieldnames(s) if f not in _names(names)])
     if not isinstance(s, Mapping):
         raise TypeError(f"rmfield: s must be a struct or a struct array, got {type(s).__name__}")
@@ -149,7 +149,10 @@ def rmfield(s: Any, names: str | Sequence[str]) -> Any:
 
 
 def _names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+    listed: list[Any] = list(names) if isinstance(names, (list, tuple)) else [names]
+    if not all(isinstance(n, str) for n in listed):
+        raise TypeError(f"rmfield: names must be a text or a list of texts, got {names!r}")
+    return listed
 
 
 def _size(v: Any) -> tuple[int, ...]:
@@ -180,6 +183,7 @@ def _mapped(
         fun = _NAMED[fun.removeprefix("@")]
     if not callable(fun):
         raise TypeError(f"{fn}: fun must be a function, got {type(fun).__name__}")
+    nargout = whole_number(f"{fn}: nargout", nargout, 1)
     uniform = bool(np.all(options.get("UniformOutput", True)))
     handler = options.get("ErrorHandler")
     results = []

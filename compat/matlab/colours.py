@@ -8,8 +8,9 @@ import numpy as np
 
 from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class
+from pyconvnet.compat.matlab.conventions import floats
 from pyconvnet.compat.matlab.images import from_double, im2double
-from pyconvnet.values import as_array
+from pyconvnet.values import as_array, numbers
 
 __all__ = ["imadjust", "mat2gray", "rgb2gray", "rgb2hsv", "rgb2ycbcr", "ycbcr2rgb"]
 
@@ -22,14 +23,15 @@ _OFFSET = np.array([16.0, 128.0, 128.0])
 
 def mat2gray(A: np.ndarray, limits: Any = None) -> np.ndarray:
     """(A - low) / (high - low) in double precision, clipped to 0..1; low and high are A's own unless given."""
-    A = np.asarray(A, np.float64)
-    low, high = (A.min(), A.max()) if limits is None else np.ravel(limits)
+    A = floats("mat2gray: A", A)
+    own = (A.min(initial=np.inf), A.max(initial=-np.inf))
+    low, high = own if limits is None else numbers("mat2gray: limits", limits, "[low, high]")
     return np.clip(A if high == low else (A - low) / (high - low), 0, 1)
 
 
 def rgb2gray(image: np.ndarray) -> np.ndarray:
     """H x W x 3 -> H x W: 0.298936 R + 0.587043 G + 0.114021 B; integers are rounded, the element type is kept."""
-    image = np.asarray(image)
+    image = as_array(image)
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"rgb2gray: image must be of size H x W x 3, got {size_text(image.shape)}")
     if image.dtype.kind not in "uf":
@@ -90,13 +92,15 @@ def imadjust(image: Any, inside: Any = None, outside: Any = (0, 1), gamma: Any =
     x = as_array(image)
     if x.dtype not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
         raise TypeError(f"imadjust: image must be uint8, uint16, int16, single or double, got {x.dtype}")
+    if x.ndim not in (2, 3) or not x.size or np.isnan(x).any():
+        raise ValueError(f"imadjust: image must be H x W or H x W x 3 without NaN, got {size_text(x.shape)}")
     channels = x.shape[2] if x.ndim == 3 else 1
     values = im2double(x).reshape(*x.shape[:2], channels)
     if inside is None:
         limits = np.stack([_stretch(values[..., k], x.dtype) for k in range(channels)], axis=1)
     else:
         limits = _limits("low, high", inside, channels)
-    bounds, curve = _limits("bottom, top", outside, channels), np.broadcast_to(np.ravel(gamma), (channels,))
+    bounds, curve = _limits("bottom, top", outside, channels), _exponents(gamma, channels)
     (low, high), (bottom, top) = limits, bounds
     if np.any(low >= high):
         raise ValueError(f"imadjust: low must be below high, got {np.asarray(inside).tolist()}")
@@ -105,13 +109,19 @@ def imadjust(image: Any, inside: Any = None, outside: Any = (0, 1), gamma: Any =
 
 
 def _limits(name: str, given: Any, channels: int) -> np.ndarray:
-    a = np.array([0.0, 1.0]) if np.size(given) == 0 else np.asarray(given, float)
+    a = floats(f"imadjust: [{name}]", given)
+    a = a if a.size else np.array([0.0, 1.0])
     a = a.reshape(2, -1) if a.size == 2 else a
-    if a.shape not in ((2, 1), (2, channels)) or np.any(a < 0) or np.any(a > 1):
-        raise ValueError(
-            f"imadjust: [{name}] must be in 0..1, 2 or 2 x {channels} of them, got {np.asarray(given).tolist()}"
-        )
+    if a.shape not in ((2, 1), (2, channels)) or not np.all((a >= 0) & (a <= 1)):
+        raise ValueError(f"imadjust: [{name}] must be in 0..1, 2 or 2 x {channels} of them, got {a.tolist()}")
     return np.broadcast_to(a, (2, channels))
+
+
+def _exponents(gamma: Any, channels: int) -> np.ndarray:
+    a = floats("imadjust: gamma", gamma).ravel()
+    if a.size not in (1, channels) or not np.all(a >= 0):
+        raise ValueError(f"imadjust: gamma must be a number from 0 up, or {channels} of them, got {gamma!r}")
+    return np.broadcast_to(a, (channels,))
 
 
 def _stretch(channel: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -125,8 +135,7 @@ def _stretch(channel: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _colours(name: str, given: Any) -> tuple[np.ndarray, float]:
     """Colours along the last axis, and what stands for 1."""
-    x = as_array(given)
-    x = x.astype(float) if not isinstance(given, np.ndarray) else x
+    x = given if isinstance(given, np.ndarray) else floats(name, given)
     if x.ndim not in (2, 3) or x.shape[-1] != 3:
         raise ValueError(f"{name} must be of size H x W x 3 or n x 3, got {size_text(x.shape)}")
     if x.dtype not in (np.uint8, np.uint16, np.float32, np.float64):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pyconvnet.compat.imresize import as_class
 from pyconvnet.options import read_pairs
-from pyconvnet.values import as_array, choice, whole_number
+from pyconvnet.values import as_array, choice, number, whole_number
 
 Cells = list[Any] | tuple[Any, ...] | np.ndarray
 
@@ -29,12 +29,43 @@ def matrix(name: str, value: Any) -> np.ndarray:
     return np.atleast_2d(a)
 
 
+def floats(name: str, value: Any) -> np.ndarray:
+    """Real numbers or logicals in double precision, in the dimensions that come."""
+    a = as_array(value)
+    if a.dtype.kind not in "biuf" and a.size:
+        raise TypeError(f"{name} must be numbers, got {type(value).__name__}: {value!r}")
+    return np.zeros(a.shape) if a.dtype.kind not in "biuf" else a.astype(float)
+
+
+def text(name: str, value: Any) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, got {type(value).__name__}: {value!r}")
+    return value
+
+
+def texts(name: str, given: Any) -> list[str]:
+    """One text, or a list of them, as a list."""
+    found = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(t, str) for t in found):
+        raise TypeError(f"{name} must be a text or a list of texts, got {given!r}")
+    return found
+
+
 def integers(name: str, value: Any) -> list[int]:
     """Whole numbers, as many as come."""
     a = as_array(value)
     if a.size and (a.dtype.kind not in "biuf" or not np.all(np.isfinite(a)) or np.any(a != np.floor(a))):
         raise ValueError(f"{name} must be whole numbers, got {value!r}")
     return [int(v) for v in a.ravel()]
+
+
+def pair(name: str, value: Any) -> tuple[int, int]:
+    """Two whole numbers, or one that stands for both."""
+    given = integers(name, value)
+    if len(given) not in (1, 2):
+        raise ValueError(f"{name} must be 1 or 2 whole numbers, got {value!r}")
+    return given[0], given[-1]
 
 
 def as_given(result: np.ndarray, *arguments: Any) -> Any:
@@ -91,11 +122,11 @@ def cell(values: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return out.reshape(shape, order="F")
 
 
-def outputs(values: Sequence[Any], nargout: int) -> Any:
+def outputs(fn: str, values: Sequence[Any], nargout: int) -> Any:
     """The first value, or with nargout above 1 a tuple of as many."""
-    if not 1 <= nargout <= len(values):
-        raise ValueError(f"nargout must be from 1 to {len(values)}, got {nargout}")
-    return values[0] if nargout == 1 else tuple(values[:nargout])
+    accepted = f"a whole number from 1 to {len(values)}"
+    count = int(number(f"{fn}: nargout", nargout, accepted, lambda n: n in range(1, len(values) + 1)))
+    return values[0] if count == 1 else tuple(values[:count])
 
 
 def named_options(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import size_text
-from pyconvnet.compat.matlab.conventions import as_given, integers, matrix, named_options, outputs
-from pyconvnet.values import as_array, choice
+from pyconvnet.compat.matlab.conventions import as_given, floats, integers, matrix, named_options, outputs
+from pyconvnet.values import as_array, choice, numbers, whole_number
 
 __all__ = ["accumarray", "histc", "histcounts", "interp1", "interp2"]
 
@@ -28,12 +28,17 @@ def accumarray(
     >>> accumarray([[1], [2], [4], [2], [4]], [101, 102, 103, 104, 105]).ravel().tolist()
     [101.0, 206.0, 0.0, 208.0]
     """
-    if isinstance(subs, (list, tuple)) and len(subs) and all(np.size(s) > 1 and np.ndim(s) == 2 for s in subs):
-        index = np.stack([np.ravel(s) for s in subs], axis=1)
+    vectors = [as_array(s) for s in subs] if isinstance(subs, (list, tuple)) else []
+    if vectors and all(s.size > 1 and s.ndim == 2 for s in vectors):
+        if len({s.size for s in vectors}) > 1:
+            raise ValueError(f"accumarray: subs must be vectors of one length, got {[s.size for s in vectors]}")
+        index = np.stack([matrix("accumarray: subs", s).ravel() for s in vectors], axis=1)
     else:
         index = matrix("accumarray: subs", subs)
-        index = index.T if index.shape[0] == 1 and np.size(val) != 1 else index
-    if np.any(index < 1) or np.any(index != np.floor(index)):
+        if index.ndim > 2:
+            raise ValueError(f"accumarray: subs must be n x d, got {size_text(index.shape)}")
+        index = index.T if index.shape[0] == 1 and as_array(val).size != 1 else index
+    if not np.all((index >= 1) & (index % 1 == 0)):
         raise ValueError("accumarray: subs must be whole numbers from 1 up")
     index = index.astype(np.intp) - 1
     values = matrix("accumarray: val", val).ravel(order="F").astype(float)
@@ -43,7 +48,7 @@ def accumarray(
         )
     values = np.broadcast_to(values, (len(index),))
     shape = tuple(int(n) for n in index.max(axis=0, initial=-1) + 1)
-    if sz is not None and np.size(sz):
+    if sz is not None and as_array(sz).size:
         given = tuple(integers("accumarray: sz", sz))
         fits = given if index.shape[1] > 1 else given[:1] if len(given) == 1 or given[1] == 1 else given[1:]
         if len(given) < 2 or len(fits) != index.shape[1] or any(n < m for n, m in zip(fits, shape)):
@@ -71,15 +76,17 @@ def histc(x: Any, edges: Any, *, nargout: int = 1) -> Any:
 
     Of a vector in its direction, of a matrix by columns. nargout=2: (n, bin), each value's bin from 1, 0 for none.
     """
-    a, e = matrix("histc: x", x), as_array(edges).ravel().astype(float)
-    if e.size == 0 or np.any(np.diff(e) < 0):
+    a, e = matrix("histc: x", x), floats("histc: edges", edges).ravel()
+    if e.size == 0 or not np.all(np.diff(e) >= 0):
         raise ValueError("histc: edges must be numbers that do not fall")
+    if a.ndim > 2:
+        raise ValueError(f"histc: x must be a vector or a matrix, got {size_text(a.shape)}")
     bins = np.searchsorted(e, a, side="right")
     bins[(a > e[-1]) | np.isnan(a)] = 0
     row = a.shape[0] == 1
     columns = bins.T if row else bins
-    n = np.stack([np.bincount(c, minlength=e.size + 1)[1:] for c in columns.T], axis=1).astype(float)
-    return outputs([n.T if row else n, bins.astype(float)], nargout)
+    n = np.array([np.bincount(c, minlength=e.size + 1)[1:] for c in columns.T]).T.astype(float)
+    return outputs("histc", [n.T if row else n, bins.astype(float)], nargout)
 
 
 def histcounts(x: Any, edges: Any = None, *pairs: Any, nargout: int = 1) -> Any:
@@ -98,23 +105,27 @@ def histcounts(x: Any, edges: Any = None, *pairs: Any, nargout: int = 1) -> Any:
     a = matrix("histcounts: x", x)
     values = a[np.isfinite(a)]
     edges = options.get("BinEdges", edges)
-    if edges is not None and np.size(edges) == 1 and "BinLimits" in options:
-        low, high = (float(v) for v in np.ravel(options["BinLimits"]))
-        count = int(np.ravel(edges)[0])
+    if edges is not None and as_array(edges).size == 1 and "BinLimits" in options:
+        low, high = numbers("histcounts: BinLimits", options["BinLimits"], "[low, high]")
+        count = whole_number("histcounts: the number of bins", edges, 1)
         edges = low + np.arange(count + 1) * (high - low) / count
     elif edges is None and str(options.get("BinMethod", "")).lower() == "integers" and values.size:
         edges = np.arange(np.round(values.min()) - 0.5, np.round(values.max()) + 1)
-    if edges is None or np.size(edges) < 2:
+    if edges is None or as_array(edges).size == 1:
         raise NotImplementedError(
             "histcounts: MATLAB's own choice of edges is not known here: give edges, or a count and 'BinLimits'"
         )
-    e = as_array(edges).ravel().astype(float)
+    e = floats("histcounts: edges", edges).ravel()
+    if e.size < 2 or not np.all(np.diff(e) >= 0):
+        raise ValueError("histcounts: edges must be numbers that do not fall")
     bins = np.searchsorted(e, a, side="right")
     bins[a == e[-1]] = e.size - 1
     bins[(a < e[0]) | (a > e[-1]) | np.isnan(a)] = 0
     n = np.bincount(bins.ravel(), minlength=e.size)[1:].astype(float)
     kind = choice("histcounts: Normalization", options.get("Normalization", "count"), tuple(_NORMALIZATIONS))
-    return outputs([_NORMALIZATIONS[kind](n, np.diff(e), a.size)[None], e[None], bins.astype(float)], nargout)
+    return outputs(
+        "histcounts", [_NORMALIZATIONS[kind](n, np.diff(e), a.size)[None], e[None], bins.astype(float)], nargout
+    )
 
 
 _NORMALIZATIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
@@ -145,8 +156,10 @@ def interp1(x: Any, v: Any, xq: Any = None, method: str = "linear", extrapolatio
     if method in ("cubic", "v5cubic", "makima"):
         raise NotImplementedError(f"interp1: {method!r} is not there; 'pchip' is what 'cubic' meant up to R2020a")
     method = choice("interp1: method", method, ("linear", "nearest", "previous", "next", "pchip", "spline"))
-    t, y, q = as_array(x).ravel().astype(float), matrix("interp1: v", v), matrix("interp1: xq", xq)
-    vector = 1 in y.shape and y.ndim == 2
+    t, y, q = floats("interp1: x", x).ravel(), matrix("interp1: v", v), matrix("interp1: xq", xq)
+    if y.ndim > 2:
+        raise NotImplementedError(f"interp1: v must be a vector or a matrix, got {size_text(y.shape)}")
+    vector = 1 in y.shape
     y = y.reshape(-1, 1) if vector else y
     if t.size != len(y) or t.size < 2 or np.unique(t).size != t.size:
         raise ValueError(f"interp1: x must be {len(y)} different numbers, at least two, got {t.size}")
@@ -205,6 +218,8 @@ def interp2(*arguments: Any) -> Any:
     X, Y = matrix("interp2: X", X), matrix("interp2: Y", Y)
     x = (X[0] if min(X.shape) > 1 else X.ravel()).astype(float)
     y = (Y[:, 0] if min(Y.shape) > 1 else Y.ravel()).astype(float)
+    if not V.size:
+        raise ValueError(f"interp2: V must be a matrix with elements, got {size_text(V.shape)}")
     if (y.size, x.size) != V.shape:
         raise ValueError(f"interp2: V is {size_text(V.shape)}, Y and X have {y.size} and {x.size} values")
     xq, yq = matrix("interp2: Xq", numbers[-2]), matrix("interp2: Yq", numbers[-1])

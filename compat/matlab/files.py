@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.matlab.conventions import named_options
+from pyconvnet.compat.matlab.conventions import integers, named_options, text, texts
 from pyconvnet.compat.matlab.stopwatch import datenum_of, datestr
 from pyconvnet.records import Struct, StructArray
-from pyconvnet.values import as_array, choice, whole_number
+from pyconvnet.values import choice, number, path_text, whole_number
 
 __all__ = ["csvread", "dir", "dlmread", "exist", "fileparts", "fullfile", "memmapfile", "mkdir", "textscan"]
 
@@ -29,7 +29,8 @@ def exist(name: str, kind: str | None = None) -> int:
 
     NotImplementedError for "var" and "builtin": which variables there are is not for a function to see.
     """
-    if kind is not None and kind.lower() in ("var", "builtin", "class"):
+    name = path_text("exist: name", name)
+    if kind is not None and text("exist: kind", kind).lower() in ("var", "builtin", "class"):
         raise NotImplementedError(f"exist: {kind!r} is not there; in Python, try the name, or ask locals()")
     only = choice("exist: kind", kind, ("file", "dir")) if kind is not None else "file"
     if os.path.isdir(name):
@@ -65,16 +66,18 @@ def fileparts(path: str | os.PathLike[str]) -> tuple[str, str, str]:
     >>> fileparts("data/net.tar.gz")
     ('data', 'net.tar', '.gz')
     """
-    text = os.fspath(path)
-    cut = max(text.rfind("/"), text.rfind(os.sep))
-    folder, name = (text[:cut] or text[: cut + 1], text[cut + 1 :]) if cut >= 0 else ("", text)
+    whole = path_text("fileparts: path", path)
+    cut = max(whole.rfind("/"), whole.rfind(os.sep))
+    folder, name = (whole[:cut] or whole[: cut + 1], whole[cut + 1 :]) if cut >= 0 else ("", whole)
     dot = name.rfind(".")
     return (folder, name, "") if dot < 0 else (folder, name[:dot], name[dot:])
 
 
 def mkdir(*parts: str) -> bool:
     """Make a folder and those above it: mkdir(path), mkdir(parent, name). True, also where it was there before."""
-    os.makedirs(os.path.join(*parts), exist_ok=True)
+    if not parts:
+        raise ValueError("mkdir: a path must be given")
+    os.makedirs(os.path.join(*(path_text("mkdir: path", p) for p in parts)), exist_ok=True)
     return True
 
 
@@ -82,11 +85,11 @@ def dir(name: str | os.PathLike[str] = ".") -> StructArray:
     """What a folder holds, or which files a pattern (*, ?, **) matches: Structs of name, folder, date, bytes, isdir,
     datenum, in the order of their names; of a folder with "." and ".." first, as in MATLAB.
     """
-    text = os.fspath(name)
-    if os.path.isdir(text):
-        paths = [os.path.join(text, n) for n in (".", "..", *sorted(os.listdir(text)))]
+    where = path_text("dir: name", name)
+    if os.path.isdir(where):
+        paths = [os.path.join(where, n) for n in (".", "..", *sorted(os.listdir(where)))]
     else:
-        paths = sorted(glob.glob(text, recursive=True))
+        paths = sorted(glob.glob(where, recursive=True))
     entries = []
     for path in paths:
         stat = os.stat(path, follow_symlinks=os.path.exists(path))  # a link may lead nowhere
@@ -111,9 +114,20 @@ def dlmread(path: str | os.PathLike[str], delimiter: str | None = None, row: int
     delimiter    a character; comma, semicolon, tab or blanks, the first that the file has, unless given
     row, column  where to start, from 0, as in MATLAB
     """
-    lines = [line for line in Path(path).read_text(encoding="utf-8-sig").splitlines()[row:] if line.strip()]
+    return _numbers_of("dlmread", path, delimiter, row, column)
+
+
+def _numbers_of(fn: str, path: Any, delimiter: str | None, row: int, column: int) -> np.ndarray:
+    path = path_text(f"{fn}: path", path)
+    row, column = whole_number(f"{fn}: row", row, 0), whole_number(f"{fn}: column", column, 0)
+    given = None if delimiter is None else text(f"{fn}: delimiter", delimiter)
+    try:
+        body = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{fn}: {path!r} is not a text: {error}") from None
+    lines = [line for line in body.splitlines()[row:] if line.strip()]
     body = "\n".join(lines)
-    mark = delimiter.replace("\\t", "\t") if delimiter else next((d for d in ",;\t" if d in body), None)
+    mark = given.replace("\\t", "\t") if given else next((d for d in ",;\t" if d in body), None)
     rows = [line.split(mark) if mark not in (None, " ") else line.split() for line in lines]
     wide = max((len(r) for r in rows), default=0)
     out = np.zeros((len(rows), max(wide - column, 0)))
@@ -124,13 +138,13 @@ def dlmread(path: str | os.PathLike[str], delimiter: str | None = None, row: int
                     out[i, j] = float(field)
                 except ValueError:
                     where = f"row {row + i}, column {column + j}"
-                    raise ValueError(f"dlmread: {os.fspath(path)!r} has no number at {where}: {field!r}") from None
+                    raise ValueError(f"{fn}: {path!r} has no number at {where}: {field!r}") from None
     return out
 
 
 def csvread(path: str | os.PathLike[str], row: int = 0, column: int = 0) -> np.ndarray:
     """dlmread with a comma."""
-    return dlmread(path, ",", row, column)
+    return _numbers_of("csvread", path, ",", row, column)
 
 
 def textscan(source: Any, format: str = "%f", *pairs: Any) -> list[Any]:
@@ -143,17 +157,17 @@ def textscan(source: Any, format: str = "%f", *pairs: Any) -> list[Any]:
     A light one: lines have as many fields as the format, the last of which may be missing.
     """
     given = named_options("textscan", pairs, ("Delimiter", "HeaderLines"))
-    text = source.read() if hasattr(source, "read") else source
-    if not isinstance(text, str):
+    body = source.read() if hasattr(source, "read") else source
+    if not isinstance(body, str):
         raise TypeError(f"textscan: the source must be text or an open file, got {type(source).__name__}")
-    kinds = re.findall(r"%(\*?)\d*(?:\.\d+)?([a-zA-Z]\d*)", format)
+    kinds = re.findall(r"%(\*?)\d*(?:\.\d+)?([a-zA-Z]\d*)", text("textscan: format", format))
     if not kinds or any(k[0] not in "fdsqnu" for _, k in kinds):
         raise ValueError(f"textscan: format must be made of %f, %d, %s, %q and %*s, got {format!r}")
     marks = given.get("Delimiter")
-    marks = [marks] if isinstance(marks, str) else marks
+    marks = None if marks is None else texts("textscan: Delimiter", marks)
     columns: list[list[Any]] = [[] for _ in kinds]
     skip = whole_number("textscan: HeaderLines", given.get("HeaderLines", 0), 0)
-    for line in text.splitlines()[skip:]:
+    for line in body.splitlines()[skip:]:
         if not line.strip():
             continue
         pattern = "|".join(re.escape(m.replace("\\t", "\t")) for m in marks) if marks else r"\s+"
@@ -162,7 +176,7 @@ def textscan(source: Any, format: str = "%f", *pairs: Any) -> list[Any]:
             for column, (_, kind), field in zip(columns, kinds, fields[k:]):
                 field = field.strip()
                 if kind[0] in "fdnu":
-                    column.append(float(field) if field else np.nan)
+                    column.append(_number(field) if field else np.nan)
                 else:
                     column.append(field.strip('"') if kind == "q" else field)
     out: list[Any] = []
@@ -171,6 +185,13 @@ def textscan(source: Any, format: str = "%f", *pairs: Any) -> list[Any]:
             numbers = kind[0] in "fdnu"
             out.append(np.array(column, np.int32 if kind == "d" else float)[:, None] if numbers else column)
     return out
+
+
+def _number(field: str) -> float:
+    try:
+        return float(field)
+    except ValueError:
+        raise ValueError(f"textscan: {field!r} is not a number, which format asks for there") from None
 
 
 class memmapfile:
@@ -184,8 +205,9 @@ class memmapfile:
 
     def __init__(self, path: str | os.PathLike[str], *pairs: Any, **options: Any) -> None:
         given = named_options("memmapfile", pairs, ("Format", "Offset", "Repeat", "Writable"), options)
-        self.Filename, self.Format = os.fspath(path), given.get("Format", "uint8")
-        self.Offset, self.Repeat = int(given.get("Offset", 0)), given.get("Repeat", np.inf)
+        self.Filename, self.Format = path_text("memmapfile: path", path), given.get("Format", "uint8")
+        self.Offset = whole_number("memmapfile: Offset", given.get("Offset", 0), 0)
+        self.Repeat = number("memmapfile: Repeat", given.get("Repeat", np.inf), "a number from 1 up", lambda n: n >= 1)
         self.Writable = bool(np.all(given.get("Writable", False)))
         mode: Any = "r+" if self.Writable else "r"
         Format, Repeat = self.Format, self.Repeat
@@ -195,8 +217,12 @@ class memmapfile:
             count = int(min(Repeat, most))
             self.Data: Any = np.memmap(path, kind, mode, self.Offset, (count, 1))
             return
+        if not isinstance(Format, (list, tuple)) or not Format:
+            raise TypeError(f"memmapfile: Format must be a class or rows of (class, size, name), got {Format!r}")
         rows = [Format] if len(Format) == 3 and isinstance(Format[0], str) else list(Format)
-        fields = [(str(n), _class(c), tuple(int(v) for v in as_array(s).ravel())[::-1]) for c, s, n in rows]
+        if any(not isinstance(r, (list, tuple)) or len(r) != 3 for r in rows):
+            raise ValueError(f"memmapfile: rows of Format must be (class, size, name), got {Format!r}")
+        fields = [(str(n), _class(c), tuple(integers("memmapfile: the size", s))[::-1]) for c, s, n in rows]
         record = np.dtype(fields)
         count = int(min(Repeat, (os.path.getsize(path) - self.Offset) // record.itemsize))
         if count < 1:

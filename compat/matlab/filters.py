@@ -8,8 +8,8 @@ import numpy as np
 
 from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class
-from pyconvnet.compat.matlab.conventions import integers, matrix
-from pyconvnet.compat.matlab.images import PADDING, from_double, im2double, padarray
+from pyconvnet.compat.matlab.conventions import floats, matrix, pair, text
+from pyconvnet.compat.matlab.images import IMAGES, PADDING, from_double, im2double, padarray
 from pyconvnet.randstream import global_stream
 from pyconvnet.values import as_array, choice, number
 
@@ -56,6 +56,8 @@ def imfilter(A: Any, h: Any, *options: Any) -> np.ndarray:
     a, kernel = np.atleast_2d(as_array(A)), matrix("imfilter: h", h).astype(float)
     if kernel.ndim != 2:
         raise NotImplementedError(f"imfilter: h must have two dimensions, got {size_text(kernel.shape)}")
+    if not kernel.size:
+        raise ValueError(f"imfilter: h must have elements, got {size_text(kernel.shape)}")
     if a.dtype.kind not in "buif":
         raise TypeError(f"imfilter: A must be numbers or logicals, got {a.dtype}")
     border: Any = 0
@@ -99,18 +101,28 @@ def conv2(*arguments: Any) -> np.ndarray:
     array([[1., 3., 2.],
            [3., 7., 4.]])
     """
-    given = list(arguments)
-    shape = choice("conv2: shape", given.pop(), ("full", "same", "valid")) if isinstance(given[-1], str) else "full"
+    shape, *given = ("full", *arguments)
+    if given and isinstance(given[-1], str):
+        shape = given.pop()
+    return _convolved("conv2", given, shape)
+
+
+def _convolved(fn: str, given: list[Any], shape: str) -> np.ndarray:
+    shape = choice(f"{fn}: shape", shape, ("full", "same", "valid"))
     if len(given) == 3:
-        u, v, a = (matrix(f"conv2: {name}", x) for name, x in zip(("u", "v", "A"), given))
+        u, v, a = (matrix(f"{fn}: {name}", x) for name, x in zip(("u", "v", "A"), given))
         factors = [u.reshape(-1, 1), v.reshape(1, -1)]
     elif len(given) == 2:
-        a, b = (matrix(f"conv2: {name}", x) for name, x in zip("AB", given))
+        a, b = (matrix(f"{fn}: {name}", x) for name, x in zip("AB", given))
         factors = [b]
     else:
         raise ValueError(f"conv2: it must be called as (A, B) or (u, v, A), got {len(given)} arrays")
     if any(x.ndim > 2 for x in (a, *factors)):
-        raise ValueError("conv2: arrays must have two dimensions")
+        raise ValueError(f"{fn}: arrays must have two dimensions")
+    if any(not x.size for x in (a, *factors)):
+        raise ValueError(
+            f"{fn}: arrays must have elements, got sizes {', '.join(size_text(np.shape(x)) for x in given)}"
+        )
     from scipy.signal import convolve2d
 
     single = any(x.dtype == np.float32 for x in (a, *factors))
@@ -128,14 +140,14 @@ def conv2(*arguments: Any) -> np.ndarray:
 
 def filter2(h: Any, X: Any, shape: str = "same") -> np.ndarray:
     """X correlated with h: conv2 with h turned by 180 degrees."""
-    return conv2(X, np.rot90(matrix("filter2: h", h), 2), shape)
+    return _convolved("filter2", [matrix("filter2: X", X), np.rot90(matrix("filter2: h", h), 2)], shape)
 
 
 def medfilt2(A: Any, size: Any = (3, 3), border: str = "zeros") -> np.ndarray:
     """The median of each pixel's surroundings, rows x columns of them, both odd; beyond the border 0 or "symmetric"."""
-    a = np.atleast_2d(as_array(A))
-    rows, columns = np.broadcast_to(integers("medfilt2: size", size), (2,)).tolist()
-    if a.ndim != 2 or rows < 1 or columns < 1:
+    a = matrix("medfilt2: A", A)
+    rows, columns = pair("medfilt2: size", size)
+    if a.ndim != 2 or not a.size or rows < 1 or columns < 1:
         raise ValueError(f"medfilt2: A must be H x W and size from 1 up, got {size_text(a.shape)} and {size!r}")
     if rows % 2 == 0 or columns % 2 == 0:
         raise NotImplementedError(f"medfilt2: size must be odd, got {rows} x {columns}")
@@ -157,15 +169,20 @@ def imnoise(image: Any, type: str = "gaussian", *parameters: Any) -> np.ndarray:
     NotImplementedError for "poisson": how MATLAB draws it is not known.
     """
     x = np.atleast_2d(as_array(image))
-    if type.lower() == "poisson":
+    if text("imnoise: type", type).lower() == "poisson":
         raise NotImplementedError("imnoise: 'poisson' is not there: how MATLAB draws it is not known")
     kind = choice("imnoise: type", type, ("gaussian", "localvar", "salt & pepper", "speckle"))
-    a, given = im2double(x), dict(enumerate(parameters))
+    if x.dtype not in IMAGES:
+        raise TypeError(f"imnoise: image must be of an image's type, such as uint8 or double, got {x.dtype}")
+    numbers = [floats(f"imnoise: parameter {i}", p) for i, p in enumerate(parameters, 1)]
+    if any(p.size != 1 and p.shape != x.shape for p in numbers):
+        raise ValueError(f"imnoise: parameters must be numbers or of the image's size, {size_text(x.shape)}")
+    a, given = im2double(x), dict(enumerate(numbers))
     if kind == "gaussian":
         mean, variance = given.get(0, 0), given.get(1, 0.01)
         y = a + np.sqrt(variance) * global_stream().randn(a.shape) + mean
     elif kind == "localvar" and given:
-        y = a + np.sqrt(np.asarray(given[0], float)) * global_stream().randn(a.shape)
+        y = a + np.sqrt(given[0]) * global_stream().randn(a.shape)
     elif kind == "speckle":
         variance = given.get(0, 0.05)
         y = a + np.sqrt(12 * variance) * a * (global_stream().rand(a.shape) - 0.5)
@@ -179,7 +196,7 @@ def imnoise(image: Any, type: str = "gaussian", *parameters: Any) -> np.ndarray:
 
 
 def _size(size: Any) -> tuple[int, int]:
-    rows, columns = np.broadcast_to(integers("fspecial: size", size), (2,)).tolist()
+    rows, columns = pair("fspecial: size", size)
     if rows < 1 or columns < 1:
         raise ValueError(f"fspecial: size must be from 1 up, got {size!r}")
     return rows, columns

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.matlab.conventions import is_number, matrix
-from pyconvnet.values import as_array
+from pyconvnet.compat.matlab.conventions import is_number, matrix, text
+from pyconvnet.values import as_array, whole_number
 
 __all__ = ["fprintf", "mat2str", "num2str", "sprintf"]
 
@@ -32,10 +32,12 @@ def sprintf(format: str, *values: Any) -> str:
     >>> sprintf("%d, %.2f;", [[1, 2], [3, 4]])
     '1, 3.00;2, 4.00;'
     """
-    if not isinstance(format, str):
-        raise TypeError(f"sprintf: format must be text, got {type(format).__name__}")
-    parts = list(_parts(format))
-    queue = _Values(values)
+    return _written("sprintf", format, values)
+
+
+def _written(fn: str, format: Any, values: Sequence[Any]) -> str:
+    parts = list(_parts(fn, text(f"{fn}: format", format)))
+    queue = _Values(fn, values)
     out: list[str] = []
     if not any(isinstance(p, re.Match) for p in parts):
         return "".join(parts)  # type: ignore[arg-type]
@@ -65,7 +67,7 @@ def fprintf(*arguments: Any) -> None:
         arguments = tuple(rest)
     if not arguments:
         raise ValueError("fprintf: a format must be given")
-    stream.write(sprintf(*arguments))
+    stream.write(_written("fprintf", arguments[0], arguments[1:]))
 
 
 def num2str(x: Any, format: Any = None) -> Any:
@@ -85,7 +87,7 @@ def num2str(x: Any, format: Any = None) -> Any:
     if a.ndim > 2:
         a = a.reshape(a.shape[0], -1, order="F")
     if isinstance(format, str):
-        return _rows([sprintf(format, *row.tolist()) for row in a], strip=False)
+        return _rows([_written("num2str", format, row.tolist()) for row in a], strip=False)
     values = a.astype(float)
     finite = np.abs(values[np.isfinite(values)])
     top = float(finite.max(initial=0))
@@ -93,7 +95,7 @@ def num2str(x: Any, format: Any = None) -> Any:
     whole = bool(np.all(values == np.round(values), where=np.isfinite(values)))
     negative = bool(np.any(values < 0))
     if format is not None:
-        precision = int(np.ravel(format)[0])
+        precision = whole_number("num2str: format", format, 0)
         if a.size == 1:
             return sprintf(f"%.{precision}g", a.item())
         width = precision + 7 + negative
@@ -116,7 +118,8 @@ def mat2str(A: Any, *options: Any) -> str:
     """
     if isinstance(A, str):
         return "'" + A.replace("'", "''") + "'"
-    digits = next((int(o) for o in options if not isinstance(o, str)), 15)
+    given = [whole_number("mat2str: the number of digits", o, 0) for o in options if not isinstance(o, str)]
+    digits = (given or [15])[0]
     words = [o.lower() for o in options if isinstance(o, str)]
     if any(w != "class" for w in words):
         raise ValueError(f"mat2str: the options are a number of digits and 'class', got {words}")
@@ -124,12 +127,12 @@ def mat2str(A: Any, *options: Any) -> str:
     if a.ndim > 2:
         raise ValueError(f"mat2str: A must have two dimensions, got {a.ndim}")
 
-    def text(v: Any) -> str:
+    def written(v: Any) -> str:
         if isinstance(v, bool):
             return "true" if v else "false"
-        return sprintf(f"%.{digits}g", v) if not isinstance(v, complex) else f"{text(v.real)}{text(v.imag)}i"
+        return sprintf(f"%.{digits}g", v) if not isinstance(v, complex) else f"{written(v.real)}{written(v.imag)}i"
 
-    body = ";".join(" ".join(text(v) for v in row) for row in a.tolist())
+    body = ";".join(" ".join(written(v) for v in row) for row in a.tolist())
     if not a.size:
         body = f"zeros({a.shape[0]},{a.shape[1]})"
     elif a.size > 1:
@@ -141,18 +144,18 @@ def mat2str(A: Any, *options: Any) -> str:
 class _Values:
     """What is to be written, value by value; text as one value where text is asked for."""
 
-    def __init__(self, values: tuple[Any, ...]) -> None:
+    def __init__(self, fn: str, values: Sequence[Any]) -> None:
         self.items: list[Any] = []
         self.started = False
         for value in values:
             if isinstance(value, str):
                 self.items += [value] if value else []
             elif value is None or isinstance(value, dict):
-                raise TypeError(f"sprintf: values must be numbers or text, got {type(value).__name__}")
+                raise TypeError(f"{fn}: values must be numbers or text, got {type(value).__name__}")
             else:
                 a = as_array(value)
                 if a.dtype.kind not in "biufU":
-                    raise TypeError(f"sprintf: values must be numbers or text, got {type(value).__name__}: {value!r}")
+                    raise TypeError(f"{fn}: values must be numbers or text, got {type(value).__name__}: {value!r}")
                 self.items += a.ravel(order="F").tolist()
         self.items.reverse()
 
@@ -174,7 +177,7 @@ class _Values:
         return value
 
 
-def _parts(format: str) -> Iterator[Any]:
+def _parts(fn: str, format: str) -> Iterator[Any]:
     """Literal text, with escapes resolved, and matches of conversions."""
     start = 0
     for match in _CONVERSION.finditer(format):
@@ -185,7 +188,7 @@ def _parts(format: str) -> Iterator[Any]:
         elif match["kind"] in "diufFeEgGxXocs":
             yield match
         else:
-            raise ValueError(f"sprintf: the conversion {match[0]!r} is not known; there are d i u f e g x o c s")
+            raise ValueError(f"{fn}: the conversion {match[0]!r} is not known; there are d i u f e g x o c s")
     yield unescaped(format[start:])
 
 

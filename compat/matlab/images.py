@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.compat.imresize import as_class, cubic, triangle
-from pyconvnet.compat.matlab.conventions import integers
-from pyconvnet.values import choice, number, numbers
+from pyconvnet.compat.matlab.conventions import integers, matrix, text
+from pyconvnet.values import as_array, choice, number, numbers
 
 __all__ = [
     "im2double",
@@ -20,6 +21,7 @@ __all__ = [
     "padarray",
 ]
 
+IMAGES = (np.uint8, np.uint16, np.int16, bool, np.float32, np.float64)
 PADDING: dict[str, Any] = {"symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
 
 
@@ -35,7 +37,7 @@ def im2single(image: np.ndarray) -> np.ndarray:
 
 def im2uint8(image: np.ndarray) -> np.ndarray:
     """Single and double from 0..1 to 0..255, rounded and clipped; uint16 and int16 / 257, rounded; logical 0, 255."""
-    image = np.asarray(image)
+    image = as_array(image)
     if image.dtype == np.uint8:
         return image
     return from_double(_scaled("im2uint8", image, np.dtype(np.float64)), np.dtype(np.uint8))
@@ -54,19 +56,24 @@ def padarray(A: np.ndarray, padsize: Any, padval: Any = 0, direction: str = "bot
 
     direction  "both" (before and after), "pre" or "post"
     """
-    A, sizes = np.asarray(A), integers("padarray: padsize", padsize)
+    A, sizes = as_array(A), integers("padarray: padsize", padsize)
     if direction not in ("both", "pre", "post"):
         raise ValueError(f"padarray: direction must be 'both', 'pre' or 'post', got {direction!r}")
+    if A.dtype.kind not in "biufc":
+        raise TypeError(f"padarray: A must be numbers or logicals, got {A.dtype}")
     if isinstance(padval, str) and padval not in PADDING:
         raise ValueError(f"padarray: padval must be a number, {', '.join(map(repr, PADDING))}; got {padval!r}")
-    if min(sizes, default=0) < 0:
+    if not sizes or min(sizes) < 0:
         raise ValueError(f"padarray: padsize must be whole numbers from 0, got {padsize!r}")
     A = A[(..., *(None,) * (len(sizes) - A.ndim))]
     sizes += [0] * (A.ndim - len(sizes))
     widths = [(p * (direction != "post"), p * (direction != "pre")) for p in sizes]
     if isinstance(padval, str):
+        if not A.size:
+            raise ValueError(f"padarray: A must have elements for {padval!r}, got {size_text(A.shape)}")
         return np.pad(A, widths, mode=PADDING[padval])
-    return np.pad(A, widths, constant_values=padval)
+    value = number("padarray: padval", padval)
+    return np.pad(A, widths, constant_values=as_class(np.array(value), A.dtype) if A.dtype.kind in "iu" else value)
 
 
 def imcrop(image: Any, rect: Any) -> np.ndarray:
@@ -75,7 +82,7 @@ def imcrop(image: Any, rect: Any) -> np.ndarray:
     The result has width + 1 columns and height + 1 rows where these are whole numbers, as in MATLAB; what lies outside
     the image is left out.
     """
-    A = np.atleast_2d(np.asarray(image))
+    A = np.atleast_2d(as_array(image))
     x, y, width, height = numbers("imcrop: rect", rect, "[xmin, ymin, width, height]")
     rows, columns = (
         slice(max(_round(v) - 1, 0), min(_round(v + length), size))
@@ -95,8 +102,10 @@ def imrotate(image: Any, angle: float, method: str = "nearest", bbox: str = "loo
     Multiples of 90 degrees are exact. Otherwise pixels are MATLAB's but for those on the rim of the turned image, where
     MATLAB's releases differ in how they blend with the black around it.
     """
-    A = np.atleast_2d(np.asarray(image))
-    if method.lower() in ("loose", "crop"):
+    A = matrix("imrotate: image", image)
+    if not A.size:
+        raise ValueError(f"imrotate: image must have pixels, got {size_text(A.shape)}")
+    if text("imrotate: method", method).lower() in ("loose", "crop"):
         method, bbox = "nearest", method
     method = choice("imrotate: method", method, ("nearest", "bilinear", "bicubic"))
     bbox = choice("imrotate: bbox", bbox, ("loose", "crop"))
@@ -143,7 +152,7 @@ def _round(v: float) -> int:
 
 
 def _scaled(fn: str, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    image = np.asarray(image)
+    image = as_array(image)
     if image.dtype == bool or image.dtype in (np.float32, np.float64):
         return image.astype(dtype, copy=False)
     if image.dtype in (np.uint8, np.uint16):

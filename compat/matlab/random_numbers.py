@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import rng as library_rng
+from pyconvnet.compat.matlab.conventions import floats
 from pyconvnet.randstream import RandStream, check_type, global_stream, seed_number
 from pyconvnet.records import Struct
-from pyconvnet.values import as_array
+from pyconvnet.values import as_array, flag, whole_number
 
 __all__ = [
     "RandStream",
@@ -101,6 +102,8 @@ def randperm(n: Any, k: Any = None, *more: Any) -> np.ndarray:
     randperm(n, 1) is one of them. How MATLAB chooses k of n otherwise is not known: NotImplementedError.
     """
     stream, given = _stream((n, k, *more))
+    if len(given) > 2:
+        raise TypeError(f"randperm: arguments must be n and k, after a RandStream, got {len(given)} without it")
     return stream.randperm(*given)
 
 
@@ -116,14 +119,17 @@ def randsample(population: Any, k: Any, replace: bool = False, w: Any = None) ->
     """
     items = as_array(population)
     whole = items.size == 1 and items.dtype.kind in "iuf" and items.item() >= 0 and items.item() % 1 == 0
-    n, count = int(items.item()) if whole else items.size, int(k)
+    n, count = int(items.item()) if whole else items.size, whole_number("randsample: k", k, 0)
+    replace = flag("randsample: replace", replace)
+    if replace and count and not n:
+        raise ValueError("randsample: population must have items, got none")
     if w is not None and not replace:
         raise ValueError("randsample: replace must be True with weights")
     if not replace and count > n:
         raise ValueError(f"randsample: k must be at most {n} without replacement, got {k}")
     stream = global_stream()
     if w is not None:
-        weights = as_array(w).ravel().astype(float)
+        weights = floats("randsample: w", w).ravel()
         if weights.size != n or not np.all(weights >= 0) or not weights.sum() > 0:
             raise ValueError(f"randsample: w must be {n} weights from 0 up, not all 0, got {w!r}")
         edges = np.minimum(np.append(0, np.cumsum(weights / weights.sum())), 1)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import size_text
 from pyconvnet.compat.matlab.conventions import cells, flags, integers, is_number, matrix, outputs
-from pyconvnet.values import as_array
+from pyconvnet.values import as_array, choice
 
 __all__ = ["intersect", "ismember", "setdiff", "sortrows", "union", "unique"]
 
@@ -35,7 +36,9 @@ def unique(A: Any, *options: str, nargout: int = 1) -> Any:
     order = list(first) if "stable" in words else sorted(first, key=_ordering)
     places = {key: i + 1 for i, key in enumerate(order)}
     chosen = [first[key] for key in order]
-    return outputs([restore(chosen), _column(i + 1 for i in chosen), _column(places[key] for key in keys)], nargout)
+    return outputs(
+        "unique", [restore(chosen), _column(i + 1 for i in chosen), _column(places[key] for key in keys)], nargout
+    )
 
 
 def setdiff(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
@@ -44,7 +47,7 @@ def setdiff(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
     keys, restore = _items("setdiff: A", A, "rows" in words)
     others = set(_items("setdiff: B", B, "rows" in words)[0])
     chosen = _chosen(keys, lambda key: key not in others, "stable" in words)
-    return outputs([restore(chosen), _column(i + 1 for i in chosen)], nargout)
+    return outputs("setdiff", [restore(chosen), _column(i + 1 for i in chosen)], nargout)
 
 
 def intersect(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
@@ -57,16 +60,23 @@ def intersect(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
         place.setdefault(key, i)
     chosen = _chosen(keys, place.__contains__, "stable" in words)
     ib = _column(place[keys[i]] + 1 for i in chosen)
-    return outputs([restore(chosen), _column(i + 1 for i in chosen), ib], nargout)
+    return outputs("intersect", [restore(chosen), _column(i + 1 for i in chosen), ib], nargout)
 
 
 def union(A: Any, B: Any, *options: str) -> Any:
     """The different values of both, sorted, or "stable"; "rows"."""
     words = flags("union", options, _ORDERS[:3])
     if _has_text(A) or _has_text(B):
-        return unique([*A, *B], *options)
+        texts = [v for name, c in (("A", A), ("B", B)) for v in _items(f"union: {name}", c, False)[0]]
+        if not all(isinstance(v, str) for v in texts):
+            raise TypeError("union: A and B must both be texts, or both numbers")
+        return unique(texts, *options)
     a, b = matrix("union: A", A), matrix("union: B", B)
     if "rows" in words:
+        if a.ndim > 2 or b.ndim > 2 or a.shape[1] != b.shape[1]:
+            raise ValueError(
+                f"union: A and B must have as many columns, got {size_text(a.shape)}, {size_text(b.shape)}"
+            )
         return unique(np.concatenate([a, b]), *options)
     row = all(m.shape[0] == 1 or not m.size for m in (a, b))
     both = np.concatenate([a.ravel(order="F"), b.ravel(order="F")])
@@ -91,12 +101,12 @@ def ismember(A: Any, B: Any, *options: str, nargout: int = 1) -> Any:
         place.setdefault(key, i)
     if isinstance(A, str) or is_number(A):
         found = place.get(A if isinstance(A, str) else as_array(A).item(), 0)
-        return outputs([found > 0, found], nargout)
+        return outputs("ismember", [found > 0, found], nargout)
     keys, _ = _items("ismember: A", A, "rows" in words)
     where = np.array([place.get(key, 0) for key in keys], float)
     shape = (len(keys), 1) if words else (1, len(keys)) if _has_text(A) else np.atleast_2d(as_array(A)).shape
     where = where.reshape(shape, order="F")
-    return outputs([where > 0, where], nargout)
+    return outputs("ismember", [where > 0, where], nargout)
 
 
 def sortrows(A: Any, column: Any = None, direction: Any = None, *, nargout: int = 1) -> Any:
@@ -108,13 +118,15 @@ def sortrows(A: Any, column: Any = None, direction: Any = None, *, nargout: int 
     """
     if isinstance(column, str):
         column, direction = None, column
-    if direction is not None and direction not in ("ascend", "descend"):
-        raise ValueError(f"sortrows: direction must be 'ascend' or 'descend', got {direction!r}")
-    down = direction == "descend"
+    down = direction is not None and choice("sortrows: direction", direction, ("ascend", "descend")) == "descend"
     if _has_text(A):
+        if not all(isinstance(v, str) for v in A):
+            raise TypeError("sortrows: A must be numbers or texts, not both")
         order = sorted(range(len(A)), key=lambda i: A[i], reverse=down)
-        return outputs([[A[i] for i in order], _column(i + 1 for i in order)], nargout)
+        return outputs("sortrows", [[A[i] for i in order], _column(i + 1 for i in order)], nargout)
     a = matrix("sortrows: A", A)
+    if a.ndim > 2:
+        raise ValueError(f"sortrows: A must have two dimensions, got {size_text(a.shape)}")
     by = list(range(1, a.shape[1] + 1)) if column is None else integers("sortrows: column", column)
     if any(not 1 <= abs(c) <= a.shape[1] for c in by):
         raise ValueError(f"sortrows: column must be from 1 to {a.shape[1]}, negative for descending, got {column!r}")
@@ -124,7 +136,7 @@ def sortrows(A: Any, column: Any = None, direction: Any = None, *, nargout: int 
         falls = (c < 0) != down
         ranks = np.unique(values, return_inverse=True)[1].ravel()
         index = index[np.argsort(-ranks if falls else ranks, kind="stable")]
-    return outputs([a[index], _column(i + 1 for i in index)], nargout)
+    return outputs("sortrows", [a[index], _column(i + 1 for i in index)], nargout)
 
 
 def _items(name: str, A: Any, rows: bool) -> tuple[list[Any], Any]:

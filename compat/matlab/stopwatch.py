@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
-from pyconvnet.values import number
+from pyconvnet.values import number, whole_number
 
 __all__ = ["datestr", "now", "tic", "toc"]
 
@@ -28,7 +28,7 @@ def toc(start: int | None = None) -> float:
     """Seconds since the last tic, or since the one that returned `start`."""
     if start is None and not _started:
         raise ValueError("toc: tic must be called before")
-    return (time.perf_counter_ns() - (_started[0] if start is None else int(start))) / 1e9
+    return (time.perf_counter_ns() - (_started[0] if start is None else whole_number("toc: start", start, 0))) / 1e9
 
 
 def now() -> float:
@@ -58,11 +58,13 @@ def datestr(when: Any = "now", form: Any = None) -> str:
             raise NotImplementedError(f"datestr: text must be 'now', got {when!r}; datetime.strptime reads dates")
         moment = datetime.now()
     else:
-        days = number("datestr: when", when)
+        years = "a date of the years 1 to 9999, in days"
+        days = number("datestr: when", when, years, lambda v: 367 <= v < 3652425)
         moment = _EPOCH + timedelta(milliseconds=round((days - 367) * 86400000))
     if form is None:
         form = 1 if (moment.hour, moment.minute, moment.second) == (0, 0, 0) else 0
     if not isinstance(form, str):
+        form = number("datestr: form", form)
         if form not in _FORMS:
             raise ValueError(f"datestr: form must be text or one of {', '.join(map(str, _FORMS))}, got {form!r}")
         form = _FORMS[form]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import padded_to_4d
+from pyconvnet.arrays import padded_to_4d, shape_of, size_text
 from pyconvnet.options import matlab_options
-from pyconvnet.values import as_array, choice
+from pyconvnet.values import as_array, choice, number
 
 __all__ = ["vl_taccum", "vl_tmove", "vl_tshow"]
 
@@ -21,6 +22,15 @@ def vl_taccum(alpha: float, a: Any, beta: float, b: Any) -> Any:
     >>> vl_taccum(1, np.array([1, 2.0]), 2, np.array([10, 10.0]))
     array([21., 22.])
     """
+    for name, x in (("alpha", alpha), ("a", a), ("beta", beta), ("b", b)):
+        if isinstance(x, (str, list, tuple, dict)) or x is None or callable(x):
+            raise TypeError(f"vl_taccum: {name} must be numbers or a tensor, got {type(x).__name__}")
+    number("vl_taccum: alpha", alpha)
+    number("vl_taccum: beta", beta)
+    if 1 not in (math.prod(shape_of(a)), math.prod(shape_of(b))) and shape_of(a) != shape_of(b):
+        raise ValueError(
+            f"vl_taccum: a and b must be of one size, got {size_text(shape_of(a))}, {size_text(shape_of(b))}"
+        )
     return alpha * a + beta * b
 
 
@@ -53,15 +63,15 @@ def vl_tshow(T: Any, *, labels: bool = True, aspectRatio: float = 0.75, optimize
     aspectRatio  height / width of the whole, where slices are laid out anew
     optimizeAR   lay slices out anew, column by column: None: where C or N is 1
 
-    Needs matplotlib: pip install pyconvnet[plot].
+    Needs matplotlib: pip install 'pyconvnet[plot]'.
     """
     try:
         from matplotlib import pyplot as plt
     except ImportError:
         raise ImportError("vl_tshow needs matplotlib: pip install 'pyconvnet[plot]'") from None
     x = as_array(T)
-    if x.dtype.kind not in "biuf" or x.ndim > 4:
-        raise TypeError(f"T must be numbers or logicals in at most 4 dimensions, got {x.dtype}, {x.ndim} dimensions")
+    if x.dtype.kind not in "biuf" or x.ndim > 4 or not x.size:
+        raise TypeError(f"T must be numbers or logicals in at most 4 dimensions, got {x.dtype}, {size_text(x.shape)}")
     x = padded_to_4d(np.atleast_2d(x))
     h, w, channels, count = x.shape
     if optimizeAR or (optimizeAR is None and 1 in (channels, count)):

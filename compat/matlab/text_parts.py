@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.matlab.conventions import named_options, outputs
+from pyconvnet.compat.matlab.conventions import named_options, outputs, texts
 from pyconvnet.compat.matlab.formatted import unescaped
 from pyconvnet.records import Struct, StructArray
 
@@ -37,7 +37,7 @@ def strsplit(text: str, delimiter: Any = None, *pairs: Any, nargout: int = 1, **
     if isinstance(delimiter, str) and delimiter in ("CollapseDelimiters", "DelimiterType"):
         delimiter, pairs = None, (delimiter, *pairs)
     given = named_options("strsplit", pairs, ("CollapseDelimiters", "DelimiterType"), options)
-    known = _SPACES if delimiter is None else _texts("strsplit: delimiter", delimiter)
+    known = _SPACES if delimiter is None else texts("strsplit: delimiter", delimiter)
     if str(given.get("DelimiterType", "Simple")).lower().startswith("reg"):
         pattern = "|".join(f"(?:{_compiled('strsplit', d, ()).pattern})" for d in known)
     else:
@@ -51,20 +51,20 @@ def strsplit(text: str, delimiter: Any = None, *pairs: Any, nargout: int = 1, **
             parts.append(text[at : m.start()])
             between.append(m[0])
             at = m.end()
-    return outputs([[*parts, text[at:]], between], nargout)
+    return outputs("strsplit", [[*parts, text[at:]], between], nargout)
 
 
 def strjoin(parts: Sequence[str], delimiter: Any = " ") -> str:
     """Texts in one, with a delimiter between them (escapes such as \\n are understood), or a list of delimiters."""
-    texts = list(parts) if isinstance(parts, Iterable) else [parts]
-    if isinstance(parts, str) or not all(isinstance(p, str) for p in texts):
+    joined = list(parts) if isinstance(parts, Iterable) else [parts]
+    if isinstance(parts, str) or not all(isinstance(p, str) for p in joined):
         raise TypeError("strjoin: parts must be a list of texts")
-    between = _texts("strjoin: delimiter", delimiter)
+    between = texts("strjoin: delimiter", delimiter)
     if isinstance(delimiter, str):
-        return unescaped(delimiter).join(texts)
-    if len(between) != max(len(texts) - 1, 0):
-        raise ValueError(f"strjoin: {len(texts)} parts must have {len(texts) - 1} delimiters, got {len(between)}")
-    return "".join(p + unescaped(d) for p, d in zip(texts, [*between, ""]))
+        return unescaped(delimiter).join(joined)
+    if len(between) != max(len(joined) - 1, 0):
+        raise ValueError(f"strjoin: {len(joined)} parts must have {len(joined) - 1} delimiters, got {len(between)}")
+    return "".join(p + unescaped(d) for p, d in zip(joined, [*between, ""]))
 
 
 def regexp(text: Any, pattern: str, *options: str, nargout: int | None = None) -> Any:
@@ -119,8 +119,8 @@ def _searched(fn: str, text: Any, pattern: str, options: Sequence[str], nargout:
     values["split"] = [text[a:b] for a, b in zip(ends, starts)]
     wanted = [w for w in words if w in _WANTED]
     rest = [w for w in ("start", "end", "tokenExtents", "match", "tokens", "names", "split") if w not in wanted]
-    count = nargout or max(len(wanted), 1)
-    return outputs([values[w] for w in (*wanted, *rest)], count)
+    count = max(len(wanted), 1) if nargout is None else nargout
+    return outputs(fn, [values[w] for w in (*wanted, *rest)], count)
 
 
 def regexprep(text: Any, pattern: Any, replacement: Any, *options: str) -> Any:
@@ -132,7 +132,9 @@ def regexprep(text: Any, pattern: Any, replacement: Any, *options: str) -> Any:
         return [regexprep(t, pattern, replacement, *options) for t in text]
     if isinstance(pattern, (list, tuple)):
         others = replacement if isinstance(replacement, (list, tuple)) else [replacement] * len(pattern)
-        for p, r in zip(pattern, others, strict=True):
+        if len(others) != len(pattern):
+            raise ValueError(f"regexprep: {len(pattern)} patterns must have as many replacements, got {len(others)}")
+        for p, r in zip(pattern, others):
             text = regexprep(text, p, r, *options)
         return text
     if not isinstance(replacement, str):
@@ -149,14 +151,6 @@ def regexprep(text: Any, pattern: Any, replacement: Any, *options: str) -> Any:
     for m in _found("regexprep", text, pattern, _words("regexprep", options, _OPTIONS)):
         out, at = out + text[at : m.start()] + replaced(m), m.end()
     return out + text[at:]
-
-
-def _texts(name: str, given: Any) -> list[str]:
-    """One text, or a list of them, as a list."""
-    texts = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
-    if not all(isinstance(t, str) for t in texts):
-        raise TypeError(f"{name} must be a text or a list of texts, got {given!r}")
-    return texts
 
 
 def _words(fn: str, options: Sequence[str], accepted: Sequence[str]) -> list[str]:

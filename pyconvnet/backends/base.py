@@ -48,6 +48,10 @@ class Backend(Losses):
         """Why an array of this type cannot be used, and what to do; empty for all others."""
         return ""
 
+    def plain(self, x: Array) -> Array:
+        """x as the kernels take arrays of this type; copied only where it must be, and never a subclass."""
+        return x
+
     def clear_caches(self) -> None:
         """Release the memory kept from call to call."""
 

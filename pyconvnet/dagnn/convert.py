@@ -41,7 +41,9 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
             raise ValueError(f"DagNN.fromSimpleNN: layer {name!r}: {error}") from None
         labels = [_free(dag, "label") for _ in block.simplenn_inputs]
         weights = list(record.get("weights", ()))
-        used = [k for k, w in enumerate(weights) if not is_empty(w)]
+        while weights and is_empty(weights[-1]):
+            weights.pop()
+        used = list(range(len(weights)))  # biases without filters stay the second parameter
         if used and used[-1] >= len(block.param_suffixes):
             raise ValueError(
                 f"DagNN.fromSimpleNN: layer {name!r} ({record['type']}) has {len(weights)} weights, "
@@ -56,7 +58,8 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
                 if k < len(rates):
                     setattr(dag.params[param], field, rates[k])
         for k, param in zip(used, params):
-            dag.params[param].value = own_copy(weights[k])
+            empty = is_empty(weights[k])
+            dag.params[param].value = np.zeros((0, 0), np.float32) if empty else own_copy(weights[k])
             if k in block.averaged and "weightDecay" in record:
                 dag.params[param].weightDecay = 0  # as MatConvNet does: moments do not decay
     dag.rebuild()

@@ -50,7 +50,7 @@ def vl_simplenn_display(
     >>> int(info.receptiveFieldSize[0, -1])
     404
     """
-    if style not in (None, "classic"):
+    if style is not None and not (isinstance(style, str) and style == "classic"):
         raise ValueError(f"{FN}: style must be None or 'classic', got {style!r}")
     if style == "classic" and format != "ascii":
         raise ValueError(f"{FN}: style 'classic' is plain text, it has no format {format!r}")

@@ -235,9 +235,9 @@ def run(
             return None
         scale, b = found
     if Sum in kinds:
-        if type(other) is not type(x) or other.dtype != x.dtype or other.ndim != 4:
+        if backends.find(other) is not backend or other.dtype != x.dtype or other.ndim != 4 or backend.unusable(other):
             return None
-        other = other[:: output_stride[0], :: output_stride[1]]
+        other = backend.plain(other)[:: output_stride[0], :: output_stride[1]]
         if other.shape != (*out, f.shape[3], x.shape[3]):
             return None
     return backend.fused_conv(x, f, b, window, scale, other if Sum in kinds else None, ReLU in kinds)

@@ -30,17 +30,17 @@ _MAT = (
 )
 FORMATS = [
     Format("pyconvnet.formats.mat", (".mat",), re.compile(_MAT, re.DOTALL)),
-    Format("pyconvnet.formats.onnx", (".onnx",), None, "pip install pyconvnet[onnx]"),
+    Format("pyconvnet.formats.onnx", (".onnx",), None, "pip install 'pyconvnet[onnx]'"),
     Format(
         "pyconvnet.formats.pytorch.source",
         (".py",),
-        install="pip install pyconvnet[torch]",
+        install="pip install 'pyconvnet[torch]'",
         only_written="it is source, which is not executed; from_torch takes the module in it",
     ),
     Format(
         "pyconvnet.formats.pytorch.weights",
         (".safetensors",),
-        install="pip install pyconvnet[torch]",
+        install="pip install 'pyconvnet[torch]'",
         only_written="it holds weights without layers",
     ),
     Format("pyconvnet.formats.caffe", (".caffemodel",)),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pyconvnet.devices import move
+from pyconvnet.records import check_weights, reader_hint
 from pyconvnet.values import as_array
 
 
@@ -94,7 +95,8 @@ def network(net: Any, fn: str = "network") -> Network:
 
         return Graph(net)
     if not isinstance(net, dict) or not isinstance(net.get("layers"), (list, tuple)):
-        raise TypeError(f"{fn}: net must be a SimpleNN or a DagNN, got {type(net).__name__}")
+        raise TypeError(f"{fn}: net must be a SimpleNN or a DagNN, got {type(net).__name__}{reader_hint(net)}")
+    check_weights(fn, net["layers"])
     from pyconvnet.networks.chain import Chain
 
     return Chain(net)

@@ -34,6 +34,8 @@ def vl_nnbilinearsampler(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray | Non
     grid = as_tensor("grid", grid, like=x)
     if grid.shape[0] != 2:
         raise ValueError(f"grid must be 2 x YH x YW x M, got {size_text(grid.shape)}")
+    if is_empty(x) and not is_empty(grid):
+        raise ValueError(f"x must have pixels, got {size_text(x.shape)}")
     if grid.shape[3] % x.shape[3]:
         raise ValueError(f"grid has {grid.shape[3]} grids, which must be a multiple of the {x.shape[3]} images")
     if is_empty(dzdy):

@@ -41,6 +41,8 @@ def vl_nndropout(
     """
     x = as_tensor("x", x)
     share = number("rate", rate, "one number from 0 to below 1", lambda v: 0 <= v < 1)
+    if rng is not None and not hasattr(rng, "standard_normal"):
+        raise TypeError(f"rng must be a random number generator of numpy, got {type(rng).__name__}")
     if not is_empty(mask):
         mask = as_tensor("mask", mask, like=x)
         if tuple(mask.shape) != tuple(x.shape):

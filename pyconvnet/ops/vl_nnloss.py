@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, size_text
+from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, shape_of, size_text
 from pyconvnet.options import matlab_options
-from pyconvnet.values import choice, number, whole_number
+from pyconvnet.values import choice, flag, number, whole_number
 
 CATEGORICAL = ("classerror", "topkerror", "log", "softmaxlog", "mhinge", "mshinge")
 BINARY = ("binaryerror", "binarylog", "logistic", "hinge")
@@ -77,12 +77,12 @@ def compute(
     x = as_tensor("x", x)
     loss = choice("loss", loss, CATEGORICAL + BINARY)
     backend = backends.of(x)
-    host = _labels(host_numbers(c), x, loss)
+    host = _labels(host_numbers(c, "c"), x, loss)
     labels = backend.asarray(host, x)
     weights = backend.cast(labels != 0, x)
     if not is_empty(instanceWeights):
         weights = weights * backend.asarray(weights_like(instanceWeights, host.shape), x)
-    if np.all(normalise):
+    if flag("normalise", normalise):
         weights = weights / backend.scalar(x, x.shape[3])
     if loss in BINARY:
         kind, of = "binary", number("threshold", threshold)
@@ -98,8 +98,10 @@ def compute(
 
 def _weight(dzdy: Any, x: Any) -> Any:
     backend = backends.of(x)
-    if backends.find(dzdy) is not backend:
-        dzdy = host_numbers(dzdy)
+    if backends.find(dzdy) is backend and dzdy.dtype in backend.floats:
+        dzdy = as_tensor("dzdy", dzdy)
+    else:
+        dzdy = host_numbers(dzdy, "dzdy")
         if dzdy.dtype.kind not in "iuf":
             raise ValueError(f"dzdy must be one number, got {dzdy.dtype}")
         dzdy = backend.asarray(dzdy, x)
@@ -148,8 +150,8 @@ def is_categorical(loss: Any) -> bool:
 
 def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """(labels, factors of the summands) from labels of classes with a second channel of factors; or (labels, None)."""
-    labels = host_numbers(c)
-    images = np.shape(x)[3] if np.ndim(x) > 3 else 1
+    labels = host_numbers(c, "c")
+    images = (*shape_of(x), 1, 1, 1, 1)[3]
     if labels.size == images or labels.ndim < 3 or labels.shape[2] != 2:
         return labels, None
     return labels[:, :, :1], labels[:, :, 1:]
@@ -157,7 +159,7 @@ def label_weights(x: Any, c: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 def weights_like(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
     """instanceWeights as an array that multiplies one of `shape`, the labels'."""
-    factors = host_numbers(weights)
+    factors = host_numbers(weights, "instanceWeights")
     if factors.dtype.kind not in "iufb":
         raise TypeError(f"instanceWeights must be numbers, got {type(weights).__name__}")
     full = padded_to_4d(factors)

@@ -78,7 +78,7 @@ def _numbers(name: str, a: Any, x: Any) -> Any:
     backend = backends.of(x)
     if backends.find(a) is backend and a.dtype in backend.floats:
         return as_tensor(name, backend.cast(a, x))
-    found = host_numbers(a)
+    found = host_numbers(a, name)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be numbers, got {type(a).__name__} of {found.dtype}")
     return as_tensor(name, backend.asarray(found, x))

@@ -62,12 +62,14 @@ def vl_nnroipool(
 
 def _regions(rois: Any, x: Any) -> np.ndarray:
     """5 x R in main memory, any numbers converted to the precision of x, that of MATLAB's arithmetic."""
-    a = host_numbers(rois)
+    a = host_numbers(rois, "rois")
     if a.dtype.kind not in "iuf":
         raise TypeError(f"rois must be numbers, 5 x R, got {type(rois).__name__} of {a.dtype}")
     if a.shape[:1] != (5,) and (a.ndim < 3 or a.shape[:3] != (1, 1, 5)):
         hint = "; its columns are the regions: transpose it" if a.ndim > 1 and a.shape[1] == 5 else ""
         raise ValueError(f"rois must be 5 x R, got {size_text(a.shape) or 'a number'}{hint}")
+    if not np.isfinite(a).all():
+        raise ValueError("rois must be finite numbers, got NaN or infinite ones")
     single = x.dtype == backends.of(x).floats[0]
     return a.astype(np.float32 if single else np.float64).reshape(5, a.size // 5, order="F")
 

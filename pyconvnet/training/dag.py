@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import asynchronous, isfinite, later, shape_of
+from pyconvnet.arrays import asynchronous, is_empty, isfinite, later, shape_of
 from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.parts import pairs
 from pyconvnet.engine.run import after_backward
@@ -57,7 +57,14 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     opts["gpus"] = distributed.own_devices(opts["gpus"])
     if isinstance(opts["derOutputs"], (list, tuple)):
         flat = list(opts["derOutputs"])
+        if len(flat) % 2 or not all(isinstance(name, str) for name in flat[::2]):
+            raise ValueError(f"cnn_train_dag: derOutputs must be names, each with its weight, got {flat!r}")
         opts["derOutputs"] = dict(zip(flat[::2], flat[1::2]))
+    if is_empty(opts["derOutputs"]):
+        opts["derOutputs"] = {}
+    if not isinstance(opts["derOutputs"], dict):
+        kind = type(opts["derOutputs"]).__name__
+        raise TypeError(f"cnn_train_dag: derOutputs must be a dict such as {{'objective': 1}}, got {kind}")
     if not opts["derOutputs"] and not _none(opts["train"]):
         raise ValueError("cnn_train_dag: derOutputs must have at least one output to descend, such as {'objective': 1}")
     adapter = DagNNAdapter(net, imdb, opts)
@@ -230,7 +237,11 @@ class DagNNAdapter:
         for block, average, (of, *_) in zip(blocks, averages.values(), totals or ()):
             block.average, block.numAveraged = average, of
         try:
-            return Struct(extract(Struct(num=num), self.net))
+            extracted = extract(Struct(num=num), self.net)
+            if not isinstance(extracted, dict):
+                kind = type(extracted).__name__
+                raise TypeError(f"cnn_train_dag: extractStatsFn must return the statistics as a dict, got {kind}")
+            return Struct(extracted)
         finally:
             for block, (average, of) in zip(blocks, own):
                 block.average, block.numAveraged = average, of

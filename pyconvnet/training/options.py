@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet.arrays import is_empty
 from pyconvnet.options import read_pairs
 from pyconvnet.records import Struct
 from pyconvnet.rng import KINDS
 from pyconvnet.solver import SOLVERS, sgd
 from pyconvnet.training.distributed import placed
 from pyconvnet.training.progress import warn
-from pyconvnet.values import as_array, choice, number, whole_number
+from pyconvnet.values import as_array, choice, flag, function, number, path_text, whole_number
 
 COMMON = {
     "expDir": "data/exp",
@@ -92,12 +93,11 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
         raise ValueError(f"{fn}: continue_ must be True, False or 'force', got {opts['continue']!r}")
     opts["rng"] = choice(f"{fn}: rng", opts["rng"], KINDS)
     for name in _FLAGS:
-        opts[name] = bool(np.all(opts[name]))
+        opts[name] = "force" if name == "continue" and force else flag(f"{fn}: {name}", opts[name])
     if opts["rng"] == "matlab" and opts["prefetch"]:
         raise ValueError(
             f"{fn}: prefetch must be False with rng='matlab': what a batch fetched ahead draws would come out of order"
         )
-    opts["continue"] = "force" if force else opts["continue"]
     rates = as_array(opts["learningRate"])
     rates = rates.astype(float).ravel() if rates.dtype.kind in "biuf" else np.empty(0)
     if rates.size == 0 or not np.all(np.isfinite(rates)) or np.any(rates < 0):
@@ -107,7 +107,19 @@ def read_options(fn: str, own: dict[str, Any], args: tuple[Any, ...], given: dic
     if opts["processes"] is not None:
         opts["processes"] = whole_number(f"{fn}: processes", opts["processes"], 1)
     _check_processes(fn, opts)
-    opts["expDir"] = None if opts["expDir"] is None else Path(opts["expDir"])
+    for name in ("postEpochFn", "extractStatsFn"):
+        if opts.get(name) is not None:
+            function(f"{fn}: {name}", opts[name])
+    if "errorLabels" in own:
+        labels = opts["errorLabels"]
+        listed = isinstance(labels, (list, tuple)) and all(isinstance(label, str) for label in labels)
+        if not listed and not isinstance(labels, str):
+            raise TypeError(f"{fn}: errorLabels must be a list of texts, got {opts['errorLabels']!r}")
+    opts["evalSets"] = {} if is_empty(opts["evalSets"]) else opts["evalSets"]
+    if not isinstance(opts["evalSets"], dict):
+        kind = type(opts["evalSets"]).__name__
+        raise TypeError(f"{fn}: evalSets must be a dict of names and image indexes, got {kind}")
+    opts["expDir"] = None if opts["expDir"] is None else Path(path_text(f"{fn}: expDir", opts["expDir"]))
     return opts
 
 
@@ -136,17 +148,17 @@ def image_sets(fn: str, imdb: Any, opts: Struct) -> dict[str, np.ndarray]:
     sets = {}
     for name, code in (("train", 1), ("val", 2)):
         given = opts[name]
-        if given is None or np.size(given) == 0:
+        if is_empty(given):
             if marks is None:
                 raise ValueError(f"{fn}: imdb has no images.set; give {name}= a list of image indexes, or NaN for none")
             sets[name] = np.flatnonzero(marks == code)
         else:
             sets[name] = _indexes(fn, name, given, marks)
-    for name, given in (opts["evalSets"] or {}).items():
+    for name, given in opts["evalSets"].items():
         if name in ("train", "val", "num", "time"):
             raise ValueError(f"{fn}: evalSets cannot be called {name!r}")
         sets[name] = _indexes(fn, f"evalSets[{name!r}]", given, marks)
-    chosen = opts["evalSets"] or np.size(() if opts["val"] is None else opts["val"])
+    chosen = opts["evalSets"] or not is_empty(opts["val"])
     if marks is not None and np.any((marks != 1) & (marks != 2)) and not chosen:
         if sets["train"].size and not sets["val"].size:
             _warn_of_no_validation(fn, marks)
@@ -166,7 +178,7 @@ def _warn_of_no_validation(fn: str, marks: np.ndarray) -> None:
 
 
 def _indexes(fn: str, name: str, given: Any, marks: np.ndarray | None) -> np.ndarray:
-    a = np.ravel(np.asarray(given))
+    a = as_array(given).ravel()
     if a.dtype.kind == "f" and a.size == 1 and np.isnan(a[0]):
         return np.zeros(0, int)
     if a.dtype == bool:
@@ -184,8 +196,11 @@ def _indexes(fn: str, name: str, given: Any, marks: np.ndarray | None) -> np.nda
 def _read_solver(fn: str, opts: Struct) -> None:
     """Check solver and solverOpts, and fill in the solver's defaults."""
     opts["solver"] = _solver(fn, opts["solver"])
+    more = {} if is_empty(opts["solverOpts"]) else opts["solverOpts"]
+    if not isinstance(more, dict):
+        raise TypeError(f"{fn}: solverOpts must be a dict of options, got {type(more).__name__}")
     if opts["solver"] is None:
-        if opts["solverOpts"]:
+        if more:
             raise ValueError(
                 f"{fn}: solverOpts is for a solver; give solver= as well (momentum= sets that of the default)"
             )
@@ -200,7 +215,7 @@ def _read_solver(fn: str, opts: Struct) -> None:
             f"{fn}: solver must be a function that returns a dict of its default options when called without "
             "arguments, and otherwise (w, state) for (w, state, grad, opts, lr)"
         )
-    more = {k: v.item() if np.ndim(v) and np.size(v) == 1 else v for k, v in (opts["solverOpts"] or {}).items()}
+    more = {k: v.item() if np.ndim(v) and np.size(v) == 1 else v for k, v in more.items()}
     unknown = sorted(set(more) - set(known))
     if unknown:
         raise ValueError(f"{fn}: solverOpts has no {unknown[0]!r}; the options of the solver are {', '.join(known)}")
@@ -213,7 +228,7 @@ def _read_solver(fn: str, opts: Struct) -> None:
 
 
 def _solver(fn: str, given: Any) -> Any:
-    if given is None or (np.size(given) == 0 and not isinstance(given, str)):
+    if is_empty(given):
         return None
     if isinstance(given, str):
         name = given.removeprefix("solver.").removeprefix("@solver.")

@@ -103,10 +103,6 @@ class DerivativeSum:
             piece.wait = self.team.start_sum(piece.flat)
             self.started += 1
 
-    def bytes(self) -> int:
-        """How much each process gives to a sum."""
-        return sum(piece.size * piece.like.dtype.itemsize for piece in self.pieces)
-
 
 class NumberSum:
     """Adds up a few vectors of numbers; a process without images so far may not know how long they are."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.arrays import size_text
+from pyconvnet.arrays import is_empty, size_text
 from pyconvnet.options import matlab_options
+from pyconvnet.values import as_array, flag, numbers, whole_number, whole_numbers
 
 
 @matlab_options()
@@ -36,11 +37,9 @@ def vl_imarray(
            [4, 5, 0, 6, 7]])
     """
     tiles = _tiles("vl_imarray", A)
-    if movie:
+    if flag("vl_imarray: movie", movie):
         return [_flat(tile) for tile in np.moveaxis(tiles, 3, 0)]
-    if spacing < 0 or int(spacing) != spacing:
-        raise ValueError(f"vl_imarray: spacing must be a whole number of pixels, got {spacing!r}")
-    spacing = int(spacing)
+    spacing, reverse = whole_number("vl_imarray: spacing", spacing, 0), flag("vl_imarray: reverse", reverse)
     h, w, channels, count = tiles.shape
     rows, columns = _layout(layout, count)
     J = np.zeros((h * rows + spacing * (rows - 1), w * columns + spacing * (columns - 1), channels), tiles.dtype)
@@ -77,26 +76,32 @@ def vl_imarraysc(
     tiles = _tiles("vl_imarraysc", A)
     if tiles.dtype.kind not in "buif":
         raise TypeError(f"vl_imarraysc: A must be numbers, got {tiles.dtype}")
-    if uniform and clim is not None and np.size(clim):
+    uniform = flag("vl_imarraysc: uniform", uniform)
+    if uniform and not is_empty(clim):
         raise ValueError("vl_imarraysc: give uniform or clim, not both")
     tiles = tiles.astype(np.float32) if tiles.dtype.kind in "bui" else tiles
-    if clim is not None and np.size(clim):
-        low, high = (tiles.dtype.type(v) for v in _pair("clim", clim))
+    if not is_empty(clim):
+        low, high = (tiles.dtype.type(v) for v in numbers("vl_imarraysc: clim", clim, "[low, high]"))
     else:
         # As MATLAB's min and max these pass over NaN.
         axes = None if uniform else (0, 1, 2)
         low, high = np.fmin.reduce(tiles, axis=axes), np.fmax.reduce(tiles, axis=axes)
     span = np.where(high > low, high - low, 1).astype(tiles.dtype)
     scaled = np.clip((tiles - low) / span, 0, 1)
-    if cmap is not None and np.size(cmap) and tiles.shape[2] == 1:
-        levels = np.shape(cmap)[0]
+    if not is_empty(cmap) and tiles.shape[2] == 1:
+        colours = as_array(cmap)
+        if colours.ndim != 2 or colours.shape[1] != 3:
+            raise ValueError(f"vl_imarraysc: cmap must be M x 3 numbers, got {size_text(colours.shape)}")
+        levels = len(colours)
         scaled = np.clip(np.floor(scaled * levels) + 1, 1, levels)
     return vl_imarray(scaled, spacing=spacing, layout=layout, reverse=reverse, movie=movie)
 
 
 def _tiles(fn: str, A: np.ndarray) -> np.ndarray:
     """H x W x channels x K of any of the accepted shapes."""
-    A = np.asarray(A)
+    A = as_array(A)
+    if not A.size:
+        raise ValueError(f"{fn}: A has no pixels, its size is {size_text(A.shape)}")
     if A.ndim in (2, 3):
         tiles = A.reshape(A.shape[0], A.shape[1], 1, -1)
     elif A.ndim == 4 and A.shape[2] in (1, 3):
@@ -107,8 +112,6 @@ def _tiles(fn: str, A: np.ndarray) -> np.ndarray:
         tiles = A.transpose(0, 1, 3, 2)
     else:
         raise ValueError(f"{fn}: A must be H x W x K, H x W x 3 x K or H x W x K x 3, got {size_text(A.shape)}")
-    if not tiles.size:
-        raise ValueError(f"{fn}: A has no pixels, its size is {size_text(A.shape)}")
     return tiles
 
 
@@ -117,17 +120,8 @@ def _flat(J: np.ndarray) -> np.ndarray:
 
 
 def _layout(layout: Any, count: int) -> tuple[int, int]:
-    if layout is None or not np.size(layout):
+    if is_empty(layout):
         columns = ceil(sqrt(count))
         return ceil(count / columns), columns
-    rows, columns = (int(v) for v in _pair("layout", layout))
-    if rows < 1 or columns < 1:
-        raise ValueError(f"vl_imarray: layout must be (rows, columns) from 1, got {layout!r}")
+    rows, columns = whole_numbers("vl_imarray: layout", layout, (2,), 1)
     return rows, columns
-
-
-def _pair(name: str, value: Any) -> tuple[float, float]:
-    pair = np.ravel(value)
-    if pair.size != 2:
-        raise ValueError(f"vl_imarray: {name} must be two numbers, got {value!r}")
-    return pair[0], pair[1]

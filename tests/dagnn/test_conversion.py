@@ -244,3 +244,13 @@ def test_tidy_refuses_the_values_of_a_graph():
         for fn in (vl_simplenn_tidy, DagNN.fromSimpleNN):
             with pytest.raises(TypeError, match=r"vl_simplenn_tidy: net must be a SimpleNN.*DagNN.loadobj restores it"):
                 fn(values)
+
+
+@pytest.mark.parametrize("none", [None, [], np.zeros((0, 0), np.float32)])
+def test_biases_without_filters_stay_biases(none):
+    x, b = np.arange(24, dtype=np.float32).reshape(2, 2, 3, 2), np.array([[1, 2, 3]], np.float32)
+    record = Struct(type="conv", name="c", weights=[none, b])
+    net = DagNN.fromSimpleNN(SimpleNN(layers=[record]))
+    net.eval({"x0": x})
+    assert net.layers["c"].params == ["cf", "cb"]
+    assert np.array_equal(net.vars["x1"].value, x + b.reshape(1, 1, 3, 1))

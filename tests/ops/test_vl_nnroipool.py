@@ -82,3 +82,12 @@ def test_a_graph_runs_forward_and_backward_for_as_many_regions_as_are_proposed(f
     filters = net.params["f"].value.reshape(2, 3, 3, 4, order="F")
     y = pcn.vl_nnconv(pcn.vl_nnroipool(x, REGIONS[:, :count], **OPTIONS), filters)
     np.testing.assert_allclose(net.vars["y"].value, pcn.vl_nnrelu(y), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("row", range(5))
+def test_regions_that_are_not_finite_are_refused(value, row):
+    regions = REGIONS.astype(float)
+    regions[row, 0] = value
+    with pytest.raises(ValueError, match=r"^vl_nnroipool: rois must be finite numbers"):
+        pcn.vl_nnroipool(X, regions, **OPTIONS)

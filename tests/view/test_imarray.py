@@ -102,7 +102,7 @@ def test_nan_does_not_spoil_the_scale():
         (np.zeros((2, 2, 2, 2)), {}, "got 2x2x2x2"),
         (np.zeros((2, 2, 0)), {}, "no pixels"),
         (np.zeros((2, 2)), {"clim": [0, 1], "uniform": True}, "not both"),
-        (np.zeros((2, 2)), {"layout": 3}, "layout must be two numbers"),
+        (np.zeros((2, 2)), {"layout": 3}, "layout must be 2 numbers"),
         (np.zeros((2, 2)), {"layout": [0, 3]}, "from 1"),
         (np.zeros((2, 2)), {"spacing": -1}, "spacing"),
         (np.zeros((2, 2)), {"spaces": 1}, "did you mean 'spacing'"),

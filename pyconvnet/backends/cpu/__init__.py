@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -14,8 +15,9 @@ from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.backends.reference import Reference
 
 _SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
-# The last folded factors for an array of moments, and their sources: folding takes longer than comparing sources.
-_folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray]]] = {}
+# The last folded factors for an array of moments, and their sources: folding takes longer than comparing sources. They
+# go with the array, of which the third is a reference.
+_folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray], weakref.ref]] = {}
 _MOST_FOLDED = 4096
 
 
@@ -67,9 +69,12 @@ class CPU(Reference):
 
             filter_cache.clear()
             layout.release_scratch()
+        for module in ("direct", "strided_gradient"):
+            if (loaded := sys.modules.get(f"pyconvnet.backends.cpu.{module}")) is not None:
+                loaded._plan.cache_clear()
 
     def fuses(self, x: np.ndarray) -> bool:
-        return type(x) is np.ndarray and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
+        return isinstance(x, np.ndarray) and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
 
     def fused_conv(
         self,
@@ -87,24 +92,26 @@ class CPU(Reference):
         return conv(x, f, b, window, Epilogue(scale, add, relu))
 
     def folded_bnorm(self, b: Any, g: Any, offset: Any, moments: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        if any(type(p) is not np.ndarray or p.dtype != _SINGLE for p in (g, offset, moments)):
+        if any(not isinstance(p, np.ndarray) or p.dtype != _SINGLE or self.unusable(p) for p in (g, offset, moments)):
             return None
         count = g.size
         if (offset.size, moments.size) != (count, 2 * count) or (b is not None and b.size != count):
             return None
-        numbers = [a.tobytes(order="A") for a in (g, offset, moments)] + [None if b is None else b.tobytes()]
+        # in one order: the same bytes in another are other moments
+        numbers = [a.tobytes(order="F") for a in (g, offset, moments)] + [None if b is None else b.tobytes()]
         known = _folded.get(id(moments))
         if known is not None and known[0] == numbers:
             return known[1]
         if not moments.any():
             return None
-        mean, sigma = moments.reshape(count, 2, order="F").T.astype(np.float64)
-        scale = g.ravel(order="F") / sigma
-        biases = offset.ravel(order="F") - mean * scale + (0 if b is None else b * scale)
+        mean, sigma = self.reshaped(moments, (count, 2)).T.astype(np.float64)
+        scale = self.flat(g) / sigma
+        biases = self.flat(offset) - mean * scale + (0 if b is None else b * scale)
         folded = scale.astype(np.float32), biases.astype(np.float32)
         if len(_folded) >= _MOST_FOLDED:
             _folded.clear()
-        _folded[id(moments)] = numbers, folded
+        place = id(moments)
+        _folded[place] = numbers, folded, weakref.ref(moments, lambda _: _folded.pop(place, None))
         return folded
 
     def sgd_start(self, w: np.ndarray, m: Any, der: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

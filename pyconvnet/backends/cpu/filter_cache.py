@@ -22,6 +22,7 @@ from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
 from pyconvnet.threads import guard, parallel_region
 
 _entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
+_watched: set[tuple] = set()  # keys of arrays that are there, also of those whose entry was dropped
 _guard = guard()
 _collected: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
@@ -59,7 +60,8 @@ def get(
                 return found[1:]
             _entries.pop(key, None)  # `make` is about to write into its memory
         made = make(None if found is None else found[1])
-        if found is None:
+        if key not in _watched:
+            _watched.add(key)
             _forget_with(f, key)
         with _guard:
             _entries[key] = entry = now, made, address(made)
@@ -103,7 +105,9 @@ def _on_collected(key: tuple) -> None:
 
 def _drop_collected() -> None:
     while _collected:
-        _entries.pop(_collected.popleft(), None)
+        key = _collected.popleft()
+        _entries.pop(key, None)
+        _watched.discard(key)
 
 
 def checksum(f: np.ndarray, threads: int) -> bytes:

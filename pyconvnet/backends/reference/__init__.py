@@ -27,6 +27,16 @@ class Reference(Backend):
     def to_host(self, x: np.ndarray) -> np.ndarray:
         return x
 
+    def unusable(self, x: np.ndarray) -> str:
+        masked = type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray)
+        return "is a masked array, whose mask would be lost: give its filled(0)" if masked else ""
+
+    def plain(self, x: np.ndarray) -> np.ndarray:
+        if type(x) is not np.ndarray:
+            x = np.asarray(x)
+        # compiled kernels count steps in elements: a field of packed records is not so many of them apart
+        return x if x.flags.aligned else x.copy(order="K")
+
     def zeros(self, shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
         return np.zeros(shape, like.dtype)
 
@@ -92,7 +102,7 @@ class Reference(Backend):
         return np.concatenate(xs, axis=axis)
 
     def reshaped(self, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        return np.reshape(x, shape, order="F")
+        return np.reshape(self.plain(x), shape, order="F")
 
     def permuted(self, x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         return x.transpose(axes)

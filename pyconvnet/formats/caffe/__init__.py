@@ -16,7 +16,7 @@ from pyconvnet.formats.caffe import wire
 from pyconvnet.formats.caffe.definition import Definition, definition
 from pyconvnet.formats.registry import found_instead
 from pyconvnet.records import Struct
-from pyconvnet.values import whole_numbers
+from pyconvnet.values import path_text, whole_numbers
 
 PathLike = str | os.PathLike[str]
 
@@ -64,6 +64,8 @@ def from_caffe(
     """
     from pyconvnet.formats.caffe.network import build
 
+    prototxt = path_text("from_caffe: prototxt", prototxt)
+    caffemodel = path_text("from_caffe: caffemodel", caffemodel)
     with _about(prototxt):
         net = definition(text_format.parse(_read(prototxt).decode("utf-8", "replace")))
     net = _with_input_size(net, inputSize)

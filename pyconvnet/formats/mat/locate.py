@@ -116,6 +116,8 @@ def _listed(values: dict[str, Any]) -> str:
 
 
 def _kind(value: Any) -> str:
+    if is_network(value):
+        return "a network"
     if _records(value):
         types = ", ".join(dict.fromkeys(r["type"] for r in _records(value)))
         return f"struct with layers of types that MatConvNet does not have ({types})"

@@ -9,6 +9,7 @@ from pyconvnet import atomic
 from pyconvnet.formats.onnx.library import require
 from pyconvnet.formats.registry import naming
 from pyconvnet.records import Struct
+from pyconvnet.values import path_text
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -42,6 +43,7 @@ def to_onnx(
     Raises ValueError that lists every layer which ONNX cannot say, with its reason; ImportError without onnx.
     """
     require("to_onnx")
+    path = None if path is None else path_text("to_onnx: path", path)
     from pyconvnet.formats.onnx.exporter import model_of
 
     model = model_of(net, inputSize, preprocess, opset)
@@ -127,6 +129,8 @@ def compare_onnx(net: Any, path: Any, x: Any) -> list[Struct]:
     if isinstance(path, (str, os.PathLike)):
         with naming(path):
             model = loaded(path)
+    if not hasattr(model, "graph") or isinstance(model, dict):
+        raise TypeError(f"compare_onnx: path must be a path or an onnx.ModelProto, got {type(path).__name__}")
     rows = compared(net, model, x)
     print(text(rows), end="")
     return rows

@@ -17,7 +17,7 @@ def require(fn: str, package: str = "onnx") -> Any:
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
-        how = "pip install pyconvnet[onnx]" if package == "onnx" else f"pip install {package}"
+        how = "pip install 'pyconvnet[onnx]'" if package == "onnx" else f"pip install {package}"
         raise ImportError(f"{fn}: this needs the package {error.name!r}: {how}") from error
 
 

@@ -11,7 +11,7 @@ from pyconvnet.networks import network
 if TYPE_CHECKING:
     import torch
 
-INSTALL = "pip install pyconvnet[torch]"
+INSTALL = "pip install 'pyconvnet[torch]'"
 
 
 def to_torch(net: Any, inputSize: Any = None) -> torch.nn.Module:

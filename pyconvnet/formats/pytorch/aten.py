@@ -328,12 +328,16 @@ def _batch_norm(
     if x.flat and x.height * x.width > 1:
         raise Unsupported("it is of a flattened image")
     mean, variance = running_mean.value, running_var.value
-    moments = torch.stack([mean, torch.sqrt(variance + options["eps"])], 1)
+    sigma, epsilon = torch.sqrt(variance + options["eps"]), options["eps"]
+    owner: Any = recorder.module.get_submodule(running_mean.name.rpartition(".")[0])
+    if hasattr(owner, "running_sigma"):  # of to_torch, which keeps sigma itself
+        sigma, epsilon = owner.running_sigma, owner.eps
+    moments = torch.stack([mean, sigma], 1)
     gain = (weight.name or ".weight", weight.value[:, None]) if weight else (".weight", torch.ones(len(mean), 1))
     offset = (bias.name or ".bias", bias.value[:, None]) if bias else (".bias", torch.zeros(len(mean), 1))
     name = f"{running_mean.name.rpartition('.')[0]}.moments"
     x = recorder.padded(x)
-    block = layers.BatchNorm(numChannels=len(mean), epsilon=options["eps"])
+    block = layers.BatchNorm(numChannels=len(mean), epsilon=epsilon)
     y = recorder.add(block, [x], gain, offset, (name, moments), size=x[1:])
     recorder.net.params[recorder.net.layers[y.name].params[2]].learningRate = options["momentum"]
     return y

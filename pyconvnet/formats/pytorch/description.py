@@ -18,6 +18,7 @@ from pyconvnet.networks import is_graph
 from pyconvnet.networks.base import sizes_in
 from pyconvnet.networks.chain import without_loss
 from pyconvnet.networks.graph import without_losses
+from pyconvnet.values import as_array
 
 Sizes = dict[str, tuple[float, ...]]
 UNKNOWN = (math.nan,) * 4
@@ -197,7 +198,7 @@ def _input_sizes(fn: str, net: Any, sources: list[str], inputSize: Any) -> Sizes
     if given is None or not set(given) <= set(sources):
         raise ValueError(f"{fn}: inputSize must have a size for the inputs {', '.join(sources)} by name")
     for name, size in given.items():
-        numbers = np.ravel(size)
+        numbers = as_array(size).ravel()
         if numbers.dtype.kind not in "iuf" or numbers.size not in (3, 4):
             raise ValueError(f"{fn}: inputSize must be (H, W, C) or (H, W, C, N), got {size!r} for {name}")
         sizes[name] = (*numbers.tolist(), math.nan)[:4]

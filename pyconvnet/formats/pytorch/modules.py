@@ -31,17 +31,18 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean, sigma = self.running_mean, self.running_sigma
-        if self.training or not self.trained:
-            variance, batch_mean = torch.var_mean(x, (0, 2, 3), correction=0)
-            batch_sigma = torch.sqrt(variance + self.eps)
-            if self.training:
-                with torch.no_grad():
-                    mean.lerp_(batch_mean, self.momentum)
-                    sigma.lerp_(batch_sigma, self.momentum)
-                mean, sigma = batch_mean, batch_sigma
-            else:
-                known = sigma.any()
-                mean, sigma = torch.where(known, mean, batch_mean), torch.where(known, sigma, batch_sigma)
+        if self.trained and not self.training:  # one operation, by which from_torch knows the layer
+            return F.batch_norm(x, mean, sigma * sigma, self.weight, self.bias, False, self.momentum, 0.0)
+        variance, batch_mean = torch.var_mean(x, (0, 2, 3), correction=0)
+        batch_sigma = torch.sqrt(variance + self.eps)
+        if self.training:
+            with torch.no_grad():
+                mean.lerp_(batch_mean, self.momentum)
+                sigma.lerp_(batch_sigma, self.momentum)
+            mean, sigma = batch_mean, batch_sigma
+        else:
+            known = sigma.any()
+            mean, sigma = torch.where(known, mean, batch_mean), torch.where(known, sigma, batch_sigma)
         slope = self.weight / sigma
         return x * slope[:, None, None] + (self.bias - slope * mean)[:, None, None]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from pyconvnet import atomic
 from pyconvnet.formats.pytorch import modules, weights
@@ -47,7 +48,11 @@ def write(path: str | os.PathLike[str], net: Any) -> None:
 
 def run(path: str | os.PathLike[str], x: np.ndarray) -> np.ndarray:
     """The output of the network in a file that `write` wrote, for x, H x W x C x N. The file is executed."""
-    net = runpy.run_path(os.fspath(path))["load"]()
+    beside = Path(path).with_suffix(".safetensors")
+    try:
+        net = runpy.run_path(os.fspath(path))["load"]()
+    except (SafetensorError, RuntimeError) as error:  # damaged, or of another network
+        raise ValueError(f"{beside.name} cannot be read as the weights of {Path(path).name}: {error}") from error
     with torch.no_grad():
         y = net(torch.from_numpy(np.array(x.transpose(3, 2, 0, 1), order="C")))
     if not isinstance(y, torch.Tensor):

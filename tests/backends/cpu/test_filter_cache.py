@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -130,3 +131,19 @@ def test_filters_whose_axes_are_exchanged_are_kept_too():
         assert np.abs(pyconvnet.vl_nnconv(x, turned, None) - exact(x, turned)).max() < 1e-3
         assert len(filter_cache._entries) == 1
         turned[..., 3] *= -1
+
+
+def test_an_array_is_watched_once_however_often_its_entry_is_dropped(monkeypatch):
+    x, f = layer()
+    pyconvnet.vl_nnconv(x, f, None)
+    before = len(weakref.finalize._registry)
+    for _ in range(5):
+        filter_cache.clear()
+        pyconvnet.vl_nnconv(x, f, None)
+    monkeypatch.setenv("PYCONVNET_FILTER_CACHE", "0")
+    for _ in range(5):
+        pyconvnet.vl_nnconv(x, f, None)
+    assert len(weakref.finalize._registry) == before
+    del f
+    gc.collect()
+    assert not filter_cache._entries and not filter_cache._watched

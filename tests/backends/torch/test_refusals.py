@@ -116,7 +116,10 @@ def test_autocast_computes_convolutions_in_half_precision(kind):
 
 
 def test_names_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"^autocast: kind must be 'tf32' or .*, got 'int8'$"), pcn.autocast("int8"):
+    with (
+        pytest.raises(ValueError, match=r"^autocast: kind must be one of 'tf32', .*, got 'int8'$"),
+        pcn.autocast("int8"),
+    ):
         pass
     with pytest.raises(TypeError, match=r"^set_deterministic: deterministic must be True or False, got 'no'$"):
         pcn.set_deterministic("no")

@@ -289,3 +289,9 @@ def test_unknown_layers_among_known_ones_are_kept_and_shown(tmp_path):
     assert net.layers[1].strength == 2 and "mystery" in pcn.vl_simplenn_display(net)[1]
     with pytest.raises(ValueError, match="mystery"):
         pcn.vl_simplenn(net, np.ones((4, 4, 1, 1), np.float32), mode="test")
+
+
+def test_a_wrong_name_of_a_variable_is_answered_with_what_the_file_holds(tmp_path):
+    matfile.write(tmp_path / "net.mat", {"net": {"layers": [{"type": "relu"}]}, "stats": {"train": 1.0}})
+    with pytest.raises(ValueError, match=r"has no variable 'nett'; it holds net: a network; stats: struct with train$"):
+        pcn.load(tmp_path / "net.mat", variable="nett")

@@ -316,7 +316,7 @@ def test_opsets_that_are_none(opset):
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    said = re.escape("needs the package 'onnx': pip install pyconvnet[onnx]")
+    said = re.escape("needs the package 'onnx': pip install 'pyconvnet[onnx]'")
     for call in (
         lambda: pcn.to_onnx(chain()),
         lambda: pcn.from_onnx("net.onnx"),

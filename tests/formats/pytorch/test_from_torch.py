@@ -1,5 +1,7 @@
 """from_torch: networks give the outputs of the modules that they are made of."""
 
+import runpy
+
 import numpy as np
 import pytest
 
@@ -397,3 +399,24 @@ def test_torchvisions_networks(name):
     models = pytest.importorskip("torchvision").models
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     check(getattr(models, name)(weights=None, **options), (224, 224, 3, 1))
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_trained_batch_normalization_of_to_torch_comes_back_as_it_was(written, tmp_path):
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((4, 1)), rng.standard_normal((4, 1)), rng.random((4, 2)) + 0.5]
+    bnorm = pcn.Struct(type="bnorm", name="bn", weights=[w.astype(np.float32) for w in weights], epsilon=1e-3)
+    net = pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[bnorm, pcn.Struct(type="relu", name="r")]))
+    if written:
+        pytest.importorskip("safetensors")
+        pcn.save(tmp_path / "net.py", net)
+        module = runpy.run_path(str(tmp_path / "net.py"))["load"]()
+    else:
+        module = pcn.to_torch(net).eval()
+    back = pcn.from_torch(module, (5, 5, 4))
+    assert [layer.type for layer in back.layers] == ["bnorm", "relu"]
+    assert back.layers[0].epsilon == 1e-3
+    for given, got in zip(bnorm.weights, back.layers[0].weights):
+        assert np.array_equal(given, got)
+    x = rng.standard_normal((5, 5, 4, 2)).astype(np.float32)
+    assert np.array_equal(pcn.predict(back, x), pcn.predict(net, x))

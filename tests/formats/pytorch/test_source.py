@@ -10,6 +10,7 @@ from support import ROOT
 
 import pyconvnet as pcn
 from pyconvnet import dagnn, models
+from pyconvnet.formats import registry
 from pyconvnet.records import Struct
 
 torch = pytest.importorskip("torch")
@@ -143,3 +144,12 @@ def test_nothing_is_written_of_a_network_with_layers_that_have_no_counterpart(tm
     with pytest.raises(ValueError, match="save: these layers have no counterpart in torch: 'a'"):
         pcn.save(tmp_path / "net.py", net)
     assert not list(tmp_path.iterdir())
+
+
+def test_damaged_weights_beside_the_source_are_named(tmp_path):
+    net = models.build("lenet", seed=0, deployed=True)
+    pcn.save(tmp_path / "net.py", net)
+    beside = tmp_path / "net.safetensors"
+    beside.write_bytes(beside.read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"^net\.safetensors cannot be read as the weights of net.py: "):
+        registry.run(tmp_path / "net.py", np.zeros((28, 28, 1, 1), np.float32))
