@@ -120,7 +120,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
     The band goes from the smallest to the largest, the line is the mean, the bars are the deviation; symmetric
     logarithmic scale. net, res as vl_simplenn_diagnose. Returns the axes; needs matplotlib.
     """
-    from pyconvnet.view.plots import figure
+    from pyconvnet.view.plots import drawn_text, figure
 
     rows = of_results(net, res)
     kinds = list(dict.fromkeys(row.what for row in rows))
@@ -139,7 +139,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
         ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(least)))
         ax.yaxis.get_major_locator().set_params(numticks=5)
         ax.tick_params(axis="y", labelsize=7)
-        ax.set_xticks(at, [row.layer for row in part], rotation=60, ha="right", fontsize=7)
+        ax.set_xticks(at, [drawn_text(row.layer) for row in part], rotation=60, ha="right", fontsize=7)
         ax.set_title(kind, fontsize=9)
         ax.grid(True, alpha=0.4)
     axes[0].legend(fontsize=7)
@@ -148,7 +148,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
 
 def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarray:
     """One histogram for each row of `statistics`; returns the axes. Needs matplotlib."""
-    from pyconvnet.view.plots import figure
+    from pyconvnet.view.plots import drawn_text, figure
 
     columns = min(columns, max(len(rows), 1))
     axes = figure(-(-len(rows) // columns) or 1, columns, 3.0, 2.2)[1]
@@ -157,7 +157,7 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
         ax.hist(good, bins=bins)
         if good.size > 1000:
             ax.set_yscale("log")
-        ax.set_title(f"{row.layer} {row.what}", fontsize=8)
+        ax.set_title(drawn_text(f"{row.layer} {row.what}"), fontsize=8)
         ax.set_xlabel("value", fontsize=7)
         ax.set_ylabel("count", fontsize=7)
         ax.tick_params(labelsize=7)
