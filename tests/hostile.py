@@ -43,7 +43,7 @@ FORMULAS = [
     r"\input{/etc/passwd}%",
     "%s %n {0.__class__} {x!r}",
 ]
-PATHS = ["../../up", "/etc/passwd", "..\\..\\up", "C:\\up", "a/b", "CON", "x" * 10_000]
+PATHS = ["../../up", "/etc/passwd", "..\\..\\down", "C:\\up", "a/b", "CON", "x" * 10_000]
 NAMES = [*MARKUP, *ESCAPES, *FORMULAS, *PATHS]
 
 

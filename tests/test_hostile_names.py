@@ -171,6 +171,8 @@ def test_names_choose_no_folder_that_files_are_written_to(tmp_path):
     for name in hostile.PATHS[:-1]:
         pcn.features(net, x, [name], out=inner / "{layer}.npy", prepared=True)
     pcn.features(net, x, hostile.PATHS[:-1], out=inner / "all.h5", prepared=True)
+    with pytest.raises(ValueError, match="must differ for every layer"):
+        pcn.features(hostile.simplenn(["a/b", "a_b"]), x, ["a/b", "a_b"], out=inner / "{layer}.npy", prepared=True)
     assert list(tmp_path.iterdir()) == [inner]
     assert sum(path.suffix == ".npy" for path in inner.iterdir()) == len(hostile.PATHS) - 1
 
