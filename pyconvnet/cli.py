@@ -14,7 +14,7 @@ import numpy as np
 
 from pyconvnet import atomic
 from pyconvnet.options import nearest
-from pyconvnet.text import visible
+from pyconvnet.text import drawn_text, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -291,7 +291,7 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     if made:
         axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), **grey)
     else:
-        axes[0, 0].set_title(view.plots.drawn_text(best_classes(net, y, 1)[0]))
+        axes[0, 0].set_title(drawn_text(best_classes(net, y, 1)[0]))
     view.save(axes, path, dpi=100)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from pyconvnet.arrays import size_text
-from pyconvnet.text import visible
+from pyconvnet.text import latex_text, visible
 from pyconvnet.values import whole_number
 
 Rows = Sequence[Sequence[str]]
@@ -125,17 +125,3 @@ def _csv(cell: str) -> str:
     if not re.fullmatch(r"-?(\d[\dex.+-]*|Inf)", cell):
         cell = re.sub(r"(^|[,;])(?=[=+@-])", r"\1'", cell)  # inside too: blanks before a quote make it a letter
     return '"' + cell.replace('"', '""') + '"'
-
-
-_LATEX = {
-    "_": "\\char`_",  # as MatConvNet has it
-    "\\": "\\textbackslash{}",
-    "^": "\\textasciicircum{}",
-    "~": "\\textasciitilde{}",
-    **{c: f"\\{c}" for c in "{}&%#$"},
-}
-
-
-def latex_text(text: str) -> str:
-    """Text as LaTeX prints it, without any command in it."""
-    return "".join(_LATEX.get(c, c) for c in text)

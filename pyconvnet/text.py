@@ -22,6 +22,24 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(visible(str(name)) for name in names)
 
 
-def shortened(text: str, most: int) -> str:
-    """Its first characters and "...", where it has more than `most`."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+def drawn_text(name: object) -> str:
+    """A name as a picture of matplotlib shows it: not as a formula, and no longer than there is room for."""
+    from matplotlib import rcParams
+
+    text = visible(str(name))
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    return latex_text(text) if rcParams["text.usetex"] else text.replace("$", r"\$")
+
+
+_LATEX = {
+    "_": "\\char`_",  # as MatConvNet has it
+    "\\": "\\textbackslash{}",
+    "^": "\\textasciicircum{}",
+    "~": "\\textasciitilde{}",
+    **{c: f"\\{c}" for c in "{}&%#$"},
+}
+
+
+def latex_text(text: str) -> str:
+    """Text as LaTeX prints it, without any command in it."""
+    return "".join(_LATEX.get(c, c) for c in text)

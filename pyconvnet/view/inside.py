@@ -16,6 +16,7 @@ from pyconvnet.arrays import as_tensor, padded_to_4d
 from pyconvnet.diagnose import of_results, text, value_statistics
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
+from pyconvnet.text import drawn_text
 from pyconvnet.view.imarray import vl_imarraysc
 
 
@@ -120,7 +121,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
     The band goes from the smallest to the largest, the line is the mean, the bars are the deviation; symmetric
     logarithmic scale. net, res as vl_simplenn_diagnose. Returns the axes; needs matplotlib.
     """
-    from pyconvnet.view.plots import drawn_text, figure
+    from pyconvnet.view.plots import figure
 
     rows = of_results(net, res)
     kinds = list(dict.fromkeys(row.what for row in rows))
@@ -148,7 +149,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
 
 def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarray:
     """One histogram for each row of `statistics`; returns the axes. Needs matplotlib."""
-    from pyconvnet.view.plots import drawn_text, figure
+    from pyconvnet.view.plots import figure
 
     columns = min(columns, max(len(rows), 1))
     axes = figure(-(-len(rows) // columns) or 1, columns, 3.0, 2.2)[1]

@@ -15,8 +15,7 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.arrays import size_text
 from pyconvnet.records import Struct
-from pyconvnet.table import latex_text
-from pyconvnet.text import listed, shortened, visible
+from pyconvnet.text import drawn_text, listed, visible
 from pyconvnet.training.statistics import epochs, quantities, series
 from pyconvnet.view import measures
 
@@ -31,14 +30,6 @@ def figure(rows: int = 1, columns: int = 1, width: float = 4.0, height: float = 
     fig = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(fig)
     return fig, fig.subplots(rows, columns, squeeze=False)
-
-
-def drawn_text(name: object) -> str:
-    """A name of a file as a picture shows it: not as a formula, and no longer than there is room for."""
-    from matplotlib import rcParams
-
-    text = shortened(visible(str(name)), 60)
-    return latex_text(text) if rcParams["text.usetex"] else text.replace("$", r"\$")
 
 
 def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:
