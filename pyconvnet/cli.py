@@ -14,6 +14,7 @@ import numpy as np
 
 from pyconvnet import atomic
 from pyconvnet.options import nearest
+from pyconvnet.text import drawn_text, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"pyconvnet: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_: print(f"pyconvnet: {visible(str(message))}", file=sys.stderr)
             code = args.command(args)
         sys.stdout.flush()
         return code
@@ -144,7 +145,7 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename:
         text = f"{error.filename}: {error.strerror}"
-    say(f"pyconvnet: {text}", file=sys.stderr)
+    say(f"pyconvnet: {visible(text)}", file=sys.stderr)
     return 1
 
 
@@ -207,7 +208,7 @@ def _run(args: argparse.Namespace) -> int:
             if args.residual:
                 y = x - y
             for line in _answer(net, image, y, args.top):
-                say(line)
+                say(visible(line))
             scale = 255 if args.unit else 1
             if args.save:
                 _write(_target(args.save, image, len(args.images)), y, scale)
@@ -290,7 +291,7 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     if made:
         axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), **grey)
     else:
-        axes[0, 0].set_title(str(best_classes(net, y, 1)[0]))
+        axes[0, 0].set_title(drawn_text(best_classes(net, y, 1)[0]))
     view.save(axes, path, dpi=100)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyconvnet import atomic
 from pyconvnet.arrays import from_nhwc, nhwc, size_text
 from pyconvnet.networks import network
 from pyconvnet.options import did_you_mean
+from pyconvnet.text import listed
 from pyconvnet.values import flag, path_text
 
 FN = "features"
@@ -142,7 +144,11 @@ def _writer(out: Path, names: list[str]) -> Any:
         raise ValueError(f"{FN}: out must end in the suffix of a format, got {out.name!r}; {near}")
     if len(names) > 1 and "{layer}" not in out.name:
         raise ValueError(f"{FN}: out must have {{layer}} in its name for several layers, as {out.stem}-{{layer}}.npy")
-    paths = [out.with_name(out.name.replace("{layer}", name.replace("/", "_"))) for name in names]
+    # What no system's names can have
+    fitting = [re.sub(r'[/\\:*?"<>|\0-\x1f]', "_", name) for name in names]
+    paths = [out.with_name(out.name.replace("{layer}", name)) for name in fitting]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"{FN}: out must differ for every layer, and is {out.name!r} for two of {listed(names)}")
     return lambda blocks: _to_npy(paths, names, blocks)
 
 

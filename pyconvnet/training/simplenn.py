@@ -21,6 +21,7 @@ from pyconvnet.layers.custom import Custom
 from pyconvnet.networks import is_graph
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
+from pyconvnet.text import visible
 from pyconvnet.training import distributed, losses
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training.adapter import Parameter, Ready
@@ -208,7 +209,7 @@ class SimpleNNAdapter:
         ours = kind._built_in and not issubclass(kind, Custom)
         if ours and not issubclass(kind, Loss):
             raise ValueError(
-                f"cnn_train: the last layer {layer.get('name', '')!r} ({layer.type}) is not a loss; "
+                f"cnn_train: the last layer {layer.get('name', '')!r} ({visible(layer.type)}) is not a loss; "
                 "training needs one last, such as 'softmaxloss'"
             )
 
@@ -288,12 +289,11 @@ class SimpleNNAdapter:
             return "the images of the batch are not finite"
         for i, layer in enumerate(self.net.layers):
             if not all(isfinite(w) for w in layer.get("weights") or ()):
-                return f"weights of layer {i} {layer.get('name', '')!r} ({layer.type}) are not finite"
+                return f"weights of layer {i} {layer.get('name', '')!r} ({visible(layer.type)}) are not finite"
         with np.errstate(all="ignore"):
             res = vl_simplenn(self.net, self.batch, mode="test")
         for i, layer in enumerate(self.net.layers):
             if not isfinite(res[i + 1].x):
-                return (
-                    f"the first value that is not finite came out of layer {i} {layer.get('name', '')!r} ({layer.type})"
-                )
+                where = f"layer {i} {layer.get('name', '')!r} ({visible(layer.type)})"
+                return f"the first value that is not finite came out of {where}"
         return "every layer's output is finite in test mode"

@@ -15,6 +15,7 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.arrays import size_text
 from pyconvnet.records import Struct
+from pyconvnet.text import drawn_text, listed, visible
 from pyconvnet.training.statistics import epochs, quantities, series
 from pyconvnet.view import measures
 
@@ -89,16 +90,16 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
         raise ValueError("training_curves: stats holds no quantity to draw")
     axes = figure(1, len(names))[1].ravel() if axes is None else np.ravel(axes)
     if len(axes) < len(names):
-        raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {', '.join(names)}")
+        raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {listed(names)}")
     for ax, name in zip(axes, names):
         for label, (when, values) in series(stats, name).items():
-            ax.plot(when, values, "o-" if len(when) <= 60 else "-", label=label, markersize=3)
+            ax.plot(when, values, "o-" if len(when) <= 60 else "-", label=drawn_text(label), markersize=3)
         ax.set_xlabel("epoch")
-        ax.set_ylabel("share of images" if name.endswith("err") else name)
+        ax.set_ylabel("share of images" if name.endswith("err") else drawn_text(name))
         if name.endswith("err"):
             ax.set_ylim(bottom=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set_title(name)
+        ax.set_title(drawn_text(name))
         ax.grid(True, alpha=0.4)
         ax.legend()
     return axes
@@ -109,8 +110,8 @@ def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> s
     stats, blocks = epochs(stats, Struct()), []
     for name in quantities(stats):
         curves = series(stats, name)
-        last = ", ".join(f"{part} {y[-1]:.4g}" for part, (_, y) in curves.items())
-        blocks.append(f"{name}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
+        last = ", ".join(f"{visible(part)} {y[-1]:.4g}" for part, (_, y) in curves.items())
+        blocks.append(f"{visible(name)}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
     if not blocks:
         raise ValueError("training_text: stats holds no quantity to draw")
     return "\n\n".join(blocks)
@@ -119,7 +120,7 @@ def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> s
 def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, normalise: bool = False) -> Any:
     """The confusion matrix as shades, with counts (or shares of each true class) written in; returns the axes."""
     matrix = np.asarray(matrix)
-    names = measures.names_of(len(matrix), names)
+    names = [drawn_text(name) for name in measures.names_of(len(matrix), names)]
     shares = measures.normalised(matrix)
     if ax is None:
         side = min(max(3.2, 0.55 * len(names) + 1.6), 12.0)
@@ -190,5 +191,8 @@ def text_plot(curves: dict[str, tuple[Any, Any]], width: int = 60, height: int =
     text = [f"{label:>{pad}} |{''.join(line).rstrip()}" for label, line in zip(labels, lines)]
     if any(curves):
         ends = f"{left:g}{f'{right:g}':>{max(width - len(f'{left:g}'), 1)}}"
-        text += [" " * (pad + 2) + ends, " " * (pad + 2) + "   ".join(f"{marks[name]} {name}" for name in curves)]
+        text += [
+            " " * (pad + 2) + ends,
+            " " * (pad + 2) + "   ".join(f"{marks[name]} {visible(name)}" for name in curves),
+        ]
     return "\n".join(text)

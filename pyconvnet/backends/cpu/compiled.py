@@ -1,4 +1,4 @@
-"""numba's decorators as the kernels use them: cached on disk where a folder can be written, else compiled each time."""
+"""numba's decorators as the kernels use them: kept on disk where there is a safe folder, else compiled each time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from numba.core.caching import NullCache
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 
+from pyconvnet.backends.cpu.kernel_folders import KernelCache, say_refused
+
 announced = False  # whether the user knows that kernels are being compiled
 
 
@@ -21,11 +23,7 @@ def jit(**options) -> Callable:
     """numba.njit; the interpreter lock is free meanwhile, and `threads.parallel_region` keeps calls apart."""
 
     def decorate(fn):
-        try:
-            made = numba.njit(cache=True, nogil=True, **options)(fn)
-        except RuntimeError:  # neither the package's folder nor the user's can hold a cache
-            made = numba.njit(nogil=True, **options)(fn)
-        return _announced(_stamped(made))
+        return _announced(_stamped(_kept(numba.njit(nogil=True, **options)(fn), fn)))
 
     return decorate
 
@@ -35,14 +33,19 @@ def cfunc(signature) -> Callable:
 
     def decorate(fn):
         made = CFunc(fn, normalize_signature(signature), {}, {})  # numba.cfunc would compile it at once
-        try:
-            made.enable_caching()
-        except RuntimeError:
-            pass
-        _announced(_stamped(made)).compile()
+        _announced(_stamped(_kept(made, fn))).compile()
         return made
 
     return decorate
+
+
+def _kept(dispatcher: Any, fn: Callable) -> Any:
+    """Keep its kernels on disk, as `cache=True` does, but in a folder that is the user's own alone."""
+    try:
+        dispatcher._cache = KernelCache(fn)
+    except RuntimeError:  # neither the package's folder nor the user's can hold them
+        say_refused()
+    return dispatcher
 
 
 def _stamped(dispatcher: Any) -> Any:
