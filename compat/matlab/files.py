@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
 from pyconvnet.compat.matlab.conventions import named_options
 from pyconvnet.compat.matlab.stopwatch import datenum_of, datestr
 from pyconvnet.records import Struct, StructArray
@@ -74,7 +75,7 @@ def fileparts(path: str | os.PathLike[str]) -> tuple[str, str, str]:
 
 def mkdir(*parts: str) -> bool:
     """Make a folder and those above it: mkdir(path), mkdir(parent, name). True, also where it was there before."""
-    os.makedirs(os.path.join(*parts), exist_ok=True)
+    atomic.make_folder(os.path.join(*parts))
     return True
 
 
