@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
     run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
-    run.add_argument("net", metavar="NET", help="the file of a trained network (.mat), or the name of one to fetch")
+    run.add_argument("net", metavar="NET", help="the file of a network (.mat), or a name that show knows")
     run.add_argument("images", metavar="IMAGE", nargs="+", help="images, prepared as the network's own meta says")
     run.add_argument("--top", type=_count, default=5, metavar="N", help="print the N best classes (5)")
     run.add_argument(
@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     convert = _command(commands, "convert", _convert, "write a network in another format, which the suffix of OUT says")
-    convert.add_argument("net", metavar="IN", help="the file of a network, or the name of a published one")
+    convert.add_argument("net", metavar="IN", help="the file of a network, or a name that show knows")
     convert.add_argument(
         "out",
         metavar="OUT",
@@ -150,10 +150,11 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from pyconvnet import dagnn, formats, models, vl_simplenn_display
+    from pyconvnet.models import named
     from pyconvnet.networks import is_graph, network
 
     if Path(args.net).exists() or formats.names_file(args.net) or args.net in models.published_names():
-        net = formats.load(_file(args.net), tidy=not args.classic, variable=args.variable)
+        net = formats.load(named.file_of(args.net), tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
         near = nearest(args.net, [*models.names(), *models.published_names()])
         hint = f"did you mean {near}? known" if near else "known"
@@ -194,10 +195,11 @@ def _size(numbers: list[int]) -> list[int]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pyconvnet import formats, predict
-    from pyconvnet.models import preprocess
+    from pyconvnet import predict
+    from pyconvnet.models import named, preprocess
 
-    net = formats.load(_file(args.net), variable=args.variable)
+    _check_targets(args)
+    net = named.load(args.net, variable=args.variable)
     failed = 0
     for image, say in _progress(args.images):
         try:
@@ -251,6 +253,21 @@ def _answer(net: Any, image: str, y: np.ndarray, top: int) -> Iterator[str]:
         head = " " * len(head)
 
 
+def _check_targets(args: argparse.Namespace) -> None:
+    """Refuse --save and --plot that cannot be written before anything is computed."""
+    if args.save:
+        if Path(args.save).suffix != ".npy":
+            from pyconvnet.images import format_of
+
+            format_of(args.save)
+        atomic.check(args.save)
+    if args.plot:
+        from pyconvnet.view.plots import check_format
+
+        check_format(args.plot)
+        atomic.check(args.plot)
+
+
 def _target(out: str, image: str, several: int) -> Path:
     path = Path(out)
     return path if several == 1 else path.with_name(f"{path.stem}-{Path(image).stem}{path.suffix}")
@@ -294,20 +311,6 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     view.save(axes, path, dpi=100)
 
 
-def _file(net: str) -> str | Path:
-    """The file that NET stands for: a path, or the name of a published network, which is fetched if need be."""
-    from pyconvnet import models
-    from pyconvnet.models.pretrained import path_of
-
-    if net not in models.published_names() or Path(net).exists():
-        near = None if Path(net).exists() or Path(net).suffix else nearest(net, models.published_names())
-        if near:
-            raise ValueError(f"{net} is neither a file nor a published network; did you mean {near}?")
-        return net
-    path = path_of(net)
-    return path if path.exists() else models.fetch(net)
-
-
 def _fetch(args: argparse.Namespace) -> int:
     from pyconvnet import models
     from pyconvnet.models.pretrained import path_of
@@ -324,7 +327,11 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from pyconvnet import formats
+    from pyconvnet.formats import registry
+    from pyconvnet.models import named
 
+    registry.written_as(args.out)
+    atomic.check(args.out)
     if Path(args.out).exists() and Path(args.net).exists() and Path(args.out).samefile(args.net):
         raise ValueError(f"convert: OUT must be another file than IN, got {args.out} for both")
     if args.prototxt:
@@ -332,7 +339,7 @@ def _convert(args: argparse.Namespace) -> int:
 
         net = from_caffe(args.prototxt, args.net)
     else:
-        net = formats.load(_file(args.net), variable=args.variable)
+        net = named.load(args.net, variable=args.variable)
     formats.save(args.out, net)
     print(f"{args.out} is written")
     if args.check:

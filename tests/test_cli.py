@@ -258,6 +258,39 @@ def test_convert_says_what_it_can_write_and_leaves_nothing_behind(capsys, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
+def test_standard_networks_go_by_the_names_of_show_everywhere(capsys, tmp_path, letter):
+    code, out, err = run(capsys, "convert", "lenet", tmp_path / "net.mat")
+    assert (code, out) == (0, f"{tmp_path / 'net.mat'} is written\n")
+    assert err == "pyconvnet: the weights of lenet are random; `pyconvnet fetch` lists trained networks\n"
+    assert len(pcn.load(tmp_path / "net.mat").layers) == 8
+    code, out, err = run(capsys, "run", "lenet", letter)
+    assert code == 0 and len(out.splitlines()) == 5 and "the weights of lenet are random" in err
+    code, _, err = run(capsys, "convert", "vgg-vd16", tmp_path / "net.mat")
+    assert code == 1 and "vgg-vd16 is neither a file nor the name of a network; did you mean vgg-vd-16?" in err
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["run", "{net}", "{image}", "--save", "{folder}/y.foo"], "cannot write '{folder}/y.foo': unknown file ext"),
+        (["run", "{net}", "{image}", "--save", "{folder}/no/y.npy"], "{folder}/no/y.npy: its folder does not exist"),
+        (["run", "{net}", "{image}", "--plot", "{folder}/y.foo"], "view.save: {folder}/y.foo must end in "),
+        (["run", "{net}", "{image}", "--plot", "{folder}/no/y.png"], "{folder}/no/y.png: its folder does not exist"),
+        (["convert", "{net}", "{folder}/net.foo"], "no format has the suffix .foo"),
+        (["convert", "{net}", "{folder}/no/net.mat"], "{folder}/no/net.mat: its folder does not exist"),
+    ],
+)
+def test_targets_are_checked_before_anything_is_read(capsys, monkeypatch, tmp_path, letter, args, message):
+    def fails(*_, **__):
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(pcn.formats, "load", fails)
+    places = {"net": LETTERS, "image": letter, "folder": tmp_path}
+    code, out, err = run(capsys, *(a.format(**places) for a in args))
+    assert (code, out) == (1, "") and message.format(**places) in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [letter]
+
+
 def test_convert_says_what_to_install(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
