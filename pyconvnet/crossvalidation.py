@@ -95,7 +95,7 @@ def cross_validate(
 
     Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
-    from pyconvnet.training import distributed, run_metadata
+    from pyconvnet.training import distributed, expdir, run_metadata
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
@@ -120,7 +120,10 @@ def cross_validate(
             own_options["evalSets"] = options["evalSets"](np.flatnonzero(fold == k))
         jobs.append((k, fold, build, imdb, getBatch, train, own_options))
     afresh = not options.get("continue_", options.get("continue", True))
-    with distributed.joined("cross_validate") as team:
+    with (
+        distributed.joined("cross_validate") as team,
+        expdir.claimed("cross_validate", None if expDir is None or team.rank else Path(expDir)),
+    ):
         if expDir is not None:
             team.in_turn(lambda: _keep_folds(Path(expDir), fold + 1, afresh))
         if team.size > 1:
@@ -204,7 +207,7 @@ def _keep_folds(folder: Path, fold: np.ndarray, afresh: bool) -> None:
             f"cross_validate: {folder} holds networks trained on other folds (folds, seed, groups or images were "
             "others); give another expDir, or continue_=False to begin again"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder)
     atomic.write(path, json.dumps(fold.tolist()))
 
 

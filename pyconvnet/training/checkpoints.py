@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import atomic, backends
+from pyconvnet import backends
 from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
@@ -106,13 +106,6 @@ def highest(folder: Path) -> int:
 def _epochs(folder: Path) -> list[int]:
     found = (re.fullmatch(r"net-epoch-(\d+)\.mat", p.name) for p in folder.glob("net-epoch-*.mat"))
     return [int(m[1]) for m in found if m]
-
-
-def sweep(folder: Path) -> None:
-    """Delete drafts of checkpoints, curves and run metadata that a killed run left behind."""
-    for name in ("net-epoch-*.mat", "net-train.pdf", "training.json"):
-        for draft in folder.glob(f"{name}*{atomic.SUFFIX}"):
-            draft.unlink(missing_ok=True)
 
 
 def solver_state(saved: Any, like: list[Any]) -> list[Any]:

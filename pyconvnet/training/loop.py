@@ -14,7 +14,17 @@ from pyconvnet.devices import Transfer, of_gpus
 from pyconvnet.networks import is_graph
 from pyconvnet.networks.base import moved
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, distributed, labels, progress, resume, run_metadata, statistics, sums
+from pyconvnet.training import (
+    checkpoints,
+    distributed,
+    expdir,
+    labels,
+    progress,
+    resume,
+    run_metadata,
+    statistics,
+    sums,
+)
 from pyconvnet.training.adapter import TrainingAdapter
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.passes import Pass
@@ -53,7 +63,8 @@ def train(
         if team.rank:
             opts["verbose"] = opts["progress"] = False
         distributed.check_same(fn, team, adapter, opts, sets)
-        return _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team)
+        with expdir.claimed(fn, opts["expDir"] if sets["train"].size and team.rank == 0 else None):
+            return _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team)
 
 
 def _train(
@@ -70,11 +81,9 @@ def _train(
     folder = opts["expDir"] if training and team.rank == 0 else None
     stats, state, start = Struct({name: [] for name in sets}), None, 0
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
         data = resume.images_of(imdb, sets["train"])
         if not opts["continue"]:
             resume.warn_of_leftovers(fn, opts)
-        checkpoints.sweep(folder)
         if opts["plotStatistics"] and find_spec("matplotlib") is None:
             progress.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
     if opts["expDir"] is not None:

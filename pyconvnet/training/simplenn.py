@@ -85,7 +85,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
 
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
-    finite.
+    finite, RuntimeError where another process trains in expDir (by name), OSError where a file cannot be written.
     """
     if is_graph(net):
         raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")
