@@ -10,7 +10,7 @@ import threading
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,8 @@ import numpy as np
 
 from pyconvnet import devices
 from pyconvnet.arrays import shape_of
+from pyconvnet.interrupts import Interrupt, postponed
+from pyconvnet.training import checkpoints
 from pyconvnet.training.team import GATHERING, PATIENCE, Lost, Processes, Team, Watch
 
 # What torchrun tells each process; any other launcher may say the same.
@@ -58,6 +60,13 @@ def own_devices(gpus: Any) -> Any:
     local = int(os.environ.get("LOCAL_RANK", placed()[0]))
     asked = [] if named else np.ravel(gpus).tolist()
     return [asked[local] if local < len(asked) else local]
+
+
+def postponed_interrupt() -> AbstractContextManager[Interrupt]:
+    """Ctrl-C waits for the end of a batch, see interrupts.postponed; process 0 says so."""
+    rank, size = placed()
+    # The terminal sends it to all processes, and torch's launcher passes it on to them once more.
+    return postponed("" if rank else "this batch", apart=1.0 if size > 1 else 0.0)
 
 
 def require_torch(fn: str, what: str) -> None:
@@ -188,10 +197,13 @@ def started(
         start_method="spawn",
     )
     try:
-        with _threads_for(count), _own_handlers():
+        with _threads_for(count), _own_handlers(), _no_orphans():
             found = elastic_launch(config, _run)(function, args, options)
     except SignalException as error:
-        raise KeyboardInterrupt if error.sigval == signal.SIGINT else SystemExit(128 + error.sigval) from None
+        if error.sigval != signal.SIGINT:
+            raise SystemExit(128 + error.sigval) from None
+        epoch = 0 if opts["expDir"] is None else checkpoints.highest(opts["expDir"])
+        raise KeyboardInterrupt(f"{fn}: stopped; {checkpoints.advice(opts, epoch)}") from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise RuntimeError(
@@ -210,6 +222,23 @@ def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
     except Exception as error:
         return None, error
     return (result if os.environ["RANK"] == "0" else None), None
+
+
+@contextmanager
+def _no_orphans() -> Iterator[None]:
+    """Processes that were started inside the block and still run after it are killed.
+
+    torch's launcher passes a first Ctrl-C on and waits for them; after a second one it does not.
+    """
+    import multiprocessing
+
+    before = set(multiprocessing.active_children())
+    try:
+        yield
+    finally:
+        for process in set(multiprocessing.active_children()) - before:
+            process.kill()
+            process.join()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.devices import Transfer, of_gpus
+from pyconvnet.interrupts import Interrupt
 from pyconvnet.networks import is_graph
 from pyconvnet.networks.base import moved
 from pyconvnet.records import Struct
@@ -59,12 +60,16 @@ def train(
     if not callable(getBatch):
         raise TypeError(f"{fn}: getBatch must be a function of (imdb, images), got {type(getBatch).__name__}")
     sets = image_sets(fn, imdb, opts)
-    with distributed.joined(fn) as team:
-        if team.rank:
-            opts["verbose"] = opts["progress"] = False
-        distributed.check_same(fn, team, adapter, opts, sets)
-        with expdir.claimed(fn, opts["expDir"] if sets["train"].size and team.rank == 0 else None):
-            return _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team)
+    with distributed.postponed_interrupt() as interrupt:
+        with distributed.joined(fn) as team:
+            if team.rank:
+                opts["verbose"] = opts["progress"] = False
+            distributed.check_same(fn, team, adapter, opts, sets)
+            with expdir.claimed(fn, opts["expDir"] if sets["train"].size and team.rank == 0 else None):
+                stats = _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team, interrupt)
+        if interrupt.came:
+            raise KeyboardInterrupt(f"{fn}: stopped after the last epoch; {interrupt.advice}")
+        return stats
 
 
 def _train(
@@ -76,6 +81,7 @@ def _train(
     transfer: Transfer,
     sets: dict[str, np.ndarray],
     team: Team,
+    interrupt: Interrupt,
 ) -> Struct:
     training = sets["train"].size > 0
     folder = opts["expDir"] if training and team.rank == 0 else None
@@ -104,6 +110,7 @@ def _train(
         _move(fn, adapter, transfer.device)
     memory = checkpoints.solver_state(state, adapter.weights())
     sums.share_weights(team, adapter.parameters())
+    interrupt.advice = checkpoints.advice(opts, start)
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
         # As in MatConvNet the seed follows from the epoch alone, so that a resumed run repeats an uninterrupted one.
@@ -118,7 +125,7 @@ def _train(
         for i, (name, order) in enumerate(orders.items()):
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
-            run = Pass(fn, adapter, imdb, getBatch, opts, transfer, team, name, epoch, order, (seed, i))
+            run = Pass(fn, adapter, imdb, getBatch, opts, transfer, team, name, epoch, order, (seed, i), interrupt)
             state.stats[name] = run.run(Steps(fn, memory, opts, rate))
             stats[name].append(state.stats[name])
             confusion = sums.confusion(team, adapter.confusion)
@@ -136,6 +143,8 @@ def _train(
                 progress.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
                 adapter.diagnose(folder / "net-diagnostics.pdf")
+        if training:
+            interrupt.advice = checkpoints.advice(opts, epoch)
         if opts["postEpochFn"] is not None:
             params = {**opts, **sets, "epoch": epoch, "learningRate": rate, "imdb": imdb, "getBatch": getBatch}
             again = opts["postEpochFn"](adapter.net, Struct(params), state)
