@@ -7,17 +7,19 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyconvnet import atomic
+from pyconvnet.interrupts import Interrupt, postponed
 from pyconvnet.options import nearest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 it failed (one line on stderr says why), 2 wrong usage."""
+    """Run one command; returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 Ctrl-C; stderr says why."""
     args = parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
@@ -31,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
         return _fail(error)
-    except KeyboardInterrupt:
-        print("pyconvnet: interrupted", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt as interrupt:
+        print(f"pyconvnet: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -195,32 +197,46 @@ def _size(numbers: list[int]) -> list[int]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pyconvnet import predict
-    from pyconvnet.models import named, preprocess
+    from pyconvnet.models import named
 
     _check_targets(args)
     net = named.load(args.net, variable=args.variable)
-    failed = 0
-    for image, say in _progress(args.images):
-        try:
-            x = preprocess(net, image, resize=not args.full_size)
-            x = x / np.float32(255) if args.unit else x
-            y = predict(net, x)
-            if args.residual:
-                y = x - y
-            for line in _answer(net, image, y, args.top):
-                say(line)
-            scale = 255 if args.unit else 1
-            if args.save:
-                _write(_target(args.save, image, len(args.images)), y, scale)
-            if args.plot is not None:
-                several = len(args.images) if args.plot else 1
-                _plot(_target(args.plot or f"{Path(image).stem}-result.png", image, several), net, image, y, scale)
-        except (OSError, ValueError, TypeError) as error:
-            if len(args.images) == 1:
-                raise
-            failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"), say)
+    several = len(args.images) > 1
+    failed = done = 0
+    try:
+        with postponed("this image") if several else nullcontext(Interrupt()) as interrupt:
+            for image, say in _progress(args.images):
+                try:
+                    _run_one(args, net, image, say)
+                except (OSError, ValueError, TypeError) as error:
+                    if not several:
+                        raise
+                    failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"), say)
+                done += 1
+                if interrupt.came:  # raised at the end of the block
+                    break
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped, {done} of {len(args.images)} images are done") from None
     return failed
+
+
+def _run_one(args: argparse.Namespace, net: Any, image: str, say: Callable[..., None]) -> None:
+    from pyconvnet import predict
+    from pyconvnet.models import preprocess
+
+    x = preprocess(net, image, resize=not args.full_size)
+    x = x / np.float32(255) if args.unit else x
+    y = predict(net, x)
+    if args.residual:
+        y = x - y
+    for line in _answer(net, image, y, args.top):
+        say(line)
+    scale = 255 if args.unit else 1
+    if args.save:
+        _write(_target(args.save, image, len(args.images)), y, scale)
+    if args.plot is not None:
+        several = len(args.images) if args.plot else 1
+        _plot(_target(args.plot or f"{Path(image).stem}-result.png", image, several), net, image, y, scale)
 
 
 def _progress(images: list[str]) -> Iterator[tuple[str, Callable[..., None]]]:

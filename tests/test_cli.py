@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
 import re
+import signal
 import sys
 import types
 
@@ -123,6 +124,37 @@ def test_of_several_images_each_has_an_output_of_its_own_and_one_that_fails_does
     assert code == 1 and "missing.png" in err and err.count("\n") == 1
     assert (tmp_path / "y-letter.npy").is_file() and (tmp_path / "y-other.npy").is_file()
     assert len(out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("presses, done", [(1, 2), (2, 1)])
+def test_ctrl_c_ends_a_run_after_the_image_and_a_second_one_at_once(
+    capsys, monkeypatch, doubling, letter, tmp_path, presses, done
+):
+    answers = []
+
+    def answer(*args):
+        answers.append(args)
+        if len(answers) == 2:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        yield "an answer"
+
+    monkeypatch.setattr("pyconvnet.cli._answer", answer)
+    images = [tmp_path / f"{i}.png" for i in range(4)]
+    for image in images:
+        image.write_bytes(letter.read_bytes())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, out, err = run(capsys, "run", doubling, *images, "--save", tmp_path / "y.npy")
+    finally:
+        assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+    assert code == 130 and out == done * "an answer\n"
+    assert err.splitlines()[1:] == [
+        "finishing this image; Ctrl-C again stops at once",
+        f"pyconvnet: stopped, {done} of 4 images are done",
+    ]
+    assert sorted(tmp_path.glob("y*")) == [tmp_path / f"y-{i}.npy" for i in range(done)]
+    assert all(np.load(path).shape == (32, 32, 1, 1) for path in tmp_path.glob("y*"))
 
 
 def test_a_bar_over_many_images_stays_below_the_lines(capsys, monkeypatch, doubling, letter, tmp_path):
