@@ -42,7 +42,7 @@ def features(
     batchSize  how many images run at once
     out        write to a file as the results come, so that memory need not hold them: "f.h5" (HDF5, a dataset for each
                layer) or "f.npy", with "{layer}" in the name for several; what is returned then reads from there. The
-               files are there whole or not at all
+               files are there whole or not at all, after Ctrl-C as well
     as_        "numpy", or "torch": tensors, N x C or N x C x H x W
     prepared   True: images are as the network takes them, all of one size
 
