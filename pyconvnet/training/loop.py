@@ -60,16 +60,12 @@ def train(
     if not callable(getBatch):
         raise TypeError(f"{fn}: getBatch must be a function of (imdb, images), got {type(getBatch).__name__}")
     sets = image_sets(fn, imdb, opts)
-    with distributed.postponed_interrupt() as interrupt:
-        with distributed.joined(fn) as team:
-            if team.rank:
-                opts["verbose"] = opts["progress"] = False
-            distributed.check_same(fn, team, adapter, opts, sets)
-            with expdir.claimed(fn, opts["expDir"] if sets["train"].size and team.rank == 0 else None):
-                stats = _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team, interrupt)
-        if interrupt.came:
-            raise KeyboardInterrupt(f"{fn}: stopped after the last epoch; {interrupt.advice}")
-        return stats
+    with distributed.postponed_interrupt() as interrupt, distributed.joined(fn) as team:
+        if team.rank:
+            opts["verbose"] = opts["progress"] = False
+        distributed.check_same(fn, team, adapter, opts, sets)
+        with expdir.claimed(fn, opts["expDir"] if sets["train"].size and team.rank == 0 else None):
+            return _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team, interrupt)
 
 
 def _train(
@@ -125,7 +121,10 @@ def _train(
         for i, (name, order) in enumerate(orders.items()):
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
-            run = Pass(fn, adapter, imdb, getBatch, opts, transfer, team, name, epoch, order, (seed, i), interrupt)
+            final = not any(later.size for later in [*sets.values()][i + 1 :])
+            run = Pass(
+                fn, adapter, imdb, getBatch, opts, transfer, team, name, epoch, order, (seed, i), interrupt, final
+            )
             state.stats[name] = run.run(Steps(fn, memory, opts, rate))
             stats[name].append(state.stats[name])
             confusion = sums.confusion(team, adapter.confusion)
@@ -154,6 +153,8 @@ def _train(
                 opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
                     break
+        if run.stop:
+            raise KeyboardInterrupt(f"{fn}: stopped after epoch {epoch}; {interrupt.advice}")
     return stats
 
 

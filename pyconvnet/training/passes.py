@@ -36,6 +36,7 @@ class Pass:
 
     seed       of the random numbers of each image
     interrupt  asked after each batch; where it came to any of the processes, all of them raise KeyboardInterrupt
+    final      whether the epoch ends with this pass: nothing is raised after its last batch, so that it counts
     """
 
     def __init__(
@@ -52,15 +53,21 @@ class Pass:
         order: np.ndarray,
         seed: tuple[int, int],
         interrupt: Interrupt,
+        final: bool,
     ) -> None:
         self.fn, self.adapter, self.imdb, self.getBatch, self.opts = fn, adapter, imdb, getBatch, opts
         self.transfer, self.team, self.interrupt = transfer, team, interrupt
         self.name, self.epoch, self.order, self.seed = name, epoch, order, seed
-        self.train = name == "train"
+        self.train, self.final = name == "train", final
         self.starts = range(0, order.size, opts["batchSize"])
         self.numbers, self.derivatives = sums.NumberSum(team), sums.DerivativeSum(team)
         self.own = 0  # images that this process has seen
-        self.stop = False  # whether Ctrl-C came to any of several processes
+        self.told = False  # whether Ctrl-C has come to any of several processes
+
+    @property
+    def stop(self) -> bool:
+        """Whether Ctrl-C came, up to the last batch in several processes, where all of them say the same."""
+        return self.told if self.team.size > 1 else self.interrupt.came
 
     def run(self, steps: Steps) -> Struct:
         """The statistics of the pass."""
@@ -96,7 +103,7 @@ class Pass:
                 steps.apply(self.derivatives.finish(), count, min(parts * self.team.size, count))
             if done is not None and found is not None:
                 self._tell(done, *found)
-            if self.stop or (self.team.size == 1 and self.interrupt.came):
+            if self.stop and not (self.final and t == self.starts[-1]):
                 raise KeyboardInterrupt(
                     f"{self.fn}: stopped in epoch {self.epoch} after batch {t // size + 1}/{len(self.starts)} of "
                     f"{self.name}; {self.interrupt.advice}"
@@ -131,7 +138,7 @@ class Pass:
         if self.team.size > 1:
             own = self.adapter.totals(values, done.own)
             flags, *totals = self.numbers.start([np.array([float(bad), float(self.interrupt.came)]), *own])()
-            failed, self.stop = (flags > 0).tolist()
+            failed, self.told = (flags > 0).tolist()
         if failed:
             batch = f"batch {done.start // self.opts['batchSize'] + 1}/{len(self.starts)}"
             where = self.adapter.locate_nonfinite() if bad else "so it is in another process"

@@ -104,7 +104,21 @@ def test_a_second_one_ends_at_once_also_where_images_do_not_come(tmp_path, prefe
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net-epoch-1.mat", "training.json"]
 
 
-def test_after_the_last_batch_all_is_written_and_the_same_call_returns_it(tmp_path):
+def test_an_epoch_of_which_only_the_checkpoint_is_left_is_finished(tmp_path):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped after epoch 2; the same call goes on from .*net-epoch-2\.mat"
+    ):
+        fit(tmp_path, getBatch=at_call(2 * BATCHES, press))
+    assert len(load_checkpoint(tmp_path / "net-epoch-2.mat").stats.val) == 2
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped after epoch 3; the same call goes on from .*net-epoch-3\.mat"
+    ):
+        fit(tmp_path, getBatch=at_call(3, press), val=np.nan)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped in epoch 4 after batch 3/3 of train; .*net-epoch-3\.mat"):
+        fit(tmp_path, getBatch=at_call(3, press))
+
+
+def test_while_the_last_checkpoint_is_written_nothing_is_lost(tmp_path):
     calls = []
 
     def last(net, opts, state):
@@ -112,7 +126,9 @@ def test_after_the_last_batch_all_is_written_and_the_same_call_returns_it(tmp_pa
         if opts["epoch"] == 2:
             press()
 
-    with pytest.raises(KeyboardInterrupt, match=r"stopped after the last epoch; the same call goes .*net-epoch-2\.mat"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped after epoch 2; the same call goes on from .*net-epoch-2\.mat"
+    ):
         fit(tmp_path, numEpochs=2, postEpochFn=last)
     found = fit(tmp_path, numEpochs=2, postEpochFn=last)
     assert calls == [1, 2]
