@@ -133,7 +133,12 @@ def cross_validate(
         mine = jobs[team.rank :: team.size]
         if executor is not None:
             waiting = [executor.submit(_train_alone, *job) for job in mine]
-            trained = [future.result() for future in waiting]
+            try:
+                trained = [future.result() for future in waiting]
+            except BaseException:  # Ctrl-C as well: folds that have not begun need not be trained
+                for future in waiting:
+                    future.cancel()
+                raise
         else:
             trained = [(_train_fold if team.size == 1 else _train_alone)(*job) for job in mine]
         trained = [pair for pairs in team.gather(trained) for pair in pairs]
