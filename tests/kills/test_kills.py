@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from support import ROOT
 
@@ -21,12 +22,15 @@ def test_killed_trainings_end_as_one_that_was_not(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_drafts_that_stay_and_errors_are_faults(tmp_path):
-    kills, case = Kills(tmp_path, 1, 1), next(iter(CASES))
+def test_drafts_that_stay_errors_and_other_weights_are_faults(tmp_path):
+    kills, case = Kills(tmp_path, 2, 1), next(iter(CASES))
     kills._check(case, 0, tmp_path, [])
     kills._check(case, -signal.SIGKILL, tmp_path, [])
     with pytest.raises(Fault, match=r"with the first batch after a start there still are net-epoch-1\.mat0123\.part"):
         kills._check(case, -signal.SIGKILL, tmp_path, ["net-epoch-1.mat0123.part"])
+    kills._trained = lambda case, folder, kill: {"weights": np.array([0.0]), "rows": np.array([float(kill)])}
+    with pytest.raises(Fault, match="weights or statistics are others than without kills"):
+        kills.run()
     with pytest.raises(Fault, match="exit code 1"):
         kills._check(case, 1, tmp_path, [])
     (tmp_path / "training.json0123.part").touch()
