@@ -197,7 +197,7 @@ def started(
         start_method="spawn",
     )
     try:
-        with _threads_for(count), _own_handlers(), _no_orphans():
+        with _threads_for(count), _own_handlers():
             found = elastic_launch(config, _run)(function, args, options)
     except SignalException as error:
         if error.sigval != signal.SIGINT:
@@ -222,23 +222,6 @@ def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
     except Exception as error:
         return None, error
     return (result if os.environ["RANK"] == "0" else None), None
-
-
-@contextmanager
-def _no_orphans() -> Iterator[None]:
-    """Processes that were started inside the block and still run after it are killed.
-
-    torch's launcher passes a first Ctrl-C on and waits for them; after a second one it does not.
-    """
-    import multiprocessing
-
-    before = set(multiprocessing.active_children())
-    try:
-        yield
-    finally:
-        for process in set(multiprocessing.active_children()) - before:
-            process.kill()
-            process.join()
 
 
 @contextmanager

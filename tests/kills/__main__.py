@@ -68,14 +68,16 @@ class Kills:
         folder.mkdir(parents=True)
         result = folder.with_suffix(".npz")
         while not result.exists():
+            before = set(drafts(folder))
             here, there = self.start.Pipe(duplex=False)
             process = self.start.Process(target=train, args=(case, folder, result, there))
             process.start()
             there.close()
             here.recv()
             if kill and self.counts["kills"] < self.times:
-                self._kill(process, folder)
+                self._kill(process, folder, before)
             process.join()
+            self.counts["drafts left"] += not before.issuperset(drafts(folder))
             self._check(case, process.exitcode, folder, _received(here))
             here.close()
         with np.load(result) as file:
@@ -86,19 +88,18 @@ class Kills:
             raise Fault(f"{case}: with the first batch after a start there still are {', '.join(leftovers)}")
         if code == -signal.SIGKILL:
             self.counts["kills"] += 1
-            self.counts["drafts left"] += bool(drafts(folder))
         elif code:
             raise Fault(f"{case}: exit code {code}, see {folder}")
         elif drafts(folder):
             raise Fault(f"{case}: in the end there still are {', '.join(drafts(folder))}")
 
-    def _kill(self, process: Process, folder: Path) -> None:
+    def _kill(self, process: Process, folder: Path, before: set[str]) -> None:
         left = 1 - checkpoints.highest(folder) / EPOCHS
         if self.draw.random() < 0.5:
             until = time.monotonic() + self.draw.uniform(0, left * self.seconds)
             _wait(process, lambda: time.monotonic() > until)
         else:
-            before, seen = set(drafts(folder)), set()
+            seen: set[str] = set()
             which = self.draw.randint(1, max(1, round(2 * left * EPOCHS)))  # an epoch writes two files
 
             def comes() -> bool:
