@@ -181,6 +181,6 @@ def port(folder: str | Path, out: str | Path | None = None) -> Folder:
     for unit in found.units.values():
         text = unit.translated()
         path = target / unit.target
-        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(path.parent)
         atomic.write(path, text)
     return found

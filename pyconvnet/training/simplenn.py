@@ -78,6 +78,10 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     continue_="force" goes on all the same, with the network of the checkpoint, the solver starting anew if it is
     another; rates and factors of layers (dropout's rate, learningRate) are the checkpoint's, with a warning.
 
+    Ctrl-C ends the run after the batch by KeyboardInterrupt, whose text says where, and how to go on; a second one ends
+    it at once. The epoch that was not finished begins anew when the run goes on. In a thread, or where a program has a
+    handler of its own for SIGINT, nothing is done about it.
+
     Losses are means over the images of a batch, as in MatConvNet's git master since December 2017; its release
     1.0-beta25 sums them. Steps and statistics of cnn_train are the same in both. Where code for that release uses the
     loss or its derivative itself: vl_nnloss(..., normalise=False), dagnn.Loss(normalise=False).
@@ -86,7 +90,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
 
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
-    finite.
+    finite, RuntimeError where another process trains in expDir (by name), OSError where a file cannot be written.
     """
     if is_graph(net):
         raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")

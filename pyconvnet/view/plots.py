@@ -5,6 +5,7 @@ matplotlib is the optional extra: pip install 'pyconvnet[plot]'. No function ope
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,17 @@ def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:
     path = Path(path)
     if path.suffix in ("", "."):  # matplotlib's own habit
         path = path.with_name(f"{path.name.rstrip('.')}.{fig.canvas.get_default_filetype()}")
-    atomic.write(path, lambda draft: fig.savefig(draft, format=path.suffix[1:], dpi=dpi))
+    check_format(path)
+    drawn = io.BytesIO()  # as in images.imwrite: matplotlib has Pillow write some formats
+    fig.savefig(drawn, format=path.suffix[1:], dpi=dpi)
+    atomic.write(path, drawn.getvalue())
+
+
+def check_format(path: str | os.PathLike[str]) -> None:
+    """Refuse a path whose ending is not that of a format of matplotlib; one without an ending is a png."""
+    known = figure()[0].canvas.get_supported_filetypes()
+    if Path(path).suffix not in ("", ".") and Path(path).suffix[1:].lower() not in known:
+        raise ValueError(f"view.save: {os.fspath(path)} must end in .{', .'.join(sorted(known))}")
 
 
 def picture(
