@@ -252,7 +252,12 @@ def test_another_solver_does_not_go_on_from_a_checkpoint(tmp_path):
 
 
 def test_drafts_of_a_killed_run_are_swept_away(tmp_path):
-    for name in ("net-epoch-3.matx1.part", "net-train.pdfx1.part", "training.jsonx1.part", "mine.part"):
+    for name in (
+        "net-epoch-3.mat0123abcd.part",
+        "net-train.pdf9f9f9f9f.part",
+        "training.json00000000.part",
+        "mine.part",
+    ):
         (tmp_path / name).write_bytes(b"half")
     fit(expDir=tmp_path)
     assert [p.name for p in tmp_path.glob("*.part")] == ["mine.part"]
