@@ -239,7 +239,7 @@ def test_normalization_across_channels_is_nan_where_a_window_holds_nan(run, prec
 
 def test_exact_powers_of_zero_infinity_and_below_zero(run):
     x = np.array([0, 3e38, 1e-15, 2.0]).reshape(1, 4, 1, 1)
-    for kappa, alpha, beta in ((0, 1, 0.75), (1, 1, 0.75), (0, 1, -0.5), (-1, 0.5, 0.75)):
+    for kappa, alpha, beta in ((0, 1, 0.75), (1, 1, 0.75), (0, 1, -0.5), (-1, 0.5, 0.75), (0, 1, 0)):
         with pcn.local_precision("high"):
             y = run(pcn.vl_nnnormalize, x, [1, kappa, alpha, beta])
         square = wide(x, run) ** 2

@@ -72,9 +72,10 @@ def vlog(x):
 
 @jit()
 def vpower(x, y):
-    """x^y for x from 0 up; NaN for other x."""
+    """x^y for x from 0 up, 1 for y = 0; NaN for other x."""
     t = vmul(y, vlog(x))
-    return vif_greater(t, vset1(np.float32(88.72)), vset1(np.float32(np.inf)), vexp(t))
+    power = vif_greater(t, vset1(np.float32(88.72)), vset1(np.float32(np.inf)), vexp(t))
+    return vif_equal(y, vset1(np.float32(0)), vset1(np.float32(1)), power)
 
 
 @jit()
