@@ -191,14 +191,15 @@ def source(m: int, r: int) -> str:
     filters = _Function("filter_transform", "f, tap, out, step", "G f G'; strides in bytes.")
     _two_sided(filters, g, "f + {q} * tap", "vstore(out + {q} * step, o{i})")
     outputs = _Function(
-        "output_transform", "x, step, bias, least, out, row, column", "max(A' x A + bias, least); strides in bytes."
+        "output_transform",
+        "x, step, bias, relu, out, row, column",
+        "A' x A + bias, with relu not below 0; strides in bytes.",
     )
     outputs.add("b = vload(bias)")
-    outputs.add("z = vset1(least)")
-    _two_sided(
-        outputs, at, "x + {q} * step", "vstore(out + {i} * row + {j} * column, vmax_nan_first(vadd(o{i}, b), z))"
-    )
-    head = HEAD.format(name=f"F({m}x{m}, {r}x{r})").replace("vload, ", "vload, vmax_nan_first, ")
+    outputs.add("z = vset1(np.float32(0))")
+    rectified = "vmax(vadd(o{i}, b), z) if relu else vadd(o{i}, b)"
+    _two_sided(outputs, at, "x + {q} * step", f"vstore(out + {{i}} * row + {{j}} * column, {rectified})")
+    head = HEAD.format(name=f"F({m}x{m}, {r}x{r})").replace("vload, ", "vload, vmax, ")
     return head + (inputs.text() if r == 3 else "") + filters.text() + outputs.text()
 
 

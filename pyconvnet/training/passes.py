@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from pyconvnet import rng
+from pyconvnet.arrays import isfinite
 from pyconvnet.devices import Transfer
 from pyconvnet.interrupts import Interrupt
 from pyconvnet.records import Struct
@@ -78,6 +79,9 @@ class Pass:
             self._run(steps)
         finally:
             self.bar.close()
+        if self.train and self.opts["stopOnNaN"] and not _finite(self.adapter.weights()):
+            # rectifiers and maxima pass over NaN, as MATLAB's do, and the objective may stay finite
+            self._stop(f"what was learnt in epoch {self.epoch} is not finite", self.adapter.locate_nonfinite())
         return self.stats
 
     def _run(self, steps: Steps) -> None:
@@ -142,11 +146,13 @@ class Pass:
         if failed:
             batch = f"batch {done.start // self.opts['batchSize'] + 1}/{len(self.starts)}"
             where = self.adapter.locate_nonfinite() if bad else "so it is in another process"
-            raise FloatingPointError(
-                f"{self.fn}: the objective is not finite in epoch {self.epoch}, {batch}; {where}. A lower learningRate "
-                "often helps; stopOnNaN=False goes on"
-            )
+            self._stop(f"the objective is not finite in epoch {self.epoch}, {batch}", where)
         return values, totals
+
+    def _stop(self, what: str, where: str) -> NoReturn:
+        raise FloatingPointError(
+            f"{self.fn}: {what}; {where}. A lower learningRate often helps; stopOnNaN=False goes on"
+        )
 
     def _tell(self, done: _Batch, values: Any, totals: list[np.ndarray] | None) -> None:
         now = time.perf_counter() - self.began + self.adjust
@@ -186,3 +192,9 @@ class Pass:
     def _random(self, use: int, places: np.ndarray) -> AbstractContextManager[None]:
         """Random numbers for each image, of one seed for each use; MATLAB's come from its global stream in order."""
         return nullcontext() if self.opts["rng"] == "matlab" else rng.images((*self.seed, use), places)
+
+
+def _finite(weights: Any) -> bool:
+    if isinstance(weights, (list, tuple)):
+        return all(map(_finite, weights))
+    return weights is None or isfinite(weights)

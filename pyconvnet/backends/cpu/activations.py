@@ -16,8 +16,8 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vdiv,
     vif_greater,
     vload_part,
+    vmax,
     vmax_across,
-    vmax_nan_first,
     vmul,
     vset1,
     vstore_part,
@@ -122,7 +122,7 @@ def _add_to(threads, y, x, count, relu):
         for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
             part = min(16, count - i)
             v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
-            vstore_part(y + 4 * i, vmax_nan_first(v, vset1(zero)) if relu else v, part)
+            vstore_part(y + 4 * i, vmax(v, vset1(zero)) if relu else v, part)
 
 
 @jit(parallel=True)
@@ -139,7 +139,7 @@ def _elements(threads, x, y, count, which, leak):
                 prefetch(y + 4 * (i + AHEAD))
                 v = _logistic(v)
             elif leak == 0:
-                v = vmax_nan_first(v, zero)
+                v = vmax(v, zero)
             else:
                 v = vif_greater(v, zero, v, vmul(v, slope))
             if far and part == 16:
@@ -181,7 +181,7 @@ def _softmax(threads, x, y, pixels, c):
             source, target = x + 4 * q * c, y + 4 * q * c
             largest = vset1(lowest)
             for k in range(0, c, 16):
-                largest = vmax_nan_first(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+                largest = vmax(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
             top = vset1(vmax_across(largest))
             total = vset1(np.float32(0))
             for k in range(0, c, 16):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pyconvnet.backends.cpu.compiled import jit
-from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax_nan_first, vmul, vset1, vstore, vsub
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax, vmul, vset1, vstore, vsub
 
 
 @jit()
@@ -137,10 +137,10 @@ def filter_transform(f, tap, out, step):
 
 
 @jit()
-def output_transform(x, step, bias, least, out, row, column):
-    """max(A' x A + bias, least); strides in bytes."""
+def output_transform(x, step, bias, relu, out, row, column):
+    """A' x A + bias, with relu not below 0; strides in bytes."""
     b = vload(bias)
-    z = vset1(least)
+    z = vset1(np.float32(0))
     d0 = vload(x + 0 * step)
     d1 = vload(x + 1 * step)
     d2 = vload(x + 2 * step)
@@ -177,11 +177,11 @@ def output_transform(x, step, bias, least, out, row, column):
     odd1 = vsub(t1_0, t2_0)
     o0 = vadd(t0_0, even1)
     o1 = vadd(odd1, t3_0)
-    vstore(out + 0 * row + 0 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 0 * column, vmax_nan_first(vadd(o1, b), z))
+    vstore(out + 0 * row + 0 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 0 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))
     even1 = vadd(t1_1, t2_1)
     odd1 = vsub(t1_1, t2_1)
     o0 = vadd(t0_1, even1)
     o1 = vadd(odd1, t3_1)
-    vstore(out + 0 * row + 1 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 1 * column, vmax_nan_first(vadd(o1, b), z))
+    vstore(out + 0 * row + 1 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 1 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))

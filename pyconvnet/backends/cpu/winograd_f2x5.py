@@ -3,7 +3,7 @@
 import numpy as np
 
 from pyconvnet.backends.cpu.compiled import jit
-from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax_nan_first, vmul, vset1, vstore, vsub
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax, vmul, vset1, vstore, vsub
 
 
 @jit()
@@ -149,12 +149,12 @@ def filter_transform(f, tap, out, step):
 
 
 @jit()
-def output_transform(x, step, bias, least, out, row, column):
-    """max(A' x A + bias, least); strides in bytes."""
+def output_transform(x, step, bias, relu, out, row, column):
+    """A' x A + bias, with relu not below 0; strides in bytes."""
     k0 = vset1(np.float32(0.5))
     k1 = vset1(np.float32(-2.0))
     b = vload(bias)
-    z = vset1(least)
+    z = vset1(np.float32(0))
     d0 = vload(x + 0 * step)
     d1 = vload(x + 1 * step)
     d2 = vload(x + 2 * step)
@@ -219,11 +219,11 @@ def output_transform(x, step, bias, least, out, row, column):
     odd1 = vsub(t1_0, t2_0)
     o0 = vadd(vadd(vadd(t0_0, even1), t3_0), t4_0)
     o1 = vfma(k1, t4_0, vfma(k0, t3_0, vadd(odd1, t5_0)))
-    vstore(out + 0 * row + 0 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 0 * column, vmax_nan_first(vadd(o1, b), z))
+    vstore(out + 0 * row + 0 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 0 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))
     even1 = vadd(t1_1, t2_1)
     odd1 = vsub(t1_1, t2_1)
     o0 = vadd(vadd(vadd(t0_1, even1), t3_1), t4_1)
     o1 = vfma(k1, t4_1, vfma(k0, t3_1, vadd(odd1, t5_1)))
-    vstore(out + 0 * row + 1 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 1 * column, vmax_nan_first(vadd(o1, b), z))
+    vstore(out + 0 * row + 1 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 1 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pyconvnet.backends.cpu.compiled import jit
-from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax_nan_first, vmul, vset1, vstore, vsub
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax, vmul, vset1, vstore, vsub
 
 
 @jit()
@@ -177,8 +177,8 @@ def filter_transform(f, tap, out, step):
 
 
 @jit()
-def output_transform(x, step, bias, least, out, row, column):
-    """max(A' x A + bias, least); strides in bytes."""
+def output_transform(x, step, bias, relu, out, row, column):
+    """A' x A + bias, with relu not below 0; strides in bytes."""
     k0 = vset1(np.float32(0.5))
     k1 = vset1(np.float32(-2.0))
     k2 = vset1(np.float32(0.25))
@@ -186,7 +186,7 @@ def output_transform(x, step, bias, least, out, row, column):
     k4 = vset1(np.float32(0.125))
     k5 = vset1(np.float32(-8.0))
     b = vload(bias)
-    z = vset1(least)
+    z = vset1(np.float32(0))
     d0 = vload(x + 0 * step)
     d1 = vload(x + 1 * step)
     d2 = vload(x + 2 * step)
@@ -265,37 +265,37 @@ def output_transform(x, step, bias, least, out, row, column):
     o1 = vfma(k1, t4_0, vfma(k0, t3_0, odd1))
     o2 = vfma(k3, t4_0, vfma(k2, t3_0, even1))
     o3 = vfma(k5, t4_0, vfma(k4, t3_0, vadd(odd1, t5_0)))
-    vstore(out + 0 * row + 0 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 0 * column, vmax_nan_first(vadd(o1, b), z))
-    vstore(out + 2 * row + 0 * column, vmax_nan_first(vadd(o2, b), z))
-    vstore(out + 3 * row + 0 * column, vmax_nan_first(vadd(o3, b), z))
+    vstore(out + 0 * row + 0 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 0 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))
+    vstore(out + 2 * row + 0 * column, vmax(vadd(o2, b), z) if relu else vadd(o2, b))
+    vstore(out + 3 * row + 0 * column, vmax(vadd(o3, b), z) if relu else vadd(o3, b))
     even1 = vadd(t1_1, t2_1)
     odd1 = vsub(t1_1, t2_1)
     o0 = vadd(vadd(vadd(t0_1, even1), t3_1), t4_1)
     o1 = vfma(k1, t4_1, vfma(k0, t3_1, odd1))
     o2 = vfma(k3, t4_1, vfma(k2, t3_1, even1))
     o3 = vfma(k5, t4_1, vfma(k4, t3_1, vadd(odd1, t5_1)))
-    vstore(out + 0 * row + 1 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 1 * column, vmax_nan_first(vadd(o1, b), z))
-    vstore(out + 2 * row + 1 * column, vmax_nan_first(vadd(o2, b), z))
-    vstore(out + 3 * row + 1 * column, vmax_nan_first(vadd(o3, b), z))
+    vstore(out + 0 * row + 1 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 1 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))
+    vstore(out + 2 * row + 1 * column, vmax(vadd(o2, b), z) if relu else vadd(o2, b))
+    vstore(out + 3 * row + 1 * column, vmax(vadd(o3, b), z) if relu else vadd(o3, b))
     even1 = vadd(t1_2, t2_2)
     odd1 = vsub(t1_2, t2_2)
     o0 = vadd(vadd(vadd(t0_2, even1), t3_2), t4_2)
     o1 = vfma(k1, t4_2, vfma(k0, t3_2, odd1))
     o2 = vfma(k3, t4_2, vfma(k2, t3_2, even1))
     o3 = vfma(k5, t4_2, vfma(k4, t3_2, vadd(odd1, t5_2)))
-    vstore(out + 0 * row + 2 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 2 * column, vmax_nan_first(vadd(o1, b), z))
-    vstore(out + 2 * row + 2 * column, vmax_nan_first(vadd(o2, b), z))
-    vstore(out + 3 * row + 2 * column, vmax_nan_first(vadd(o3, b), z))
+    vstore(out + 0 * row + 2 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 2 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))
+    vstore(out + 2 * row + 2 * column, vmax(vadd(o2, b), z) if relu else vadd(o2, b))
+    vstore(out + 3 * row + 2 * column, vmax(vadd(o3, b), z) if relu else vadd(o3, b))
     even1 = vadd(t1_3, t2_3)
     odd1 = vsub(t1_3, t2_3)
     o0 = vadd(vadd(vadd(t0_3, even1), t3_3), t4_3)
     o1 = vfma(k1, t4_3, vfma(k0, t3_3, odd1))
     o2 = vfma(k3, t4_3, vfma(k2, t3_3, even1))
     o3 = vfma(k5, t4_3, vfma(k4, t3_3, vadd(odd1, t5_3)))
-    vstore(out + 0 * row + 3 * column, vmax_nan_first(vadd(o0, b), z))
-    vstore(out + 1 * row + 3 * column, vmax_nan_first(vadd(o1, b), z))
-    vstore(out + 2 * row + 3 * column, vmax_nan_first(vadd(o2, b), z))
-    vstore(out + 3 * row + 3 * column, vmax_nan_first(vadd(o3, b), z))
+    vstore(out + 0 * row + 3 * column, vmax(vadd(o0, b), z) if relu else vadd(o0, b))
+    vstore(out + 1 * row + 3 * column, vmax(vadd(o1, b), z) if relu else vadd(o1, b))
+    vstore(out + 2 * row + 3 * column, vmax(vadd(o2, b), z) if relu else vadd(o2, b))
+    vstore(out + 3 * row + 3 * column, vmax(vadd(o3, b), z) if relu else vadd(o3, b))
