@@ -11,6 +11,7 @@ from pyconvnet.arrays import is_empty
 from pyconvnet.layers import layer_class
 from pyconvnet.options import option_list
 from pyconvnet.records import Struct, reader_hint
+from pyconvnet.text import listed
 
 FN = "vl_simplenn_tidy"
 
@@ -115,4 +116,4 @@ def _output_channels(record: Struct, channels: int | None) -> int | None:
 
 
 def _kind(value: Any) -> str:
-    return f"a struct with {', '.join(value) or 'no fields'}" if isinstance(value, dict) else type(value).__name__
+    return f"a struct with {listed(value) or 'no fields'}" if isinstance(value, dict) else type(value).__name__

@@ -7,21 +7,24 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyconvnet import atomic
+from pyconvnet.interrupts import Interrupt, postponed
 from pyconvnet.options import nearest
+from pyconvnet.text import drawn_text, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 it failed (one line on stderr says why), 2 wrong usage."""
+    """Run one command; returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 Ctrl-C; stderr says why."""
     args = parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"pyconvnet: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_: print(f"pyconvnet: {visible(str(message))}", file=sys.stderr)
             code = args.command(args)
         sys.stdout.flush()
         return code
@@ -31,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
         return _fail(error)
-    except KeyboardInterrupt:
-        print("pyconvnet: interrupted", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt as interrupt:
+        print(f"pyconvnet: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
     run = _command(commands, "run", _run, "run a network on images: best classes, or the image that it makes")
-    run.add_argument("net", metavar="NET", help="the file of a trained network (.mat), or the name of one to fetch")
+    run.add_argument("net", metavar="NET", help="the file of a network (.mat), or a name that show knows")
     run.add_argument("images", metavar="IMAGE", nargs="+", help="images, prepared as the network's own meta says")
     run.add_argument("--top", type=_count, default=5, metavar="N", help="print the N best classes (5)")
     run.add_argument(
@@ -98,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     convert = _command(commands, "convert", _convert, "write a network in another format, which the suffix of OUT says")
-    convert.add_argument("net", metavar="IN", help="the file of a network, or the name of a published one")
+    convert.add_argument("net", metavar="IN", help="the file of a network, or a name that show knows")
     convert.add_argument(
         "out",
         metavar="OUT",
@@ -144,16 +147,17 @@ def _fail(error: BaseException, say: Callable[..., None] = print) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename:
         text = f"{error.filename}: {error.strerror}"
-    say(f"pyconvnet: {text}", file=sys.stderr)
+    say(f"pyconvnet: {visible(text)}", file=sys.stderr)
     return 1
 
 
 def _show(args: argparse.Namespace) -> int:
     from pyconvnet import dagnn, formats, models, vl_simplenn_display
+    from pyconvnet.models import named
     from pyconvnet.networks import is_graph, network
 
     if Path(args.net).exists() or formats.names_file(args.net) or args.net in models.published_names():
-        net = formats.load(_file(args.net), tidy=not args.classic, variable=args.variable)
+        net = formats.load(named.file_of(args.net), tidy=not args.classic, variable=args.variable)
     elif args.net not in models.names():
         near = nearest(args.net, [*models.names(), *models.published_names()])
         hint = f"did you mean {near}? known" if near else "known"
@@ -194,31 +198,46 @@ def _size(numbers: list[int]) -> list[int]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pyconvnet import formats, predict
+    from pyconvnet.models import named
+
+    _check_targets(args)
+    net = named.load(args.net, variable=args.variable)
+    several = len(args.images) > 1
+    failed = done = 0
+    try:
+        with postponed("this image") if several else nullcontext(Interrupt()) as interrupt:
+            for image, say in _progress(args.images):
+                try:
+                    _run_one(args, net, image, say)
+                except (OSError, ValueError, TypeError) as error:
+                    if not several:
+                        raise
+                    failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"), say)
+                done += 1
+                if interrupt.came:  # raised at the end of the block
+                    break
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped, {done} of {len(args.images)} images are done") from None
+    return failed
+
+
+def _run_one(args: argparse.Namespace, net: Any, image: str, say: Callable[..., None]) -> None:
+    from pyconvnet import predict
     from pyconvnet.models import preprocess
 
-    net = formats.load(_file(args.net), variable=args.variable)
-    failed = 0
-    for image, say in _progress(args.images):
-        try:
-            x = preprocess(net, image, resize=not args.full_size)
-            x = x / np.float32(255) if args.unit else x
-            y = predict(net, x)
-            if args.residual:
-                y = x - y
-            for line in _answer(net, image, y, args.top):
-                say(line)
-            scale = 255 if args.unit else 1
-            if args.save:
-                _write(_target(args.save, image, len(args.images)), y, scale)
-            if args.plot is not None:
-                several = len(args.images) if args.plot else 1
-                _plot(_target(args.plot or f"{Path(image).stem}-result.png", image, several), net, image, y, scale)
-        except (OSError, ValueError, TypeError) as error:
-            if len(args.images) == 1:
-                raise
-            failed = _fail(error if str(image) in str(error) else ValueError(f"{image}: {error}"), say)
-    return failed
+    x = preprocess(net, image, resize=not args.full_size)
+    x = x / np.float32(255) if args.unit else x
+    y = predict(net, x)
+    if args.residual:
+        y = x - y
+    for line in _answer(net, image, y, args.top):
+        say(visible(line))
+    scale = 255 if args.unit else 1
+    if args.save:
+        _write(_target(args.save, image, len(args.images)), y, scale)
+    if args.plot is not None:
+        several = len(args.images) if args.plot else 1
+        _plot(_target(args.plot or f"{Path(image).stem}-result.png", image, several), net, image, y, scale)
 
 
 def _progress(images: list[str]) -> Iterator[tuple[str, Callable[..., None]]]:
@@ -249,6 +268,21 @@ def _answer(net: Any, image: str, y: np.ndarray, top: int) -> Iterator[str]:
     for best in best_classes(net, y, top):
         yield f"{head}{best}"
         head = " " * len(head)
+
+
+def _check_targets(args: argparse.Namespace) -> None:
+    """Refuse --save and --plot that cannot be written before anything is computed."""
+    if args.save:
+        if Path(args.save).suffix != ".npy":
+            from pyconvnet.images import format_of
+
+            format_of(args.save)
+        atomic.check(args.save)
+    if args.plot:
+        from pyconvnet.view.plots import check_format
+
+        check_format(args.plot)
+        atomic.check(args.plot)
 
 
 def _target(out: str, image: str, several: int) -> Path:
@@ -290,22 +324,8 @@ def _plot(path: Path, net: Any, image: str, y: np.ndarray, scale: float) -> None
     if made:
         axes[0, 1].imshow(np.clip(y[:, :, :, 0] * scale / 255, 0, 1).squeeze(), **grey)
     else:
-        axes[0, 0].set_title(str(best_classes(net, y, 1)[0]))
+        axes[0, 0].set_title(drawn_text(best_classes(net, y, 1)[0]))
     view.save(axes, path, dpi=100)
-
-
-def _file(net: str) -> str | Path:
-    """The file that NET stands for: a path, or the name of a published network, which is fetched if need be."""
-    from pyconvnet import models
-    from pyconvnet.models.pretrained import path_of
-
-    if net not in models.published_names() or Path(net).exists():
-        near = None if Path(net).exists() or Path(net).suffix else nearest(net, models.published_names())
-        if near:
-            raise ValueError(f"{net} is neither a file nor a published network; did you mean {near}?")
-        return net
-    path = path_of(net)
-    return path if path.exists() else models.fetch(net)
 
 
 def _fetch(args: argparse.Namespace) -> int:
@@ -324,7 +344,11 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from pyconvnet import formats
+    from pyconvnet.formats import registry
+    from pyconvnet.models import named
 
+    registry.written_as(args.out)
+    atomic.check(args.out)
     if Path(args.out).exists() and Path(args.net).exists() and Path(args.out).samefile(args.net):
         raise ValueError(f"convert: OUT must be another file than IN, got {args.out} for both")
     if args.prototxt:
@@ -332,7 +356,7 @@ def _convert(args: argparse.Namespace) -> int:
 
         net = from_caffe(args.prototxt, args.net)
     else:
-        net = formats.load(_file(args.net), variable=args.variable)
+        net = named.load(args.net, variable=args.variable)
     formats.save(args.out, net)
     print(f"{args.out} is written")
     if args.check:

@@ -104,7 +104,7 @@ def cross_validate(
 
     Raises ValueError for labels, groups, class names and an expDir that do not fit, and as cnn_train does.
     """
-    from pyconvnet.training import distributed, run_metadata
+    from pyconvnet.training import distributed, expdir, run_metadata
     from pyconvnet.training.labels import of_imdb
 
     labels = of_imdb(imdb)
@@ -138,7 +138,10 @@ def cross_validate(
             own_options["evalSets"] = options["evalSets"](np.flatnonzero(fold == k))
         jobs.append((k, fold, build, imdb, getBatch, train, own_options))
     afresh = not options.get("continue_", options.get("continue", True))
-    with distributed.joined("cross_validate") as team:
+    with (
+        distributed.joined("cross_validate") as team,
+        expdir.claimed("cross_validate", None if expDir is None or team.rank else Path(expDir)),
+    ):
         if expDir is not None:
             team.in_turn(lambda: _keep_folds(Path(expDir), fold + 1, afresh))
         if team.size > 1:
@@ -148,7 +151,12 @@ def cross_validate(
         mine = jobs[team.rank :: team.size]
         if executor is not None:
             waiting = [executor.submit(_train_alone, *job) for job in mine]
-            trained = [future.result() for future in waiting]
+            try:
+                trained = [future.result() for future in waiting]
+            except BaseException:  # Ctrl-C as well: folds that have not begun need not be trained
+                for future in waiting:
+                    future.cancel()
+                raise
         else:
             trained = [(_train_fold if team.size == 1 else _train_alone)(*job) for job in mine]
         trained = [pair for pairs in team.gather(trained) for pair in pairs]
@@ -222,7 +230,7 @@ def _keep_folds(folder: Path, fold: np.ndarray, afresh: bool) -> None:
             f"cross_validate: {folder} holds networks trained on other folds (folds, seed, groups or images were "
             "others); give another expDir, or continue_=False to begin again"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder)
     atomic.write(path, json.dumps(fold.tolist()))
 
 

@@ -10,6 +10,7 @@ from pyconvnet.arrays import count, host_numbers
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
 from pyconvnet.table import column_widths
+from pyconvnet.text import visible
 
 
 def value_statistics(layer: str, what: str, values: Any) -> Struct:
@@ -52,7 +53,7 @@ def text(rows: list[Struct]) -> str:
     """The rows as a table."""
     head = ["layer", "what", "size", "mean", "deviation", "smallest", "largest", "zeros"]
     body = [
-        [r.layer, r.what, str(r.size)]
+        [visible(r.layer), visible(r.what), str(r.size)]
         + [f"{v:.3g}" for v in (r.mean, r.deviation, r.smallest, r.largest)]
         + [f"{100 * r.zeros:.0f}%"]
         for r in rows

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib import error, parse, request
 
-from pyconvnet import atomic
+from pyconvnet import atomic, locks
 from pyconvnet._version import __version__
 
 TRIES = 4  # requests in a row that bring nothing, after which the next address is asked
@@ -47,7 +47,7 @@ def download(urls: Sequence[str], target: Path, md5: str | None = None, progress
 
     Raises OSError: with what each address answered, if none gives the file; if a file that is there has another sum.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(target.parent)
     answers = []
     with contextlib.nullcontext() if target.exists() else _lock(target):
         if target.exists():
@@ -140,7 +140,11 @@ class _Download:
             path = self.target.with_name(self.stem + parse.quote(found, safe="") + atomic.SUFFIX)
         else:
             raise _Useless(f"{response.status} {response.reason}")
-        with open(path, "ab" if start else "wb") as file, _bar(self.target.name, start, total, self.progress) as bar:
+        with (
+            atomic.naming(self.target),
+            open(path, "ab" if start else "wb") as file,
+            _bar(self.target.name, start, total, self.progress) as bar,
+        ):
             for block in _blocks(response):
                 file.write(block)
                 start += len(block)
@@ -217,30 +221,17 @@ def _check(path: Path, md5: str | None) -> None:
 @contextlib.contextmanager
 def _lock(target: Path) -> Iterator[None]:
     """Until the end of the block, no other process fetches the file. Who dies lets go of it."""
-    with open(target.with_name(f".{target.name}.lock"), "ab") as file:
-        if not _locked(file):
-            warnings.warn(f"download: waiting for another process, which fetches {target.name}", stacklevel=4)
-            while not _locked(file):
-                time.sleep(0.1)
-        yield
-
-
-def _locked(file: Any) -> bool:
-    """Whether the file could be locked, which lasts until it is closed."""
+    path = target.with_name(f".{target.name}.lock")
+    handle, _ = locks.take(path)
+    if handle is None:
+        warnings.warn(f"download: waiting for another process, which fetches {target.name}", stacklevel=4)
+    while handle is None:
+        time.sleep(0.1)
+        handle, _ = locks.take(path)
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # a file system without locks; the sum still tells if two processes wrote one draft
-        return True
-    return True
+        yield  # also where the file system has no locks; the sum still tells if two processes wrote one draft
+    finally:
+        locks.free(handle, path)
 
 
 def _bar(name: str, start: int, total: int | None, wanted: bool) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ from pyconvnet import atomic
 from pyconvnet.arrays import from_nhwc, nhwc, size_text
 from pyconvnet.networks import network
 from pyconvnet.options import did_you_mean
+from pyconvnet.text import listed
 from pyconvnet.values import flag, path_text
 
 FN = "features"
@@ -43,7 +45,7 @@ def features(
     batchSize  how many images run at once
     out        write to a file as the results come, so that memory need not hold them: "f.h5" (HDF5, a dataset for each
                layer) or "f.npy", with "{layer}" in the name for several; what is returned then reads from there. The
-               files are there whole or not at all
+               files are there whole or not at all, after Ctrl-C as well
     as_        "numpy", or "torch": tensors, N x C or N x C x H x W
     prepared   True: images are as the network takes them, all of one size
 
@@ -142,7 +144,11 @@ def _writer(out: Path, names: list[str]) -> Any:
         raise ValueError(f"{FN}: out must end in the suffix of a format, got {out.name!r}; {near}")
     if len(names) > 1 and "{layer}" not in out.name:
         raise ValueError(f"{FN}: out must have {{layer}} in its name for several layers, as {out.stem}-{{layer}}.npy")
-    paths = [out.with_name(out.name.replace("{layer}", name.replace("/", "_"))) for name in names]
+    # What no system's names can have
+    fitting = [re.sub(r'[/\\:*?"<>|\0-\x1f]', "_", name) for name in names]
+    paths = [out.with_name(out.name.replace("{layer}", name)) for name in fitting]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"{FN}: out must differ for every layer, and is {out.name!r} for two of {listed(names)}")
     return lambda blocks: _to_npy(paths, names, blocks)
 
 
@@ -159,6 +165,7 @@ def _to_npy(paths: list[Path], names: list[str], blocks: Blocks) -> dict[str, An
         for file, size, kind in zip(files, sizes, kinds):
             file.seek(0)
             _npy_header(file, (count, *size), kind)
+            file.flush()
 
     _with_drafts(paths, fill)
     return {name: np.load(path, mmap_mode="r") for name, path in zip(names, paths)}
@@ -182,7 +189,8 @@ def _to_hdf5(out: Path, names: list[str], blocks: Blocks) -> dict[str, Any]:
     import h5py
 
     def fill(file: BinaryIO) -> None:
-        with h5py.File(file, "w") as h5:
+        patient = _Patient(file)
+        with patient, h5py.File(patient, "w") as h5:
             count = 0
             for block in blocks:
                 for name, y in zip(names, block):
@@ -190,8 +198,50 @@ def _to_hdf5(out: Path, names: list[str], blocks: Blocks) -> dict[str, Any]:
                         h5.create_dataset(name, (0, *y.shape[1:]), y.dtype, maxshape=(None, *y.shape[1:]))
                     h5[name].resize(count + len(y), axis=0)
                     h5[name][count:] = y
+                if patient.error is not None:
+                    break
                 count += len(block[0])
 
     atomic.write(out, fill)
     h5 = h5py.File(out, "r")
     return {name: h5[name] for name in names}
+
+
+class _Patient:
+    """A file for HDF5, which crashes where one of its calls fails: the error is kept until HDF5 has closed the file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.tell = file.tell
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+        if self.error is not None:
+            raise self.error from None
+
+    def _try(self, call: Callable[[], int | None], instead: int) -> int | None:
+        if self.error is None:
+            try:
+                return call()
+            except BaseException as error:  # Ctrl-C as well
+                self.error = error
+        return instead
+
+    def seek(self, to: int, whence: int = 0) -> int | None:
+        return self._try(lambda: self.file.seek(to, whence), to)
+
+    def write(self, data: Any) -> int | None:
+        return self._try(lambda: self.file.write(data), memoryview(data).nbytes)
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(size) if self.error is None else bytes(size)
+
+    def truncate(self, size: int) -> int | None:
+        return self._try(lambda: self.file.truncate(size), size)
+
+    def flush(self) -> None:
+        self._try(self.file.flush, 0)

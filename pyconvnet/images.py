@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from typing import Any
@@ -78,15 +79,24 @@ def imwrite(A: np.ndarray, path: str | os.PathLike[str], quality: int = 75) -> N
             f"{size_text(A.shape)} for {name!r}"
         )
     picture = Image.fromarray(np.ascontiguousarray(A))
-    ending = os.path.splitext(name)[1].lower()
-    options = {"quality": quality} if ending in (".jpg", ".jpeg") else {}
+    format = format_of(name)
+    options = {"quality": quality} if format == "JPEG" else {}
     try:
-        format = Image.registered_extensions().get(ending)
-        if format is None:
-            raise ValueError(f"unknown file extension: {ending}")
-        atomic.write(name, lambda draft: picture.save(draft, format, **options))
+        encoded = io.BytesIO()  # into a file Pillow writes past Python, and does not notice that the disk is full
+        picture.save(encoded, format, **options)
+        atomic.write(name, encoded.getvalue())
     except (OSError, ValueError, KeyError) as e:
-        raise ValueError(f"imwrite: cannot write {name!r}: {e}") from e
+        raise ValueError(f"imwrite: cannot write {name!r}: {getattr(e, 'strerror', None) or e}") from e
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format in which imwrite writes a path; ValueError where its ending says none."""
+    Image = pillow("imwrite")
+    ending = os.path.splitext(path)[1].lower()
+    format = Image.registered_extensions().get(ending)
+    if format not in Image.SAVE:
+        raise ValueError(f"imwrite: cannot write {os.fspath(path)!r}: unknown file extension: {ending}")
+    return format
 
 
 def read_single(path: str | os.PathLike[str]) -> np.ndarray:

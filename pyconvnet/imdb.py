@@ -11,6 +11,7 @@ import numpy as np
 
 from pyconvnet.arrays import padded_to_4d, size_text
 from pyconvnet.records import Struct
+from pyconvnet.text import listed
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")
 
@@ -26,7 +27,7 @@ def load_imdb(path: str | os.PathLike[str]) -> Struct:
     found = matfile.read(path)
     imdb = found.get("imdb", found)
     if not isinstance(imdb, dict) or not isinstance(imdb.get("images"), dict):
-        names = ", ".join(found) or "nothing"
+        names = listed(found) or "nothing"
         raise ValueError(f"{Path(path).name}: no imdb: it has no `images` struct; found {names}")
     images = imdb["images"]
     for name in ("labels", "label", "set", "id"):

@@ -10,6 +10,7 @@ from pyconvnet import backends
 from pyconvnet.arrays import host_numbers, is_empty, size_text
 from pyconvnet.networks import network
 from pyconvnet.records import Struct, plain_text
+from pyconvnet.text import visible
 from pyconvnet.values import whole_number
 
 
@@ -74,7 +75,7 @@ class Ranked(Struct):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return f"{self.name or 'class'} ({self.number}), score {self.score:.3f}"
+        return f"{visible(self.name) or 'class'} ({self.number}), score {self.score:.3f}"
 
 
 def classify(net: Any, image: Any, top: int = 5) -> list[Any]:

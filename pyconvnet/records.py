@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pyconvnet.arrays import size_text
+from pyconvnet.text import listed, visible
 
 
 class Struct(dict):
@@ -23,7 +24,7 @@ class Struct(dict):
         try:
             return self[name]
         except KeyError:
-            known = ", ".join(map(str, self)) or "none"
+            known = listed(self) or "none"
             raise AttributeError(f"no field {name!r}; fields: {known}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -44,7 +45,7 @@ class Struct(dict):
     copy = __copy__
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={_brief(v)}' for k, v in self.items())})"
+        return f"{type(self).__name__}({', '.join(f'{visible(str(k))}={_brief(v)}' for k, v in self.items())})"
 
 
 class Meta(Struct):

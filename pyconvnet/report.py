@@ -16,7 +16,9 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
+from pyconvnet.text import visible
 from pyconvnet.training import checkpoints, run_metadata, statistics
+from pyconvnet.values import as_array
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
@@ -28,6 +30,9 @@ td { text-align: right; } td:first-child, th:first-child { text-align: left; }
 svg, img { max-width: 100%; height: auto; }
 img.filters { image-rendering: pixelated; width: 30rem; }
 """
+# The second wall: were anything of a file taken for code or an address, the browser would not run it or ask for it.
+_ALLOWED = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_POLICY = f'<meta http-equiv=Content-Security-Policy content="{_ALLOWED}"><meta name=referrer content=no-referrer>'
 
 
 def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None = None) -> Path:
@@ -48,7 +53,7 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
     if own is not None:
         parts += _training(folder, own)
     if folds:
-        pooled = run_metadata.read(folder)
+        pooled = _notes(folder)
         if pooled.get("confusion"):
             rows = _folds(pooled.get("folds")) + _lines(pooled.get("summary"))
             parts.append(_section("Cross-validation", rows + _pairs(pooled.get("options"))))
@@ -58,16 +63,21 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
         for k, fold in enumerate(folds):
             point = checkpoints.last(fold)
             if point is not None:
-                parts.append(f"<h2 class=fold>{html.escape(fold.name)}</h2>")
+                parts.append(f"<h2 class=fold>{_text(fold.name)}</h2>")
                 parts += _training(fold, point, network=k == 0)
     target = folder / "report.html" if path is None else Path(path)
-    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(folder.name)}</title>"
+    page = f"<!doctype html><html lang=en><meta charset=utf-8>{_POLICY}<title>{_text(folder.name)}</title>"
     atomic.write(target, f"{page}<style>{_STYLE}</style>{''.join(parts)}</html>\n")
     return target
 
 
+def _text(value: Any) -> str:
+    """Anything as text of the page."""
+    return html.escape(visible(str(value)))
+
+
 def _title(folder: Path) -> str:
-    return f"<h1>{html.escape(folder.resolve().name)}</h1>"
+    return f"<h1>{_text(folder.resolve().name)}</h1>"
 
 
 def _training(folder: Path, point: tuple[int, Struct], network: bool = True) -> list[str]:
@@ -76,7 +86,7 @@ def _training(folder: Path, point: tuple[int, Struct], network: bool = True) -> 
     parts = [f"<p>{epoch} epoch{'s' if epoch > 1 else ''}.</p>"]
     if network:
         parts.append(_section("Network", _network(saved["net"])))
-    notes = run_metadata.read(folder)
+    notes = _notes(folder)
     if statistics.quantities(stats):
         few = 0 < len(notes.get("classes") or ()) <= 5
         # Of five classes, one of the best five is always right.
@@ -91,8 +101,33 @@ def _training(folder: Path, point: tuple[int, Struct], network: bool = True) -> 
     return parts
 
 
+def _notes(folder: Path) -> dict[str, Any]:
+    """training.json, in which anything may stand."""
+    notes = run_metadata.read(folder)
+    tables = {name: notes.get(name) or {} for name in ("confusion", "summary", "options", "versions")}
+    lists = {name: notes.get(name) or [] for name in ("classes", "folds")}
+    wrong = [k for k, v in tables.items() if not isinstance(v, dict)]
+    wrong += [k for k, v in lists.items() if not isinstance(v, list)]
+    if not wrong:
+        wrong += ["confusion"] * (not all(isinstance(m, str) or _is_square(m) for m in tables["confusion"].values()))
+        wrong += ["summary"] * (not all(_has_numbers(v, "mean", "deviation") for v in tables["summary"].values()))
+        wrong += ["folds"] * (not all(_has_numbers(v, "images", "accuracy") for v in lists["folds"]))
+    if wrong:
+        raise ValueError(f"report: {folder / run_metadata.NAME}: {wrong[0]} is not what a training writes there")
+    return notes
+
+
+def _is_square(matrix: Any) -> bool:
+    found = as_array(matrix)
+    return found.dtype.kind in "iuf" and found.ndim == 2 and found.shape[0] == found.shape[1] > 0
+
+
+def _has_numbers(value: Any, *names: str) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), (int, float)) for name in names)
+
+
 def _section(title: str, content: str) -> str:
-    return f"<section><h2>{html.escape(title)}</h2>{content}</section>" if content else ""
+    return f"<section><h2>{_text(title)}</h2>{content}</section>" if content else ""
 
 
 def _network(net: Any) -> str:
@@ -112,7 +147,7 @@ def _statistics(stats: Struct) -> str:
 
 
 def _row(cells: list[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+    return "<tr>" + "".join(f"<{tag}>{_text(c)}</{tag}>" for c in cells) + "</tr>"
 
 
 def _confusions(notes: dict[str, Any]) -> list[str]:
@@ -147,9 +182,7 @@ def _filters(net: Any) -> str:
 
 
 def _pairs(values: dict[str, Any] | None) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(_short(v))}</td></tr>" for k, v in (values or {}).items()
-    )
+    rows = "".join(f"<tr><th>{_text(k)}</th><td>{_text(_short(v))}</td></tr>" for k, v in (values or {}).items())
     return f"<table>{rows}</table>" if rows else ""
 
 
@@ -174,7 +207,7 @@ def _folds(folds: list[dict[str, Any]] | None) -> str:
 
 def _lines(summary: dict[str, Any] | None) -> str:
     rows = [
-        f"<tr><th>{html.escape(k)}</th><td>{v['mean']:.4f} &plusmn; {v['deviation']:.4f}</td></tr>"
+        f"<tr><th>{_text(k)}</th><td>{v['mean']:.4f} &plusmn; {v['deviation']:.4f}</td></tr>"
         for k, v in (summary or {}).items()
     ]
     head = "<tr><th>over the folds</th><th>mean &plusmn; deviation</th></tr>"

@@ -14,6 +14,7 @@ from pyconvnet.engine.chain import FN, ChainPlan
 from pyconvnet.layers import Loss
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Meta, Struct, check_weights, reader_hint
+from pyconvnet.text import listed
 from pyconvnet.values import flag, number
 
 
@@ -205,7 +206,7 @@ def _warn_of_mode(plan: ChainPlan) -> None:
     names = [str(e.record.get("name") or e.at + 1) for e in plan.entries if e.layer.test_differs]
     if names:
         warnings.warn(
-            f"{FN}: mode is not given, so {', '.join(names)} ({'these differ' if len(names) > 1 else 'it differs'} in "
+            f"{FN}: mode is not given, so {listed(names)} ({'these differ' if len(names) > 1 else 'it differs'} in "
             'test mode) run as in training; mode="test" gives predictions, mode="normal" says that this is meant',
             stacklevel=4,
         )

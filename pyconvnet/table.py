@@ -6,9 +6,11 @@ A table is a list of rows, a row a list of cells (str). A row of RULE cells is a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from pyconvnet.arrays import size_text
+from pyconvnet.text import latex_text, visible
 from pyconvnet.values import whole_number
 
 Rows = Sequence[Sequence[str]]
@@ -34,6 +36,7 @@ def render(
     write = formats.get(format.lower()) if isinstance(format, str) else None
     if write is None:
         raise ValueError(f"{fn}: format must be one of {', '.join(map(repr, formats))}, got {format!r}")
+    rows = [[visible(cell) for cell in row] for row in rows]
     width = max((len(row) for row in rows), default=0)
     if maxNumColumns is None:
         maxNumColumns = max(width, 1)
@@ -52,7 +55,7 @@ def latex_table(rows: Rows) -> str:
     """A tabular environment with centred columns."""
     widths = column_widths(rows)
     body = "".join(
-        "\\hline\n" if row[0] == RULE else "&".join(_latex(c).rjust(w) for c, w in zip(row, widths)) + "\\\\\n"
+        "\\hline\n" if row[0] == RULE else "&".join(latex_text(c).rjust(w) for c, w in zip(row, widths)) + "\\\\\n"
         for row in rows
     )
     return f"\\begin{{tabular}}{{{'c' * len(widths)}}}\n{body}\\end{{tabular}}\n"
@@ -60,14 +63,14 @@ def latex_table(rows: Rows) -> str:
 
 def csv_table(rows: Rows) -> str:
     """Quoted cells, each followed by a comma; lines are left out."""
-    return "".join("".join(f'"{cell}",' for cell in row) + "\n" for row in rows if row[0] != RULE)
+    return "".join("".join(_csv(cell) + "," for cell in row) + "\n" for row in rows if row[0] != RULE)
 
 
 def aligned_csv_table(rows: Rows) -> str:
     """The same with the quoted cells right-aligned, as DagNN.print writes them."""
-    rows = [row for row in rows if row[0] != RULE]
+    rows = [[_csv(cell) for cell in row] for row in rows if row[0] != RULE]
     widths = column_widths(rows)
-    return "".join("".join(f'"{c}"'.rjust(w + 2) + "," for c, w in zip(row, widths)) + "\n" for row in rows)
+    return "".join("".join(c.rjust(w) + "," for c, w in zip(row, widths)) + "\n" for row in rows)
 
 
 FORMATS: dict[str, Callable[[Rows], str]] = {"ascii": ascii_table, "latex": latex_table, "csv": csv_table}
@@ -117,5 +120,8 @@ def _bar(cell: str, width: int) -> str:
     return (RULE * width if cell == RULE else cell.rjust(width)) + "|"
 
 
-def _latex(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("_", "\\char`_")
+def _csv(cell: str) -> str:
+    """A quoted cell. What a spreadsheet would take for a formula, and is not a number or size, begins with '."""
+    if not re.fullmatch(r"-?(\d[\dex.+-]*|Inf)", cell):
+        cell = re.sub(r"(^|[,;])(?=[=+@-])", r"\1'", cell)  # inside too: blanks before a quote make it a letter
+    return '"' + cell.replace('"', '""') + '"'

@@ -1,5 +1,6 @@
 """Files are whole or as they were: no writer leaves half a file, or a draft."""
 
+import errno
 import os
 import stat
 
@@ -89,3 +90,41 @@ def test_pictures_and_images_are_whole_or_not_there(tmp_path, monkeypatch):
 def test_a_picture_without_an_ending_is_a_png(tmp_path):
     view.save(np.zeros((4, 4)), tmp_path / "a")
     assert names(tmp_path) == ["a.png"] and images.imread(tmp_path / "a.png").ndim == 3
+
+
+def test_an_error_of_the_disk_that_names_no_file_names_the_one_that_was_asked_for(tmp_path):
+    def full(draft):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'$"):
+        atomic.write(tmp_path / "a.txt", full)
+
+    def another(draft):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "another")
+
+    with pytest.raises(FileNotFoundError, match="another"):
+        atomic.write(tmp_path / "a.txt", another)
+
+
+def test_folders_are_made_flushed_and_refused_where_a_file_is(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(atomic, "_flush_folder", flushed.append)
+    atomic.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir() and flushed == [tmp_path, tmp_path / "a"]
+    atomic.make_folder(tmp_path / "a" / "b")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"it is a file, and must be a folder: .*file'"):
+        atomic.make_folder(tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match="deep"):
+        atomic.make_folder(tmp_path / "file" / "deep")
+
+
+def test_a_path_is_checked_before_the_work(tmp_path):
+    atomic.check(tmp_path / "a.txt")
+    with pytest.raises(FileNotFoundError, match="its folder does not exist"):
+        atomic.check(tmp_path / "no" / "a.txt")
+    with pytest.raises(IsADirectoryError):
+        atomic.check(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        atomic.check(tmp_path / "file" / "a.txt")

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
 import re
+import signal
 import sys
 import types
 
@@ -123,6 +124,37 @@ def test_of_several_images_each_has_an_output_of_its_own_and_one_that_fails_does
     assert code == 1 and "missing.png" in err and err.count("\n") == 1
     assert (tmp_path / "y-letter.npy").is_file() and (tmp_path / "y-other.npy").is_file()
     assert len(out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("presses, done", [(1, 2), (2, 1)])
+def test_ctrl_c_ends_a_run_after_the_image_and_a_second_one_at_once(
+    capsys, monkeypatch, doubling, letter, tmp_path, presses, done
+):
+    answers = []
+
+    def answer(*args):
+        answers.append(args)
+        if len(answers) == 2:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        yield "an answer"
+
+    monkeypatch.setattr("pyconvnet.cli._answer", answer)
+    images = [tmp_path / f"{i}.png" for i in range(4)]
+    for image in images:
+        image.write_bytes(letter.read_bytes())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, out, err = run(capsys, "run", doubling, *images, "--save", tmp_path / "y.npy")
+    finally:
+        assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+    assert code == 130 and out == done * "an answer\n"
+    assert err.splitlines()[1:] == [
+        "finishing this image; Ctrl-C again stops at once",
+        f"pyconvnet: stopped, {done} of 4 images are done",
+    ]
+    assert sorted(tmp_path.glob("y*")) == [tmp_path / f"y-{i}.npy" for i in range(done)]
+    assert all(np.load(path).shape == (32, 32, 1, 1) for path in tmp_path.glob("y*"))
 
 
 def test_a_bar_over_many_images_stays_below_the_lines(capsys, monkeypatch, doubling, letter, tmp_path):
@@ -256,6 +288,39 @@ def test_convert_says_what_it_can_write_and_leaves_nothing_behind(capsys, tmp_pa
     code, _, err = run(capsys, "convert", tmp_path / "weights.safetensors", tmp_path / "net.mat")
     assert code == 1 and "it holds weights without layers" in err
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_standard_networks_go_by_the_names_of_show_everywhere(capsys, tmp_path, letter):
+    code, out, err = run(capsys, "convert", "lenet", tmp_path / "net.mat")
+    assert (code, out) == (0, f"{tmp_path / 'net.mat'} is written\n")
+    assert err == "pyconvnet: the weights of lenet are random; `pyconvnet fetch` lists trained networks\n"
+    assert len(pcn.load(tmp_path / "net.mat").layers) == 8
+    code, out, err = run(capsys, "run", "lenet", letter)
+    assert code == 0 and len(out.splitlines()) == 5 and "the weights of lenet are random" in err
+    code, _, err = run(capsys, "convert", "vgg-vd16", tmp_path / "net.mat")
+    assert code == 1 and "vgg-vd16 is neither a file nor the name of a network; did you mean vgg-vd-16?" in err
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["run", "{net}", "{image}", "--save", "{folder}/y.foo"], "cannot write '{folder}/y.foo': unknown file ext"),
+        (["run", "{net}", "{image}", "--save", "{folder}/no/y.npy"], "{folder}/no/y.npy: its folder does not exist"),
+        (["run", "{net}", "{image}", "--plot", "{folder}/y.foo"], "view.save: {folder}/y.foo must end in "),
+        (["run", "{net}", "{image}", "--plot", "{folder}/no/y.png"], "{folder}/no/y.png: its folder does not exist"),
+        (["convert", "{net}", "{folder}/net.foo"], "no format has the suffix .foo"),
+        (["convert", "{net}", "{folder}/no/net.mat"], "{folder}/no/net.mat: its folder does not exist"),
+    ],
+)
+def test_targets_are_checked_before_anything_is_read(capsys, monkeypatch, tmp_path, letter, args, message):
+    def fails(*_, **__):
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(pcn.formats, "load", fails)
+    places = {"net": LETTERS, "image": letter, "folder": tmp_path}
+    code, out, err = run(capsys, *(a.format(**places) for a in args))
+    assert (code, out) == (1, "") and message.format(**places) in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [letter]
 
 
 def test_convert_says_what_to_install(capsys, tmp_path, monkeypatch):

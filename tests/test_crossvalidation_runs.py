@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -166,6 +167,24 @@ def test_a_study_that_was_interrupted_is_shown_as_far_as_it_went(imdb, tmp_path)
         pcn.cross_validate(build, imdb, until, expDir=tmp_path, **options)
     text = report(tmp_path).read_text(encoding="utf-8")
     assert "is not complete" in text and text.count(">fold-") == 1
+
+
+def test_folds_that_have_not_begun_are_not_trained_after_ctrl_c(imdb, tmp_path):
+    asked = []
+
+    def stopped(imdb, batch):
+        asked.append(batch)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        time.sleep(0.1)
+        return get_batch(imdb, batch)
+
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as executor:
+        # the first fold waits until all of them are handed over
+        executor.submit(time.sleep, 0.5)
+        options = {"numEpochs": 1, "batchSize": 10, "verbose": False, "plotStatistics": False, "folds": 6}
+        pcn.cross_validate(build, imdb, stopped, expDir=tmp_path, executor=executor, **options)
+    assert (tmp_path / "fold-1").exists() and not (tmp_path / "fold-6").exists()
 
 
 def test_the_confusion_matrix_of_a_graph_and_of_very_many_classes_are_reported(imdb, tmp_path):

@@ -197,6 +197,20 @@ def test_names_of_a_graph_are_hinted_at_too(graph):
         pcn.features(two, np.zeros((4, 4, 1)), "y")
 
 
+@pytest.mark.parametrize("name", ["f.h5", "f.npy"])
+def test_ctrl_c_leaves_an_earlier_file_as_it_was(chain, images, tmp_path, name):
+    def stopped():
+        yield from (images[..., i] for i in range(5))
+        raise KeyboardInterrupt
+
+    before = np.array(pcn.features(chain, images, "layer11", out=tmp_path / name)["layer11"])
+    content = (tmp_path / name).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        pcn.features(chain, stopped(), "layer11", batchSize=2, out=tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == [name] and (tmp_path / name).read_bytes() == content
+    assert np.array_equal(pcn.features(chain, images, "layer11", batchSize=7)["layer11"], before)
+
+
 def test_images_of_different_sizes_are_told_apart_where_nobody_says_a_size():
     net = pcn.SimpleNN(layers=[{"type": "relu", "name": "relu"}])
     sizes = [np.zeros((4, 5, 1), np.uint8), np.zeros((4, 5, 1), np.uint8), np.zeros((6, 5, 1), np.uint8)]

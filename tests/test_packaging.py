@@ -3,10 +3,14 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import zipfile
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -42,8 +46,9 @@ def test_there_is_one_version():
 def test_the_types_are_shipped_and_checkers_see_the_whole_package():
     assert "py.typed" in declared_packages()["package_data"]["pyconvnet"]
     assert (ROOT / "pyconvnet" / "py.typed").is_file()
-    for name in ("compat", "models"):
-        assert (ROOT / "tools" / "typing" / "pyconvnet" / name).resolve() == ROOT / name
+    typing = ROOT / "tools" / "typing" / "pyconvnet"
+    for name in ("compat", "models") if typing.exists() else ():  # a source distribution has no links
+        assert (typing / name).resolve() == ROOT / name
 
 
 @pytest.mark.parametrize("name", ["compat", "models"])
@@ -130,3 +135,78 @@ def test_a_checkout_without_an_installation_is_the_whole_package():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(ROOT / "pyconvnet" / "__init__.py"), str(ROOT / "models" / "__init__.py")]
+
+
+SHIPPED = {".py", ".pyi", ".typed", ".mat", ".png"}  # kinds of files in packages
+NOT_IN_THE_SDIST = {".gitignore", "tools/typing/pyconvnet/compat", "tools/typing/pyconvnet/models"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """(files of the checkout, {name: content} of the sdist, of its wheel, of the wheel that the checkout gives)."""
+    pytest.importorskip("setuptools")
+    if int(version("setuptools").partition(".")[0]) < 77:
+        pytest.skip("setuptools is too old to build with")
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("what belongs to the checkout is known to git")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    files = {name for name in names if name and (ROOT / name).exists()}
+    work = tmp_path_factory.mktemp("built")
+    for name in files:
+        (work / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, work / "checkout" / name, follow_symlinks=False)
+    checkout = work / "checkout"
+    shutil.copytree(checkout / "pyconvnet" / "ops", checkout / "venv")  # what a checkout may hold beside its files
+    (checkout / "pyconvnet" / "notes.txt~").write_text("")
+    sdist = build(checkout, "sdist", work / "s")
+    with tarfile.open(sdist) as tar:
+        members = tar.getmembers()
+        assert all(m.isfile() or m.isdir() for m in members)
+        contents = {m.name.partition("/")[2]: tar.extractfile(m).read() for m in members if m.isfile()}
+        top = members[0].name.partition("/")[0]
+    for name, content in contents.items():
+        (work / top / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / top / name).write_bytes(content)
+    wheels = [unzipped(build(folder, "wheel", work / key)) for key, folder in (("a", work / top), ("b", checkout))]
+    return files, contents, *wheels
+
+
+def build(folder, kind, out):
+    """The path of the sdist or wheel of a folder."""
+    code = f"import sys; from setuptools import build_meta as b; print('made', b.build_{kind}(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(out)], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return out / done.stdout.split()[-1]
+
+
+def unzipped(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+
+
+def test_the_sdist_is_the_checkout(built):
+    files, sdist, *_ = built
+    generated = {name for name in sdist if name.startswith("pyconvnet.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert sdist.keys() - generated == files - NOT_IN_THE_SDIST
+    changed = [name for name in sdist.keys() - generated if sdist[name] != (ROOT / name).read_bytes()]
+    assert not changed
+
+
+def test_the_wheel_holds_the_packages_and_no_other_file(built):
+    files, _, wheel, _ = built
+    inside = {name for name in files if name.startswith(("pyconvnet/", "compat/", "models/"))}
+    assert {Path(name).suffix for name in inside} == SHIPPED
+    packaged = {name if name.startswith("pyconvnet/") else f"pyconvnet/{name}" for name in inside}
+    described = {name for name in wheel if ".dist-info/" in name}
+    assert wheel.keys() - described == packaged
+    assert {name.partition("/")[2] for name in described} == {
+        "METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE",
+    }  # fmt: skip
+
+
+def test_the_sdist_and_the_checkout_give_the_same_wheel(built):
+    *_, of_sdist, of_checkout = built
+    assert of_sdist == of_checkout

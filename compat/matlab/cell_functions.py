@@ -15,6 +15,7 @@ from pyconvnet.compat.matlab.arrays import joined
 from pyconvnet.compat.matlab.conventions import cell, cells, is_number
 from pyconvnet.options import did_you_mean
 from pyconvnet.records import Struct, StructArray
+from pyconvnet.text import listed
 from pyconvnet.values import as_array, whole_number
 
 __all__ = ["arrayfun", "cell2mat", "cellfun", "fieldnames", "num2cell", "rmfield", "structfun"]
@@ -142,7 +143,7 @@ def rmfield(s: Any, names: str | Sequence[str]) -> Any:
         raise TypeError(f"rmfield: s must be a struct or a struct array, got {type(s).__name__}")
     for name in _names(names):
         if name not in s:
-            hint = did_you_mean(name, list(s), f"its fields are {', '.join(s) or 'none'}")
+            hint = did_you_mean(name, list(s), f"its fields are {listed(s) or 'none'}")
             raise ValueError(f"rmfield: there is no field {name!r}; {hint}")
     kind: Any = type(s)
     return kind({k: v for k, v in s.items() if k not in _names(names)})

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyconvnet import atomic
 from pyconvnet.compat.matlab.conventions import integers, named_options, text, texts
 from pyconvnet.compat.matlab.stopwatch import datenum_of, datestr
 from pyconvnet.records import Struct, StructArray
@@ -77,7 +78,7 @@ def mkdir(*parts: str) -> bool:
     """Make a folder and those above it: mkdir(path), mkdir(parent, name). True, also where it was there before."""
     if not parts:
         raise ValueError("mkdir: a path must be given")
-    os.makedirs(os.path.join(*(path_text("mkdir: path", p) for p in parts)), exist_ok=True)
+    atomic.make_folder(os.path.join(*(path_text("mkdir: path", p) for p in parts)))
     return True
 
 

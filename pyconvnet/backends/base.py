@@ -100,8 +100,8 @@ class Backend(Losses):
     # --- composites: element by element ---------------------------------------------------------------------------
 
     def relu(self, x: Array, leak: float) -> Array:
-        """max(x, 0) + leak min(x, 0)."""
-        return self.maximum(x, self.scalar(x, 0)) if leak == 0 else self.where(x > 0, x, x * self.scalar(x, leak))
+        """max(x, 0) + leak min(x, 0); max(NaN, 0) is 0, as in MATLAB."""
+        return self.at_least(x, 0) if leak == 0 else self.where(x > 0, x, x * self.scalar(x, leak))
 
     def relu_backward(self, x: Array, dzdy: Array, leak: float) -> Array:
         """dzdy where x > 0, leak dzdy elsewhere."""
@@ -110,11 +110,6 @@ class Backend(Losses):
     def sigmoid(self, x: Array) -> Array:
         """1 / (1 + exp(-x))."""
         return self._logistic(x)
-
-    def _logistic(self, x: Array) -> Array:
-        # exp of negative numbers only, so that nothing overflows
-        e = self.exp(-self.abs(x))
-        return self.where(x >= 0, self.scalar(x, 1), e) / (1 + e)
 
     def sigmoid_backward(self, x: Array, dzdy: Array) -> Array:
         """dzdy y (1 - y)."""
@@ -194,7 +189,7 @@ class Backend(Losses):
         return dzdy - self.scalar(x, 2 * alpha * beta) * x * (total * power)
 
     def _energy(self, x: Array) -> Array:
-        return self.maximum(self.sum(x * x, (2,)), self.scalar(x, 1e-8))
+        return self.at_least(self.sum(x * x, (2,)), 1e-8)
 
     def normalizelp(self, x: Array, p: float, epsilon: float, axes: tuple[int, ...]) -> Array:
         """x / (sum of x^p + epsilon)^(1/p)."""

@@ -10,6 +10,12 @@ from pyconvnet.backends.primitives import Array, Primitives
 class Losses(Primitives):
     """Softmax, losses and distances of vl_nnloss and vl_nnpdist at each pixel, and their derivatives."""
 
+    def _logistic(self, x: Array) -> Array:
+        """1 / (1 + exp(-x))."""
+        # exp of negative numbers only, so that nothing overflows
+        e = self.exp(-self.abs(x))
+        return self.where(x >= 0, self.scalar(x, 1), e) / (1 + e)
+
     # --- composites: softmax -----------------------------------------------------------------------------------------
 
     def softmax(self, x: Array) -> Array:
@@ -32,17 +38,17 @@ class Losses(Primitives):
     def pdist_backward(self, x: Array, x0: Array, p: float, root: bool, epsilon: float, dzdy: Array) -> Array:
         """The derivative by x; divisors are not less than epsilon."""
         d = self._difference(x, x0)
-        size, least = self.abs(d), self.scalar(x, epsilon)
+        size = self.abs(d)
         if p == 1:
             return dzdy * self.sign(d)
         if p == 2:
             slope = d
         else:
-            slope = (self.maximum(size, least) if p < 1 else size) ** self.scalar(x, p - 1) * self.sign(d)
+            slope = (self.at_least(size, epsilon) if p < 1 else size) ** self.scalar(x, p - 1) * self.sign(d)
         if not root:
             return self.scalar(x, p) * dzdy * slope
         mass = self.sum(self.power(size, p), (2,))
-        mass = mass if p < 1 else self.maximum(mass, least)
+        mass = mass if p < 1 else self.at_least(mass, epsilon)
         return dzdy * mass ** self.scalar(x, (1 - p) / p) * slope
 
     def _difference(self, x: Array, x0: Array) -> Array:
@@ -54,7 +60,7 @@ class Losses(Primitives):
         """The loss of vl_nnloss at each pixel, H x W x 1 x N; labels, whole numbers of that size, count from 1."""
         at = self._places(labels)
         if loss == "classerror":
-            return self.cast(self.argmax(x, 2) != at, x)
+            return self.cast(self.largest(x, 2) != at, x)
         if loss == "topkerror":
             return 1 - self.cast(self.within(x, at, k), x)
         if loss == "log":
@@ -63,9 +69,9 @@ class Losses(Primitives):
             shifted = x - self.max(x, 2)
             return self.log(self.sum(self.exp(shifted), (2,))) - self.take(shifted, at, 2)
         if loss == "mhinge":
-            return self.maximum(1 - self.take(x, at, 2), 0)
+            return self.at_least(1 - self.take(x, at, 2), 0)
         margin, _ = self._margin(x, at)
-        return self.maximum(margin, 0)
+        return self.at_least(margin, 0)
 
     def categorical_loss_backward(self, x: Array, labels: Array, loss: str, k: int) -> Array | None:
         """Its derivative for each channel; None where that is zero everywhere."""
@@ -73,7 +79,7 @@ class Losses(Primitives):
         if loss in ("classerror", "topkerror"):
             return None
         if loss == "log":
-            return self._scatter(x, at, -1 / self.maximum(self._picked(x, labels, at), self.scalar(x, 1e-8)))
+            return self._scatter(x, at, -1 / self.at_least(self._picked(x, labels, at), 1e-8))
         if loss == "softmaxlog":
             y = self.softmax(x)
             return self.put(y, at, self.take(y, at, 2) - 1, 2)
@@ -95,16 +101,17 @@ class Losses(Primitives):
         return self.put(self.zeros(x.shape, x), at, values, 2)
 
     def within(self, x: Array, at: Array, k: int) -> Array:
-        """Whether the channel at `at` is among the k largest; of equal ones the first counts as larger."""
+        """Whether the channel at `at` is among the k largest, as MATLAB sorts: NaN first, of equal ones the first."""
         own = self.take(x, at, 2)
         channel = self.asarray(list(range(x.shape[2])), x).reshape(1, 1, -1, 1)
-        ahead = (x > own) | ((x == own) & (channel < at))
+        nan, own_nan = x != x, own != own
+        ahead = ((x > own) | nan) & (own == own) | ((x == own) | nan & own_nan) & (channel < at)
         return self.sum(self.cast(ahead, x), (2,)) < k
 
     def _margin(self, x: Array, at: Array) -> tuple[Array, Array]:
         """(1 - x of the label + the largest other, where that is)."""
         others = self.put(self.copy(x), at, self.full((*x.shape[:2], 1, x.shape[3]), -math.inf, x), 2)
-        rival = self.argmax(others, 2)
+        rival = self.largest(others, 2)
         return 1 - self.take(x, at, 2) + self.take(others, rival, 2), rival
 
     def binary_loss(self, x: Array, c: Array, loss: str, threshold: float) -> Array:
@@ -115,18 +122,17 @@ class Losses(Primitives):
             return -self.log(c * (x - self.scalar(x, 0.5)) + self.scalar(x, 0.5))
         if loss == "logistic":
             a = -c * x
-            b = self.maximum(a, 0)
+            b = self.at_least(a, 0)
             return b + self.log(self.exp(-b) + self.exp(a - b))
-        return self.maximum(1 - c * x, 0)
+        return self.at_least(1 - c * x, 0)
 
     def binary_loss_backward(self, x: Array, c: Array, loss: str, threshold: float) -> Array | None:
         """Its derivative; None where that is zero everywhere."""
         if loss == "binaryerror":
             return None
         if loss == "binarylog":
-            return -c / (c * (x - self.scalar(x, 0.5)) + self.scalar(x, 0.5))
+            # not by c (x - 1/2) + 1/2, in which a small x drowns
+            return -c * c / self.where(c == 0, self.scalar(x, 1), x + (c - 1) * self.scalar(x, 0.5))
         if loss == "logistic":
-            a = -c * x
-            b = self.maximum(a, 0)
-            return -c * self.exp(a - b) / (self.exp(-b) + self.exp(a - b))
+            return -c * self._logistic(-c * x)
         return -c * self.cast(1 - c * x > 0, x)

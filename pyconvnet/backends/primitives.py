@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,6 +102,14 @@ class Primitives:
     def full(self, shape: Shape, value: float, like: Array) -> Array:
         """An array of one value."""
         return self.zeros(shape, like) + self.scalar(like, value)
+
+    def at_least(self, x: Array, limit: float) -> Array:
+        """MATLAB's max(x, limit): the larger of a value and a number, the number where the value is NaN."""
+        return self.where(x > limit, x, self.scalar(x, limit))
+
+    def largest(self, x: Array, axis: int) -> Array:
+        """`argmax` as MATLAB's max gives it, which passes over NaN."""
+        return self.argmax(self.where(x == x, x, self.scalar(x, -math.inf)), axis)
 
     def minimum(self, x: Array, y: Any) -> Array:
         """The smaller of two values, NaN where one is; y may be a number."""

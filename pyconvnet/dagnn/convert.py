@@ -13,6 +13,7 @@ from pyconvnet.layers.base import Layer
 from pyconvnet.layers.registry import layer_class
 from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
+from pyconvnet.text import listed
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
@@ -134,7 +135,7 @@ def to_simplenn(dag: DagNN, inputVar: str | None = None) -> Any:
         current = entry.outputs[0]
     left = [entry.name for entry in dag.layers if entry.name not in done]
     if left:
-        raise ValueError(f"{fn}: layers not on the chain from {inputVar!r}: {', '.join(left)}")
+        raise ValueError(f"{fn}: layers not on the chain from {inputVar!r}: {listed(left)}")
     return SimpleNN(Struct(layers=records, meta=copy.deepcopy(dag.meta)))
 
 
@@ -148,7 +149,7 @@ def _record(fn: str, dag: DagNN, entry: Any) -> Struct:
         raise ValueError(f"{fn}: layer {entry.name!r}: {error}") from None
     if beyond := [field for field in record if field in block._record_options]:
         warnings.warn(
-            f"{fn}: layer {entry.name!r}: the record's {', '.join(beyond)}, which this SimpleNN runs by, MatConvNet "
+            f"{fn}: layer {entry.name!r}: the record's {listed(beyond)}, which this SimpleNN runs by, MatConvNet "
             "does not read: in MATLAB the layer is the loss 'softmaxlog'",
             stacklevel=4,
         )
@@ -158,7 +159,7 @@ def _record(fn: str, dag: DagNN, entry: Any) -> Struct:
     shared = [p.name for p in params if p.fanout > 1]
     if shared:
         raise ValueError(
-            f"{fn}: layer {entry.name!r} shares {', '.join(shared)} with another layer, which SimpleNN cannot"
+            f"{fn}: layer {entry.name!r} shares {listed(shared)} with another layer, which SimpleNN cannot"
         )
     if block.param_suffixes:
         missing = [None] * (len(block.param_suffixes) - len(params))

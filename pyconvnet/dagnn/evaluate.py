@@ -11,6 +11,7 @@ from pyconvnet.engine.run import add_derivatives, backward, completed, forget, f
 from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer, backward_reads
+from pyconvnet.text import listed
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
@@ -73,7 +74,7 @@ def run(
     plan = net._plan
     unset = [param.name for param in net.params if param.value is None]
     if unset:  # to an operator None means "no filters"
-        raise ValueError(f"DagNN.eval: parameters without a value: {', '.join(unset)}; initParams gives first ones")
+        raise ValueError(f"DagNN.eval: parameters without a value: {listed(unset)}; initParams gives first ones")
     first = 0 if net.computingDerivative else len(plan.steps)
     whole = plan.steps
     steps = plan.forgetting(first) if net.conserveMemory else whole
@@ -88,7 +89,7 @@ def run(
         steps = plan.in_one(first, frozenset(held.union(v for v in net.vars if v.precious)), net.mode)
     if not forward(steps, held) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
-        raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {', '.join(missing)}")
+        raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {listed(missing)}")
     if keep:
         net._kept = whole
     if wanted:
@@ -180,7 +181,7 @@ def _seed(net: DagNN, var: Var, d: Any, fn: str) -> Any:
     value = var.value
     if value is None:
         missing = [v.name for v in net.vars if not v.fanin and v.value is None]
-        hint = f"; inputs of the network without a value: {', '.join(missing)}" if missing else ""
+        hint = f"; inputs of the network without a value: {listed(missing)}" if missing else ""
         raise ValueError(f"{fn}: derOutputs names {var.name!r}, which was not computed{hint}")
     return derivative_like(f"{fn}: the derivative of {var.name!r}", d, value, "its value")
 

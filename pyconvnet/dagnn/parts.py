@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.options import did_you_mean
+from pyconvnet.text import listed
 
 
 class UnknownName(ValueError, KeyError):
@@ -86,7 +87,7 @@ class LayerEntry(_Part):
     def where(self) -> str:
         """The layer and the sizes of its inputs, for messages."""
         read = [self.block.net.vars[i] for i in self.inputIndexes] if self.block.net is not None else []
-        sizes = ", ".join(f"{v.name} {size_text(shape_of(v.value))}" for v in read if v.value is not None)
+        sizes = listed(f"{v.name} {size_text(shape_of(v.value))}" for v in read if v.value is not None)
         return f"in layer {self.name!r} ({type(self.block).__name__})" + (f", inputs {sizes}" if sizes else "")
 
 
@@ -136,7 +137,7 @@ class Table(list, Generic[T]):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """'no variable 'inptu'; did you mean 'input'?'"""
     known = list(known)
-    shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+    shown = listed(known[:12]) + (", ..." if len(known) > 12 else "")
     hint = did_you_mean(name, known, f"there are: {shown or 'none'}")
     return f"no {kind} {name!r}; {hint}"
 

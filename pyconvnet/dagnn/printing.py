@@ -11,6 +11,7 @@ from pyconvnet.dagnn.saved import matlab_class
 from pyconvnet.dagnn.sizes import receptive_fields, var_sizes
 from pyconvnet.options import matlab_options
 from pyconvnet.table import DAG_FORMATS, RULE, dims_text, memory_text, render
+from pyconvnet.text import visible
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
@@ -178,12 +179,12 @@ def _graphviz(net: DagNN, sizes: list, shapes: list) -> str:
 
 
 def _quote(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + visible(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _escape(text: str) -> str:
     """Text inside a record label, where braces, bars and angles have a meaning."""
-    return "".join("\\" + c if c in '\\"{}|<> ' else c for c in text)
+    return "".join("\\" + c if c in '\\"{}|<> ' else c for c in visible(text))
 
 
 def dot(net: Any, inputSizes: Any = None) -> str:

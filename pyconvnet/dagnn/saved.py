@@ -14,6 +14,7 @@ from pyconvnet.dagnn.parts import names
 from pyconvnet.layers.base import Layer
 from pyconvnet.layers.registry import block_class
 from pyconvnet.records import Meta, Struct, StructArray
+from pyconvnet.text import listed
 
 if TYPE_CHECKING:
     from pyconvnet.dagnn.graph import DagNN
@@ -39,7 +40,7 @@ class MissingBlock(Layer, block=False):
 
     def _missing(self) -> TypeError:
         short = self.matlab_class.rsplit(".", 1)[-1]
-        held = f" (the file holds {', '.join(self._data)})" if isinstance(self._data, dict) and self._data else ""
+        held = f" (the file holds {listed(self._data)})" if isinstance(self._data, dict) and self._data else ""
         return TypeError(
             f"block {self.matlab_class!r} is not defined here{held}: define `class {short}(dagnn.Layer)` "
             "with forward and backward, and load the network again"
@@ -256,4 +257,4 @@ def _cell(value: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return f"a struct with {', '.join(value) or 'no fields'}" if isinstance(value, dict) else type(value).__name__
+    return f"a struct with {listed(value) or 'no fields'}" if isinstance(value, dict) else type(value).__name__

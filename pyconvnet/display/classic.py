@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyconvnet.arrays import size_text
 from pyconvnet.display.summary import LayerSummary, NetworkSummary
 from pyconvnet.table import whole_text
+from pyconvnet.text import visible
 
 MEGA = 1024**2
 
@@ -12,7 +13,8 @@ MEGA = 1024**2
 def classic_table(summary: NetworkSummary) -> str:
     """The whole table: cells of at least seven characters, never cut into pieces."""
     lines = (
-        "|".join([title.rjust(10), *(c.rjust(7) for c in cells)]) + "|\n" for title, *cells in classic_rows(summary)
+        "|".join([title.rjust(10), *(visible(c).rjust(7) for c in cells)]) + "|\n"
+        for title, *cells in classic_rows(summary)
     )
     return "".join(lines) + f"total network CPU/GPU memory: {summary.bytes / MEGA:.1f}/0 MB\n"
 

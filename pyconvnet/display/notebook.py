@@ -12,6 +12,7 @@ from pyconvnet.arrays import count, is_empty, size_text
 from pyconvnet.display.rows import filter_text
 from pyconvnet.display.summary import LayerSummary, NetworkSummary, input_size, summarize
 from pyconvnet.table import dims_text, memory_text, whole_text
+from pyconvnet.text import visible
 
 COLUMNS = ("layer", "name", "type", "support", "filters", "stride", "pad", "receptive field", "output", "parameters")
 WINDOW = ("size", "stride", "pad")
@@ -58,7 +59,8 @@ def _graph_row(i: int, entry: Any, net: Any) -> list[str]:
 def _table(caption: str, columns: Sequence[str], rows: list[list[str]]) -> str:
     head = "".join(f"<th>{c}</th>" for c in columns)
     body = "".join(f"<tr>{_cells(cells)}</tr>" for cells in rows)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    caption = escape(visible(caption))
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _rows(summary: NetworkSummary) -> list[list[str]]:
@@ -78,7 +80,7 @@ def _size(size: tuple[float, ...]) -> str:
 
 
 def _cells(cells: list[str]) -> str:
-    return "".join(f"<td>{escape(c)}</td>" for c in cells)
+    return "".join(f"<td>{escape(visible(c))}</td>" for c in cells)
 
 
 def _weights(record: Any) -> list[Any]:

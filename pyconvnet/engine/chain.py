@@ -13,6 +13,7 @@ from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
 from pyconvnet.layers.base import backward_reads
+from pyconvnet.text import visible
 
 FN = "vl_simplenn"
 
@@ -98,7 +99,7 @@ class ChainEntry:
     def where(self) -> str:
         x = self.before.result["x"] if self.before.result is not None else None
         size = f", input {size_text(shape_of(x))}" if backends.find(x) is not None else ""
-        return f"in layer {self.at + 1} {self.record.get('name', '')!r} ({self.record['type']}){size}"
+        return f"in layer {self.at + 1} {self.record.get('name', '')!r} ({visible(self.record['type'])}){size}"
 
     @property
     def forwardTime(self) -> float:
@@ -204,7 +205,7 @@ def _layer(at: int, record: Any) -> Layer:
         if isinstance(error, KeyError):
             error = ValueError(f"field {error.args[0]!r} is missing (vl_simplenn_tidy fills in what has a default)")
         raise type(error)(
-            f"{FN}: {error} ... in layer {at + 1} {record.get('name', '')!r} ({record['type']})"
+            f"{FN}: {error} ... in layer {at + 1} {record.get('name', '')!r} ({visible(record['type'])})"
         ) from None
 
 

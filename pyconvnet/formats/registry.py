@@ -118,6 +118,11 @@ def read(path: str | os.PathLike[str], fn: str = "load", *, function: str = "rea
 
 def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: Any) -> None:
     """Write a network in the format of the path's suffix; ValueError where there is none."""
+    _call(fn, written_as(path, fn), "write", path, net, **others)
+
+
+def written_as(path: str | os.PathLike[str], fn: str = "save") -> Format:
+    """The format in which `write` writes a path; ValueError where there is none."""
     _check_path(fn, path)
     suffix = _suffix(path) or DEFAULT
     named = _by_suffix(suffix)
@@ -125,7 +130,7 @@ def write(path: str | os.PathLike[str], net: Any, fn: str = "save", **others: An
         raise ValueError(
             f"{fn}: {Path(path).name} is not written: no format has the suffix {suffix} (known: {_listed(FORMATS)})"
         )
-    _call(fn, named, "write", path, net, **others)
+    return named
 
 
 def run(path: str | os.PathLike[str], x: Any) -> Any:

@@ -12,6 +12,7 @@ from pyconvnet.layers import checks
 from pyconvnet.layers.registry import register
 from pyconvnet.options import did_you_mean, option_list
 from pyconvnet.records import Struct
+from pyconvnet.text import listed
 
 Size = tuple[int, int, int, int]
 UNKNOWN_SIZE = (math.nan,) * 4
@@ -319,7 +320,7 @@ class Layer:
         if "opts" in out:
             out.opts = list(option_list(out.opts))
         elif lost := [name for name in options if name not in self._record_options]:
-            raise ValueError(f"a SimpleNN record {types[0]!r} has no field for {', '.join(lost)}, which opts sets")
+            raise ValueError(f"a SimpleNN record {types[0]!r} has no field for {listed(lost)}, which opts sets")
         return out
 
 

@@ -10,6 +10,7 @@ from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.layers import is_layer_type, layer_class
 from pyconvnet.options import did_you_mean
 from pyconvnet.records import Opaque, Struct
+from pyconvnet.text import listed
 
 
 class Chain:
@@ -122,7 +123,7 @@ class ChainPredictor:
 def known_name(kind: str, name: str, known: list[str]) -> str:
     """The name; ValueError where it is not among those that are known."""
     if name not in known:
-        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        shown = listed(known[:12]) + (", ..." if len(known) > 12 else "")
         raise ValueError(f"features: no {kind} {name!r}; {did_you_mean(name, known, f'there are {shown}')}")
     return name
 
@@ -133,7 +134,7 @@ def position(net: Any, layer: int | str) -> int:
         return range(len(net["layers"]))[layer]
     names = [record.get("name", "") for record in net["layers"]]
     if layer not in names:
-        raise ValueError(f"view: no layer {layer!r}; there are {', '.join(names)}")
+        raise ValueError(f"view: no layer {layer!r}; there are {listed(names)}")
     return names.index(layer)
 
 

@@ -11,6 +11,7 @@ from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
 from pyconvnet.networks.chain import _first_filters, known_name
+from pyconvnet.text import listed, visible
 
 
 class Graph:
@@ -121,7 +122,7 @@ class GraphPredictor:
         inputs = net.getInputs()
         if len(inputs) != 1:
             raise ValueError(
-                f"features: {', '.join(layers)} must depend on one input, not on {', '.join(inputs)}; use net.eval"
+                f"features: {listed(layers)} must depend on one input, not on {listed(inputs)}; use net.eval"
             )
         for name in wanted:
             net.vars[name].precious = True
@@ -188,8 +189,8 @@ def _leave_out_unknown_losses(net: Any) -> None:
     for layer in last:
         if given & set(layer.inputs) and set(layer.inputs) - given - others:
             warnings.warn(
-                f"predict: the last layer, {layer.name!r} ({layer.block.matlab_class}), is left out: its block is not "
-                "known here",
+                f"predict: the last layer, {layer.name!r} ({visible(layer.block.matlab_class)}), is left out: "
+                "its block is not known here",
                 stacklevel=6,
             )
             net.removeLayer(layer.name)

@@ -34,11 +34,12 @@ def vl_nnbilinearsampler(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray | Non
     grid = as_tensor("grid", grid, like=x)
     if grid.shape[0] != 2:
         raise ValueError(f"grid must be 2 x YH x YW x M, got {size_text(grid.shape)}")
-    if is_empty(x) and not is_empty(grid):
-        raise ValueError(f"x must have pixels, got {size_text(x.shape)}")
-    if grid.shape[3] % x.shape[3]:
+    if grid.shape[3] % x.shape[3] if x.shape[3] else grid.shape[3]:
         raise ValueError(f"grid has {grid.shape[3]} grids, which must be a multiple of the {x.shape[3]} images")
+    backend, shape = backends.of(x), (*grid.shape[1:3], x.shape[2], grid.shape[3])
     if is_empty(dzdy):
-        return backends.of(x).bilinear(x, grid)
-    dzdy = check_derivative(dzdy, x, (*grid.shape[1:3], x.shape[2], grid.shape[3]))
-    return backends.of(x).bilinear_backward(x, grid, dzdy)
+        return backend.bilinear(x, grid) if 0 not in x.shape else backend.zeros(shape, x)
+    dzdy = check_derivative(dzdy, x, shape)
+    if 0 in x.shape:
+        return backend.zeros(x.shape, x), backend.zeros(grid.shape, x)
+    return backend.bilinear_backward(x, grid, dzdy)

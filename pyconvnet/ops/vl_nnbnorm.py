@@ -47,6 +47,8 @@ def vl_nnbnorm(
     eps = number("epsilon", epsilon)
     if is_empty(moments):
         moments = None
+        if 0 in x.shape:
+            raise ValueError(f"x is {size_text(x.shape)}, of which there is no mean; moments must be given")
     else:
         check_like("moments", moments, x)
         size = math.prod(moments.shape)

@@ -49,6 +49,8 @@ def vl_nnpool(
     (h, w), (top, bottom, left, right) = window.size, window.pad
     if max(top, bottom) >= h or max(left, right) >= w:
         raise ValueError(f"pad {list(window.pad)} must be less than the window, {size_text(window.size)}")
+    if 0 in x.shape[:2]:
+        raise ValueError(f"x is {size_text(x.shape)}, it has no pixels")
     out = window.output_size(*x.shape[:2])
     if min(out) < 1:
         padded = (x.shape[0] + top + bottom, x.shape[1] + left + right)

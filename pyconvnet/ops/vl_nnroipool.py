@@ -49,6 +49,8 @@ def vl_nnroipool(
     """
     x = as_tensor("x", x)
     rois = _regions(rois, x)
+    if rois.size and not x.shape[3]:
+        raise ValueError(f"x is {size_text(x.shape)}, no images, and rois has {rois.shape[1]} regions of them")
     method = choice("method", method, ("max", "avg"))
     cells = pair("subdivisions", subdivisions)
     spans = _spans(rois, _affine(transform), cells, x.shape)

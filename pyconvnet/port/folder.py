@@ -11,6 +11,7 @@ from pyconvnet import atomic
 from pyconvnet.port import names, source
 from pyconvnet.port.functions import shared_parameters, unit_body
 from pyconvnet.port.scope import Function, signature
+from pyconvnet.text import visible
 
 _IMPORTS = {
     "pcn": "import pyconvnet as pcn",
@@ -49,7 +50,7 @@ class Unit:
 
     def __init__(self, folder: Folder, path: Path) -> None:
         self.folder, self.path = folder, path
-        self.name = path.relative_to(folder.root).as_posix()
+        self.name = visible(path.relative_to(folder.root).as_posix())
         self.stem = path.stem
         parts = [re.sub(r"\W", "_", p.lstrip("+@")) for p in path.relative_to(folder.root).with_suffix("").parts]
         self.module = ".".join(parts)
@@ -128,8 +129,9 @@ class Unit:
             body = body[1:]
         while leading and not leading[-1]:
             leading.pop()
+        named = re.sub(r'[\\"]', r"\\\g<0>", self.name)  # a file's name can end no text
         head = [
-            f'"""Translated from {self.name} by pyconvnet port."""',
+            f'"""Translated from {named} by pyconvnet port."""',
             "# isort: skip_file",
             *(["", *leading] if leading else []),
             "",
@@ -179,6 +181,6 @@ def port(folder: str | Path, out: str | Path | None = None) -> Folder:
     for unit in found.units.values():
         text = unit.translated()
         path = target / unit.target
-        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(path.parent)
         atomic.write(path, text)
     return found

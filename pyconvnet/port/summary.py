@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyconvnet.port.folder import Folder
+from pyconvnet.text import visible
 
 
 def summary(folder: Folder) -> str:
@@ -19,7 +20,7 @@ def summary(folder: Folder) -> str:
     problems = [(u.name, *p) for u in folder.units.values() for p in u.problems]
     if problems:
         lines += ["", "not translated (these lines raise NotImplementedError):"]
-        lines += [f"  {name}:{line}: {text}   ({why})" for name, line, text, why in problems]
+        lines += [visible(f"  {name}:{line}: {text}   ({why})") for name, line, text, why in problems]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet import atomic, backends
+from pyconvnet import backends
 from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.formats import load_checkpoint, save
 from pyconvnet.records import Struct, StructArray
@@ -103,16 +103,19 @@ def highest(folder: Path) -> int:
     return max(_epochs(folder), default=0)
 
 
+def advice(opts: Struct, epoch: int) -> str:
+    """How a run goes on that was stopped when the checkpoint of `epoch` was its last; 0: there was none."""
+    if opts["expDir"] is None:
+        return "nothing of it is kept, as expDir is None"
+    if not epoch:
+        return f"{opts['expDir']} has no checkpoint yet, and the same call begins anew"
+    again = "the same call" if opts["continue"] else "the same call with continue_=True"
+    return f"{again} goes on from {path_of(opts['expDir'], epoch)}"
+
+
 def _epochs(folder: Path) -> list[int]:
     found = (re.fullmatch(r"net-epoch-(\d+)\.mat", p.name) for p in folder.glob("net-epoch-*.mat"))
     return [int(m[1]) for m in found if m]
-
-
-def sweep(folder: Path) -> None:
-    """Delete drafts of checkpoints, curves and run metadata that a killed run left behind."""
-    for name in ("net-epoch-*.mat", "net-train.pdf", "training.json"):
-        for draft in folder.glob(f"{name}*{atomic.SUFFIX}"):
-            draft.unlink(missing_ok=True)
 
 
 def solver_state(saved: Any, like: list[Any]) -> list[Any]:

@@ -38,7 +38,8 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     Options: those of cnn_train except backPropDepth, errorFunction and errorLabels; and
       derOutputs {"objective": 1}: the outputs to descend, each with its weight
       extractStatsFn(stats, net) -> stats, reported instead of the losses' averages.
-    Checkpoints, and when they are refused, are as with cnn_train.
+    Checkpoints, when they are refused, and Ctrl-C, after which net has the weights of the last batch, are as with
+    cnn_train.
 
     Losses are means over the images of a batch, as in MatConvNet's git master since December 2017 (1.0-beta25 sums
     them); steps and statistics are the same in both. A Loss of your own that sums, as written for 1.0-beta25, says

@@ -10,7 +10,7 @@ import threading
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,8 @@ import numpy as np
 
 from pyconvnet import devices
 from pyconvnet.arrays import shape_of
+from pyconvnet.interrupts import Interrupt, postponed
+from pyconvnet.training import checkpoints
 from pyconvnet.training.team import GATHERING, PATIENCE, Lost, Processes, Team, Watch
 
 # What torchrun tells each process; any other launcher may say the same.
@@ -58,6 +60,13 @@ def own_devices(gpus: Any) -> Any:
     local = int(os.environ.get("LOCAL_RANK", placed()[0]))
     asked = [] if named else np.ravel(gpus).tolist()
     return [asked[local] if local < len(asked) else local]
+
+
+def postponed_interrupt() -> AbstractContextManager[Interrupt]:
+    """Ctrl-C waits for the end of a batch, see interrupts.postponed; process 0 says so."""
+    rank, size = placed()
+    # The terminal sends it to all processes, and torch's launcher passes it on to them once more.
+    return postponed("" if rank else "this batch", apart=1.0 if size > 1 else 0.0)
 
 
 def require_torch(fn: str, what: str) -> None:
@@ -191,7 +200,10 @@ def started(
         with _threads_for(count), _own_handlers():
             found = elastic_launch(config, _run)(function, args, options)
     except SignalException as error:
-        raise KeyboardInterrupt if error.sigval == signal.SIGINT else SystemExit(128 + error.sigval) from None
+        if error.sigval != signal.SIGINT:
+            raise SystemExit(128 + error.sigval) from None
+        epoch = 0 if opts["expDir"] is None else checkpoints.highest(opts["expDir"])
+        raise KeyboardInterrupt(f"{fn}: stopped; {checkpoints.advice(opts, epoch)}") from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise RuntimeError(

@@ -60,7 +60,7 @@ class Confusion:
         backend = backends.of(scores)
         before, self._waiting = (
             self._waiting,
-            partial(_counted, _expanded(labels, scores)[0], backend.later(backend.argmax(scores, 2)), scores.shape[2]),
+            partial(_counted, _expanded(labels, scores)[0], backend.later(backend.largest(scores, 2)), scores.shape[2]),
         )
         if before is not None:
             self._take(before())

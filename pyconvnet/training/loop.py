@@ -11,10 +11,21 @@ import numpy as np
 
 from pyconvnet import rng
 from pyconvnet.devices import Transfer, of_gpus
+from pyconvnet.interrupts import Interrupt
 from pyconvnet.networks import is_graph
 from pyconvnet.networks.base import moved
 from pyconvnet.records import Struct
-from pyconvnet.training import checkpoints, distributed, labels, progress, resume, run_metadata, statistics, sums
+from pyconvnet.training import (
+    checkpoints,
+    distributed,
+    expdir,
+    labels,
+    progress,
+    resume,
+    run_metadata,
+    statistics,
+    sums,
+)
 from pyconvnet.training.adapter import TrainingAdapter
 from pyconvnet.training.options import image_sets
 from pyconvnet.training.passes import Pass
@@ -49,11 +60,12 @@ def train(
     if not callable(getBatch):
         raise TypeError(f"{fn}: getBatch must be a function of (imdb, images), got {type(getBatch).__name__}")
     sets = image_sets(fn, imdb, opts)
-    with distributed.joined(fn) as team:
+    with distributed.postponed_interrupt() as interrupt, distributed.joined(fn) as team:
         if team.rank:
             opts["verbose"] = opts["progress"] = False
         distributed.check_same(fn, team, adapter, opts, sets)
-        return _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team)
+        with expdir.claimed(fn, opts["expDir"] if sets["train"].size and team.rank == 0 else None):
+            return _train(fn, adapter, imdb, getBatch, opts, transfer, sets, team, interrupt)
 
 
 def _train(
@@ -65,16 +77,15 @@ def _train(
     transfer: Transfer,
     sets: dict[str, np.ndarray],
     team: Team,
+    interrupt: Interrupt,
 ) -> Struct:
     training = sets["train"].size > 0
     folder = opts["expDir"] if training and team.rank == 0 else None
     stats, state, start = Struct({name: [] for name in sets}), None, 0
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
         data = resume.images_of(imdb, sets["train"])
         if not opts["continue"]:
             resume.warn_of_leftovers(fn, opts)
-        checkpoints.sweep(folder)
         if opts["plotStatistics"] and find_spec("matplotlib") is None:
             progress.say(opts, f"{fn}: without matplotlib there is no net-train.pdf: pip install 'pyconvnet[plot]'")
     if opts["expDir"] is not None:
@@ -95,6 +106,7 @@ def _train(
         _move(fn, adapter, transfer.device)
     memory = checkpoints.solver_state(state, adapter.weights())
     sums.share_weights(team, adapter.parameters())
+    interrupt.advice = checkpoints.advice(opts, start)
 
     for epoch in range(start + 1, opts["numEpochs"] + 1):
         # As in MatConvNet the seed follows from the epoch alone, so that a resumed run repeats an uninterrupted one.
@@ -109,7 +121,10 @@ def _train(
         for i, (name, order) in enumerate(orders.items()):
             if name == "train":
                 order = order[: int(min(opts["epochSize"], order.size))]
-            run = Pass(fn, adapter, imdb, getBatch, opts, transfer, team, name, epoch, order, (seed, i))
+            final = not any(later.size for later in [*sets.values()][i + 1 :])
+            run = Pass(
+                fn, adapter, imdb, getBatch, opts, transfer, team, name, epoch, order, (seed, i), interrupt, final
+            )
             state.stats[name] = run.run(Steps(fn, memory, opts, rate))
             stats[name].append(state.stats[name])
             confusion = sums.confusion(team, adapter.confusion)
@@ -127,6 +142,8 @@ def _train(
                 progress.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
                 adapter.diagnose(folder / "net-diagnostics.pdf")
+        if training:
+            interrupt.advice = checkpoints.advice(opts, epoch)
         if opts["postEpochFn"] is not None:
             params = {**opts, **sets, "epoch": epoch, "learningRate": rate, "imdb": imdb, "getBatch": getBatch}
             again = opts["postEpochFn"](adapter.net, Struct(params), state)
@@ -136,6 +153,8 @@ def _train(
                 opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
                     break
+        if run.stop:
+            raise KeyboardInterrupt(f"{fn}: stopped after epoch {epoch}; {interrupt.advice}")
     return stats
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from pyconvnet import rng
+from pyconvnet.arrays import isfinite
 from pyconvnet.devices import Transfer
+from pyconvnet.interrupts import Interrupt
 from pyconvnet.records import Struct
 from pyconvnet.training import progress, sums
 from pyconvnet.training.adapter import TrainingAdapter
@@ -33,7 +35,9 @@ class _Batch(NamedTuple):
 class Pass:
     """A pass over the images `order`; trains where name is 'train'.
 
-    seed  of the random numbers of each image
+    seed       of the random numbers of each image
+    interrupt  asked after each batch; where it came to any of the processes, all of them raise KeyboardInterrupt
+    final      whether the epoch ends with this pass: nothing is raised after its last batch, so that it counts
     """
 
     def __init__(
@@ -49,14 +53,22 @@ class Pass:
         epoch: int,
         order: np.ndarray,
         seed: tuple[int, int],
+        interrupt: Interrupt,
+        final: bool,
     ) -> None:
         self.fn, self.adapter, self.imdb, self.getBatch, self.opts = fn, adapter, imdb, getBatch, opts
-        self.transfer, self.team = transfer, team
+        self.transfer, self.team, self.interrupt = transfer, team, interrupt
         self.name, self.epoch, self.order, self.seed = name, epoch, order, seed
-        self.train = name == "train"
+        self.train, self.final = name == "train", final
         self.starts = range(0, order.size, opts["batchSize"])
         self.numbers, self.derivatives = sums.NumberSum(team), sums.DerivativeSum(team)
         self.own = 0  # images that this process has seen
+        self.told = False  # whether Ctrl-C has come to any of several processes
+
+    @property
+    def stop(self) -> bool:
+        """Whether Ctrl-C came, up to the last batch in several processes, where all of them say the same."""
+        return self.told if self.team.size > 1 else self.interrupt.came
 
     def run(self, steps: Steps) -> Struct:
         """The statistics of the pass."""
@@ -67,12 +79,18 @@ class Pass:
             self._run(steps)
         finally:
             self.bar.close()
+        if self.train and self.opts["stopOnNaN"] and not _finite(self.adapter.weights()):
+            # rectifiers and maxima pass over NaN, as MATLAB's do, and the objective may stay finite
+            self._stop(f"what was learnt in epoch {self.epoch} is not finite", self.adapter.locate_nonfinite())
         return self.stats
 
     def _run(self, steps: Steps) -> None:
-        adapter, size, parts = self.adapter, self.opts["batchSize"], self.opts["numSubBatches"]
         shares = [self._shares(t) for t in self.starts]
-        batches = self._fetch([places for share in shares for places in share])
+        with closing(self._fetch([places for share in shares for places in share])) as batches:
+            self._evaluate_all(batches, shares, steps)
+
+    def _evaluate_all(self, batches: Iterator[Any], shares: list[list[np.ndarray]], steps: Steps) -> None:
+        adapter, size, parts = self.adapter, self.opts["batchSize"], self.opts["numSubBatches"]
         waiting: deque[_Batch] = deque()  # batches whose statistics are not yet read
         for t, share in zip(self.starts, shares):
             for s, places in enumerate(share):
@@ -89,6 +107,11 @@ class Pass:
                 steps.apply(self.derivatives.finish(), count, min(parts * self.team.size, count))
             if done is not None and found is not None:
                 self._tell(done, *found)
+            if self.stop and not (self.final and t == self.starts[-1]):
+                raise KeyboardInterrupt(
+                    f"{self.fn}: stopped in epoch {self.epoch} after batch {t // size + 1}/{len(self.starts)} of "
+                    f"{self.name}; {self.interrupt.advice}"
+                )
         while waiting:
             done = waiting.popleft()
             self._tell(done, *self._read(done))
@@ -118,16 +141,18 @@ class Pass:
         bad = failed = watched and done.own > 0 and not self.adapter.finite(values)
         if self.team.size > 1:
             own = self.adapter.totals(values, done.own)
-            failures, *totals = self.numbers.start([np.array([float(bad)]), *own])()
-            failed = failures[0] > 0
+            flags, *totals = self.numbers.start([np.array([float(bad), float(self.interrupt.came)]), *own])()
+            failed, self.told = (flags > 0).tolist()
         if failed:
             batch = f"batch {done.start // self.opts['batchSize'] + 1}/{len(self.starts)}"
             where = self.adapter.locate_nonfinite() if bad else "so it is in another process"
-            raise FloatingPointError(
-                f"{self.fn}: the objective is not finite in epoch {self.epoch}, {batch}; {where}. A lower learningRate "
-                "often helps; stopOnNaN=False goes on"
-            )
+            self._stop(f"the objective is not finite in epoch {self.epoch}, {batch}", where)
         return values, totals
+
+    def _stop(self, what: str, where: str) -> NoReturn:
+        raise FloatingPointError(
+            f"{self.fn}: {what}; {where}. A lower learningRate often helps; stopOnNaN=False goes on"
+        )
 
     def _tell(self, done: _Batch, values: Any, totals: list[np.ndarray] | None) -> None:
         now = time.perf_counter() - self.began + self.adjust
@@ -139,14 +164,15 @@ class Pass:
             self.stats.time = now + self.adjust
         self.bar.update(self.stats, average=done.num / now, current=done.images / taken)
 
-    def _fetch(self, jobs: list[np.ndarray]) -> Iterator[Any]:
+    def _fetch(self, jobs: list[np.ndarray]) -> Generator[Any, None, None]:
         """The batches in order; with prefetch, a background thread fetches each while the one before is in use."""
         if not self.opts["prefetch"]:
             yield from map(self._get, jobs)
             return
         # The thread draws from a generator of its own, spawned from this one's: getBatch repeats when training does.
         (own,) = rng.generator().spawn(1)
-        with ThreadPoolExecutor(1, "getBatch", initializer=rng.adopt, initargs=(own,)) as pool:
+        pool = ThreadPoolExecutor(1, "getBatch", initializer=rng.adopt, initargs=(own,))
+        try:
             waiting = None
             for places in jobs:
                 coming = pool.submit(self._get, places)
@@ -155,6 +181,8 @@ class Pass:
                 waiting = coming
             if waiting is not None:
                 yield waiting.result()
+        finally:
+            pool.shutdown(wait=not self.interrupt.urgent, cancel_futures=True)
 
     def _get(self, places: np.ndarray) -> Any:
         with self._random(0, places):
@@ -164,3 +192,9 @@ class Pass:
     def _random(self, use: int, places: np.ndarray) -> AbstractContextManager[None]:
         """Random numbers for each image, of one seed for each use; MATLAB's come from its global stream in order."""
         return nullcontext() if self.opts["rng"] == "matlab" else rng.images((*self.seed, use), places)
+
+
+def _finite(weights: Any) -> bool:
+    if isinstance(weights, (list, tuple)):
+        return all(map(_finite, weights))
+    return weights is None or isfinite(weights)

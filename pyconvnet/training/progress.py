@@ -6,7 +6,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from pyconvnet import atomic
 from pyconvnet.records import Struct
 from pyconvnet.training.statistics import COUNTS, number_text, quantities
 
@@ -20,7 +19,7 @@ def say(opts: Struct, text: str) -> None:
 def warn(text: str) -> None:
     """A warning that points to the line outside the library from which training was called."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("pyconvnet."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("pyconvnet.", "contextlib")):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, stacklevel=level)
 
@@ -68,4 +67,4 @@ def plot(stats: Struct, path: Path) -> None:
         figure = plots.training_curves(stats)[0].figure
     except ImportError:
         return
-    atomic.write(path, lambda draft: figure.savefig(draft, format="pdf"))
+    plots.save(figure, path)

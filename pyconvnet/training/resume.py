@@ -15,6 +15,7 @@ from pyconvnet.arrays import shape_of, size_text
 from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
+from pyconvnet.text import listed, visible
 from pyconvnet.training import checkpoints, labels, run_metadata
 from pyconvnet.training.progress import say, warn
 
@@ -147,7 +148,7 @@ def _chains(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
         # vl_simplenn_tidy calls a layer without a name so
         unnamed = any(not n or re.fullmatch(r"layer\d+", n) for n in names)
         if kinds[0] != kinds[1] or not (unnamed or names[0] == names[1]):
-            shown = [f"{n!r} ({layer['type']})" for n, layer in zip(names, (a, b))]
+            shown = [f"{n!r} ({visible(layer['type'])})" for n, layer in zip(names, (a, b))]
             found.append(f"layer {i} is {shown[0]}, in the checkpoint {shown[1]}")
             if len(ours) != len(theirs):
                 return  # all that follows is shifted
@@ -178,7 +179,7 @@ def _graphs(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
         for what in ("inputs", "outputs", "params"):
             a, b = getattr(ours, what), getattr(theirs, what)
             if list(a) != list(b):
-                found.append(f"{where}: {what} are {', '.join(a)}, in the checkpoint {', '.join(b)}")
+                found.append(f"{where}: {what} are {listed(a)}, in the checkpoint {listed(b)}")
         yield where, _block_properties(ours.block), _block_properties(theirs.block)
     for theirs in saved.params:
         if theirs.name in given.params:
@@ -313,7 +314,7 @@ def _data(notes: dict[str, Any], imdb: Any, sets: dict[str, Any]) -> list[str]:
     found = []
     names = labels.class_names(imdb)
     if names and notes.get("classes") and names != notes["classes"]:
-        shown = [", ".join(some[:4]) + (", ..." if len(some) > 4 else "") for some in (names, notes["classes"])]
+        shown = [listed(some[:4]) + (", ..." if len(some) > 4 else "") for some in (names, notes["classes"])]
         found.append(f"the classes of imdb are {shown[0]}, before {shown[1]}")
     data = notes.get("data")
     if not data:

@@ -25,9 +25,17 @@ def write(folder: Path, **content: Any) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The content that `write` wrote, or {} where there is none."""
+    """The content that `write` wrote, or {} where there is none. ValueError for a file that holds something else."""
     path = folder / NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold a JSON object, got {type(found).__name__}")
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ from pyconvnet.layers.custom import Custom
 from pyconvnet.networks import is_graph
 from pyconvnet.records import Struct
 from pyconvnet.simplenn import SimpleNN, vl_simplenn
+from pyconvnet.text import visible
 from pyconvnet.training import distributed, losses
 from pyconvnet.training import labels as class_labels
 from pyconvnet.training.adapter import Parameter, Ready
@@ -77,6 +78,10 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     continue_="force" goes on all the same, with the network of the checkpoint, the solver starting anew if it is
     another; rates and factors of layers (dropout's rate, learningRate) are the checkpoint's, with a warning.
 
+    Ctrl-C ends the run after the batch by KeyboardInterrupt, whose text says where, and how to go on; a second one ends
+    it at once. The epoch that was not finished begins anew when the run goes on. In a thread, or where a program has a
+    handler of its own for SIGINT, nothing is done about it.
+
     Losses are means over the images of a batch, as in MatConvNet's git master since December 2017; its release
     1.0-beta25 sums them. Steps and statistics of cnn_train are the same in both. Where code for that release uses the
     loss or its derivative itself: vl_nnloss(..., normalise=False), dagnn.Loss(normalise=False).
@@ -85,7 +90,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
       m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
 
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
-    finite.
+    finite, RuntimeError where another process trains in expDir (by name), OSError where a file cannot be written.
     """
     if is_graph(net):
         raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")
@@ -208,7 +213,7 @@ class SimpleNNAdapter:
         ours = kind._built_in and not issubclass(kind, Custom)
         if ours and not issubclass(kind, Loss):
             raise ValueError(
-                f"cnn_train: the last layer {layer.get('name', '')!r} ({layer.type}) is not a loss; "
+                f"cnn_train: the last layer {layer.get('name', '')!r} ({visible(layer.type)}) is not a loss; "
                 "training needs one last, such as 'softmaxloss'"
             )
 
@@ -288,12 +293,11 @@ class SimpleNNAdapter:
             return "the images of the batch are not finite"
         for i, layer in enumerate(self.net.layers):
             if not all(isfinite(w) for w in layer.get("weights") or ()):
-                return f"weights of layer {i} {layer.get('name', '')!r} ({layer.type}) are not finite"
+                return f"weights of layer {i} {layer.get('name', '')!r} ({visible(layer.type)}) are not finite"
         with np.errstate(all="ignore"):
             res = vl_simplenn(self.net, self.batch, mode="test")
         for i, layer in enumerate(self.net.layers):
             if not isfinite(res[i + 1].x):
-                return (
-                    f"the first value that is not finite came out of layer {i} {layer.get('name', '')!r} ({layer.type})"
-                )
+                where = f"layer {i} {layer.get('name', '')!r} ({visible(layer.type)})"
+                return f"the first value that is not finite came out of {where}"
         return "every layer's output is finite in test mode"

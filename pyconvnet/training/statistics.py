@@ -9,6 +9,7 @@ import numpy as np
 from pyconvnet.arrays import host_numbers
 from pyconvnet.records import Struct
 from pyconvnet.table import column_widths
+from pyconvnet.text import visible
 
 COUNTS = ("num", "time")  # fields of statistics that are not measured quantities
 
@@ -56,7 +57,7 @@ def series(stats: Struct, name: str) -> dict[str, tuple[list[int], list[float]]]
 def rows(stats: Struct) -> list[list[str]]:
     """The statistics as cells: a heading, then a row per epoch; a column per quantity and set."""
     columns = [(q, s) for q in quantities(stats) for s in stats if any(q in row for row in stats[s])]
-    head = ["epoch"] + [f"{s} {q}" for q, s in columns]
+    head = ["epoch"] + [visible(f"{s} {q}") for q, s in columns]
     count = max((len(rows) for rows in stats.values()), default=0)
     body = []
     for e in range(count):

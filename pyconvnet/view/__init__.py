@@ -33,6 +33,7 @@ _HOME = {
         "roc",
     ],
     "plots": [
+        "check_format",
         "confusion",
         "figure",
         "picture",

@@ -16,6 +16,7 @@ from pyconvnet.arrays import as_tensor, padded_to_4d
 from pyconvnet.diagnose import of_results, text, value_statistics
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
+from pyconvnet.text import drawn_text
 from pyconvnet.view.imarray import vl_imarraysc
 
 
@@ -139,7 +140,7 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
         ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(least)))
         ax.yaxis.get_major_locator().set_params(numticks=5)
         ax.tick_params(axis="y", labelsize=7)
-        ax.set_xticks(at, [row.layer for row in part], rotation=60, ha="right", fontsize=7)
+        ax.set_xticks(at, [drawn_text(row.layer) for row in part], rotation=60, ha="right", fontsize=7)
         ax.set_title(kind, fontsize=9)
         ax.grid(True, alpha=0.4)
     axes[0].legend(fontsize=7)
@@ -157,7 +158,7 @@ def histograms(rows: list[Struct], columns: int = 4, bins: int = 50) -> np.ndarr
         ax.hist(good, bins=bins)
         if good.size > 1000:
             ax.set_yscale("log")
-        ax.set_title(f"{row.layer} {row.what}", fontsize=8)
+        ax.set_title(drawn_text(f"{row.layer} {row.what}"), fontsize=8)
         ax.set_xlabel("value", fontsize=7)
         ax.set_ylabel("count", fontsize=7)
         ax.tick_params(labelsize=7)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.records import Struct, plain_text
+from pyconvnet.text import visible
 
 
 def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
@@ -113,7 +114,7 @@ def names_of(classes: int, names: Sequence[str] | None) -> list[str]:
 def confusion_text(confusion: np.ndarray, names: Sequence[str] | None = None) -> str:
     """The confusion matrix for a terminal: counts, then recall, precision and F1 of each class, then the accuracy."""
     confusion = np.asarray(confusion)
-    names = names_of(len(confusion), names)
+    names = [visible(name) for name in names_of(len(confusion), names)]
     m = precision_recall(confusion)
     head = ["true \\ predicted", *names, "recall", "precision", "F1"]
     rows = [

@@ -5,6 +5,7 @@ matplotlib is the optional extra: pip install 'pyconvnet[plot]'. No function ope
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.arrays import size_text
 from pyconvnet.records import Struct
+from pyconvnet.text import drawn_text, listed, visible
 from pyconvnet.training.statistics import epochs, quantities, series
 from pyconvnet.view import measures
 
@@ -44,7 +46,17 @@ def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:
     path = Path(path)
     if path.suffix in ("", "."):  # matplotlib's own habit
         path = path.with_name(f"{path.name.rstrip('.')}.{fig.canvas.get_default_filetype()}")
-    atomic.write(path, lambda draft: fig.savefig(draft, format=path.suffix[1:], dpi=dpi))
+    check_format(path)
+    drawn = io.BytesIO()  # as in images.imwrite: matplotlib has Pillow write some formats
+    fig.savefig(drawn, format=path.suffix[1:], dpi=dpi)
+    atomic.write(path, drawn.getvalue())
+
+
+def check_format(path: str | os.PathLike[str]) -> None:
+    """Refuse a path whose ending is not that of a format of matplotlib; one without an ending is a png."""
+    known = figure()[0].canvas.get_supported_filetypes()
+    if Path(path).suffix not in ("", ".") and Path(path).suffix[1:].lower() not in known:
+        raise ValueError(f"view.save: {os.fspath(path)} must end in .{', .'.join(sorted(known))}")
 
 
 def picture(
@@ -89,16 +101,16 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
         raise ValueError("training_curves: stats holds no quantity to draw")
     axes = figure(1, len(names))[1].ravel() if axes is None else np.ravel(axes)
     if len(axes) < len(names):
-        raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {', '.join(names)}")
+        raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {listed(names)}")
     for ax, name in zip(axes, names):
         for label, (when, values) in series(stats, name).items():
-            ax.plot(when, values, "o-" if len(when) <= 60 else "-", label=label, markersize=3)
+            ax.plot(when, values, "o-" if len(when) <= 60 else "-", label=drawn_text(label), markersize=3)
         ax.set_xlabel("epoch")
-        ax.set_ylabel("share of images" if name.endswith("err") else name)
+        ax.set_ylabel("share of images" if name.endswith("err") else drawn_text(name))
         if name.endswith("err"):
             ax.set_ylim(bottom=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set_title(name)
+        ax.set_title(drawn_text(name))
         ax.grid(True, alpha=0.4)
         ax.legend()
     return axes
@@ -109,8 +121,8 @@ def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> s
     stats, blocks = epochs(stats, Struct()), []
     for name in quantities(stats):
         curves = series(stats, name)
-        last = ", ".join(f"{part} {y[-1]:.4g}" for part, (_, y) in curves.items())
-        blocks.append(f"{name}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
+        last = ", ".join(f"{visible(part)} {y[-1]:.4g}" for part, (_, y) in curves.items())
+        blocks.append(f"{visible(name)}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
     if not blocks:
         raise ValueError("training_text: stats holds no quantity to draw")
     return "\n\n".join(blocks)
@@ -119,7 +131,7 @@ def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> s
 def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, normalise: bool = False) -> Any:
     """The confusion matrix as shades, with counts (or shares of each true class) written in; returns the axes."""
     matrix = np.asarray(matrix)
-    names = measures.names_of(len(matrix), names)
+    names = [drawn_text(name) for name in measures.names_of(len(matrix), names)]
     shares = measures.normalised(matrix)
     if ax is None:
         side = min(max(3.2, 0.55 * len(names) + 1.6), 12.0)
@@ -190,5 +202,8 @@ def text_plot(curves: dict[str, tuple[Any, Any]], width: int = 60, height: int =
     text = [f"{label:>{pad}} |{''.join(line).rstrip()}" for label, line in zip(labels, lines)]
     if any(curves):
         ends = f"{left:g}{f'{right:g}':>{max(width - len(f'{left:g}'), 1)}}"
-        text += [" " * (pad + 2) + ends, " " * (pad + 2) + "   ".join(f"{marks[name]} {name}" for name in curves)]
+        text += [
+            " " * (pad + 2) + ends,
+            " " * (pad + 2) + "   ".join(f"{marks[name]} {visible(name)}" for name in curves),
+        ]
     return "\n".join(text)

@@ -115,8 +115,10 @@ def test_a_truth_value_of_postEpochFn_does_what_it_does_in_matlab_and_is_told(ag
 
 
 def test_an_objective_that_is_not_finite_is_traced_to_where_it_began():
+    linear = network()
+    del linear.layers[1]
     with pytest.raises(FloatingPointError, match="epoch 1, batch 1/3; the images of the batch are not finite"):
-        fit(getBatch=lambda imdb, batch: (get_batch(imdb, batch)[0] * np.float32(np.nan), [1] * 10))
+        fit(linear, getBatch=lambda imdb, batch: (get_batch(imdb, batch)[0] * np.float32(np.nan), [1] * 10))
     net = network()
     net.layers[2]["weights"][1][0] = np.inf
     with (
@@ -132,11 +134,29 @@ def test_an_objective_that_is_not_finite_is_traced_to_where_it_began():
 
 
 def test_a_graph_is_watched_whatever_its_objective_is_called():
+    linear = network()
+    del linear.layers[1]
+    net = pcn.DagNN.fromSimpleNN(linear, canonicalNames=True)
     with pytest.raises(FloatingPointError, match="batch 1/3; variable 'input', an input, is not finite"):
-        fit_dag(loss="cost", gain=np.float32(np.nan))
+        fit_dag(net, loss="cost", gain=np.float32(np.nan))
+    net = pcn.DagNN.fromSimpleNN(linear, canonicalNames=True)
+    net.params[1].value[0] = np.nan
+    with pytest.raises(FloatingPointError, match=f"batch 1/3; parameter '{net.params[1].name}' is not finite"):
+        fit_dag(net, loss="cost")
+
+
+def test_weights_that_are_not_finite_are_told_at_the_end_of_the_epoch_where_a_rectifier_hides_them():
+    def broken(imdb, batch):
+        return get_batch(imdb, batch)[0] * np.float32(np.nan if 5 in batch else 1), get_batch(imdb, batch)[1]
+
+    said = "learnt in epoch 1 is not finite; weights of layer 0 'first' .* are not finite"
+    with pytest.raises(FloatingPointError, match=said):
+        fit(getBatch=broken)
+    _, stats = fit(getBatch=broken, stopOnNaN=False)
+    assert np.isfinite(stats["train"][0]["objective"])
     net = pcn.DagNN.fromSimpleNN(network(), canonicalNames=True)
     net.params[1].value[0] = np.nan
-    with pytest.raises(FloatingPointError, match=f"parameter '{net.params[1].name}' is not finite"):
+    with pytest.raises(FloatingPointError, match=f"epoch 1 is not finite; parameter '{net.params[1].name}' is not"):
         fit_dag(net, loss="cost")
 
 
@@ -252,7 +272,12 @@ def test_another_solver_does_not_go_on_from_a_checkpoint(tmp_path):
 
 
 def test_drafts_of_a_killed_run_are_swept_away(tmp_path):
-    for name in ("net-epoch-3.matx1.part", "net-train.pdfx1.part", "training.jsonx1.part", "mine.part"):
+    for name in (
+        "net-epoch-3.mat0123abcd.part",
+        "net-train.pdf9f9f9f9f.part",
+        "training.json00000000.part",
+        "mine.part",
+    ):
         (tmp_path / name).write_bytes(b"half")
     fit(expDir=tmp_path)
     assert [p.name for p in tmp_path.glob("*.part")] == ["mine.part"]

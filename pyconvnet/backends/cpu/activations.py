@@ -15,8 +15,8 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vdiv,
     vif_greater,
     vload_part,
+    vmax,
     vmax_across,
-    vmax_nan_first,
     vmul,
     vset1,
     vstore_part,
@@ -120,7 +120,7 @@ def _add_to(t, threads, y, x, count, relu):
     for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
         part = min(16, count - i)
         v = vadd(vload_part(y + 4 * i, part, zero), vload_part(x + 4 * i, part, zero))
-        vstore_part(y + 4 * i, vmax_nan_first(v, vset1(zero)) if relu else v, part)
+        vstore_part(y + 4 * i, vmax(v, vset1(zero)) if relu else v, part)
 
 
 @parallel()
@@ -136,7 +136,7 @@ def _elements(t, threads, x, y, count, which, leak):
             prefetch(y + 4 * (i + AHEAD))
             v = _logistic(v)
         elif leak == 0:
-            v = vmax_nan_first(v, zero)
+            v = vmax(v, zero)
         else:
             v = vif_greater(v, zero, v, vmul(v, slope))
         if far and part == 16:
@@ -176,7 +176,7 @@ def _softmax(t, threads, x, y, pixels, c):
         source, target = x + 4 * q * c, y + 4 * q * c
         largest = vset1(lowest)
         for k in range(0, c, 16):
-            largest = vmax_nan_first(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+            largest = vmax(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
         top = vset1(vmax_across(largest))
         total = vset1(np.float32(0))
         for k in range(0, c, 16):

@@ -55,6 +55,7 @@ def _moments(threads: int, x: np.ndarray, epsilon: float) -> np.ndarray:
     """
     pixels = x.reshape(-1, x.shape[3])
     some = pixels[:: -(-len(pixels) // SAMPLES)].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+    some[~np.isfinite(some)] = 0
     total, squares = _sums(threads, x, x, some, centred=True)
     shift = total / len(pixels)
     variance = np.maximum(squares / len(pixels) - shift * shift, 0)

@@ -9,7 +9,7 @@ from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.backends.cpu.pooling import pool, pool_backward
-from pyconvnet.backends.cpu.vmath import vexp, vfast_power, vlog
+from pyconvnet.backends.cpu.vmath import vfast_power, vpower
 from pyconvnet.geometry import Window
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import parallel_region
@@ -73,7 +73,7 @@ def _spatial(t, threads, x, mean, y, count, alpha, beta):
     for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
         part = min(16, count - i)
         f = vfma(vload_part(mean + 4 * i, part, zero), vset1(alpha), one)
-        vstore_part(y + 4 * i, vmul(vload_part(x + 4 * i, part, zero), vexp(vmul(vset1(-beta), vlog(f)))), part)
+        vstore_part(y + 4 * i, vmul(vload_part(x + 4 * i, part, zero), vpower(f, vset1(-beta))), part)
 
 
 @inner
@@ -100,7 +100,7 @@ def _lrn(t, threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, b
         for k in range(0, c, 16):
             part = min(16, c - k)
             mass = vfma(_window_sums(squares, k, before, after), rate, offset)
-            power = vexp(vmul(vset1(-beta), vlog(mass))) if exact else vfast_power(mass, -beta)
+            power = vpower(mass, vset1(-beta)) if exact else vfast_power(mass, -beta)
             v = vload_part(dy + here + 4 * k, part, zero)
             direct = vmul(v, power)
             vstore_part(out + here + 4 * k, direct, part)

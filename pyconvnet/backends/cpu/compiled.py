@@ -1,4 +1,4 @@
-"""How kernels are compiled: each once, kept on disk where a folder can be written, and run by a team of threads.
+"""How kernels are compiled: each once, kept on disk where there is a safe folder, and run by a team of threads.
 
 `jit` makes functions that kernels call, `parallel` the kernels themselves. A parallel kernel is written for one thread
 of a team, fn(t, threads, *args), and called as fn(threads, *args). numba's own parallel loops compile the same code
@@ -25,6 +25,7 @@ from numba.core.caching import NullCache
 from numba.core.ccallback import CFunc, _CFuncCompiler
 from numba.np.arrayobj import make_array, populate_array
 
+from pyconvnet.backends.cpu.kernel_folders import KernelCache, say_refused
 from pyconvnet.backends.cpu.llvm.ir import F32, I1, I64, at
 from pyconvnet.threads import run_team
 
@@ -37,11 +38,7 @@ def jit(**options) -> Callable:
     """numba.njit; the interpreter lock is free meanwhile."""
 
     def decorate(fn):
-        try:
-            made = numba.njit(cache=True, nogil=True, **_OPTIONS, **options)(fn)
-        except RuntimeError:  # neither the package's folder nor the user's can hold a cache
-            made = numba.njit(nogil=True, **_OPTIONS, **options)(fn)
-        return _announced(_stamped(made))
+        return _kept(numba.njit(nogil=True, **_OPTIONS, **options)(fn), fn)
 
     return decorate
 
@@ -53,8 +50,8 @@ def inner(fn: Callable) -> Callable:
 
 def filled(fn: Callable, slots: int) -> int:
     """The address of a table of so many numbers that fn(address), compiled, has filled: addresses of C functions."""
-    made = _kept(CFunc(fn, ((types.int64,), types.void), {}, _OPTIONS))  # numba.cfunc would not say that it compiles
-    made.compile()
+    made = CFunc(fn, ((types.int64,), types.void), {}, _OPTIONS)  # numba.cfunc would compile it at once
+    _kept(made, fn).compile()
     table = (ctypes.c_int64 * slots)()
     made.ctypes(ctypes.addressof(table))
     in_use.append((made, table))
@@ -89,7 +86,7 @@ class Kernel:
         """The form for arguments of such types, compiled or from disk."""
         kinds = [types.int64, types.int64, *map(_kind, args)]
         entry = _Entry(self.fn, (tuple(kinds), types.void), {}, self.options)
-        _kept(entry).compile()
+        _kept(entry, self.fn).compile()
         layout = struct.Struct("=" + "".join(map(_format, kinds[1:])))
         arrays = [np.dtype(str(kind.dtype)) for kind in kinds if isinstance(kind, types.Array)]
         flat = not any(isinstance(a, (tuple, np.ndarray)) for a in args)
@@ -209,12 +206,12 @@ def _unpacked(context, build, kinds, memory) -> list:
     return out
 
 
-def _kept(made: CFunc) -> CFunc:
-    """With a cache on disk where there can be one."""
+def _kept(made: Any, fn: Callable) -> Any:
+    """Keep it on disk, as `cache=True` does, but in a folder that is the user's own alone."""
     try:
-        made.enable_caching()
-    except RuntimeError:
-        pass
+        made._cache = KernelCache(fn)
+    except RuntimeError:  # neither the package's folder nor the user's can hold kernels
+        say_refused()
     return _announced(_stamped(made))
 
 

@@ -50,7 +50,7 @@ def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndar
         y += b.ravel()
     if after.add is not None:
         y += after.add.transpose(3, 0, 1, 2)
-    return np.maximum(y, 0, out=y) if after.relu else y
+    return np.fmax(y, 0, out=y) if after.relu else y
 
 
 def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:

@@ -10,9 +10,10 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, zero
 from pyconvnet.backends.cpu.llvm.simd import (
     vadd,
     vif_equal,
+    vif_greater,
     vload,
     vload_part,
-    vmax_nan_any,
+    vmax,
     vmul,
     vset1,
     vstore,
@@ -81,7 +82,7 @@ def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
                     pixel = x + 4 * (((image * h + u) * w + w0) * c + k)
                     for _ in range(w0, w1):
                         seen = vload(pixel) if part == 16 else vload_part(pixel, part, np.float32(0))
-                        value = vadd(value, seen) if average else vmax_nan_any(value, seen)
+                        value = vadd(value, seen) if average else vmax(seen, value)
                         pixel += 4 * c
                 if average:
                     value = vmul(value, vset1(scale))
@@ -109,7 +110,7 @@ def _pool_backward(t, threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, 
 def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_row, last_row, first, last):
     """The derivatives of some rows and channels of an image, added to dx; written to it if each pixel gets one."""
     fh, fw, sh, sw, top, left = numbers
-    zero = vset1(np.float32(0))
+    zero, lowest = vset1(np.float32(0)), vset1(np.float32(-np.inf))
     for i in range(first_row, last_row):
         h0, h1 = _span(i, sh, top, fh, h)
         for j in range(ow):
@@ -127,10 +128,11 @@ def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_ro
                             here = dx + origin + 4 * (u * w + v) * c
                             _store(here, pending if once else vadd(_load(here, part), pending), part)
                     continue
-                largest = vset1(np.float32(-np.inf))
+                largest = lowest
                 for u in range(h0, h1):
                     for v in range(w0, w1):
-                        largest = vmax_nan_any(largest, _load(x + origin + 4 * (u * w + v) * c, part))
+                        largest = vmax(_load(x + origin + 4 * (u * w + v) * c, part), largest)
+                pending = vif_greater(largest, lowest, pending, zero)
                 for v in range(w0, w1):
                     for u in range(h0, h1):
                         place = origin + 4 * (u * w + v) * c

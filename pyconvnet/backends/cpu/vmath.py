@@ -11,6 +11,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vfloat_of_bits,
     vfloor,
     vfma,
+    vif_equal,
     vif_greater,
     vmantissa,
     vmul,
@@ -23,7 +24,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
 
 @inner
 def vexp(x):
-    """exp(x); 0 below -87, the largest finite number above 88, NaN where x is NaN."""
+    """exp(x); 0 below -87.3 (no denormal numbers), 2.2e38 above 88.3, NaN where x is NaN."""
     low, high = vset1(np.float32(-87.3)), vset1(np.float32(88.3))
     y = vif_greater(low, x, low, vif_greater(x, high, high, x))
     n = vround(vmul(y, vset1(np.float32(1.44269504088896341))))
@@ -42,9 +43,12 @@ def vexp(x):
 
 @inner
 def vlog(x):
-    """log(x) for normal positive x."""
-    one = vset1(np.float32(1))
-    m, e = vmantissa(x), vexponent(x)
+    """log(x); -inf for 0, NaN below and where x is NaN."""
+    one, zero, infinite = vset1(np.float32(1)), vset1(np.float32(0)), vset1(np.float32(np.inf))
+    least = vset1(np.float32(2.0**-126))  # denormal numbers are scaled up
+    normal = vif_greater(least, x, vmul(x, vset1(np.float32(2.0**24))), x)
+    m = vmantissa(normal)
+    e = vsub(vexponent(normal), vif_greater(least, x, vset1(np.float32(24)), zero))
     small = vset1(np.float32(0.707106781186547524))
     e = vif_greater(small, m, vsub(e, one), e)
     m = vsub(vif_greater(small, m, vadd(m, m), m), one)
@@ -61,12 +65,22 @@ def vlog(x):
     p = vmul(vmul(p, m), z)
     p = vfma(e, vset1(np.float32(-2.12194440e-4)), p)
     p = vfma(vset1(np.float32(-0.5)), z, p)
-    return vfma(e, vset1(np.float32(0.693359375)), vadd(m, p))
+    y = vfma(e, vset1(np.float32(0.693359375)), vadd(m, p))
+    odd = vif_equal(x, zero, vsub(zero, infinite), vif_equal(x, infinite, infinite, vset1(np.float32(np.nan))))
+    return vif_greater(x, zero, vif_greater(infinite, x, y, odd), odd)
+
+
+@inner
+def vpower(x, y):
+    """x^y for x from 0 up, 1 for y = 0; NaN for other x."""
+    t = vmul(y, vlog(x))
+    power = vif_greater(t, vset1(np.float32(88.72)), vset1(np.float32(np.inf)), vexp(t))
+    return vif_equal(y, vset1(np.float32(0)), vset1(np.float32(1)), power)
 
 
 @inner
 def vfast_power(x, y):
-    """See `backends.reference.normalization.fast_power`: MatConvNet's x^y, up to 4e-3 off."""
+    """See `backends.reference.normalization.fast_power`: MatConvNet's x^y, up to 4e-3 off; NaN but for x from 0 up."""
     one = vset1(np.float32(1))
     m = vsub(vmul(vset1(np.float32(2)), vmantissa(x)), one)
     p = vset1(np.float32(0.164042561333445))
@@ -78,4 +92,5 @@ def vfast_power(x, y):
     p = vset1(np.float32(0.079441541679836))
     p = vfma(p, r, vset1(np.float32(0.227411277760219)))
     p = vfma(p, r, vset1(np.float32(0.693147180559945)))
-    return vfloat_of_bits(vmul(vfma(p, r, z), vset1(np.float32(1 << 23))))
+    power = vfloat_of_bits(vmul(vfma(p, r, z), vset1(np.float32(1 << 23))))
+    return vif_greater(x, vset1(np.float32(-1e-45)), power, vset1(np.float32(np.nan)))

@@ -125,7 +125,6 @@ def winograd(
         parts = threads if in_rounds else 1
         v = scratch("padded", parts * points * step)  # memory that direct convolution needs at other times
         sums = scratch("sums", parts * points * sums_step + threads * 32 * points)
-        least = np.float32(0 if relu else -np.inf)
         sizes = n, h, w, channels, *out, count, c, k, window.pad[0], window.pad[2]
         inputs, _, outputs = kind.transforms()
         shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step, inputs, outputs)
@@ -135,7 +134,7 @@ def winograd(
                 first + 4 * g * blocks * c * tile.columns,
                 groups * blocks * c * tile.columns,
                 address(bias) + 4 * g * k,
-                least,
+                relu,
                 start + 4 * g * k,
                 address(v),
                 address(sums),

@@ -128,7 +128,7 @@ def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, taps, how
 
 
 @inner
-def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, spare):
+def _outputs(y, sums, width, columns, bias, relu, shape, first, last, origin, spare):
     """Transforms sums[point][tile][width] back and adds the bias, for tiles first .. last - 1; `origin` comes first.
 
     y, bias  of the first of `columns` filters
@@ -147,7 +147,7 @@ def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, s
                     for j in range(m, 2 * m):
                         prefetch(target + 4 * (i * w + j) * count)
             out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
-            call_outputs(shape.output_transform, (source, 4 * step, bias + 4 * k, least, out, row, column))
+            call_outputs(shape.output_transform, (source, 4 * step, bias + 4 * k, relu, out, row, column))
             if not whole:
                 for i in range(min(m, h - i0)):
                     for j in range(min(m, w - j0)):
@@ -160,7 +160,7 @@ def _outputs(y, sums, width, columns, bias, least, shape, first, last, origin, s
 
 
 @parallel()
-def fused(t, threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, rounds, together):
+def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape, rounds, together):
     """Each thread takes rounds of tiles, of all filters, `together` blocks at a time."""
     c, k, step, sums_step = shape.c, shape.k, shape.step, shape.sums_step
     points, tiles = (shape.m + shape.r - 1) ** 2, shape.n * shape.high * shape.wide
@@ -195,7 +195,7 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shap
                 together * nr,
                 columns,
                 bias + 4 * column,
-                least,
+                relu,
                 shape,
                 first,
                 last,
@@ -204,7 +204,7 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shap
             )
 
 
-def by_points(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, shape, at_once):
+def by_points(threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape, at_once):
     """All tiles, `at_once` at most, are transformed; then threads take blocks of filters at a point; and back.
 
     Three kernels, since each needs all that the threads did in the one before.
@@ -216,7 +216,7 @@ def by_points(threads, kernel, mr, nr, x, f, plane, bias, least, y, v, sums, sha
         start, end = tiles * part // parts, tiles * (part + 1) // parts
         _all_inputs(threads, x, v, shape, start, end, spare)
         _all_products(threads, kernel, mr, nr, f, plane, v, sums, shape, end - start)
-        _all_outputs(threads, y, sums, -(-shape.k // nr) * nr, bias, least, shape, start, end, spare)
+        _all_outputs(threads, y, sums, -(-shape.k // nr) * nr, bias, relu, shape, start, end, spare)
 
 
 @parallel()
@@ -231,10 +231,10 @@ def _all_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count):
 
 
 @parallel()
-def _all_outputs(t, threads, y, sums, width, bias, least, shape, start, end, spare):
+def _all_outputs(t, threads, y, sums, width, bias, relu, shape, start, end, spare):
     first, last = _share(start, end, t, threads)
     mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t
-    _outputs(y, sums, width, shape.k, bias, least, shape, first, last, start, mine)
+    _outputs(y, sums, width, shape.k, bias, relu, shape, first, last, start, mine)
 
 
 @inner

@@ -76,6 +76,9 @@ class Reference(Backend):
     def maximum(self, x: np.ndarray, y: Any) -> np.ndarray:
         return np.maximum(x, y)
 
+    def at_least(self, x: np.ndarray, limit: float) -> np.ndarray:
+        return np.fmax(x, x.dtype.type(limit))
+
     def minimum(self, x: np.ndarray, y: Any) -> np.ndarray:
         return np.minimum(x, y)
 
@@ -162,7 +165,8 @@ class Reference(Backend):
         return np.tensordot(_points(v, u, dzdy.dtype), dzdy, ((1, 2), (1, 2))).transpose(1, 0, 2)
 
     def within(self, x: np.ndarray, at: np.ndarray, k: int) -> np.ndarray:
-        best = np.argsort(-x, axis=2, kind="stable")[:, :, :k]
+        # numpy sorts NaN last, MATLAB first
+        best = np.argsort(np.where(x == x, -x, -np.inf), axis=2, kind="stable")[:, :, :k]
         return (best == at).any(axis=2, keepdims=True)
 
     # --- kernels ----------------------------------------------------------------------------------------------------

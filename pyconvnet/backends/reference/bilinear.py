@@ -40,8 +40,8 @@ def bilinear(x: np.ndarray, grid: np.ndarray) -> np.ndarray:
     found, (wy, wx), images = _neighbours(x, grid)
     y: Any = 0
     for i, j, rows, cols, inside in found:
-        weight = np.where(inside, _share(i, wy) * _share(j, wx), 0)
-        y = y + weight[..., None] * xs[images, rows, cols]
+        weight = _share(i, wy) * _share(j, wx)
+        y = y + np.where(inside[..., None], weight[..., None] * xs[images, rows, cols], 0)
     return from_nhwc(y.astype(x.dtype, copy=False))
 
 
@@ -52,10 +52,10 @@ def bilinear_backward(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray) -> tupl
     dx, dgrid = np.zeros_like(xs), np.zeros_like(grid)
     for i, j, rows, cols, inside in found:
         ys, yx = _share(i, wy), _share(j, wx)
-        np.add.at(dx, (images, rows, cols), np.where(inside, ys * yx, 0)[..., None] * dy)
-        slope = np.where(inside, (xs[images, rows, cols] * dy).sum(axis=-1), 0)
-        dgrid[0] += ((2 * i - 1) * yx * slope).transpose(1, 2, 0)
-        dgrid[1] += ((2 * j - 1) * ys * slope).transpose(1, 2, 0)
+        np.add.at(dx, (images, rows, cols), np.where(inside[..., None], (ys * yx)[..., None] * dy, 0))
+        slope = (xs[images, rows, cols] * dy).sum(axis=-1)
+        dgrid[0] += np.where(inside, (2 * i - 1) * yx * slope, 0).transpose(1, 2, 0)
+        dgrid[1] += np.where(inside, (2 * j - 1) * ys * slope, 0).transpose(1, 2, 0)
     h, w = x.shape[:2]
     dgrid *= np.array([(h - 1) / 2, (w - 1) / 2], x.dtype).reshape(2, 1, 1, 1)
     return from_nhwc(dx), dgrid

@@ -6,9 +6,9 @@ import numpy as np
 
 
 def relu(x: np.ndarray, leak: float) -> np.ndarray:
-    """max(x, 0) + leak min(x, 0)."""
+    """max(x, 0) + leak min(x, 0); max(NaN, 0) is 0, as in MATLAB."""
     if leak == 0:
-        return np.maximum(x, x.dtype.type(0))
+        return np.fmax(x, x.dtype.type(0))
     return np.where(x > 0, x, x * x.dtype.type(leak))
 
 

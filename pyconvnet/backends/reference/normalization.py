@@ -67,7 +67,9 @@ def _power(x: np.ndarray, y: float) -> np.ndarray:
 
 
 def fast_power(x: np.ndarray, y: float) -> np.ndarray:
-    """x ** y for x > 0 by cubic approximations of log2 and exp2, up to 4e-3 off, as MatConvNet's CPU code computes it.
+    """x ** y for x >= 0 by cubic approximations of log2 and exp2, up to 4e-3 off, as MatConvNet's CPU code computes it.
+
+    NaN for other x, as the exact power, which MatConvNet's GPU code has; its CPU code gives some number there.
 
     With the exact power LRN would differ from every number MatConvNet printed by as much.
     """
@@ -86,7 +88,7 @@ def fast_power(x: np.ndarray, y: float) -> np.ndarray:
     z = np.floor(t)
     r = t - z
     z += r * (real(0.693147180559945) + r * (real(0.227411277760219) + r * real(0.079441541679836)))
-    return ((z * real(1 << bits)).astype(whole) + one).view(real)
+    return np.where(x >= 0, ((z * real(1 << bits)).astype(whole) + one).view(real), real(np.nan))
 
 
 def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:

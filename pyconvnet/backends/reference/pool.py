@@ -39,7 +39,7 @@ def _counts(window: Window, h: int, w: int, oh: int, ow: int, dtype: np.dtype) -
 
 
 def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
-    """Maximum, or mean over the pixels inside the image."""
+    """Maximum of those that are not NaN, -inf of none; or mean over the pixels inside the image."""
     xs = nhwc(x)
     n, h, w, c = xs.shape
     oh, ow = window.output_size(h, w)
@@ -50,12 +50,12 @@ def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
         return from_nhwc(y / _counts(window, h, w, oh, ow, x.dtype))
     y = np.full((n, oh, ow, c), -np.inf, x.dtype)
     for out, at in _places(window, h, w, oh, ow):
-        np.maximum(y[out], xs[at], out=y[out])
+        np.fmax(y[out], xs[at], out=y[out])
     return from_nhwc(y)
 
 
 def pool_backward(x: np.ndarray, window: Window, method: str, dzdy: np.ndarray) -> np.ndarray:
-    """The derivative goes to the first maximum, down the columns of the window as MATLAB's memory runs."""
+    """The derivative goes to the first maximum, down the columns as MATLAB's memory runs; -inf is none."""
     xs, dy = nhwc(x), nhwc(dzdy)
     h, w = xs.shape[1:3]
     oh, ow = dy.shape[1:3]
@@ -66,7 +66,7 @@ def pool_backward(x: np.ndarray, window: Window, method: str, dzdy: np.ndarray) 
             dx[at] += dy[out]
         return from_nhwc(dx)
     y = nhwc(pool(x, window, method))
-    left = np.ones(y.shape, bool)
+    left = y > -np.inf
     for out, at in _places(window, h, w, oh, ow):
         here = (xs[at] == y[out]) & left[out]
         left[out] &= ~here

@@ -21,11 +21,11 @@ def _cells(spans: Spans) -> Iterator[Any]:
 
 
 def roipool(x: np.ndarray, spans: Spans, cells: tuple[int, int], method: str) -> np.ndarray:
-    """Maximum or mean of each of the cells (rows, columns) of every region; 0 for an empty one."""
+    """Maximum of those that are not NaN, -inf of none, or mean of each cell (rows, columns); 0 for an empty one."""
     xs = nhwc(x)
     y = np.zeros((len(spans), *cells, x.shape[2]), x.dtype)
     for out, at in _cells(spans):
-        y[out] = xs[at].max(axis=(0, 1)) if method == "max" else xs[at].mean(axis=(0, 1))
+        y[out] = np.fmax.reduce(xs[at], axis=(0, 1), initial=-np.inf) if method == "max" else xs[at].mean(axis=(0, 1))
     return from_nhwc(y)
 
 
@@ -39,7 +39,9 @@ def roipool_backward(x: np.ndarray, spans: Spans, method: str, dzdy: np.ndarray)
         if method == "avg":
             dx[at] += dy[out] / x.dtype.type(cell.shape[0] * cell.shape[1])
             continue
-        first = cell.transpose(1, 0, 2).reshape(-1, x.shape[2]).argmax(axis=0)
+        values = cell.transpose(1, 0, 2).reshape(-1, x.shape[2])
+        values = np.where(values == values, values, -np.inf)
+        first = values.argmax(axis=0)
         v, u = np.divmod(first, cell.shape[0])
-        dx[at][u, v, channels] += dy[out]
+        dx[at][u, v, channels] += np.where(values[first, channels] > -np.inf, dy[out], 0)
     return from_nhwc(dx)

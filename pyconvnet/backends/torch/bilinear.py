@@ -12,8 +12,8 @@ _BILINEAR, _ZEROS = 0, 0  # PyTorch's numbers of the method, and of what lies ou
 
 def _points(x: torch.Tensor, grid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(PyTorch's grid, N x (M/N YH) x YW x 2, with the grids of an image one above another; which points count)."""
-    down, across = (((grid[i] + 1) / 2 * (x.shape[i] - 1) >= 0) for i in (0, 1))
-    within = down & across
+    down, across = ((grid[i] + 1) / 2 * (x.shape[i] - 1) for i in (0, 1))
+    within = (down >= 0) & (across >= 0) & (down < x.shape[0]) & (across < x.shape[1])
     own = torch.where(within, grid, 0).flip(0).permute(3, 1, 2, 0)
     n = x.shape[3]
     return own.reshape(n, -1, grid.shape[2], 2), within.permute(2, 0, 1).reshape(n, 1, -1, grid.shape[2])

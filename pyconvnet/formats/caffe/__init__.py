@@ -16,6 +16,7 @@ from pyconvnet.formats.caffe import wire
 from pyconvnet.formats.caffe.definition import Definition, definition
 from pyconvnet.formats.registry import found_instead
 from pyconvnet.records import Struct
+from pyconvnet.text import listed
 from pyconvnet.values import path_text, whole_numbers
 
 PathLike = str | os.PathLike[str]
@@ -96,7 +97,7 @@ def definition_beside(caffemodel: PathLike) -> Path:
     for some in (deploy, found):
         if len(some) == 1:
             return some[0]
-    there = f"there are {', '.join(p.name for p in found)}" if found else "there is none"
+    there = f"there are {listed(p.name for p in found)}" if found else "there is none"
     raise CaffeFileError(
         f"{path.name} has weights only: which .prototxt beside it defines the network is not clear, {there}; "
         "from_caffe(prototxt, caffemodel) says it"

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyconvnet.dagnn import DagNN
 from pyconvnet.formats.caffe.definition import Definition, LayerDefinition
+from pyconvnet.text import visible
 
 LARGEST = 1 << 16  # height, width or channels of an input
 
@@ -119,7 +120,7 @@ def build(definition: Definition, weights: dict[str, list[np.ndarray]], rgb: boo
                 if unknown <= {x.name for x in net.inputs}:  # otherwise a layer before it is among the problems
                     outputs = _converted(net, layer, inputs, CONVERTERS[layer.type])
             except (ValueError, TypeError, ArithmeticError) as error:
-                problems.append(f"{layer.name!r} ({layer.written}): {error}")
+                problems.append(f"{layer.name!r} ({visible(layer.written)}): {error}")
         for i, top in enumerate(layer.tops):
             net.vars[top] = outputs[i] if i < len(outputs) else Var(net.output(top), None)
     if problems:

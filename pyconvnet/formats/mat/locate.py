@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconvnet.formats.mat.matfile import MatFileError
 from pyconvnet.records import Opaque, Struct
+from pyconvnet.text import listed, visible
 
 CHECKPOINT = ("state", "stats", "info")
 
@@ -38,8 +39,7 @@ def find(file: str, values: dict[str, Any], variable: str | None) -> str | None:
     if several:
         found = [*several[:3], "...", several[-1]] if len(several) > 5 else several
         raise MatFileError(
-            f"{file} holds several networks: {', '.join(found)}; pick one with variable= "
-            "(--variable on the command line)"
+            f"{file} holds several networks: {listed(found)}; pick one with variable= (--variable on the command line)"
         )
     raise MatFileError(
         f"{file} holds no MatConvNet network (layers at the top, or in a variable); it holds {_listed(values)}"
@@ -112,21 +112,21 @@ def _is_dag(value: Any) -> bool:
 
 
 def _listed(values: dict[str, Any]) -> str:
-    return "; ".join(f"{name}: {_kind(value)}" for name, value in list(values.items())[:12]) or "nothing"
+    return "; ".join(f"{visible(name)}: {_kind(value)}" for name, value in list(values.items())[:12]) or "nothing"
 
 
 def _kind(value: Any) -> str:
     if is_network(value):
         return "a network"
     if _records(value):
-        types = ", ".join(dict.fromkeys(r["type"] for r in _records(value)))
+        types = listed(dict.fromkeys(r["type"] for r in _records(value)))
         return f"struct with layers of types that MatConvNet does not have ({types})"
     if isinstance(value, dict):
-        return f"struct with {', '.join(list(value)[:8]) or 'no fields'}"
+        return f"struct with {listed(list(value)[:8]) or 'no fields'}"
     if isinstance(value, list):
         return f"list of {len(value)}"
     if isinstance(value, np.ndarray):
         return f"{'x'.join(map(str, value.shape))} {value.dtype}"
     if isinstance(value, Opaque):
-        return f"{value.kind.replace('_', ' ')} {value.name}"
+        return f"{value.kind.replace('_', ' ')} {visible(value.name)}"
     return type(value).__name__

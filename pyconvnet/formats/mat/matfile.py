@@ -17,6 +17,7 @@ from typing import Any
 
 from pyconvnet import atomic
 from pyconvnet.formats.registry import found_instead
+from pyconvnet.text import visible
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -45,7 +46,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
                 return v5.read(file)
         return _version4(path, head)
     except (OSError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, RuntimeError, MemoryError) as error:
-        raise MatFileError(f"{path.name} cannot be read as a MAT file: {error}") from error
+        raise MatFileError(f"{path.name} cannot be read as a MAT file: {visible(str(error))}") from error
 
 
 def _version4(path: Path, head: bytes) -> dict[str, Any]:

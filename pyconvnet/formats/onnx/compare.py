@@ -18,6 +18,7 @@ from pyconvnet.networks.graph import without_losses
 from pyconvnet.precision import local_precision
 from pyconvnet.records import Struct
 from pyconvnet.table import ascii_table
+from pyconvnet.text import listed
 
 FN = "compare_onnx"
 
@@ -33,7 +34,7 @@ def compared(net: Any, model: ModelProto, x: Any) -> list[Struct]:
     if not known and len(last) == 1:  # tensors of other names: what comes out can still be compared
         known = [(last[0], *rows[-1][1:])]
     if not known:
-        raise ValueError(f"{FN}: no tensor of the file has the name of a variable: {', '.join(r[0] for r in rows[:8])}")
+        raise ValueError(f"{FN}: no tensor of the file has the name of a variable: {listed(r[0] for r in rows[:8])}")
     return [_row(name, kind, value, theirs[name]) for name, kind, value in known]
 
 
@@ -66,7 +67,7 @@ def _of_graph(net: Any, x: Any) -> tuple[dict[str, Any], Rows]:
     plan = graph_plan(net)
     if not isinstance(x, dict):
         if len(inputs) != 1:
-            raise ValueError(f"{FN}: x must be a dict with the values of {', '.join(inputs)}")
+            raise ValueError(f"{FN}: x must be a dict with the values of {listed(inputs)}")
         x = {inputs[0]: x}
     weights = [param.value for param in graph.params]
     given = {name: in_precision(value, weights) for name, value in x.items() if name in graph.vars}
@@ -95,7 +96,7 @@ def _run(model: ModelProto, given: dict[str, Any]) -> dict[str, np.ndarray]:
         given = {inputs[0].name: given[""]}
     missing = [v.name for v in inputs if v.name not in given]
     if missing:
-        raise ValueError(f"{FN}: x must have the input {missing[0]!r} of the file, it has {', '.join(given)}")
+        raise ValueError(f"{FN}: x must have the input {missing[0]!r} of the file, it has {listed(given)}")
     feeds = {v.name: _as_input(v, given[v.name]) for v in inputs}
     wide = ModelProto()
     wide.CopyFrom(model)

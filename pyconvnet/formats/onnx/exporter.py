@@ -23,6 +23,7 @@ from pyconvnet.networks.base import sizes_in
 from pyconvnet.networks.chain import without_loss
 from pyconvnet.networks.graph import without_losses
 from pyconvnet.table import short_text
+from pyconvnet.text import listed, visible
 
 FN = "to_onnx"
 OPSET, IR = 17, 8
@@ -64,7 +65,7 @@ def model_of(net: Any, inputSize: Any, preprocess: bool, opset: int) -> ModelPro
     sizes, given = _input_sizes(net, plan, inputSize)
     average = _average(net) if preprocess else None
     if average is not None and len(plan.inputs) != 1:
-        raise ValueError(f"{FN}: preprocess is for networks of one input, this one has {', '.join(plan.inputs)}")
+        raise ValueError(f"{FN}: preprocess is for networks of one input, this one has {listed(plan.inputs)}")
     if average is not None and average.shape[2:] != (1, 1) and not given:
         given = True  # an average image fits images of its size only
         sizes = {plan.inputs[0]: (*average.shape[2:], sizes[plan.inputs[0]][2], 1)}
@@ -125,7 +126,7 @@ def graph_plan(net: Any) -> Plan:
         params = [Param(p.name, host_numbers(p.value)) for p in net.params[entry.params]]
         missing = [p.name for p in net.params[entry.params] if p.value is None]
         if missing:
-            layer = Refused(f"its parameters {', '.join(missing)} have no values: initParams gives them some")
+            layer = Refused(f"its parameters {listed(missing)} have no values: initParams gives them some")
         steps.append(Step(entry.name, kind, layer, list(entry.inputs), list(entry.outputs), params))
     taken = {v.name for v in net.vars}
     for i, name in enumerate(outputs):
@@ -155,12 +156,12 @@ def _input_sizes(net: Any, plan: Plan, given: Any) -> tuple[dict[str, Size], boo
     if given is not None:
         if not isinstance(given, dict):
             if len(plan.inputs) != 1:
-                names = ", ".join(plan.inputs)
+                names = listed(plan.inputs)
                 raise ValueError(f"{FN}: inputSize must be a dict with the sizes of {names}, got {given!r}")
             given = {plan.inputs[0]: given}
         unknown = [name for name in given if name not in plan.inputs]
         if unknown:
-            raise ValueError(f"{FN}: inputSize has {unknown[0]!r}, the inputs are {', '.join(plan.inputs)}")
+            raise ValueError(f"{FN}: inputSize has {unknown[0]!r}, the inputs are {listed(plan.inputs)}")
         own = {name: _four(size) for name, size in given.items()}
         return {name: own.get(name, _channels_of(plan, name)) for name in plan.inputs}, True
     sizes = {name: _channels_of(plan, name) for name in plan.inputs}
@@ -232,9 +233,9 @@ def _model(net: Any, plan: Plan, sizes: dict[str, Size], average: np.ndarray | N
         except SizeNeeded as error:
             if not last:
                 raise
-            refused.append(f"{step.name} ({step.kind}): {error}")
+            refused.append(visible(f"{step.name} ({step.kind}): {error}"))
         except (ValueError, TypeError) as error:
-            refused.append(f"{step.name} ({step.kind}): {error}")
+            refused.append(visible(f"{step.name} ({step.kind}): {error}"))
     if refused:
         count = "1 layer" if len(refused) == 1 else f"{len(refused)} layers"
         raise ValueError(f"{FN}: {count} cannot be written as ONNX:\n  " + "\n  ".join(refused))

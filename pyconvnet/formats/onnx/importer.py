@@ -15,6 +15,7 @@ from pyconvnet.formats.onnx.library import Refused
 from pyconvnet.formats.onnx.reader import Node, Reader
 from pyconvnet.formats.onnx.values import BATCH, Tensor, four
 from pyconvnet.formats.registry import found_instead, naming
+from pyconvnet.text import listed, visible
 
 FN = "from_onnx"
 CHANNELS_LAST = (0, 2, 3, 1)  # N x H x W x C of N x C x H x W
@@ -75,18 +76,20 @@ def _input_shapes(inputs: Sequence[Any], given: Any) -> dict[str, tuple[int | No
     names = [v.name for v in inputs]
     if given is not None and not isinstance(given, dict):
         if len(names) != 1:
-            raise ValueError(f"{FN}: inputSize must be a dict with the sizes of {', '.join(names)}, got {given!r}")
+            raise ValueError(f"{FN}: inputSize must be a dict with the sizes of {listed(names)}, got {given!r}")
         given = {names[0]: given}
     shapes = {}
     refused = []
     for v in inputs:
         kind = v.type.tensor_type
         if not v.type.HasField("tensor_type") or kind.elem_type not in (1, 10, 11, 16):
-            refused.append(f"{v.name}: it must be a tensor of floating-point numbers")
+            refused.append(f"{visible(v.name)}: it must be a tensor of floating-point numbers")
             continue
         dims = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in kind.shape.dim]
         if len(dims) not in (2, 3, 4):
-            refused.append(f"{v.name}: it must be N x C x H x W, N x C x W or N x C, it has {len(dims)} dimensions")
+            refused.append(
+                f"{visible(v.name)}: it must be N x C x H x W, N x C x W or N x C, it has {len(dims)} dimensions"
+            )
             continue
         if given and v.name in given:
             size = [int(s) for s in np.ravel(given[v.name])]
@@ -94,11 +97,11 @@ def _input_shapes(inputs: Sequence[Any], given: Any) -> dict[str, tuple[int | No
                 raise ValueError(f"{FN}: inputSize must be (H, W, C), got {given[v.name]!r}")
             dims = [dims[0], size[2], size[0], size[1]] if len(dims) == 4 else [dims[0], size[2], size[1]][: len(dims)]
         if len(dims) < 4 and None in dims[1:]:
-            refused.append(f"{v.name}: its sizes must be known: give inputSize=(H, W, C)")
+            refused.append(f"{visible(v.name)}: its sizes must be known: give inputSize=(H, W, C)")
             continue
         shapes[v.name] = tuple(dims)
     if given and (unknown := [name for name in given if name not in names]):
-        raise ValueError(f"{FN}: inputSize has {unknown[0]!r}, the inputs are {', '.join(names)}")
+        raise ValueError(f"{FN}: inputSize has {unknown[0]!r}, the inputs are {listed(names)}")
     if refused:
         raise ValueError(f"{FN}: inputs that no network here has:\n  " + "\n  ".join(refused))
     return shapes
@@ -145,7 +148,7 @@ def _outputs(reader: Reader, found: dict[str, Any]) -> dict[str, str]:
                 raise Refused("it is an input of the network, or is that but for its shape")
             ends.setdefault(x.var, name)
         except (ValueError, TypeError) as error:
-            reader.refused.append(f"{name} (output): {error}")
+            reader.refused.append(f"{visible(name)} (output): {error}")
     return ends
 
 

@@ -24,6 +24,7 @@ from pyconvnet.formats.onnx.values import (
     rearrangement,
 )
 from pyconvnet.layers import Conv, ConvTranspose, Layer, Permute, Reshape
+from pyconvnet.text import visible
 
 Borders = tuple[int, int, int, int]  # top, bottom, left, right
 Handler = Callable[["Reader", "Node"], Any]
@@ -256,4 +257,4 @@ class Reader:
             results = made if isinstance(made, list) else [made]
             self.values.update(zip(proto.output, results))
         except DOUBTS as error:
-            self.refused.append(f"{where} ({proto.op_type}): {error}")
+            self.refused.append(visible(f"{where} ({proto.op_type}): {error}"))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pyconvnet.formats.pytorch import modules
 from pyconvnet.formats.pytorch.description import Description, Module, describe
+from pyconvnet.text import listed
 
 
 class Graph(nn.Module):
@@ -28,7 +29,7 @@ class Graph(nn.Module):
         """The outputs for the inputs, N x C x H x W each."""
         values = {**dict(zip(self.inputs, inputs)), **named}
         if len(inputs) + len(named) != len(self.inputs) or len(values) != len(self.inputs):
-            raise TypeError(f"the network must have the inputs {', '.join(self.inputs)}")
+            raise TypeError(f"the network must have the inputs {listed(self.inputs)}")
         for name, reads, writes in self.wiring:
             values[writes] = getattr(self, name)(*[values[v] for v in reads])
         found = tuple(values[name] for name in self.outputs)

@@ -18,6 +18,7 @@ from pyconvnet.networks import is_graph
 from pyconvnet.networks.base import sizes_in
 from pyconvnet.networks.chain import without_loss
 from pyconvnet.networks.graph import without_losses
+from pyconvnet.text import listed, visible
 from pyconvnet.values import as_array
 
 Sizes = dict[str, tuple[float, ...]]
@@ -129,13 +130,13 @@ def _graph(fn: str, net: Any) -> tuple[list[Layer], list[str], list[str], dict[s
             raise ValueError(f"{fn}: layer {entry.name!r} must have inputs and one output")
         params = [param.value for param in graph.params[entry.params]]
         if lacking := [name for name, value in zip(entry.params, params) if value is None]:
-            raise ValueError(f"{fn}: the parameters {', '.join(lacking)} have no values: initParams gives first ones")
+            raise ValueError(f"{fn}: the parameters {listed(lacking)} have no values: initParams gives first ones")
         layers.append(Layer(entry.name, entry.block, entry.inputs, entry.outputs[0], params, entry.params))
     return layers, sources, [name for name in graph.getOutputs() if name not in labels], after
 
 
 def _no_module(kind: str) -> ValueError:
-    return ValueError(f"there is no module for {kind}")
+    return ValueError(f"there is no module for {visible(kind)}")
 
 
 def _parts(layer: Layer, channels: float) -> list[Part]:
@@ -196,7 +197,7 @@ def _input_sizes(fn: str, net: Any, sources: list[str], inputSize: Any) -> Sizes
         return sizes
     given = inputSize if isinstance(inputSize, dict) else {sources[0]: inputSize} if len(sources) == 1 else None
     if given is None or not set(given) <= set(sources):
-        raise ValueError(f"{fn}: inputSize must have a size for the inputs {', '.join(sources)} by name")
+        raise ValueError(f"{fn}: inputSize must have a size for the inputs {listed(sources)} by name")
     for name, size in given.items():
         numbers = as_array(size).ravel()
         if numbers.dtype.kind not in "iuf" or numbers.size not in (3, 4):

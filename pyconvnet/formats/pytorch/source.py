@@ -8,7 +8,7 @@ import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -42,8 +42,15 @@ def write(path: str | os.PathLike[str], net: Any) -> None:
     """Write net.py, which needs torch alone, and net.safetensors beside it."""
     description = describe("save", net)
     text = source(description)
-    weights.write_state(Path(path).with_suffix(".safetensors"), description)
-    atomic.write(path, text)
+
+    def both(file: BinaryIO) -> None:
+        """The weights get their name once the source is on disk: where it cannot be written, both stay as they are."""
+        file.write(text.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+        weights.write_state(Path(path).with_suffix(".safetensors"), description)
+
+    atomic.write(path, both)
 
 
 def run(path: str | os.PathLike[str], x: np.ndarray) -> np.ndarray:

@@ -198,6 +198,8 @@ def legend(*names: Any) -> None:
 
 def print_(*arguments: Any) -> None:
     """print(fig, 'file.pdf', '-dpdf'): writes the figure."""
+    from pyconvnet import view
+
     path = next((a for a in arguments if isinstance(a, str) and not a.startswith("-")), None)
     if path:
-        _plots().savefig(path if Path(path).suffix else path + ".pdf")
+        view.save(_plots().gcf(), path if Path(path).suffix else path + ".pdf", dpi=100)

@@ -182,8 +182,8 @@ class _Tile:
     def rectify(self, build, sums):
         zero = ir.Constant(self.v, [0.0] * self.lanes)
 
-        def positive(i, j):  # NaN stays NaN, so that a diverging network shows it
-            return build.select(build.fcmp_ordered("<=", sums[i][j], zero), zero, sums[i][j])
+        def positive(i, j):  # 0 for NaN, as MATLAB's maximum
+            return build.select(build.fcmp_ordered(">", sums[i][j], zero), sums[i][j], zero)
 
         return self.grid(positive)
 

@@ -33,16 +33,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.ir import F32, I64, at, fma, splat
+from pyconvnet.backends.cpu.llvm.ir import F32, I1, I64, at, fma, splat
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
 Matrix = list[list[Fraction]]
 SLOTS = 3  # of a table: the functions for inputs, filters and outputs
 _V16 = ir.VectorType(F32, 16)
-# Strides in bytes; `spare` is memory for as much as the input, `least` a number that no output is below.
+# Strides in bytes; `spare` is memory for as much as the input, `relu` a truth value.
 _INPUTS = "x row column out step spare".split()
 _FILTERS = "f tap out step".split()
-_OUTPUTS = "x step bias least out row column".split()
+_OUTPUTS = "x step bias relu out row column".split()
 
 
 def matrices(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
@@ -156,7 +156,7 @@ class _Function:
 
 
 def _function_type(arguments: list[str]) -> ir.FunctionType:
-    return ir.FunctionType(ir.VoidType(), [F32 if name == "least" else I64 for name in arguments])
+    return ir.FunctionType(ir.VoidType(), [I1 if name == "relu" else I64 for name in arguments])
 
 
 def _mirrored(column: list[Fraction]) -> list[Fraction]:
@@ -225,15 +225,15 @@ def _filters(module: ir.Module, m: int, r: int) -> ir.Function:
 
 
 def _outputs(module: ir.Module, m: int, r: int) -> ir.Function:
-    """max(A' x A + bias, least), NaN where a sum is NaN."""
+    """A' x A + bias, with `relu` the maximum of that and 0: 0 for NaN, as MATLAB's."""
     f, n = _Function(module, f"outputs{m}x{r}", _OUTPUTS), m + r - 1
     f.load("bias", f.arg["bias"])
-    least = splat(f.build, f.arg["least"], 16)
+    zero, rectified = ir.Constant(_V16, [0.0] * 16), splat(f.build, f.arg["relu"], 16)
 
     def store(i: int, j: int, value: ir.Value) -> None:
         total = f.build.fadd(value, f.values["bias"])
-        largest = f.build.select(f.build.fcmp_unordered(">=", total, least), total, least)
-        f.store(f.place("out", (i, "row"), (j, "column")), largest)
+        below = f.build.and_(f.build.fcmp_unordered("<=", total, zero), rectified)
+        f.store(f.place("out", (i, "row"), (j, "column")), f.build.select(below, zero, total))
 
     _two_sided(f, matrices(m, r)[0], lambda i, j: f.place("x", (n * i + j, "step")), store)
     return f.done()
@@ -256,7 +256,7 @@ def _intrinsic_of(m: int, r: int):
 
 
 def _call_of(arguments: list[str]):
-    kinds = [types.float32 if name == "least" else types.int64 for name in arguments]
+    kinds = [types.boolean if name == "relu" else types.int64 for name in arguments]
     pointer = _function_type(arguments).as_pointer()
 
     @intrinsic

@@ -1,0 +1,165 @@
+"""Where kernels may lie on disk. numba's files are pickles: who can write to them can run code as the user.
+
+So a folder is used only if nobody but the user and root can change what is in it, as ssh asks of the folders of keys.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from numba.core import caching, config
+
+_MOST_LINKS = 40  # on the way to a folder, as Linux has it
+_refused: dict[str, str] = {}  # folder -> why kernels are not kept in it, as long as the user has not been told
+
+
+def _guarded(locator: Any) -> Any:
+    class Guarded(locator):
+        def ensure_cache_path(self) -> None:
+            path = self.get_cache_path()
+            if not os.path.isabs(path) and not config.CACHE_DIR:  # "~/.cache" of a user without a home
+                raise OSError(f"{path} is not an absolute path")
+            if os.path.basename(path) != "__pycache__":
+                _make_private(Path(path))
+            super().ensure_cache_path()
+            if not _is_safe(path):
+                raise OSError(f"{path} is not safe")
+
+    return Guarded
+
+
+class _Files(caching.FunctionCache._impl_class):
+    _locator_classes = [_guarded(c) for c in caching.FunctionCache._impl_class._locator_classes]
+
+    def __init__(self, fn: Any) -> None:
+        super().__init__(fn)
+        path = self.locator.get_cache_path()
+        if not _is_safe(path):  # NUMBA_CACHE_LOCATOR_CLASSES names other places than these
+            raise RuntimeError(f"{path} is not safe")
+
+
+class KernelCache(caching.FunctionCache):
+    """numba's cache of a function, in the first of its folders that is safe; RuntimeError where there is none."""
+
+    _impl_class = _Files
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for the user alone, whatever the umask."""
+    if not folder.parent.exists():
+        _make_private(folder.parent)
+    folder.mkdir(0o700, exist_ok=True)
+
+
+@cache
+def _is_safe(folder: str) -> bool:
+    """Whether kernels may be kept in a folder; where the user would miss them, a warning says why not."""
+    # Who owns the package runs code here anyway: a checkout in a container belongs to a user outside of it.
+    own = os.path.basename(folder) == "__pycache__"
+    try:
+        reason = weakness(folder, {os.stat(os.path.dirname(folder)).st_uid} if own else set())
+    except OSError as error:
+        reason = str(error)
+    if reason:
+        _refused[folder] = reason
+        if config.CACHE_DIR or any(Path(folder).glob("*.nb[ci]")):
+            say_refused()
+    return not reason
+
+
+def say_refused() -> None:
+    """Warn once of each folder whose kernels are not used."""
+    for folder, reason in _refused.items():
+        warnings.warn(
+            f"compiled kernels in {folder} are not used, as others could have put them there: {reason}", stacklevel=2
+        )
+    _refused.clear()
+
+
+def weakness(folder: str, owners: set[int] | frozenset[int] = frozenset()) -> str:
+    """How others than the user, root and `owners` (user numbers) could change files in a folder; "" if they cannot.
+
+    The folder, each above it and each link on the way must belong to one of these and be writable by nobody else, but
+    for folders above with the sticky bit, such as /tmp. Kernels in it must be files of theirs. On Windows, whose
+    folders have lists of permissions instead, always "".
+    """
+    if not hasattr(os, "geteuid"):
+        return ""
+    owners = {0, os.geteuid(), *owners}
+    at, links = "/", 0
+    rest = [*reversed(Path(os.getcwd(), folder).parts[1:])]
+    reason = _weak_folder(at, owners, bool(rest))
+    while rest and not reason:
+        part = rest.pop()
+        if part == "..":
+            at = os.path.dirname(at)
+            continue
+        path = os.path.join(at, part)
+        found = os.lstat(path)
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if found.st_uid not in owners or links > _MOST_LINKS:
+                return f"the link {path} belongs to user {found.st_uid}"
+            target = Path(os.readlink(path))
+            at = "/" if target.is_absolute() else at
+            rest += reversed(target.parts[target.is_absolute() :])
+        else:
+            at, reason = path, _weak_folder(path, owners, bool(rest))
+    return reason or _weak_kernels(at, owners)
+
+
+def _weak_folder(path: str, owners: set[int], above: bool) -> str:
+    found = os.stat(path)
+    if found.st_uid not in owners and not (above and found.st_uid == _unmapped()):
+        return f"{path} belongs to user {found.st_uid}"
+    return "" if above and found.st_mode & stat.S_ISVTX else _open_to_others(path, found)
+
+
+def _weak_kernels(folder: str, owners: set[int]) -> str:
+    if not os.stat(folder).st_mode & 0o011:  # others do not get to its files
+        return ""
+    for entry in os.scandir(folder):
+        if entry.name.endswith((".nbi", ".nbc")):
+            found = entry.stat(follow_symlinks=False)
+            if found.st_uid not in owners or not stat.S_ISREG(found.st_mode):
+                kind = "" if stat.S_ISREG(found.st_mode) else ", and is not a file"
+                return f"{entry.name} belongs to user {found.st_uid}{kind}"
+            if reason := _open_to_others(entry.path, found):
+                return reason
+    return ""
+
+
+def _open_to_others(path: str, found: os.stat_result) -> str:
+    if found.st_mode & stat.S_IWOTH:
+        return f"everybody can write to {path}"
+    if found.st_mode & stat.S_IWGRP and not _is_private_group(found.st_gid, found.st_uid):
+        return f"the group {found.st_gid} can write to {path}"
+    return ""
+
+
+@cache
+def _is_private_group(group: int, user: int) -> bool:
+    """Whether the user alone is in a group: of the same name, as most systems make one for each user."""
+    import grp
+    import pwd
+
+    try:
+        owner, found = pwd.getpwuid(user), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return (owner.pw_gid, owner.pw_name) == (group, found.gr_name) and set(found.gr_mem) <= {owner.pw_name}
+
+
+@lru_cache(maxsize=1)
+def _unmapped() -> int | None:
+    """In a container without root's own users, the number under which all users outside of it appear."""
+    try:
+        whole = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+        return None if whole else int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except OSError:
+        return None
