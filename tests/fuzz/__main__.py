@@ -26,7 +26,8 @@ from typing import Any
 
 from tests.fuzz.trial import VERSIONS, Trials
 
-HANG = 120.0  # seconds on the clock, after which a process is ended: kernels may be compiled, others be at work
+HANG = 30.0  # seconds of a process for one mutant, after which it is ended: kernels may be compiled
+IDLE = 600.0  # seconds on the clock: others may be at work
 
 
 class Reader:
@@ -43,13 +44,20 @@ class Reader:
     def ask(self, number: int) -> dict[str, Any]:
         """The answer for a mutant; a fault where the process died or did not answer."""
         print(number, file=self.process.stdin, flush=True)
-        ready, _, _ = select.select([self.process.stdout], [], [], HANG)
+        until, before, ready = time.monotonic() + IDLE, self.seconds(), False
+        while not ready and time.monotonic() < until and self.seconds() < before + HANG:
+            ready = bool(select.select([self.process.stdout], [], [], 1.0)[0])
         line = self.process.stdout.readline() if ready else ""
         if line:
             return json.loads(line)
         self.close()
         said = f"hangs for {HANG:g} s" if not ready else f"crash, exit code {self.process.returncode}"
         return {"number": number, "outcome": "died", "seconds": HANG, "memory": 0, "fault": said, "dead": True}
+
+    def seconds(self) -> float:
+        """How long the process has worked."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         self.process.kill()
