@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -129,13 +130,12 @@ def _replace(file: Any, item: Any, items: list[Any], draw: Random) -> None:
         kind = draw.choice(("V16", "g", ("f4", (3,)), h5py.enum_dtype({"A": 1, "B": 200}, "u1"), h5py.regionref_dtype))
         new = file.create_dataset(name, (2, 2), kind)
     elif way == 9:  # chunks far larger than what is in them, and as many as there are elements
-        new = file.create_dataset(
-            name,
-            data=np.ones((3, 4)),
-            maxshape=(None, None),
-            chunks=draw.choice(((1, 1), (1 << 13, 1 << 13), (1 << 14, 1 << 14), (1, 1 << 28))),
-            compression="gzip",
-        )
+        chunk = draw.choice(((1, 1), (1 << 13, 1 << 13), (1 << 14, 1 << 14), (1, 1 << 28)))
+        new = file.create_dataset(name, (3, 4), "f8", maxshape=(None, None), chunks=chunk, compression="gzip")
+        if chunk == (1, 1):
+            new[...] = 1
+        else:
+            new.id.write_direct_chunk((0, 0), _packed(1 << 20))
     elif way == 10:
         new = file.create_dataset(
             name,
@@ -152,6 +152,12 @@ def _replace(file: Any, item: Any, items: list[Any], draw: Random) -> None:
         )
     for key, value in kept.items():
         new.attrs[key] = value
+
+
+@cache
+def _packed(size: int) -> bytes:
+    """So many zeros."""
+    return zlib.compress(bytes(size), 1)
 
 
 def _filters(file: Any, item: Any, items: list[Any], draw: Random) -> None:
@@ -178,12 +184,8 @@ def _filters(file: Any, item: Any, items: list[Any], draw: Random) -> None:
     made_of = h5py.h5d.create(file.id, name.encode(), kind, space, made)
     size = shape[0] * shape[1] * width
     content = draw.choice((
-        zlib.compress(bytes(size)),
-        zlib.compress(bytes(size))[:-6],
-        zlib.compress(bytes(size - 1)),
-        zlib.compress(bytes(draw.choice((size + 1, 1 << 26, 1 << 28))), 1),
-        zlib.compress(zlib.compress(bytes(1 << 28), 1), 9),
-        draw.randbytes(min(size, 1 << 12)),
+        _packed(size), _packed(size)[:-6], _packed(size - 1), _packed(draw.choice((size + 1, 1 << 26, 1 << 28))),
+        zlib.compress(_packed(1 << 28)), draw.randbytes(min(size, 1 << 12)),
         b"",
     ))  # fmt: skip
     made_of.write_direct_chunk((0, 0), content, draw.choice((0, 0, 0, 1, 2, 255)))
