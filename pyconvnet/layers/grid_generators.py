@@ -14,7 +14,6 @@ from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.base import Layer
 
-
 LARGEST = 1 << 16  # points along a side of a grid
 
 

@@ -41,21 +41,29 @@ class Trials:
         draw = Random(f"{self.seed} {self.version} {number}")
         whole = draw.choice(self.kinds[-1 if draw.random() < 0.25 else 0]).read_bytes()
         path = self.folder / "mutant.mat"
-        if self.version == "v73":
-            path.write_bytes(whole)
-            v73.mutate(path, draw)
-        else:
-            path.write_bytes((v4 if self.version == "v4" else v5).mutant(whole, draw))
+        path.write_bytes(self.changed(whole, draw))
         return path
 
+    def changed(self, whole: bytes, draw: Random) -> bytes:
+        """The content of a file after one mutation."""
+        if self.version != "v73":
+            return (v4 if self.version == "v4" else v5).mutant(whole, draw)
+        path = self.folder / "mutant.mat"
+        path.write_bytes(whole)
+        v73.mutate(path, draw)
+        return path.read_bytes()
+
     def run(self, number: int) -> dict[str, Any]:
-        """What becomes of a mutant: outcome, seconds and memory of reading it, refusals by step, fault if there is one.
+        """What becomes of the mutant of a number."""
+        return {"number": number, **self.judge(self.mutant(number))}
+
+    def judge(self, path: Path) -> dict[str, Any]:
+        """What becomes of a file: outcome, seconds and memory of reading it, refusals by step, fault if there is one.
 
         Version 4 has no structs, so no network: what is in such a file is read, and no more.
         """
-        path = self.mutant(number)
         read = Step(matfile.read if self.version == "v4" else pcn.load, path)
-        found = {"number": number, "seconds": read.seconds, "memory": read.memory, "refusals": {}}
+        found: dict[str, Any] = {"seconds": read.seconds, "memory": read.memory, "refusals": {}}
         if read.refusal is None:
             outcome = "loaded"
         else:

@@ -36,14 +36,18 @@ def stored(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
     return found
 
 
-def unpacked(dataset: Any, made: Any) -> Iterator[tuple[tuple[int, ...], bytes]]:
-    """(offset, its elements) of each chunk; made: the properties that the dataset was created with."""
+def unpacked(dataset: Any, made: Any, width: int) -> Iterator[tuple[tuple[int, ...], bytes]]:
+    """(offset, its elements) of each chunk.
+
+    made   the properties that the dataset was created with
+    width  bytes of an element in the file
+    """
     filters = [made.get_filter(i) for i in range(made.get_nfilters())]
     for kind, _, _, name in filters:
         if kind not in (DEFLATE, SHUFFLE, FLETCHER32):
             said = f"{kind} ({name.decode('utf-8', 'replace')})" if name else kind
             raise ValueError(f"{dataset.name} is packed by filter {said}, which MATLAB does not write")
-    size = prod(made.get_chunk()) * dataset.id.get_type().get_size()
+    size = prod(made.get_chunk()) * width
     for offset, _ in stored(dataset):
         mask, data = dataset.id.read_direct_chunk(offset)
         for i in reversed(range(len(filters))):
@@ -57,7 +61,7 @@ def unpacked(dataset: Any, made: Any) -> Iterator[tuple[tuple[int, ...], bytes]]
 def fill(data: np.ndarray, dataset: Any, made: Any) -> None:
     """Put the elements of all chunks into an array of the dataset's shape and type."""
     chunk = made.get_chunk()
-    for offset, content in unpacked(dataset, made):
+    for offset, content in unpacked(dataset, made, data.itemsize):
         place = tuple(slice(a, a + c) for a, c in zip(offset, chunk))
         target = data[place]
         target[...] = np.frombuffer(content, data.dtype).reshape(chunk)[tuple(map(slice, target.shape))]

@@ -59,7 +59,17 @@ class _Reader:
 
     def cells(self, item: Any) -> list[Any]:
         """The values that a dataset refers to; a null reference is an element that was never written."""
-        return [self.value(self.file[ref]) if ref else np.empty((0, 0)) for ref in np.ravel(self.data(item))]
+        return [self.value(self.file[ref]) if ref else self.never_written() for ref in np.ravel(self.data(item))]
+
+    def never_written(self) -> np.ndarray:
+        self.take(1)
+        return np.empty((0, 0))
+
+    def take(self, count: int) -> None:
+        """Count values, before they are read."""
+        if count > self.values_left:
+            raise ValueError("there are more values than the file can hold: the file is damaged")
+        self.values_left -= count
 
     def data(self, item: Any) -> np.ndarray:
         """The elements of a dataset as they stand in the file."""
@@ -73,6 +83,8 @@ class _Reader:
             dtype = np.dtype(f"V{PLACE.size}") if text.length is None else dtype
         elif not self.is_plain(item.id.get_type(), dtype):
             raise ValueError(f"{item.name} is of a type that MATLAB does not write ({dtype})")
+        if dtype.hasobject and prod(item.shape) > self.values_left:
+            raise ValueError(f"{item.name} refers to {prod(item.shape)} values, more than the file can hold")
         size = prod(item.shape) * dtype.itemsize
         chunked = layout == h5d.CHUNKED
         holds = sum(n for _, n in chunks.stored(item)) if chunked else item.id.get_storage_size()
@@ -92,7 +104,7 @@ class _Reader:
             chunks.fill(data, item, made)
             return data
         if chunked:
-            for _ in chunks.unpacked(item, made):
+            for _ in chunks.unpacked(item, made, dtype.itemsize):
                 pass  # references only HDF5 can read: what it unpacks is looked at before
         data = np.empty(item.shape, dtype)
         if data.size and dtype == np.dtype(f"V{PLACE.size}"):
@@ -104,13 +116,16 @@ class _Reader:
             item.id.read(self.h5py.h5s.ALL, self.h5py.h5s.ALL, data)
         return data
 
+    def is_reference(self, dtype: np.dtype) -> bool:
+        return self.h5py.check_ref_dtype(dtype) is self.h5py.Reference
+
     def is_plain(self, kind: Any, dtype: np.dtype) -> bool:
         """Whether a type is one that a MAT file has: numbers as machines have them, pairs of them, references. HDF5
         knows others, and ends the process on some that do not fit together."""
         if dtype.names:
             if dtype.names != ("real", "imag") or any(dtype[name].kind not in "iuf" for name in dtype.names):
                 return False
-        elif dtype.kind not in "biuf" and dtype != self.h5py.ref_dtype:
+        elif dtype.kind not in "biuf" and not self.is_reference(dtype):
             return False
         return kind == self.h5py.h5t.py_create(dtype, logical=True)
 
@@ -137,16 +152,14 @@ class _Reader:
         if not isinstance(item, (self.h5py.Group, self.h5py.Dataset)):
             raise ValueError("a reference leads to no array: the file is broken")
         dtype = None if isinstance(item, self.h5py.Group) else item.dtype
-        if dtype is None or dtype == self.h5py.ref_dtype:
+        if dtype is None or self.is_reference(dtype):
             place = self.h5py.h5o.get_info(item.id).addr
             self.visits[place] += 1
             if self.visits[place] > SHARED:
                 raise ValueError(f"{item.name} is held by itself, or by too many others: the file is damaged")
-        self.values_left -= 1
-        if self.values_left < 0:
-            raise ValueError("there are more values than the file can hold: the file is damaged")
+        self.take(1)
         kind = self.attribute(item, "MATLAB_class", b"")
-        kind = (b"".join(kind) if isinstance(kind, list) else bytes(kind)).decode()
+        kind = b"".join(kind if isinstance(kind, list) else [kind]).decode()
         if dtype is None:
             if "MATLAB_sparse" in item.attrs:
                 return self.sparse(item, kind)
@@ -164,7 +177,7 @@ class _Reader:
             return self.empty(tuple(int(d) for d in np.ravel(self.data(item))), kind)
         if self.h5py.check_string_dtype(dtype):
             return self.strings(item)
-        if kind == "cell" or (kind not in NUMERIC and dtype == self.h5py.ref_dtype):
+        if kind == "cell" or (kind not in NUMERIC and self.is_reference(dtype)):
             return self.cells(item)
         if kind == "char":
             return text(self.data(item).T)
@@ -216,7 +229,7 @@ class _Reader:
     def is_column(self, item: Any) -> bool:
         """Whether a member of a struct group holds the field of many structs."""
         dataset = isinstance(item, self.h5py.Dataset)
-        return dataset and item.dtype == self.h5py.ref_dtype and "MATLAB_class" not in item.attrs
+        return dataset and self.is_reference(item.dtype) and "MATLAB_class" not in item.attrs
 
     def sparse(self, group: Any, kind: str) -> Any:
         from scipy.sparse import csc_matrix
