@@ -131,15 +131,45 @@ def _show(net: Any) -> None:
 
 
 def _predict(net: Any) -> None:
-    x = np.zeros((8, 8, 3, 1), np.float32)
+    _run(net, False)
+
+
+def _predict_window(net: Any) -> None:
+    _run(net, True)
+
+
+def _run(net: Any, window: bool) -> None:
+    """Run a network on an image of 32 x 32, or of the size of its first filters, so that a graph reaches its end."""
     if isinstance(net, pcn.DagNN):
-        pcn.predict(net, {name: x for name in net.getInputs()})
+        inputs = {name: _input(net, name, window) for name in net.getInputs()}
+        net.mode = "test"
+        net.eval(inputs)
+        pcn.predict(net, inputs)
     else:
-        channels = next((w.shape[2] for layer in net.layers for w in layer.get("weights", [])[:1] if np.ndim(w) > 2), 3)
-        pcn.predict(net, np.zeros((32, 32, min(int(channels), 64), 1), np.float32))
+        filters = [w for layer in net.layers for w in list(layer.get("weights", []))[:1] if np.ndim(w) > 2]
+        pcn.predict(net, np.zeros((32, 32, min(np.shape(filters[0])[2], 64) if filters else 3, 1), np.float32))
 
 
-USES = (_text, _show, _predict)
+def _input(net: Any, name: str, window: bool) -> np.ndarray:
+    """What the first layer that reads an input of a graph expects there."""
+    for entry in net.layers:
+        if name in entry.inputs:
+            kind, value = type(entry.block).__name__, net.params[entry.params[0]].value if entry.params else None
+            if kind == "ROIPooling" and entry.inputs.index(name) == 1:
+                return np.array([[1, 1, 1, 16, 16]], np.float32).T
+            if kind.endswith("GridGenerator"):
+                return np.ones((1, 1, 6 if kind.startswith("Affine") else 3, 1), np.float32)
+            if np.ndim(value) > 2:
+                size = np.shape(value)[:2] if window and max(np.shape(value)) < 64 else (32, 32)
+                return np.zeros((*size, min(np.shape(value)[2], 64), 1), np.float32)
+            if kind == "PDist":
+                return np.ones((1, 1, 2, 1), np.float32)
+            if kind == "Loss" and entry.inputs.index(name) == 1:
+                return np.ones((1, 1, 1, 1), np.float32)
+    return np.zeros((32, 32, 3, 1), np.float32)
+
+
+USES = (_text, _show, _predict, _predict_window)
 
 
 def _asked_for_memory(error: BaseException | None) -> str | None:

@@ -63,13 +63,14 @@ def mutant(whole: bytes, draw: Random) -> bytes:
     which = draw.randrange(len(parts))
     packed, data = parts[which]
     changed = bytearray(data)
-    for _ in range(draw.choice((1, 1, 1, 2, 4))):
+    ways = [draw.choice(WAYS) for _ in range(draw.choice((1, 1, 1, 2, 4)))]
+    if draw.random() < 0.02:
+        ways.append(_bomb)  # the last one: it makes very many elements
+    for way in ways:
         try:
-            changed = draw.choice(WAYS)(changed, draw)
+            changed = way(changed, draw)
         except (struct.error, IndexError, RecursionError):  # an earlier change of this mutant led outside
             break
-    if draw.random() < 0.02:
-        changed = _bomb(changed, draw)  # the last one: it makes very many elements
     parts[which] = (packed, bytes(changed))
     if draw.random() < 0.05:
         parts.append(draw.choice(parts))

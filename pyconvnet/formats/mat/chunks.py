@@ -48,7 +48,11 @@ def unpacked(dataset: Any, made: Any, width: int) -> Iterator[tuple[tuple[int, .
             said = f"{kind} ({name.decode('utf-8', 'replace')})" if name else kind
             raise ValueError(f"{dataset.name} is packed by filter {said}, which MATLAB does not write")
     size = prod(made.get_chunk()) * width
-    for offset, _ in stored(dataset):
+    most = dataset.file.id.get_filesize()
+    for offset, held in stored(dataset):
+        # HDF5 puts them into a place of `size` bytes, however many they are, unless there are filters
+        if held > most or not (filters or held == size):
+            raise ValueError(f"a chunk of {dataset.name} has {held} bytes in place of {size}: the file is damaged")
         mask, data = dataset.id.read_direct_chunk(offset)
         for i in reversed(range(len(filters))):
             if not mask >> i & 1:

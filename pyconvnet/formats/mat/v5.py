@@ -234,7 +234,8 @@ class _Elements:
             raise ValueError(f"an element of type {kind} and {size} bytes stands in the head of an array: it is broken")
         if data is None:
             data = self.take(size + -size % 8)[:size]
-        return np.frombuffer(data, self.order + LABELS[kind])
+        dtype = np.dtype(self.order + LABELS[kind])
+        return np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype)
 
     def string(self) -> str:
         return self.label().astype("u1").tobytes().decode("utf-8", "replace")

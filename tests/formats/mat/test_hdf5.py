@@ -102,12 +102,14 @@ def raw_chunk(path, content, shape=(4, 6), filters=("deflate",), mask=0):
         (b"never packed", ("deflate",), "incorrect header check"),
         (bytes(192) + b"\1\0\0\0", ("fletcher32",), "its checksum is another"),
         (None, ("fletcher32",), "its checksum is another"),
+        (bytes(4000), (), "has 4000 bytes in place of 192"),
         (bytes(192), ("unknown",), "is packed by filter 32001, which MATLAB does not write"),
     ],
-    ids=["bomb", "cut", "short", "not packed", "checksum", "no byte", "unknown"],
+    ids=["bomb", "cut", "short", "not packed", "checksum", "no byte", "too many", "unknown"],
 )
 def test_chunks_that_are_not_what_they_should_be_are_refused(tmp_path, content, filters, said):
-    """A chunk without a byte, under a checksum, ended the process when HDF5 read it."""
+    """A chunk without a byte, under a checksum, ended the process when HDF5 read it, as did one without filters that
+    was too long."""
     path = raw_chunk(tmp_path / "x.mat", content or bytes(196), filters=filters)
     if content is None:
         path.write_bytes(path.read_bytes().replace(struct.pack("<2I", 196, 0), bytes(8)))
