@@ -77,12 +77,12 @@ class Reader:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run(version: str, seed: int, count: int | None, deadline: float | None) -> Iterator[dict[str, Any]]:
-    """The answers for the mutants 0, 1, 2, ... of a version, until there are `count` or the clock says so."""
+def run(version: str, seed: int, count: int | None, deadline: float | None, first: int = 0) -> Iterator[dict[str, Any]]:
+    """The answers for the mutants first, first + 1, ... of a version, until there are `count` or the clock says so."""
     reader = Reader(version, seed)
     try:
-        number = 0
-        while (count is None or number < count) and (deadline is None or time.monotonic() < deadline):
+        number = first
+        while (count is None or number < first + count) and (deadline is None or time.monotonic() < deadline):
             answer = reader.ask(number)
             yield answer
             if answer.get("dead"):
@@ -98,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, help="how many mutants of each version")
     parser.add_argument("--version", choices=VERSIONS, action="append", help="only these (all)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first mutant (0)")
     parser.add_argument("--coverage", action="store_true", help="let atheris choose the mutants; needs --minutes")
     parser.add_argument("--refusals", action="store_true", help="print the messages")
     parser.add_argument("--keep", nargs=2, metavar=("VERSION:NUMBER", "PATH"), help="write one mutant to a file")
@@ -118,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
         return max(guided(version, args.seed, 60 * args.minutes / len(versions)) for version in versions)
     for version in versions:
         deadline = None if args.minutes is None else time.monotonic() + 60 * args.minutes / len(versions)
-        faults += _report(version, args.seed, run(version, args.seed, args.count, deadline), args.refusals)
+        faults += _report(version, args.seed, run(version, args.seed, args.count, deadline, args.first), args.refusals)
     return 1 if faults else 0
 
 
@@ -150,6 +151,8 @@ def _report(version: str, seed: int, answers: Iterator[dict[str, Any]], refusals
         if "fault" in answer:
             faults.append(answer)
             print(f"{version}:{answer['number']} (seed {seed}): {answer['fault']}", flush=True)
+        if sum(outcomes.values()) % 5000 == 0:
+            print(f"{version}: {dict(outcomes)}; slowest {slowest}, largest {largest}", file=sys.stderr, flush=True)
     total = sum(outcomes.values())
     print(
         f"{version}: {total} mutants, "
