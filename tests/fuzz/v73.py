@@ -46,7 +46,7 @@ def mutate(path: Path, draw: Random) -> None:
             way = draw.choice(WAYS)
             try:
                 way(file, draw.choice(items), items, draw)
-            except (ValueError, TypeError, OSError, KeyError, RuntimeError):
+            except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError):
                 pass  # a change that HDF5 does not let us make
             if way is _filters:
                 break  # HDF5 may end the process when it writes into such chunks
@@ -254,7 +254,8 @@ def _deep(file: Any, item: Any, items: list[Any], draw: Random) -> None:
 
 
 def _numbers(file: Any, item: Any, items: list[Any], draw: Random) -> None:
-    found = [i for i in items if isinstance(i, h5py.Dataset) and i.dtype.kind in "fiu" and i.size]
+    # HDF5 may end the process when it writes into the chunks that other mutations made
+    found = [i for i in items if isinstance(i, h5py.Dataset) and i.dtype.kind in "fiu" and i.size and i.chunks is None]
     if found:
         one = draw.choice(found)
         data = one[()]
