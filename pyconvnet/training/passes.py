@@ -150,9 +150,13 @@ class Pass:
             failed, self.told = (flags > 0).tolist()
         if failed:
             batch = f"batch {done.start // self.opts['batchSize'] + 1}/{len(self.starts)}"
+            if done.odd:
+                raise FloatingPointError(
+                    f"{self.fn}: the images that getBatch gave are not finite in epoch {self.epoch}, {batch}; "
+                    "stopOnNaN=False goes on"
+                )
             where = self.adapter.locate_nonfinite() if bad else "so it is in another process"
-            what = "the images are" if done.odd else "the objective is"
-            self._stop(f"{what} not finite in epoch {self.epoch}, {batch}", where)
+            self._stop(f"the objective is not finite in epoch {self.epoch}, {batch}", where)
         return values, totals
 
     def _stop(self, what: str, where: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import resource
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import pyconvnet as pcn
+from pyconvnet.engine.errors import OutOfMemory
 from pyconvnet.formats.mat import matfile
 from tests.fuzz import corpus, v4, v5, v73
 
@@ -77,7 +79,7 @@ class Trials:
         uses = USES if outcome == "loaded" and fault is None and self.version != "v4" else ()
         for use in uses:
             name = use.__name__[1:]
-            step = Step(use, read.value)
+            step = Step(use, read.value, math.inf)  # a network may ask for work that takes more
             if step.refusal is not None:
                 found["refusals"][name] = step.refusal
             if step.fault is not None:
@@ -89,7 +91,7 @@ class Trials:
 class Step:
     """One thing done with a mutant: its value, or the refusal, or the fault; how long it took, how much memory."""
 
-    def __init__(self, do: Callable[[Any], Any], what: Any) -> None:
+    def __init__(self, do: Callable[[Any], Any], what: Any, most: float = MEMORY) -> None:
         self.value: Any = None
         self.refusal: str | None = None
         self.fault: str | None = None
@@ -103,7 +105,7 @@ class Step:
                 break
         else:
             self.fault = self.fault or f"took {self.seconds:.1f} s"
-        if self.memory > MEMORY:
+        if self.memory > most:
             self.fault = self.fault or f"took {self.memory >> 20} MB"
 
     def _do(self, do: Callable[[Any], Any], what: Any) -> None:
@@ -112,7 +114,9 @@ class Step:
             try:
                 self.value = do(what)
             except (ValueError, TypeError) as error:
-                self.kind, self.refusal, self.fault = type(error), str(error), _asked_for_memory(error)
+                self.kind, self.refusal = type(error), str(error)
+                if not isinstance(error, OutOfMemory):  # a layer whose result does not fit, refused by its name
+                    self.fault = _asked_for_memory(error)
             except Exception:
                 self.fault = traceback.format_exc(limit=-4)
 

@@ -32,7 +32,7 @@ DEFLATE = 1032
 BARE = 1 << 20  # structs without fields take no place in a file: more of them than this are damage
 # Values that are all alike take next to no place in a compressed file: how many there may be beyond one in 2 of its
 # bytes (the names of a million images take 6 each), and how many that are empty
-VALUES, EMPTY = 1 << 17, 1 << 21
+VALUES, EMPTY = 1 << 17, 1 << 20
 FIELDS = 1 << 16  # of a struct
 LABEL = 1 << 16  # bytes of a name, of dimensions
 
