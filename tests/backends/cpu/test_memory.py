@@ -13,5 +13,5 @@ def test_a_result_larger_than_the_memory_of_the_machine_is_refused():
     with pytest.raises(MemoryError, match="GB are needed at once, and this machine has"):
         pcn.vl_nnconv(x, f, None, pad=10_000_000)
     net = pcn.SimpleNN(layers=[pcn.Struct(type="conv", name="wide", weights=[f, np.zeros(4, np.float32)], pad=10**7)])
-    with pytest.raises(ValueError, match="GB are needed at once.*in layer 1 'wide'"):
+    with pytest.raises(ValueError, match=r"GB are needed at once.*in layer 1 'wide'"):
         pcn.vl_simplenn(net, x)
