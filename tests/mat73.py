@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import h5py
@@ -11,11 +12,16 @@ from pyconvnet.records import StructArray
 
 
 class HDF5:
-    """A file that is being written; `put` adds a value to one of its groups."""
+    """A file that is being written; `put` adds a value to one of its groups.
 
-    def __init__(self, path):
-        self.file = h5py.File(path, "w")
+    packing  how numbers are stored: options of h5py's create_dataset
+    """
+
+    def __init__(self, path, libver=None, packing=None):
+        self.file = h5py.File(path, "w", libver=libver)
+        self.packing = packing or {}
         self.refs = self.file.create_group("#refs#")
+        self.numbers = count()
 
     def put(self, group, name, value):
         if isinstance(value, StructArray):
@@ -51,13 +57,13 @@ class HDF5:
             d, kind = group.create_dataset(name, data=parts), "double"
         else:
             kind = _kind(value.dtype)
-            d = group.create_dataset(name, data=value.T.astype("u1") if kind == "logical" else value.T)
+            d = group.create_dataset(name, data=value.T.astype("u1") if kind == "logical" else value.T, **self.packing)
         d.attrs["MATLAB_class"] = np.bytes_(kind)
 
     def pointers(self, values):
         made = []
         for v in values:
-            name = f"r{len(self.refs)}"
+            name = f"r{next(self.numbers)}"
             self.put(self.refs, name, v)
             made.append(self.refs[name].ref)
         out = np.empty((len(made), 1), h5py.ref_dtype)

@@ -36,7 +36,7 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
         given = [sizes[i] for i in entry.inputIndexes]
         try:
             out = entry.block.getOutputSizes(given)
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             where = f"layer {entry.name!r} ({type(entry.block).__name__})"
             raise ValueError(
                 f"DagNN.getVarSizes: {where} has no output size for its {len(given)} inputs: {error}"

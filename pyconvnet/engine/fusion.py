@@ -93,6 +93,8 @@ class ConvEpilogue:
     @staticmethod
     def _next(steps: Sequence[Step], at: int, reader: dict[Any, int], exposed: Collection[Any]) -> int | None:
         """The position of the step that may be fused with step `at`: the only reader of its output."""
+        if len(steps[at].outputs) != 1:  # it is told when it runs
+            return None
         slot = steps[at].outputs[0]
         following = reader.get(slot)
         if following is None or slot.fanout != 1 or slot in exposed:

@@ -14,6 +14,8 @@ from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, size_text
 from pyconvnet.layers.base import Layer
 
+LARGEST = 1 << 16  # points along a side of a grid
+
 
 class _GridGenerator(Layer, block=False):
     """Base: each of the two coordinates is a linear function of (v, u, 1), with coefficients among the input's."""
@@ -45,11 +47,18 @@ class _GridGenerator(Layer, block=False):
         d = backends.of(dy).affine_grid_backward(dy, *self._points())
         return [self._gather(d.reshape(6, dy.shape[3]))[None, None]], []
 
+    def _size(self) -> tuple[int, int]:
+        for name, size in (("Ho", self.Ho), ("Wo", self.Wo)):
+            if not (isinstance(size, (int, float)) and 0 <= size <= LARGEST and size == int(size)):
+                raise ValueError(f"{type(self).__name__}: {name} must be a whole number of points, got {size!r}")
+        return int(self.Ho), int(self.Wo)
+
     def _points(self) -> tuple[list[float], list[float]]:
-        return _linspace(self.Ho), _linspace(self.Wo)
+        height, width = self._size()
+        return _linspace(height), _linspace(width)
 
     def getOutputSizes(self, inputSizes):
-        return [(2, int(self.Ho), int(self.Wo), inputSizes[0][3])]
+        return [(2, *self._size(), inputSizes[0][3])]
 
 
 class AffineGridGenerator(_GridGenerator):
@@ -78,6 +87,6 @@ class UniformScalingGridGenerator(_GridGenerator):
         return backends.of(d).concat([d[0:1] + d[4:5], d[2:3], d[5:6]], 0)
 
 
-def _linspace(n: Any) -> list[float]:
+def _linspace(n: int) -> list[float]:
     """MATLAB's linspace(-1, 1, n), which is 1 for n = 1."""
-    return np.linspace(-1, 1, int(n)).tolist() if n > 1 else [1.0] * int(n)
+    return np.linspace(-1, 1, n).tolist() if n > 1 else [1.0] * n

@@ -53,6 +53,9 @@ class TrainingAdapter(Protocol):
     def check(self, batch: Any, train: bool) -> None:
         """Refuse a first batch whose precision or labels cannot be right, and losses that are not means."""
 
+    def images(self, batch: Any) -> list[Any]:
+        """The arrays of a batch that layers with weights read: where these are not finite, nothing can be learnt."""
+
     def diagnose(self, path: Path) -> None:
         """Draw how large the weights, outputs and derivatives are that the last batch left."""
 

@@ -267,6 +267,11 @@ class DagNNAdapter:
     def weights(self) -> list[Any]:
         return [p.value for p in self.net.params]
 
+    def images(self, batch: Any) -> list[Any]:
+        given = _named(batch)
+        read = dict.fromkeys(layer.inputs[0] for layer in self.net.layers if layer.params and layer.inputs)
+        return [given[name] for name in read if name in given]
+
     def check(self, batch: Any, train: bool) -> None:
         given = _named(batch)
         for layer in self.net.layers:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from pyconvnet import rng
-from pyconvnet.arrays import isfinite
+from pyconvnet.arrays import asynchronous, isfinite
 from pyconvnet.devices import Transfer
 from pyconvnet.interrupts import Interrupt
 from pyconvnet.records import Struct
@@ -30,6 +30,7 @@ class _Batch(NamedTuple):
     num: int
     own: int  # how many of the pass this process has seen
     read: Callable[[], Any]
+    odd: bool  # whether its images are not finite
 
 
 class Pass:
@@ -63,6 +64,8 @@ class Pass:
         self.starts = range(0, order.size, opts["batchSize"])
         self.numbers, self.derivatives = sums.NumberSum(team), sums.DerivativeSum(team)
         self.own = 0  # images that this process has seen
+        self.odd = False  # whether those of the last batch are not finite
+        self.watched = self.train and self.opts["stopOnNaN"]
         self.told = False  # whether Ctrl-C has come to any of several processes
 
     @property
@@ -79,7 +82,7 @@ class Pass:
             self._run(steps)
         finally:
             self.bar.close()
-        if self.train and self.opts["stopOnNaN"] and not _finite(self.adapter.weights()):
+        if self.watched and not _finite(self.adapter.weights()):
             # rectifiers and maxima pass over NaN, as MATLAB's do, and the objective may stay finite
             self._stop(f"what was learnt in epoch {self.epoch} is not finite", self.adapter.locate_nonfinite())
         return self.stats
@@ -98,7 +101,7 @@ class Pass:
             count = min(size, self.order.size - t)
             if self.train:
                 self.derivatives.start(adapter.parameters(), bool(share))
-            waiting.append(_Batch(t, count, t + count, self.own, adapter.read()))
+            waiting.append(_Batch(t, count, t + count, self.own, adapter.read(), self.odd))
             # Sums over processes wait for all of them in any case.
             late = adapter.late and self.team.size == 1
             done = waiting.popleft() if len(waiting) > late else None
@@ -132,19 +135,26 @@ class Pass:
         ready = self.derivatives.ready if last and self.team.size > 1 else None
         with self._random(1, places):
             self.adapter.evaluate(batch, places.size, self.train, first, last, ready)
+        if self.watched:
+            odd = any(not asynchronous(x) and not _finite(x) for x in self.adapter.images(batch))
+            self.odd = odd or (self.odd and not first)
         self.own += places.size
 
     def _read(self, done: _Batch) -> tuple[Any, list[np.ndarray] | None]:
         """What was counted up to a batch, also in all processes; refuses an objective that is not finite."""
         values, totals = done.read(), None
-        watched = self.train and self.opts["stopOnNaN"]
-        bad = failed = watched and done.own > 0 and not self.adapter.finite(values)
+        bad = failed = self.watched and done.own > 0 and (done.odd or not self.adapter.finite(values))
         if self.team.size > 1:
             own = self.adapter.totals(values, done.own)
             flags, *totals = self.numbers.start([np.array([float(bad), float(self.interrupt.came)]), *own])()
             failed, self.told = (flags > 0).tolist()
         if failed:
             batch = f"batch {done.start // self.opts['batchSize'] + 1}/{len(self.starts)}"
+            if done.odd:
+                raise FloatingPointError(
+                    f"{self.fn}: the images that getBatch gave are not finite in epoch {self.epoch}, {batch}; "
+                    "stopOnNaN=False goes on"
+                )
             where = self.adapter.locate_nonfinite() if bad else "so it is in another process"
             self._stop(f"the objective is not finite in epoch {self.epoch}, {batch}", where)
         return values, totals
@@ -194,7 +204,7 @@ class Pass:
         return nullcontext() if self.opts["rng"] == "matlab" else rng.images((*self.seed, use), places)
 
 
-def _finite(weights: Any) -> bool:
-    if isinstance(weights, (list, tuple)):
-        return all(map(_finite, weights))
-    return weights is None or isfinite(weights)
+def _finite(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return all(map(_finite, x))
+    return x is None or isfinite(x)

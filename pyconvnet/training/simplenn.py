@@ -266,6 +266,9 @@ class SimpleNNAdapter:
             )
         class_labels.check("cnn_train", batch[1], batch[0], self._classes(batch[0]), self.known)
 
+    def images(self, batch: Any) -> list[Any]:
+        return [self.batch]
+
     def _check_precision(self, images: Any) -> None:
         for i, layer in enumerate(self.net.layers):
             if not layer_class(layer.type)._built_in:

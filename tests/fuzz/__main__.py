@@ -2,7 +2,9 @@
 
     python -m tests.fuzz --minutes 30                   mutants of all versions in turn
     python -m tests.fuzz --count 50000 --version v73    as many of one version
+    python -m tests.fuzz --coverage --minutes 30        mutants that reach new lines, mutated further (needs atheris)
     python -m tests.fuzz --keep v5:1234 x.mat           write the mutant of a number to a file
+    python -m tests.fuzz --count 500 --refusals         print what is said where something is refused
 
 Each mutant must load, or raise one MatFileError that names the file, within 5 s and 1 GB; what loaded is printed and
 run, which works or raises ValueError or TypeError. Processes apart read them, so that a crash or a hang of a library is
@@ -12,12 +14,14 @@ met as well. The exit code is 1 if there was a fault.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +30,8 @@ from typing import Any
 
 from tests.fuzz.trial import VERSIONS, Trials
 
-HANG = 120.0  # seconds on the clock, after which a process is ended: kernels may be compiled, others be at work
+HANG = 30.0  # seconds of a process for one mutant, after which it is ended: kernels may be compiled
+IDLE = 600.0  # seconds on the clock: others may be at work
 
 
 class Reader:
@@ -43,13 +48,28 @@ class Reader:
     def ask(self, number: int) -> dict[str, Any]:
         """The answer for a mutant; a fault where the process died or did not answer."""
         print(number, file=self.process.stdin, flush=True)
-        ready, _, _ = select.select([self.process.stdout], [], [], HANG)
+        until, before, ready = time.monotonic() + IDLE, self.seconds(), False
+        while not ready and time.monotonic() < until and self.seconds() < before + HANG:
+            ready = bool(select.select([self.process.stdout], [], [], 1.0)[0])
         line = self.process.stdout.readline() if ready else ""
         if line:
             return json.loads(line)
         self.close()
         said = f"hangs for {HANG:g} s" if not ready else f"crash, exit code {self.process.returncode}"
-        return {"number": number, "outcome": "died", "seconds": HANG, "memory": 0, "fault": said, "dead": True}
+        return {
+            "number": number,
+            "outcome": "died",
+            "seconds": HANG,
+            "memory": 0,
+            "refusals": {},
+            "fault": said,
+            "dead": True,
+        }
+
+    def seconds(self) -> float:
+        """How long the process has worked."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         self.process.kill()
@@ -57,12 +77,12 @@ class Reader:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run(version: str, seed: int, count: int | None, deadline: float | None) -> Iterator[dict[str, Any]]:
-    """The answers for the mutants 0, 1, 2, ... of a version, until there are `count` or the clock says so."""
+def run(version: str, seed: int, count: int | None, deadline: float | None, first: int = 0) -> Iterator[dict[str, Any]]:
+    """The answers for the mutants first, first + 1, ... of a version, until there are `count` or the clock says so."""
     reader = Reader(version, seed)
     try:
-        number = 0
-        while (count is None or number < count) and (deadline is None or time.monotonic() < deadline):
+        number = first
+        while (count is None or number < first + count) and (deadline is None or time.monotonic() < deadline):
             answer = reader.ask(number)
             yield answer
             if answer.get("dead"):
@@ -78,6 +98,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, help="how many mutants of each version")
     parser.add_argument("--version", choices=VERSIONS, action="append", help="only these (all)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first mutant (0)")
+    parser.add_argument("--coverage", action="store_true", help="let atheris choose the mutants; needs --minutes")
+    parser.add_argument("--refusals", action="store_true", help="print the messages")
     parser.add_argument("--keep", nargs=2, metavar=("VERSION:NUMBER", "PATH"), help="write one mutant to a file")
     args = parser.parse_args(argv)
     if args.keep:
@@ -90,13 +113,31 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("give --minutes or --count")
     faults = 0
     versions = args.version or list(VERSIONS)
+    if args.coverage:
+        if args.minutes is None or importlib.util.find_spec("atheris") is None:
+            parser.error("--coverage needs --minutes and atheris: pip install atheris")
+        return max(guided(version, args.seed, 60 * args.minutes / len(versions)) for version in versions)
     for version in versions:
         deadline = None if args.minutes is None else time.monotonic() + 60 * args.minutes / len(versions)
-        faults += _report(version, args.seed, run(version, args.seed, args.count, deadline))
+        faults += _report(version, args.seed, run(version, args.seed, args.count, deadline, args.first), args.refusals)
     return 1 if faults else 0
 
 
-def _report(version: str, seed: int, answers: Iterator[dict[str, Any]]) -> int:
+def guided(version: str, seed: int, seconds: float) -> int:
+    """Let atheris fuzz a version for so long: 0, or 1 after a fault, whose file is then named."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tests.fuzz.guided", version, str(seed), str(int(seconds)), f"{folder}/fault-"]
+        environment = {**os.environ, "PYCONVNET_QUIET": "1", "OMP_NUM_THREADS": "1", "TMPDIR": folder}
+        done = subprocess.run(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, env=environment)
+        print(f"{version}: " + "\n".join(done.stdout.splitlines()[-12:]))
+        for path in Path(folder).glob("fault-*"):
+            kept = Path(tempfile.gettempdir(), f"{version}-{path.name}.mat")
+            shutil.copy(path, kept)
+            print(f"{version}: the file that was at fault is {kept}")
+    return 1 if done.returncode else 0
+
+
+def _report(version: str, seed: int, answers: Iterator[dict[str, Any]], refusals: bool) -> int:
     outcomes: Counter[str] = Counter()
     faults: list[dict[str, Any]] = []
     slowest = largest = (0.0, 0)
@@ -104,9 +145,14 @@ def _report(version: str, seed: int, answers: Iterator[dict[str, Any]]) -> int:
         outcomes[answer["outcome"]] += 1
         slowest = max(slowest, (answer["seconds"], answer["number"]))
         largest = max(largest, (answer["memory"], answer["number"]))
+        if refusals:
+            for step, said in answer["refusals"].items():
+                print(f"{version}:{answer['number']} {step}: {said}")
         if "fault" in answer:
             faults.append(answer)
             print(f"{version}:{answer['number']} (seed {seed}): {answer['fault']}", flush=True)
+        if sum(outcomes.values()) % 5000 == 0:
+            print(f"{version}: {dict(outcomes)}; slowest {slowest}, largest {largest}", file=sys.stderr, flush=True)
     total = sum(outcomes.values())
     print(
         f"{version}: {total} mutants, "

@@ -41,7 +41,7 @@ def test_the_command_finds_a_reader_that_fails(monkeypatch, capsys):
         raise KeyError("name")
 
     monkeypatch.setattr(pcn, "load", fails)
-    trials = Trials("v4", 1)
+    trials = Trials("v5", 1)
     assert "KeyError" in trials.run(0)["fault"]
     monkeypatch.setattr(pcn, "load", lambda path: 1 / 0)
     assert "ZeroDivisionError" in trials.run(0)["fault"]

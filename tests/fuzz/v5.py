@@ -57,15 +57,18 @@ def elements(data: bytes, at: int = 0, end: int | None = None, depth: int = 0) -
 
 def mutant(whole: bytes, draw: Random) -> bytes:
     """One mutant of a file."""
-    if draw.random() < 0.2:
-        return _raw(bytearray(whole), draw)
+    if draw.random() < 0.2 or whole[126:128] != b"IM":
+        return raw(bytearray(whole), draw)
     parts = variables(whole)
     which = draw.randrange(len(parts))
     packed, data = parts[which]
     changed = bytearray(data)
-    for _ in range(draw.choice((1, 1, 1, 2, 4))):
+    ways = [draw.choice(WAYS) for _ in range(draw.choice((1, 1, 1, 2, 4)))]
+    if draw.random() < 0.02:
+        ways.append(_bomb)  # the last one: it makes very many elements
+    for way in ways:
         try:
-            changed = draw.choice(WAYS)(changed, draw)
+            changed = way(changed, draw)
         except (struct.error, IndexError, RecursionError):  # an earlier change of this mutant led outside
             break
     parts[which] = (packed, bytes(changed))
@@ -76,7 +79,7 @@ def mutant(whole: bytes, draw: Random) -> bytes:
         if packed or draw.random() < 0.05:
             squeezed = zlib.compress(data, 1)
             if draw.random() < 0.05:
-                squeezed = bytes(_raw(bytearray(squeezed), draw))
+                squeezed = bytes(raw(bytearray(squeezed), draw))
             out += struct.pack("<2I", COMPRESSED, len(squeezed)) + squeezed
         else:
             out += data
@@ -134,6 +137,60 @@ def _content(data: bytearray, draw: Random) -> bytearray:
     return data
 
 
+def _name(data: bytearray, draw: Random) -> bytearray:
+    """Another name of a variable, or names of fields: of another length, empty, the same twice, of other characters."""
+    one = _some(data, draw, 1)
+    if one is None or one.short or not one.depth or one.size > 1 << 14:
+        return data
+    old = bytes(data[one.start : one.start + one.size])
+    names = draw.choice((
+        old[32:64].ljust(32, b"\0") * (one.size // 32), old[::-1], bytes(one.size), b"",
+        b"layers".ljust(32, b"\0") + old[32:], b"x" * 70_000,
+        b"\xff\xfe" * (one.size // 2), b"../../x\0", b"__class__".ljust(32, b"\0") + old[32:],
+        old + b"type".ljust(32, b"\0"), old[: one.size // 64 * 32],
+    ))  # fmt: skip
+    around = _around(data, one) if draw.random() < 0.9 else []
+    piece = struct.pack("<2I", 1, len(names)) + names + bytes(-len(names) % 8)
+    data[one.tag : one.end] = piece
+    _resize(data, around, len(piece) - (one.end - one.tag))
+    return data
+
+
+def _bomb(data: bytearray, draw: Random) -> bytearray:
+    """Little when compressed, in the place of an array: zeros; a cell of very many arrays, empty or not; structs of as
+    many fields."""
+    one = _some(data, draw, MATRIX)
+    if one is None or not one.depth:
+        return data
+    count = 1 << draw.choice((10, 16, 20, 22))
+    empty = struct.pack("<2I", MATRIX, 0)
+    scalar = _array(6, (1, 1), struct.pack("<2Id", 9, 8, 1.0))
+    way = draw.randrange(6)
+    if way == 0:
+        piece = _array(6, (count, 1), struct.pack("<2I", 9, 8 * count) + bytes(8 * count))
+    elif way == 1:
+        piece = _array(1, (draw.choice((count, 1 << 30)), 1), empty * count)
+    elif way == 2:
+        piece = _array(1, (count >> 3, 1), scalar * (count >> 3))
+    elif way == 3:
+        piece = _array(4, (1, 4 * count), struct.pack("<2I", 16, 4 * count) + b"a" * (4 * count))
+    elif way == 4:
+        names = struct.pack("<2I", 4 << 16 | 5, 1) + struct.pack("<2I", 1, count >> 2) + b"a" * (count >> 2)
+        piece = _array(2, (1, 1), names + empty * (count >> 2))
+    else:
+        names = struct.pack("<2I", 4 << 16 | 5, 8) + struct.pack("<2I", 1, 16) + b"type\0\0\0\0name\0\0\0\0"
+        piece = _array(2, (count >> 2, 1), names + empty * (count >> 1))
+    around = _around(data, one)
+    _resize(data, around, len(piece) - (one.end - one.tag))
+    data[one.tag : one.end] = piece
+    return data
+
+
+def _array(kind: int, dims: tuple[int, int], body: bytes) -> bytes:
+    head = struct.pack("<4I", 6, 8, kind, 0) + struct.pack("<2I2i", 5, 8, *dims) + struct.pack("<2I", 1, 0)
+    return struct.pack("<2I", MATRIX, len(head) + len(body)) + head + body
+
+
 def _numbers(data: bytearray, draw: Random) -> bytearray:
     """A number that no network has: NaN, infinities, huge, negative, fractions."""
     one = _some(data, draw, 7, 9)
@@ -187,8 +244,7 @@ def _nest(data: bytearray, draw: Random) -> bytearray:
         return data
     piece = bytes(data[one.tag : one.end])
     for _ in range(draw.choice((1, 3, 50, 500, 3000))):
-        body = struct.pack("<4I", 6, 8, 1, 0) + struct.pack("<2I2i", 5, 8, 1, 1) + struct.pack("<2I", 1, 0) + piece
-        piece = struct.pack("<2I", MATRIX, len(body)) + body
+        piece = _array(1, (1, 1), piece)
         if len(piece) > 1 << 18:
             break
     around = _around(data, one)
@@ -209,7 +265,7 @@ def _resize(data: bytearray, tags: list[int], grown: int) -> None:
         struct.pack_into("<I", data, tag + 4, max(size + grown, 0) & 0xFFFFFFFF)
 
 
-def _raw(data: bytearray, draw: Random) -> bytes:
+def raw(data: bytearray, draw: Random) -> bytes:
     """Flips, cuts and splices, wherever they fall."""
     way = draw.random()
     if way < 0.15:
@@ -224,7 +280,10 @@ def _raw(data: bytearray, draw: Random) -> bytes:
 
 
 def _bytes(data: bytearray, draw: Random) -> bytearray:
-    return bytearray(_raw(data, draw)) or data
+    return bytearray(raw(data, draw)) or data
 
 
-WAYS = (_size, _kind, _flags, _dims, _dims, _content, _content, _numbers, _drop, _double, _swap, _nest, _bytes)
+WAYS = (
+    _size, _size, _kind, _kind, _flags, _flags, _dims, _dims, _dims, _dims, _content, _content, _content, _content,
+    _numbers, _numbers, _numbers, _name, _name, _drop, _double, _swap, _nest, _bytes, _bytes,
+)  # fmt: skip

@@ -9,12 +9,11 @@ The calls that need little memory are run by the tests as well.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 
-from tests.large.calls import LONG, SHORT
+from tests.large.calls import LONG, SHORT, peak
 
 ALONE = "--alone"
 
@@ -22,7 +21,7 @@ ALONE = "--alone"
 def main(words: list[str]) -> int:
     if words[:1] == [ALONE]:
         (SHORT | LONG)[words[1]]()
-        print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f}")
+        print(f"{peak() / 2**30:.2f}")
         return 0
     failed = 0
     for name in SHORT | LONG:

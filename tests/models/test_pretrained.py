@@ -134,7 +134,7 @@ def test_the_command_line_fetches_lists_and_runs_by_name(capsys, mirror, tmp_pat
     code, out, err = run(capsys, "fetch", "vgg-face", "--mirror", tmp_path / "nothing")
     assert code == 1 and err.count("\n") == 1 and "put vgg-face.mat (MD5 3d6cd504bf9c98af4a561aad059565d1)" in err
     err = run(capsys, "run", "vgg-fase", letter)[2]
-    assert err == "pyconvnet: vgg-fase is neither a file nor a published network; did you mean vgg-face?\n"
+    assert err == "pyconvnet: vgg-fase is neither a file nor the name of a network; did you mean vgg-face?\n"
     assert run(capsys, "fetch", "vgg-fase")[2] == (
         "pyconvnet: models.fetch: no published network 'vgg-fase'; did you mean 'vgg-face'?\n"
     )

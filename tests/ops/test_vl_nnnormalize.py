@@ -19,3 +19,11 @@ def test_lrn_has_the_exact_power_where_precision_is_high():
             assert errors[1] < tolerance < 1e-3 < errors[0] < 4e-3
     finally:
         pcn.set_precision("fast")
+
+
+def test_a_window_wider_than_all_channels_holds_them_all():
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype(np.float32)
+    wide, all_of_them = (pcn.vl_nnnormalize(x, [n, 1.0, 0.5, 0.75]) for n in (2**31, 9))
+    np.testing.assert_array_equal(wide, all_of_them)
+    wide, all_of_them = (pcn.vl_nnnormalize(x, [n, 1.0, 0.5, 0.75], x) for n in (2**31, 9))
+    np.testing.assert_array_equal(wide, all_of_them)

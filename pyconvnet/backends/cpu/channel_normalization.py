@@ -15,13 +15,18 @@ from pyconvnet.precision import get_precision
 from pyconvnet.threads import parallel_region
 
 
+def _beside(n: int, channels: int) -> tuple[int, int]:
+    """How many channels before and after one its window of n holds, of those that there can be."""
+    return min((n - 1) // 2, channels - 1), min(n // 2, channels - 1)
+
+
 def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:
     """x (kappa + alpha sum of x^2 over n neighbouring channels)^-beta."""
     with parallel_region() as threads:
         seen = channels_fastest(x)
         y = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
-        sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
+        sizes = x.size // x.shape[2], x.shape[2], *_beside(n, x.shape[2])
         _lrn(threads, address(seen), address(seen), address(y), *sizes, *reals, False, get_precision() == "high")
     return from_nhwc(y)
 
@@ -32,7 +37,7 @@ def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: f
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         dx = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
-        sizes = x.size // x.shape[2], x.shape[2], (n - 1) // 2, n // 2
+        sizes = x.size // x.shape[2], x.shape[2], *_beside(n, x.shape[2])
         _lrn(threads, address(seen), address(dy), address(dx), *sizes, *reals, True, get_precision() == "high")
     return from_nhwc(dx)
 

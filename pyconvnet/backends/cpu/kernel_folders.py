@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(0o700, exist_ok=True)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _is_safe(folder: str) -> bool:
     """Whether kernels may be kept in a folder; where the user would miss them, a warning says why not."""
     # Who owns the package runs code here anyway: a checkout in a container belongs to a user outside of it.
@@ -142,7 +142,7 @@ def _open_to_others(path: str, found: os.stat_result) -> str:
     return ""
 
 
-@cache
+@lru_cache(maxsize=256)
 def _is_private_group(group: int, user: int) -> bool:
     """Whether the user alone is in a group: of the same name, as most systems make one for each user."""
     import grp

@@ -121,6 +121,9 @@ def aligned(count: int) -> np.ndarray:
 
 
 def _aligned(count: int) -> _Memory:
+    if 4 * count > hardware.memory():  # the system may give it, and end the process where it is used
+        have = hardware.memory() / 1e9
+        raise MemoryError(f"{4e-9 * count:,.0f} GB are needed at once, and this machine has {have:,.0f} GB of memory")
     memory = np.empty(count + CACHE_LINE, np.float32)
     start = address(memory)
     first = -(start // memory.itemsize) % CACHE_LINE

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zlib
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +22,7 @@ from pyconvnet.records import Opaque, Struct
 # element types
 INT8, COMPRESSED, MATRIX, UTF8, UTF16, UTF32 = 1, 15, 14, 16, 17, 18
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+LABELS = {**NUMBERS, UTF8: "u1"}
 # classes of arrays
 CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
@@ -27,6 +30,11 @@ CHUNK = 1 << 16  # larger pieces are fresh memory from the system each time: 1 M
 # A byte of compressed data makes no more than this. Source: zlib, "Technical Details", maximum compression factor
 DEFLATE = 1032
 BARE = 1 << 20  # structs without fields take no place in a file: more of them than this are damage
+# Values that are all alike take next to no place in a compressed file: how many there may be beyond one in 2 of its
+# bytes (the names of a million images take 6 each), and how many that are empty
+VALUES, EMPTY = 1 << 17, 1 << 20
+FIELDS = 1 << 16  # of a struct
+LABEL = 1 << 16  # bytes of a name, of dimensions
 
 
 def read(file: BinaryIO) -> dict[str, Any]:
@@ -44,6 +52,7 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
     here = file.tell()
     end = file.seek(0, io.SEEK_END)
     file.seek(here)
+    room = _Room(end)
     while True:
         tag = file.read(8)
         if not tag:
@@ -61,7 +70,7 @@ def _variables(file: BinaryIO, order: str) -> tuple[dict[str, Any], list[Any]]:
             source = file
         if kind != MATRIX:
             raise ValueError(f"an element of type {kind} at byte {start - 8} is not a variable: the file is broken")
-        name, value = _Elements(source, order, holds).matrix()
+        name, value = _Elements(source, order, holds, room).matrix()
         if isinstance(source, _Inflated):
             source.finish()
         if name:
@@ -94,14 +103,31 @@ def text(chars: np.ndarray) -> Any:
     Of more than two dimensions, which scipy makes of an array of strings, the last one runs along a row.
     """
     codes = chars.reshape(-1, chars.shape[-1], order="F") if chars.ndim > 1 else chars[None]
-    rows = ["".join(r) if chars.dtype.kind == "U" else _joined(r) for r in codes.tolist()]
+    rows = ["".join(r.tolist()) if chars.dtype.kind == "U" else _joined(r) for r in codes]
     return (rows[0] if rows else "") if len(rows) < 2 else [row.rstrip(" \0") for row in rows]
 
 
-def _joined(codes: list[int]) -> str:
+def _joined(codes: np.ndarray) -> str:
     """Characters by their codes; those of MATLAB are UTF-16, where some take two."""
-    out = "".join(map(chr, codes))
+    if codes.dtype.itemsize <= 2 and codes.dtype.kind == "u":
+        return codes.astype("<u2").tobytes().decode("utf-16-le", "replace")
+    out = "".join(map(chr, codes.tolist()))
     return out if out.isascii() else out.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class _Room:
+    """How many more values there may be in a file of that many bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.values, self.empty = VALUES + size // 2, EMPTY + size
+
+    def take(self, empty: bool) -> None:
+        if empty:
+            self.empty -= 1
+        else:
+            self.values -= 1
+        if self.values < 0 or self.empty < 0:
+            raise ValueError("there are more values than the file can hold: it is broken")
 
 
 class _Inflated:
@@ -109,41 +135,53 @@ class _Inflated:
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.left, self.inflate = file, size, zlib.decompressobj()
+        self.piece, self.at = b"", 0  # what is decompressed, and how much of that is read
 
-    def readinto(self, target: Any) -> int:
-        view = memoryview(target).cast("B")
-        done = 0
-        while done < len(view) and not self.inflate.eof:
+    def more(self) -> bool:
+        """Decompress the next piece, if there is one."""
+        while not self.inflate.eof:
             data = self.inflate.unconsumed_tail
             if not data and self.left:
                 data = self.file.read(min(CHUNK, self.left))
                 self.left -= len(data)
             try:
-                piece = self.inflate.decompress(data, min(CHUNK, len(view) - done))
+                self.piece, self.at = self.inflate.decompress(data, CHUNK), 0
             except zlib.error as error:
                 raise ValueError(f"compressed data are broken ({error})") from None
-            if not piece and not data:
+            if self.piece or not data:
                 break
-            view[done : done + len(piece)] = piece
-            done += len(piece)
+        return self.at < len(self.piece)
+
+    def readinto(self, target: Any) -> int:
+        view = memoryview(target).cast("B")
+        done = 0
+        while done < len(view) and (self.at < len(self.piece) or self.more()):
+            part = memoryview(self.piece)[self.at : self.at + len(view) - done]
+            view[done : done + len(part)] = part
+            done += len(part)
+            self.at += len(part)
         return done
 
     def read(self, size: int) -> bytes:
+        if self.at + size <= len(self.piece):
+            self.at += size
+            return self.piece[self.at - size : self.at]
         data = bytearray(size)
         return bytes(data[: self.readinto(data)])
 
     def finish(self) -> None:
         """Read to the end, where the checksum of all that was read stands."""
         self.read(8)
-        if not self.inflate.eof:
+        if self.at < len(self.piece) or self.more() or not self.inflate.eof:
             raise ValueError("compressed data are broken (they do not end where the variable does)")
 
 
 class _Elements:
     """Reads the elements of a variable one after the other. `holds`: how many bytes it has at most."""
 
-    def __init__(self, source: Any, order: str, holds: int) -> None:
-        self.source, self.order, self.holds = source, order, holds
+    def __init__(self, source: Any, order: str, holds: int, room: _Room) -> None:
+        self.source, self.order, self.holds, self.room = source, order, holds, room
+        self.pair = struct.Struct(order + "2I").unpack
 
     def take(self, size: int) -> bytes:
         data = self.source.read(size)
@@ -154,7 +192,7 @@ class _Elements:
     def tag(self) -> tuple[int, int, bytes | None]:
         """(type, number of bytes, the data where they stand in the tag)."""
         raw = self.take(8)
-        kind, size = np.frombuffer(raw, self.order + "u4").tolist()
+        kind, size = self.pair(raw)
         if kind >> 16:
             kind, size = kind & 0xFFFF, kind >> 16
             if size > 4:
@@ -186,30 +224,44 @@ class _Elements:
                 raise EOFError("it ends in the middle of a variable")
             self.take(-size % 8)
         if kind == UTF8:
-            out = np.array([ord(c) for c in out.tobytes().decode("utf-8", "replace")], "u4")
+            out = np.frombuffer(out.tobytes().decode("utf-8", "replace").encode("utf-32-le"), "<u4")
         return out if out.dtype.isnative else out.astype(out.dtype.newbyteorder("="))
 
+    def label(self) -> np.ndarray:
+        """The numbers of a short element: flags, dimensions, a name."""
+        kind, size, data = self.tag()
+        if size > LABEL or kind not in LABELS:
+            raise ValueError(f"an element of type {kind} and {size} bytes stands in the head of an array: it is broken")
+        if data is None:
+            data = self.take(size + -size % 8)[:size]
+        dtype = np.dtype(self.order + LABELS[kind])
+        return np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype)
+
     def string(self) -> str:
-        return self.numbers().astype("u1").tobytes().decode("utf-8", "replace")
+        return self.label().astype("u1").tobytes().decode("utf-8", "replace")
 
     def value(self) -> Any:
         """A value inside a cell or struct."""
         kind, size, _ = self.tag()
         if kind != MATRIX:
             raise ValueError(f"an element of type {kind} stands where an array must: the file is broken")
-        return np.empty((0, 0)) if size == 0 else self.matrix()[1]
+        if size == 0:
+            self.room.take(empty=True)
+            return np.empty((0, 0))
+        return self.matrix()[1]
 
     def matrix(self) -> tuple[str, Any]:
         """(name, value) of an array, whose tag has been read."""
-        flags = int(self.numbers()[0])
+        self.room.take(empty=False)
+        flags = int(self.label()[0])
         kind, logical, imaginary = flags & 0xFF, flags & 0x200, flags & 0x800
         if kind == OPAQUE:
             name = self.string()
             self.string()  # the system of types, MCOS or java
             return name, Opaque("object", self.string(), self.value())
-        shape = tuple(int(d) for d in self.numbers())
+        shape = tuple(int(d) for d in self.label().tolist())
         name = self.string()
-        count = int(np.prod(shape, dtype=np.int64))
+        count = prod(shape)
         if kind == CELL:
             return name, [self.value() for _ in range(count)]
         if kind == FUNCTION:
@@ -245,11 +297,11 @@ class _Elements:
         return data.astype(dtype, copy=False)
 
     def structs(self, count: int) -> list[Struct]:
-        width = int(self.numbers()[0])
+        width = max(int(self.label()[0]), 1)
         names = self.numbers().astype("u1").tobytes()
-        fields = [
-            names[i : i + width].split(b"\0")[0].decode("utf-8", "replace") for i in range(0, len(names), max(width, 1))
-        ]
+        if len(names) > FIELDS * width:
+            raise ValueError(f"a struct has {len(names) // width} fields: the file is broken")
+        fields = [names[i : i + width].split(b"\0")[0].decode("utf-8", "replace") for i in range(0, len(names), width)]
         if not fields and count > BARE:
             raise ValueError(f"there are {count} structs without fields: the file is broken")
         return [Struct((field, self.value()) for field in fields) for _ in range(count)]

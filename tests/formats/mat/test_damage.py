@@ -100,6 +100,30 @@ def test_structs_without_fields_in_any_number_are_refused(tmp_path):
     refused(tmp_path, HEAD + many, "2147483647 structs without fields")
 
 
+EMPTY, ONE = element(14, b""), array(6, (1, 1), element(9, struct.pack("<d", 1)))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (array(1, (1 << 18, 1), ONE * (1 << 18)), "more values than the file can hold"),
+        (array(1, (1 << 30, 1), EMPTY * (3 << 20)), "more values than the file can hold"),
+        (array(2, (1, 1), element(5, struct.pack("<i", 1)), element(1, b"a" * 70_000)), "a struct has 70000 fields"),
+        (array(6, (1, 1), element(9, bytes(8))).replace(element(1, b"a"), element(1, bytes(1 << 20))), "in the head"),
+        (array(6, (1 << 30, 1 << 30, 16), element(9, b"")), "an array of 18446744073709551616 elements has 0"),
+    ],
+    ids=["cell", "empty", "fields", "name", "dimensions"],
+)
+def test_what_is_little_when_compressed_and_very_many_values_else_is_refused(tmp_path, value, said):
+    refused(tmp_path, HEAD + compressed(element(14, value[8:])), said)
+
+
+def test_cells_of_many_values_are_read(tmp_path):
+    many = array(1, (100_000, 1), ONE * 50_000 + EMPTY * 50_000)
+    (tmp_path / "x.mat").write_bytes(HEAD + compressed(many))
+    assert len(matfile.read(tmp_path / "x.mat")["a"]) == 100_000
+
+
 def test_an_array_of_73_larger_than_the_file_is_refused_before_memory_is_taken(tmp_path):
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file.create_dataset("a", shape=(1 << 17, 1 << 17), chunks=(64, 64), dtype="f8")
