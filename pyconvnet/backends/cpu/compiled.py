@@ -30,6 +30,8 @@ from pyconvnet.backends.cpu.llvm.ir import F32, I1, I64, at
 from pyconvnet.threads import run_team
 
 announced = False  # whether the user knows that kernels are being compiled
+_failed = ctypes.c_int64(0)  # set by a kernel that could not get its own memory
+_failures = ctypes.addressof(_failed)
 in_use: list[Any] = []  # functions that are called by their addresses, and tables of those
 _OPTIONS = {"error_model": "numpy"}  # no kernel divides by zero: it is not asked each time
 
@@ -79,15 +81,18 @@ class Kernel:
         form = self.forms.get(types_now)
         if form is None:
             form = self.forms[types_now] = self.compiled(args)
-        packed = form.pack(threads, *(args if form.flat else _flattened(args, form.arrays)))
+        packed = form.pack(_failures, threads, *(args if form.flat else _flattened(args, form.arrays)))
         run_team(form.entry.address, packed, threads)
+        if _failed.value:
+            _failed.value = 0
+            raise MemoryError(f"there is too little memory for the kernel {self.__name__}")
 
     def compiled(self, args: tuple[Any, ...]) -> _Form:
         """The form for arguments of such types, compiled or from disk."""
         kinds = [types.int64, types.int64, *map(_kind, args)]
         entry = _Entry(self.fn, (tuple(kinds), types.void), {}, self.options)
         _kept(entry, self.fn).compile()
-        layout = struct.Struct("=" + "".join(map(_format, kinds[1:])))
+        layout = struct.Struct("=q" + "".join(map(_format, kinds[1:])))
         arrays = [np.dtype(str(kind.dtype)) for kind in kinds if isinstance(kind, types.Array)]
         flat = not any(isinstance(a, (tuple, np.ndarray)) for a in args)
         return _Form(entry, layout.pack, flat, arrays)
@@ -97,7 +102,7 @@ class _Form(NamedTuple):
     """A kernel for arguments of certain types."""
 
     entry: CFunc
-    pack: Callable[..., bytes]  # the number of threads and the arguments as one piece of memory
+    pack: Callable[..., bytes]  # the address of _failed, the number of threads and the arguments in one piece of memory
     flat: bool  # whether no argument is a tuple or an array
     arrays: list[np.dtype]  # the element types of its arrays
 
@@ -147,7 +152,7 @@ class _Entry(CFunc):
     """A C function with the interface of numba's thread pools, which calls the compiled kernel.
 
     It gets three tables, whose first elements are the first number of a thread, how many there are, and the step from
-    one to the next; and the arguments that follow the number, as `Kernel` packs them.
+    one to the next; and what `Kernel` packs.
     """
 
     def __init__(self, fn, signature, locals, options):
@@ -166,11 +171,13 @@ class _Entry(CFunc):
         entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 4), described.llvm_cfunc_wrapper_name)
         build = ir.IRBuilder(entry.append_basic_block("entry"))
         first, count, step = (build.load(at(build, table, I64)) for table in entry.args[:3])
-        given = _unpacked(context, build, described.argtypes[1:], entry.args[3])
+        failed, *given = _unpacked(context, build, (types.int64, *described.argtypes[1:]), entry.args[3])
         with cgutils.for_range(build, count) as loop:
             number = build.add(first, build.mul(loop.index, step))
             call = context.call_conv.call_function
-            call(build, kernel, described.restype, described.argtypes, [number, *given])
+            status, _ = call(build, kernel, described.restype, described.argtypes, [number, *given])
+            with build.if_then(status.is_error, likely=False):
+                build.store(I64(1), at(build, failed, I64))
         build.ret_void()
         made.library.add_ir_module(module)
         return made

@@ -9,6 +9,7 @@ import pytest
 
 import pyconvnet as pcn
 from pyconvnet.backends.cpu.hardware import isa
+from pyconvnet.threads import parallel_region
 
 compiled = import_module("pyconvnet.backends.cpu.compiled")  # the package has a function of that name
 
@@ -37,3 +38,17 @@ def test_kernels_on_disk_carry_the_stamp_of_all_files():
     assert entries
     kept = [getattr(kernel._cache, "_cache_file", None) for kernel in every]
     assert kept and all(k is None or k._source_stamp[1] == now for k in kept)
+
+
+@pytest.mark.skipif(isa() == "plain", reason="nothing is compiled")
+def test_a_kernel_that_gets_no_memory_is_an_error_and_the_next_call_is_right():
+    @compiled.parallel()
+    def fill(t, threads, count, out):
+        out[t] = np.zeros(count)[0] + count
+
+    out = np.ones(2)
+    with parallel_region(), pytest.raises(MemoryError, match="too little memory for the kernel fill"):
+        fill(2, 1 << 60, out)
+    with parallel_region():
+        fill(2, 3, out)
+    assert out.tolist() == [3, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -103,3 +104,20 @@ assert [type(c).__name__ for c in caches] == ['NullCache'], caches
     done = python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "48.0"
+
+
+@pytest.mark.parametrize("mine", [None, "7"])
+def test_how_long_threads_wait_is_set_for_openmp_alone(mine):
+    code = """
+import os
+import numpy as np, pyconvnet
+print(os.environ.get("GOMP_SPINCOUNT"))
+with pyconvnet.num_threads(2):
+    pyconvnet.vl_nnrelu(np.ones((64, 64, 16, 8), np.float32))
+print(os.environ.get("GOMP_SPINCOUNT"))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"} | (
+        {"GOMP_SPINCOUNT": mine} if mine else {}
+    )
+    done = python(code, env=environment)
+    assert done.stdout.split() == [str(mine)] * 2, done.stderr
