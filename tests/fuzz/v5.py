@@ -171,7 +171,7 @@ def _bomb(data: bytearray, draw: Random) -> bytearray:
     elif way == 1:
         piece = _array(1, (draw.choice((count, 1 << 30)), 1), empty * count)
     elif way == 2:
-        piece = _array(1, (count >> 3, 1), scalar * (count >> 3))
+        piece = _array(1, (count >> 5, 1), scalar * (count >> 5))  # half a million are an honest file, and take 5 s
     elif way == 3:
         piece = _array(4, (1, 4 * count), struct.pack("<2I", 16, 4 * count) + b"a" * (4 * count))
     elif way == 4:
