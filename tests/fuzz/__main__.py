@@ -54,17 +54,13 @@ class Reader:
         line = self.process.stdout.readline() if ready else ""
         if line:
             return json.loads(line)
+        made = Path(self.folder, "made").exists()
         self.close()
+        found = {"number": number, "seconds": 0.0, "memory": 0, "refusals": {}, "dead": True}
+        if not made:  # HDF5 may not survive the damage it is asked to do
+            return {**found, "outcome": "could not be made"}
         said = f"hangs for {HANG:g} s" if not ready else f"crash, exit code {self.process.returncode}"
-        return {
-            "number": number,
-            "outcome": "died",
-            "seconds": HANG,
-            "memory": 0,
-            "refusals": {},
-            "fault": said,
-            "dead": True,
-        }
+        return {**found, "outcome": "died", "seconds": HANG, "fault": said}
 
     def seconds(self) -> float:
         """How long the process has worked."""
