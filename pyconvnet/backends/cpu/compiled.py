@@ -259,5 +259,5 @@ def announce(always: bool) -> None:
         return
     announced = True
     when = "by every process, as none can keep them (NUMBA_CACHE_DIR names a folder)" if always else "once"
-    text = f"compiling kernels for this CPU, {when}, takes 10 to 60 s (PYCONVNET_QUIET=1 hides this line)"
+    text = f"compiling kernels for this CPU, {when}, takes 5 to 30 s (PYCONVNET_QUIET=1 hides this line)"
     print(f"pyconvnet: {text}", file=sys.stderr, flush=True)

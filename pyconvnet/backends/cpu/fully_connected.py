@@ -1,8 +1,8 @@
 """Fully connected layers of a few images, which take as long as their filters take to be read: once, and never packed.
 
 Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters. Filters as
-MATLAB keeps them are one row for each filter: inner products of rows and images. Backward, inputs and filters change
-places, and so do the two ways.
+MATLAB keeps them are one row for each filter: inner products of rows and images, or for more of these the matrix
+kernel. Backward, inputs and filters change places, and so do the two ways.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from pyconvnet.backends.cpu.compiled import filled, inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, zeros
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, FILL, SLOTS, call_dots
+from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
-NEAR = 128  # vectors of some rows that stay in the first-level cache while all images meet them
+FEW_IMAGES = 8  # for more, filters are the rows and images the columns of the matrix kernel
+# Rows of that, which lie powers of two apart, share a few places of the first-level cache, which has 8 ways.
+ROWS = 6
+NEAR = 64  # vectors of some rows that stay in the first-level cache while all images meet them
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -76,12 +80,19 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
 def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     """x f', of n x D by K x D, both contiguous."""
     (n, depth), count = x.shape, f.shape[0]
-    block = BLOCKS[hardware.isa()]
-    y = np.empty((n, count), np.float32)
     with parallel_region() as threads:
+        if n > FEW_IMAGES:
+            tile, columns = hardware.tile(), np.ascontiguousarray(x.T)
+            y = np.empty((count, n), np.float32)
+            memory = address(f), address(columns), address(y)
+            _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
+            return np.ascontiguousarray(y.T)
+        block = BLOCKS[hardware.isa()]
+        y = np.empty((n, count), np.float32)
         sums = scratch("sums", 16 * threads * n * block.rows)
-        memory = address(f), address(x), address(y), address(sums)
-        _dots(threads, _table(hardware.isa()), *block, *memory, n, depth, count)
+        _dots(
+            threads, _table(hardware.isa()), *block, address(f), address(x), address(y), address(sums), n, depth, count
+        )
     return y
 
 
@@ -125,6 +136,18 @@ def _add_four(x, depth, f0, f1, f2, f3, y, y_row, n):
         sums = vfma(f1, vset1(fload(here + 4)), sums)
         sums = vfma(f2, vset1(fload(here + 8)), sums)
         vstore(target, vfma(f3, vset1(fload(here + 12)), sums))
+
+
+@parallel()
+def _rows_by_images(t, threads, kernel, rows, f, x, y, n, depth, count):
+    """y[k, i] = sum over d of f[k, d] x[d, i]."""
+    tiles = -(-count // rows)
+    for q in range(tiles * t // threads, tiles * (t + 1) // threads):
+        k = q * rows
+        many = min(rows, count - k)
+        a, c = f + 4 * k * depth, y + 4 * k * n
+        ahead = a + 4 * many * depth
+        call_tile(kernel, many, n, a, depth, 1, no_offset(), 1, depth, x, n, c, n, 0, 0, 0, ahead, 4 * many)
 
 
 @parallel()

@@ -25,7 +25,7 @@ def warmup(progress: bool = False) -> int:
 
     progress  False; True shows on standard error how far it is: a bar of tqdm, or lines where tqdm is not installed
 
-    Takes about a minute the first time. Returns 0 where numpy and BLAS do all the work.
+    Takes 10 to 30 s the first time. Returns 0 where numpy and BLAS do all the work.
     """
     if isa() == "plain":
         return 0
@@ -85,7 +85,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(x, f, None, three)  # Winograd, few tiles
     yield lambda: cpu.conv(_array(64, 64, 16, 1), f, None, three)  # many
     yield lambda: cpu.conv(_array(8, 8, 16, 1), tall, None, Window((8, 8)))  # fully connected
-    for n in (1, 2):
+    for n in (1, 9):
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: cpu.conv_backward(x, f, y, three)
     yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
