@@ -46,7 +46,7 @@ def mutate(path: Path, draw: Random) -> None:
             way = draw.choice(WAYS)
             try:
                 way(file, draw.choice(items), items, draw)
-            except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError):
+            except (ValueError, TypeError, OSError, KeyError, RuntimeError, AttributeError, MemoryError):
                 pass  # a change that HDF5 does not let us make
             if way is _filters:
                 break  # HDF5 may end the process when it writes into such chunks
