@@ -130,7 +130,8 @@ def complaint(name, what, args, kwargs):
             return None
         return f"{what}: {type(error).__name__} {error}"
     except Exception as error:
-        return f"{what}: {error!r}"
+        extra = isinstance(error, ImportError) and f"{name}: " in str(error) and "pip install 'pyconvnet[" in str(error)
+        return None if extra else f"{what}: {error!r}"
 
 
 @pytest.fixture
