@@ -23,6 +23,7 @@ from pyconvnet.records import Opaque, Struct
 SPARE = 1 << 24
 VALUES = 1 << 14
 LONGEST_NAME = 1 << 12  # of a class; MATLAB's names have 63 characters at most
+MOST_DIMENSIONS = 32  # more than MATLAB or numpy 1 write
 SHARED = 8  # MATLAB gives each element of a cell a place of its own, but for empty ones
 NUMERIC = {"double", "single", "logical", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
 
@@ -174,6 +175,8 @@ class _Reader:
                 return Opaque(kind, "", None)
             return Opaque("object", kind, self.data(item))
         if int(self.attribute(item, "MATLAB_empty", 0)):
+            if item.size > MOST_DIMENSIONS:
+                raise ValueError(f"{item.name}, which is empty, has {item.size} dimensions: the file is damaged")
             return self.empty(tuple(int(d) for d in np.ravel(self.data(item))), kind)
         if self.h5py.check_string_dtype(dtype):
             return self.strings(item)
@@ -219,7 +222,10 @@ class _Reader:
         return Opaque("object", kind, None)
 
     def struct(self, group: Any) -> Any:
-        names = [name.decode() for name in self.attribute(group, "MATLAB_fields", ())]
+        fields = self.attribute(group, "MATLAB_fields", ())
+        if not isinstance(fields, (list, tuple)):
+            raise ValueError(f"{group.name} has an attribute MATLAB_fields that is no list of names")
+        names = [name.decode() for name in fields]
         names = [n for n in names if n in group] + [n for n in group if n not in names]
         items = {name: self.member(group, name) for name in names}
         if items and all(self.is_column(item) for item in items.values()):

@@ -137,8 +137,13 @@ def test_a_filter_that_was_left_out_for_a_chunk_is_not_undone(tmp_path):
         (lambda file: attribute(file, "MATLAB_class", np.zeros(3)), "an attribute MATLAB_class of a type"),
         (lambda file: attribute(file, "MATLAB_class", np.bytes_(b"x" * 5000)), "an attribute MATLAB_class of a type"),
         (lambda file: attribute(file, "MATLAB_empty", np.uint8(1)), "said to be empty has dimensions"),
+        (lambda file: attribute(file, "MATLAB_empty", np.uint8(1), 1 << 16), "is empty, has 65536 dimensions"),
+        (
+            lambda file: file.create_group("a").attrs.create("MATLAB_fields", np.bytes_("type")),
+            "MATLAB_fields that is no list of names",
+        ),
     ],
-    ids=["chunks", "opaque", "vectors", "class", "long class", "empty"],
+    ids=["chunks", "opaque", "vectors", "class", "long class", "empty", "many dimensions", "fields"],
 )
 def test_what_matlab_does_not_write_is_refused(tmp_path, make, said):
     with h5py.File(tmp_path / "x.mat", "w") as file:
@@ -146,8 +151,8 @@ def test_what_matlab_does_not_write_is_refused(tmp_path, make, said):
     refused(tmp_path / "x.mat", said)
 
 
-def attribute(file, name, value):
-    item = file.create_dataset("a", data=np.array([1 << 30, 1 << 30], np.uint64))
+def attribute(file, name, value, dimensions=2):
+    item = file.create_dataset("a", data=np.full(dimensions, 1 << 30, np.uint64))
     item.attrs["MATLAB_class"] = np.bytes_("double")
     item.attrs[name] = value
 
