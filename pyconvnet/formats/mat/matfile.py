@@ -20,6 +20,7 @@ from pyconvnet.formats.registry import found_instead
 from pyconvnet.text import visible
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+COLUMNS = 1 << 26  # of a sparse matrix of version 4, whose file has only its elements; 8 bytes each in memory
 
 
 class MatFileError(ValueError):
@@ -62,6 +63,10 @@ def _version4(path: Path, head: bytes) -> dict[str, Any]:
 
     def plain(value: Any) -> Any:
         if hasattr(value, "tocsc"):
+            if value.shape[1] > COLUMNS:
+                raise ValueError(
+                    f"a sparse matrix has {value.shape[1]} columns, more than {COLUMNS}: the file is damaged"
+                )
             return value.tocsc()
         return text(value) if value.dtype.kind == "U" else value.astype(value.dtype.newbyteorder("="), copy=False)
 
