@@ -34,7 +34,7 @@ def train(case: str, folder: Path, result: Path, tell: Connection) -> None:
     warnings.simplefilter("error")  # a checkpoint that cannot be read is skipped with a warning
     tell.send("started")
     weights, rows = fit(case, folder, EPOCHS, lambda: tell.send(drafts(folder)))
-    np.savez(result, weights=weights, rows=rows)
+    atomic.write(result, lambda file: np.savez(file, weights=weights, rows=rows))  # this may be killed as well
 
 
 def fit(case: str, folder: Path | None, epochs: int, at_first_batch: Callable[[], None]) -> tuple[Any, Any]:
