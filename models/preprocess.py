@@ -12,6 +12,7 @@ from pyconvnet.arrays import from_nhwc, is_empty, size_text
 from pyconvnet.images import read_single, single
 from pyconvnet.networks import network
 from pyconvnet.records import Struct
+from pyconvnet.values import brief
 
 FN = "preprocess"
 
@@ -78,7 +79,7 @@ def _target(meta: dict[str, Any], n: Struct) -> tuple[tuple[int, int] | None, in
         v = v.repeat(2) if v.size == 1 else v
         whole = v[:3]
         if not (np.all(whole == np.floor(whole)) and np.all(whole > 0)):
-            raise ValueError(f"{FN}: net.meta.{name} must be whole numbers [H W C], got {v.tolist()}")
+            raise ValueError(f"{FN}: net.meta.{name} must be whole numbers [H W C], got {brief(v)}")
         return (int(v[0]), int(v[1])), int(v[2]) if v.size > 2 else None
     return None, None
 
@@ -145,7 +146,7 @@ def _crop_then_resize(x: np.ndarray, size: tuple[int, int], crop: np.ndarray, ke
             f"{FN}: with cropSize net.meta.normalization.interpolation must be one of {names}; got {method!r}"
         )
     if crop.size > 2 or not 0 < crop.min() <= crop.max() <= 1:
-        raise ValueError(f"{FN}: net.meta.normalization.cropSize must be a number in 0..1, got {crop.tolist()}")
+        raise ValueError(f"{FN}: net.meta.normalization.cropSize must be a number in 0..1, got {brief(crop)}")
     aspect = (1.0, 1.0) if keep else (0.0, 0.0)
     # Two numbers are limits for training; draws of 0 mean the larger one.
     limits = (float(crop.min()), float(crop.max()))
@@ -161,7 +162,7 @@ def _resize_then_crop(x: np.ndarray, size: tuple[int, int], border: np.ndarray, 
         x = _imresize(x, scales, method, "Scale")
     top, left = (floor((x.shape[i] - size[i]) * 0.5) for i in range(2))
     if min(top, left) < 0:
-        raise ValueError(f"{FN}: net.meta.normalization.border must be numbers from 0, got {border.tolist()}")
+        raise ValueError(f"{FN}: net.meta.normalization.border must be numbers from 0, got {brief(border)}")
     return x[top : top + size[0], left : left + size[1]]
 
 

@@ -7,6 +7,7 @@ Messages begin with `name`: "stride" in an operator, whose name is put in front 
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def numbers(name: str, value: Any, what: str) -> tuple[float, ...]:
     a = as_array(value)
     count = what.count(",") + 1
     if a.dtype.kind not in "iuf" or a.size != count:
-        raise ValueError(f"{name} must be {count} numbers {what}, got {a.ravel().tolist()}")
+        raise ValueError(f"{name} must be {count} numbers {what}, got {brief(a)}")
     return tuple(float(v) for v in a.ravel())
 
 
@@ -80,16 +81,22 @@ def whole_numbers(name: str, value: Any, counts: tuple[int, ...], least: int = 0
     """`value` as a tuple of whole numbers, as many as `counts` allows; MATLAB's 1 x n arrays of any class will do."""
     a = as_array(value)
     if a.dtype.kind not in "iufb":
-        raise TypeError(f"{name} must be {_counts(counts)}, got {type(value).__name__}: {value!r}")
+        raise TypeError(f"{name} must be {_counts(counts)}, got {type(value).__name__}: {reprlib.repr(value)}")
     a = a.ravel()
     if a.size not in counts:
-        raise ValueError(f"{name} must be {_counts(counts)}, got {a.size}: {a.tolist()}")
+        raise ValueError(f"{name} must be {_counts(counts)}, got {a.size}: {brief(a)}")
     out = tuple(int(v) for v in a if np.isfinite(v))
     if len(out) != a.size or any(o != v for o, v in zip(out, a.tolist())) or min(out) < least:
         raise ValueError(f"{name} must be whole numbers from {least} up, got {a.tolist()}")
     if max(out) > LARGEST:
         raise ValueError(f"{name} must be whole numbers up to {LARGEST}, got {a.tolist()}")
     return out
+
+
+def brief(a: np.ndarray) -> str:
+    """The numbers of an array for a message: those of a damaged file may be millions."""
+    shown = a.ravel()[:12].tolist()
+    return str(shown) if a.size <= len(shown) else str(shown)[:-1] + ", ...]"
 
 
 def _counts(counts: tuple[int, ...]) -> str:

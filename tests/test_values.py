@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pyconvnet.values import choice, flag, number, numbers, whole_number
+from pyconvnet.values import choice, flag, number, numbers, whole_number, whole_numbers
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.uint8(2), np.array([[2.0]]), np.array(2), [2]])
@@ -44,3 +44,10 @@ def test_names_are_read_in_any_letter_case():
     for value in ("median", 3):
         with pytest.raises(ValueError, match=rf"^method must be one of 'max', 'avg', got {value!r}$"):
             choice("method", value, ("max", "avg"))
+
+
+def test_messages_show_some_of_very_many_numbers():
+    for many in (np.zeros(1 << 22), [0] * 100_000, "x" * 100_000):
+        with pytest.raises((ValueError, TypeError)) as told:
+            whole_numbers("pad", many, (1, 4))
+        assert str(told.value).startswith("pad must be 1 or 4 numbers, got ") and len(str(told.value)) < 200

@@ -13,7 +13,7 @@ from pyconvnet.arrays import count, is_empty
 from pyconvnet.geometry import Window, borders, pair
 from pyconvnet.layers import Layer, layer_class
 from pyconvnet.records import Struct
-from pyconvnet.values import as_array, number
+from pyconvnet.values import as_array, brief, number
 
 FN = "vl_simplenn_display"
 Pair = tuple[float, float]
@@ -170,7 +170,7 @@ def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float,
         raise TypeError(f"{FN}: inputSize must be numbers (H, W, C, N), got {inputSize!r}")
     given = given.astype(float)
     if given.size > 4:
-        raise ValueError(f"{FN}: inputSize must be up to 4 numbers (H, W, C, N), got {given.size}: {given.tolist()}")
+        raise ValueError(f"{FN}: inputSize must be up to 4 numbers (H, W, C, N), got {given.size}: {brief(given)}")
     size[: given.size] = given.tolist()
     if not is_empty(batchSize):
         size[3] = number(f"{FN}: batchSize", batchSize)
