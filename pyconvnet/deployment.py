@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pyconvnet.arrays import host_numbers, is_empty
+from pyconvnet.arrays import host_numbers, is_empty, padded_to_4d
 from pyconvnet.dagnn import DagNN
 from pyconvnet.devices import move
 from pyconvnet.formats.names import free_name
@@ -121,7 +121,7 @@ def _merged_chain(net: Any) -> Any:
             kind = _CONVOLUTIONS[last["type"]]
             new = _folded(kind, last["weights"], record["weights"], int(last.get("numGroups", 1)))
             if new is not None:
-                layers[-1] = Struct({**last, "weights": new, "name": record.get("name", "")})
+                layers[-1] = Struct({**last, "weights": new, "precious": record.get("precious", False)})
                 continue
         layers.append(record)
     return type(net)({**net, "layers": layers})
@@ -132,6 +132,7 @@ def _folded(kind: type, weights: Any, normalization: Any, groups: int) -> list[A
     if len(normalization) != 3 or any(is_empty(w) for w in (*normalization, weights[0])):
         return None
     f, g, b, moments = (np.asarray(host_numbers(w), np.float64) for w in (weights[0], *normalization))
+    f = padded_to_4d(f)
     count = f.shape[3] if kind is Conv else f.shape[2] * groups
     if (g.size, b.size, moments.size) != (count, count, 2 * count) or not moments.any():
         return None

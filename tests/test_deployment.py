@@ -67,6 +67,15 @@ def test_double_precision_is_merged_in_double():
     assert abs(pcn.predict(merged, x) - pcn.predict(net, x)).max() <= 1e-13
 
 
+def test_a_merged_layer_keeps_its_name_and_what_is_asked_of_its_output():
+    weights = [numbers(1, 1), numbers(1, 1), moments(1)]
+    conv = Struct(type="conv", name="c", weights=[numbers(3, 3, 2), numbers(1)])  # one filter: MATLAB drops the last 1
+    net = pcn.SimpleNN(layers=[conv, Struct(type="bnorm", name="b", weights=weights, precious=True)])
+    merged, x = pcn.merge_bnorm(net), numbers(5, 5, 2, 1)
+    assert [(r["name"], bool(r["precious"])) for r in merged["layers"]] == [("c", True)]
+    assert abs(pcn.predict(merged, x) - pcn.predict(net, x)).max() <= 1e-5
+
+
 def test_a_normalization_stays_where_merging_would_change_the_network():
     zero = [numbers(6, 1), numbers(6, 1), np.zeros((6, 2), "f4")]
     trained = [numbers(6, 1), numbers(6, 1), moments(6)]
