@@ -1,6 +1,7 @@
 """Makes tests/support.py importable as `support` under any import mode; hypothesis tries the same cases every time."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,3 +21,12 @@ def _own_layers(monkeypatch):
 
     monkeypatch.setattr(registry, "_BY_TYPE", dict(registry._BY_TYPE))
     monkeypatch.setattr(registry, "_BY_BLOCK", dict(registry._BY_BLOCK))
+
+
+@pytest.fixture
+def default_sigint():
+    """Python's own handler of Ctrl-C, which a program in the background of a shell does not have; it must be back."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)

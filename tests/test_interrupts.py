@@ -7,14 +7,7 @@ import pytest
 
 from pyconvnet.interrupts import postponed
 
-
-@pytest.fixture(autouse=True)
-def handler():
-    """Python's own, which a program that runs in the background of a shell does not have."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("default_sigint")
 
 
 def press():

@@ -21,13 +21,7 @@ import processes
 BATCHES = 5  # of an epoch: three to train on, two to validate
 
 
-@pytest.fixture(autouse=True)
-def handler():
-    """Python's own, which a program that runs in the background of a shell does not have."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("default_sigint")
 
 
 def press():
