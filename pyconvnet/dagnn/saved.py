@@ -227,15 +227,18 @@ def _field(like: Any, value: Any) -> Any:
     if isinstance(like, bool) and value.size == 1:
         return bool(value.ravel()[0])
     if isinstance(like, (int, float)) and value.size == 1:
-        return _number(value)
+        return _numbers(value)[0]
     if isinstance(like, tuple) and value.size and all(isinstance(v, (int, float)) for v in like):
-        return tuple(_number(v) for v in value.ravel())
+        return _numbers(value)
     return value
 
 
-def _number(value: Any) -> float:
-    """A whole number as int, another as float."""
-    value = float(np.ravel(value)[0])
+def _numbers(values: Any) -> tuple[float, ...]:
+    """Whole numbers as int, others as float."""
+    return tuple(_number(value) for value in np.ravel(values).astype(float).tolist())
+
+
+def _number(value: float) -> float:
     return int(value) if math.isfinite(value) and value == int(value) else value
 
 
