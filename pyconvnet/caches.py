@@ -7,6 +7,7 @@ folded        multipliers and biases of batch normalization that runs in one wit
               the moments that they were made of
 schedules     of convolutions, for the last 256 sizes and 256 of derivatives: 8 bytes for each row of their images
 looked up     parsed options, windows and sizes of calls: 1,024 of each kind, a few hundred bytes each
+recordings    of deployed networks: as much memory as a run takes, four for each network, gone with it
 plans         how a network runs: one for each SimpleNN and DagNN, with it, and without arrays
 """
 
@@ -20,9 +21,10 @@ def clear_caches() -> None:
     Nothing changes but the time of the next call. For the bounds that hold otherwise, see this module's help.
     """
     from pyconvnet import backends, geometry
-    from pyconvnet.engine import fusion
+    from pyconvnet.engine import fusion, recorded
     from pyconvnet.ops import checks
 
+    recorded.clear()
     for backend in set(backends._found.values()) - {None}:
         backend.clear_caches()
     for known in (geometry._known_window, fusion._known_plan, checks.check_filters):

@@ -170,6 +170,17 @@ def option_list(opts: Any) -> tuple[Any, ...]:
     return option_list(opts[0]) if nested else opts
 
 
+def without_effect(opts: Any) -> bool:
+    """Whether there are only options in `opts` that every operator ignores."""
+    items = iter(option_list(opts))
+    for name in items:
+        if not isinstance(name, str) or name.lower() not in IGNORED:
+            return False
+        for _ in range(IGNORED[name.lower()]):
+            next(items, None)
+    return True
+
+
 def _recase(
     fn: str, kwargs: dict[str, Any], keywords: dict[str, str], arguments: set[str], ignored: dict[str, int]
 ) -> dict[str, Any]:

@@ -29,13 +29,13 @@ def predict(net: Any, x: Any) -> np.ndarray:
 
     Raises ValueError for other graphs, and as vl_simplenn and DagNN.eval do.
     """
-    predictor = network(net, "predict").predictor()
+    found = network(net, "predict")
     if not isinstance(x, dict) and backends.find(x) is None:
         raise TypeError(
             f"predict: x must be an array H x W x C x N or a dict of such by name, got {type(x).__name__}; "
             "classify and models.preprocess read image files"
         )
-    return predictor.predict(x)
+    return found.predict(x)
 
 
 def classes(net: Any) -> list[str]:

@@ -137,7 +137,7 @@ def vl_simplenn(
     plan.bind(res, "normal" if mode is None else mode.lower(), first, accumulate)
     try:
         if not skipForward:
-            _forward(plan, first, conserveMemory)
+            _forward(plan, first, conserveMemory, mode == "test" and not backward)
         if backward:
             last = plan.slots[-1]
             last.der = _seed(dzdy, last.value, bool(layers) and isinstance(layers[-1], Loss))
@@ -165,12 +165,12 @@ def _take_plan(net: Any, records: list[Any]) -> ChainPlan:
     return ChainPlan(records)
 
 
-def _forward(plan: ChainPlan, first: int, conserve: bool) -> None:
+def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool) -> None:
     """Run all layers; `first` is the first one that backward passes through."""
     steps = plan.steps
     if conserve:
         mode = plan.layers[0].mode if plan.layers else ""
-        steps = plan.in_one(first, frozenset(s for s in plan.slots if s.precious), mode)
+        steps = plan.in_one(first, frozenset(s for s in plan.slots if s.precious), mode, predicts)
     run.forward(steps, set())
     for step, after in zip(plan.steps, plan.slots[1:]):
         if step.forward_itself is None:

@@ -55,6 +55,14 @@ class Backend(Losses):
     def clear_caches(self) -> None:
         """Release the memory kept from call to call."""
 
+    def recordable(self, x: Any) -> bool:
+        """Whether runs of networks on x can be recorded and played again."""
+        return False
+
+    def recording(self, params: list[Any]) -> Any:
+        """A new recording of a network with these parameters, None where they may change: see cpu/recording.py."""
+        return None
+
     # --- composites: numbers and memory ---------------------------------------------------------------------------
 
     def flat(self, x: Array) -> Array:

@@ -28,6 +28,7 @@ class Editing:
         params: Table[Param]
         executionOrder: Any
         _plan: Any
+        _predictors: list[Any]
         _origin: dict[str, Any]
 
     def addLayer(
@@ -176,7 +177,7 @@ class Editing:
 
         Raises ValueError where two layers have one name or write one variable, or where the graph has a cycle.
         """
-        self._plan = None
+        self._plan, self._predictors = None, []
         for entry in self.layers:  # whatever users set them to: one name, a tuple, nothing
             for field in ("inputs", "outputs", "params"):
                 setattr(entry, field, names("DagNN.rebuild", field, getattr(entry, field)))

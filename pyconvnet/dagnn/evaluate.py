@@ -86,7 +86,8 @@ def run(
         whole = [step for step in whole if fixed.isdisjoint(step.outputs)]
         steps = [step for step in steps if fixed.isdisjoint(step.outputs)]
     elif net.conserveMemory and all(v.fanin or v.value is not None for v in net.vars):
-        steps = plan.in_one(first, frozenset(held.union(v for v in net.vars if v.precious)), net.mode)
+        exposed = frozenset(held.union(v for v in net.vars if v.precious))
+        steps = plan.in_one(first, exposed, net.mode, net.mode == "test" and not net.computingDerivative)
     if not forward(steps, held) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
         raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {listed(missing)}")

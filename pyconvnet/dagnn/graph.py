@@ -56,6 +56,7 @@ class DagNN(Editing):
         "_origin",
         "_params",
         "_plan",
+        "_predictors",
         "_vars",
         "accumulateParamDers",
         "computingDerivative",
@@ -77,6 +78,7 @@ class DagNN(Editing):
         self.conserveMemory = self.inputDers = True
         self.executionOrder: list[int] = []
         self._plan: Any = None
+        self._predictors: list[Any] = []
         self._kept: Any = None  # the steps that forward ran, for backward
         self._given: list = []
 
@@ -322,7 +324,13 @@ class DagNN(Editing):
 
     def __getstate__(self) -> Any:
         own = [s for s in DagNN.__slots__ if s != "__weakref__"]
-        state = {s: getattr(self, s) for s in own} | {"_plan": None, "_kept": None, "_given": [], "_origin": {}}
+        state = {s: getattr(self, s) for s in own} | {
+            "_plan": None,
+            "_predictors": [],
+            "_kept": None,
+            "_given": [],
+            "_origin": {},
+        }
         return getattr(self, "__dict__", None), state
 
     def saveobj(self) -> Struct:

@@ -25,7 +25,7 @@ from pyconvnet.engine.step import Step
 from pyconvnet.geometry import Window
 from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
 from pyconvnet.ops.checks import check_biases, check_filters
-from pyconvnet.options import naming, option_list
+from pyconvnet.options import naming, without_effect
 
 # The layers of a fused step in their order, and the properties on which fusion depends.
 _OPTIONS: dict[type, tuple[str, ...]] = {
@@ -35,8 +35,6 @@ _OPTIONS: dict[type, tuple[str, ...]] = {
     ReLU: ("opts", "leak"),
 }
 _ORDER = list(_OPTIONS)
-# Options in a layer's opts that have no effect; a layer with any other runs alone.
-_IDLE = ("cudnn", "nocudnn")
 
 
 def fused_steps(steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
@@ -257,7 +255,7 @@ def _allowed(options: tuple) -> bool:
     kind, *values = options
     if (kind is BatchNorm and values[1] != "test") or (kind is ReLU and not _is_zero(values[1])):
         return False
-    return kind is Sum or all(isinstance(o, str) and o.lower() in _IDLE for o in option_list(values[0]))
+    return kind is Sum or without_effect(values[0])  # a layer with any other option runs alone
 
 
 def _plan(

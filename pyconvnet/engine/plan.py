@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pyconvnet.engine import fusion
@@ -21,6 +22,7 @@ class Plan:
         self._forgetting: dict[int, list[Step]] = {}
         self._in_one: dict[Any, list[Step]] = {}
         self.fused: list[Step] = []  # the last result of in_one
+        self._recordings: Any = None
 
     def forgetting(self, first: int) -> list[Step]:
         """The steps, each with the slots that may be forgotten after it, where backward passes from the end to `first`.
@@ -36,10 +38,11 @@ class Plan:
             ]
         return self._forgetting[first]
 
-    def in_one(self, first: int, exposed: frozenset[Any], mode: str) -> list[Step]:
+    def in_one(self, first: int, exposed: frozenset[Any], mode: str, predicts: bool = False) -> list[Step]:
         """As `forgetting`, with layers fused where no slot between them is needed.
 
-        exposed  slots whose values must be written; mode: of the network, on which layers depend
+        exposed   slots whose values must be written; mode: of the network, on which layers depend
+        predicts  nothing else is asked for: where there is a recording, it is played, and no steps are left
         """
         key = first, exposed, mode
         if key not in self._in_one:
@@ -47,8 +50,23 @@ class Plan:
                 self._in_one.clear()
             self._in_one[key] = fusion.fused_steps(self.steps, exposed | self._read_by_backward(first))
         self.fused = self._in_one[key]
+        if predicts and self._recorded(self.fused, exposed):
+            return []
         fusion.StrideThrough1x1.propagate(self.fused)
         return self.fused
+
+    def _recorded(self, steps: list[Step], exposed: Collection[Any]) -> bool:
+        """Whether a recording of these steps was played."""
+        some = next((p.value for step in steps for p in step.params), None)
+        if getattr(
+            getattr(some, "flags", None), "writeable", True
+        ):  # as weights are that pyconvnet.deploy has not seen
+            return False
+        if self._recordings is None:
+            from pyconvnet.engine.recorded import Recordings
+
+            self._recordings = Recordings()
+        return self._recordings.play(steps, exposed)
 
     def _read_by_backward(self, first: int) -> set[Any]:
         read: set[Any] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,6 +95,7 @@ class Layer:
     _record_options: ClassVar[tuple[str, ...]] = ()  # options that a SimpleNN record may have and tidy does not add
 
     _kept_options: dict[str, Any] | None = None  # by pyconvnet.options.effective, until a property changes
+    _version: int = 0  # how often a property was set
 
     aux: Any = None
     input_der: bool = True  # whether derivatives of the inputs are asked for; a layer may return them all the same
@@ -136,11 +138,16 @@ class Layer:
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name in self._fields:
-            self._kept_options = None
+            self._changed()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self._kept_options = None
+        self._changed()
+
+    def _changed(self) -> None:
+        """A property was set: what was made from the properties does not hold any longer."""
+        self.__dict__["_kept_options"] = None
+        self.__dict__["_version"] = self._version + 1
 
     # --- the two ways a network calls a layer ---------------------------------------------------------------
 
@@ -329,6 +336,27 @@ def _scalar(value: Any, default: Any) -> Any:
     if isinstance(default, (bool, int, float)) and isinstance(value, np.ndarray) and value.size == 1:
         return value.item()
     return value
+
+
+class Unchanged:
+    """Tells whether layers still have the properties that they had; False for those that it cannot watch: of users'
+    classes, and with dicts."""
+
+    def __init__(self, blocks: Sequence[Layer]) -> None:
+        self.blocks = list(blocks)
+        self.versions = [block._version for block in self.blocks]
+        fields = [getattr(block, name) for block in self.blocks if block._built_in for name in block._fields]
+        self.lists = [(value, list(value)) for value in fields if isinstance(value, list)]  # may be edited in place
+        self.arrays = [(value, value.copy()) for value in fields if isinstance(value, np.ndarray)]
+        self.watched = all(block._built_in for block in blocks) and not any(isinstance(v, dict) for v in fields)
+
+    def __bool__(self) -> bool:
+        return (
+            self.watched
+            and [block._version for block in self.blocks] == self.versions
+            and all([value == copy for value, copy in self.lists])
+            and all([np.array_equal(value, copy) for value, copy in self.arrays])
+        )
 
 
 def backward_reads(layer: Layer, count: int) -> tuple[tuple[int, ...], bool]:

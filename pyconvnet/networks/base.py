@@ -42,6 +42,9 @@ class Network(Protocol):
     def predictor(self) -> Predictor:
         """The network without its losses, in test mode."""
 
+    def predict(self, x: Any) -> Any:
+        """What the predictor makes of x; for the next call it may be kept."""
+
 
 class Predictor(Protocol):
     """A network without its losses, in test mode, of one input and one output."""

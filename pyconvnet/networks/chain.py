@@ -65,6 +65,9 @@ class Chain:
     def predictor(self) -> ChainPredictor:
         return ChainPredictor(self.net)
 
+    def predict(self, x: Any) -> Any:
+        return self.predictor().predict(x)
+
 
 class ChainPredictor:
     """A SimpleNN without its loss."""
@@ -162,7 +165,8 @@ def without_loss(net: Any) -> Any:
         after = None
     if after is not None:
         layers.append(Struct(type=after, name="prediction", weights=[]))
-    return type(net)({**net, "layers": layers})
+    # itself where nothing is left out, since it keeps its plan from call to call
+    return net if len(layers) == len(net["layers"]) and after is None else type(net)({**net, "layers": layers})
 
 
 def _of_classes(labels: Any) -> bool:

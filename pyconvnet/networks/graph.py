@@ -10,6 +10,7 @@ from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
+from pyconvnet.layers.base import Unchanged
 from pyconvnet.networks.chain import _first_filters, known_name
 from pyconvnet.text import listed, visible
 
@@ -57,12 +58,32 @@ class Graph:
     def predictor(self) -> GraphPredictor:
         return GraphPredictor(self.net)
 
+    def predict(self, x: Any) -> Any:
+        kept: list[GraphPredictor] = self.net._predictors  # [the last one], or [] while another thread has it
+        try:
+            predictor = kept.pop()
+        except IndexError:
+            predictor = self.predictor()
+        if not predictor.fits():
+            predictor = self.predictor()
+        y = predictor.predict(x)
+        kept[:] = [predictor]
+        return y
+
 
 class GraphPredictor:
     """A DagNN without its losses."""
 
     def __init__(self, net: Any) -> None:
         self.net, self.inputs, self.outputs, self.after = without_losses(net)
+        self.made_of = Unchanged([entry.block for entry in net.layers])
+        self.params = [(param, net.params[param.name]) for param in self.net.params]
+
+    def fits(self) -> bool:
+        """Whether the network still has these layers with these properties; its parameters are taken over anew."""
+        for own, param in self.params:
+            own.value = param.value
+        return bool(self.made_of)
 
     def predict(self, x: Any) -> Any:
         net, inputs, outputs, after = self.net, self.inputs, self.outputs, self.after

@@ -73,6 +73,23 @@ class CPU(Reference):
             if (loaded := sys.modules.get(f"pyconvnet.backends.cpu.{module}")) is not None:
                 loaded._plan.cache_clear()
 
+    def concat(self, arrays: list[np.ndarray], axis: int) -> np.ndarray:
+        y = super().concat(arrays, axis)
+        if "pyconvnet.backends.cpu.recording" in sys.modules:
+            from pyconvnet.backends.cpu.recording import note
+
+            note(np.concatenate, arrays, axis, out=y)
+        return y
+
+    def recordable(self, x: Any) -> bool:
+        return type(x) is np.ndarray and x.ndim == 4 and self.fuses(x) and x.flags.aligned
+
+    def recording(self, params: list[Any]) -> Any:
+        from pyconvnet.backends.cpu.filter_cache import lasts
+        from pyconvnet.backends.cpu.recording import Recording
+
+        return Recording() if all(isinstance(p, np.ndarray) and lasts(p) for p in params) else None
+
     def fuses(self, x: np.ndarray) -> bool:
         return isinstance(x, np.ndarray) and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
 

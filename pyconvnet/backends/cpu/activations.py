@@ -24,6 +24,7 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vsub,
     vsum_across,
 )
+from pyconvnet.backends.cpu.recording import note
 from pyconvnet.backends.cpu.vmath import vexp
 from pyconvnet.threads import parallel_region
 
@@ -97,7 +98,9 @@ def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.nd
 def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y, of one shape, in memory that results share."""
     x = x if _dense(x) else from_nhwc(channels_fastest(x))
-    return np.add(x, y, out=empty_like(x))
+    out = np.add(x, y, out=empty_like(x))
+    note(np.add, x, y, out=out)
+    return out
 
 
 def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:

@@ -11,6 +11,7 @@ import ctypes
 import os
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,7 @@ from pyconvnet.threads import run_team
 announced = False  # whether the user knows that kernels are being compiled
 _failed = ctypes.c_int64(0)  # set by a kernel that could not get its own memory
 _failures = ctypes.addressof(_failed)
+recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region
 in_use: list[Any] = []  # functions that are called by their addresses, and tables of those
 _OPTIONS = {"error_model": "numpy"}  # no kernel divides by zero: it is not asked each time
 
@@ -83,9 +85,10 @@ class Kernel:
             form = self.forms[types_now] = self.compiled(args)
         packed = form.pack(_failures, threads, *(args if form.flat else _flattened(args, form.arrays)))
         run_team(form.entry.address, packed, threads)
+        if recording is not None and (here := recording_here()):
+            here.kernel(form.entry.address, packed, threads, args)
         if _failed.value:
-            _failed.value = 0
-            raise MemoryError(f"there is too little memory for the kernel {self.__name__}")
+            check_memory(self.__name__)
 
     def compiled(self, args: tuple[Any, ...]) -> _Form:
         """The form for arguments of such types, compiled or from disk."""
@@ -96,6 +99,18 @@ class Kernel:
         arrays = [np.dtype(str(kind.dtype)) for kind in kinds if isinstance(kind, types.Array)]
         flat = not any(isinstance(a, (tuple, np.ndarray)) for a in args)
         return _Form(entry, layout.pack, flat, arrays)
+
+
+def recording_here() -> Any:
+    """The recording that this thread makes."""
+    return recording if recording is not None and recording.thread == threading.get_ident() else None
+
+
+def check_memory(name: str) -> None:
+    """MemoryError if a kernel could not get memory of its own."""
+    if _failed.value:
+        _failed.value = 0
+        raise MemoryError(f"there is too little memory for the kernel {name}")
 
 
 class _Form(NamedTuple):

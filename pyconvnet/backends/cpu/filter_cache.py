@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.backends.cpu import hardware
+from pyconvnet.backends.cpu import compiled, hardware
 from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.layout import address, copy_floats
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
@@ -43,6 +43,24 @@ def get(
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """
+    made, start = _get(kind, f, make, scale)
+    if compiled.recording is not None:
+        compiled.recording.named(made)
+    return made, start
+
+
+def lasts(f: Any) -> bool:
+    """Whether nothing can write to the memory of f: numpy refuses to make an array over a bytes object writable."""
+    if f.flags.writeable:
+        return False
+    while isinstance(f, np.ndarray):
+        f = f.base
+    return isinstance(f, bytes)
+
+
+def _get(
+    kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None
+) -> tuple[np.ndarray, int]:
     dense = f.flags.c_contiguous or f.flags.f_contiguous or np.may_share_memory(f.ravel(order="K"), f)
     if not dense:  # no memory to watch
         made = make(None)
@@ -50,7 +68,7 @@ def get(
     start = address(f)
     key = kind, scale is None, start, f.shape, f.strides
     with parallel_region() as threads:
-        seen = b"" if _lasts(f) else _checksum(start, f.size, threads)
+        seen = b"" if lasts(f) else _checksum(start, f.size, threads)
         now = seen, None if scale is None else scale.tobytes()
         with _guard:
             _drop_collected()
@@ -69,15 +87,6 @@ def get(
             while kept > limit():
                 kept -= _entries.popitem(last=False)[1][1].nbytes
     return entry[1:]
-
-
-def _lasts(f: Any) -> bool:
-    """Whether nothing can write to the memory of f: numpy refuses to make an array over a bytes object writable."""
-    if f.flags.writeable:
-        return False
-    while isinstance(f, np.ndarray):
-        f = f.base
-    return isinstance(f, bytes)
 
 
 def clear() -> None:

@@ -18,6 +18,7 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, ze
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, FILL, SLOTS, call_dots
 from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
+from pyconvnet.backends.cpu.recording import note
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -44,17 +45,29 @@ def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndar
     """The convolution of `backends.reference.conv.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
     if f.flags.c_contiguous:
-        y = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
+        sums = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
     else:
-        y = _times_columns(np.ascontiguousarray(x.transpose(3, 2, 1, 0)).reshape(n, -1), f.T.reshape(count, -1))
-    y = y[:, None, None]
+        columns = np.ascontiguousarray(x.transpose(3, 2, 1, 0))
+        note(np.copyto, columns, x.transpose(3, 2, 1, 0))
+        sums = _times_columns(columns.reshape(n, -1), f.T.reshape(count, -1))
+    y = np.empty((n, 1, 1, count), np.float32)
+    given = y, sums[:, None, None], b if b is None else b.ravel(), after
+    _finish(*given)
+    note(_finish, *given)
+    return y
+
+
+def _finish(y: np.ndarray, sums: np.ndarray, b: np.ndarray | None, after: Epilogue) -> None:
+    """Write the result from the sums."""
+    np.copyto(y, sums)
     if after.scale is not None:
         y *= after.scale
     if b is not None:
-        y += b.ravel()
+        y += b
     if after.add is not None:
         y += after.add.transpose(3, 0, 1, 2)
-    return np.fmax(y, 0, out=y) if after.relu else y
+    if after.relu:
+        np.fmax(y, 0, out=y)
 
 
 def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -63,7 +76,7 @@ def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
     n = dzdy.shape[3]
     if f.flags.c_contiguous:
         return _times_columns(np.ascontiguousarray(dzdy.reshape(count, n).T), f.reshape(-1, count)).reshape(n, h, w, c)
-    dx = _times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1))
+    dx = np.ascontiguousarray(_times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1)))
     return channels_fastest(dx.reshape(n, c, w, h).transpose(3, 2, 1, 0))
 
 
@@ -74,7 +87,7 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     y = zeros((n, row))
     with parallel_region() as threads:
         _add_rows(threads, address(x), address(f), address(y), n, depth, count, row)
-    return np.ascontiguousarray(y[:, :count])
+    return y[:, :count]
 
 
 def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -83,10 +96,11 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     with parallel_region() as threads:
         if n > FEW_IMAGES:
             tile, columns = hardware.tile(), np.ascontiguousarray(x.T)
+            note(np.copyto, columns, x.T)
             y = np.empty((count, n), np.float32)
             memory = address(f), address(columns), address(y)
             _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
-            return np.ascontiguousarray(y.T)
+            return y.T
         block = BLOCKS[hardware.isa()]
         y = np.empty((n, count), np.float32)
         sums = scratch("sums", 16 * threads * n * block.rows)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyconvnet.backends.cpu import hardware
+from pyconvnet.backends.cpu import compiled, hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vset1, vstore
 from pyconvnet.threads import guard, parallel_region
 
 _kept: dict[str, np.ndarray] = {}
-_returned: deque[_Memory] = deque()  # by blocks that are gone, not yet in _free
-_free: dict[int, list[_Memory]] = {}  # free blocks by size, least recently used first
+_returned: deque[Memory] = deque()  # by blocks that are gone, not yet in _free
+_free: dict[int, list[Memory]] = {}  # free blocks by size, least recently used first
 _free_floats = 0
 _free_guard = guard()
 LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
@@ -30,7 +30,7 @@ CACHE_LINE = 16  # floats in a cache line
 AHEAD = 256  # prefetch distance in floats, of loops that compute too long to wait for memory
 
 
-class _Memory(NamedTuple):
+class Memory(NamedTuple):
     array: np.ndarray
     start: int  # its address
 
@@ -38,14 +38,18 @@ class _Memory(NamedTuple):
 class _Block:
     """Memory of a result; it comes back to `_free` when the last array that lies in it is gone."""
 
-    __slots__ = ("__array_interface__", "memory")
+    __slots__ = ("__array_interface__", "home", "memory")
 
-    def __init__(self, memory: _Memory, count: int) -> None:
-        self.memory = memory
+    def __init__(self, memory: Memory, count: int, home: list[Memory] | None = None) -> None:
+        """home: of a recording, to whose own memory it comes back"""
+        self.memory, self.home = memory, home
         self.__array_interface__ = {"shape": (count,), "typestr": "<f4", "data": (memory.start, False), "version": 3}
 
     def __del__(self) -> None:
         """May run at any moment, also while this thread holds the guard: then the next call does the rest."""
+        if self.home is not None:
+            self.home.append(self.memory)
+            return
         _returned.append(self.memory)
         if _free_guard.acquire(blocking=False):
             try:
@@ -67,7 +71,7 @@ def _keep_returned() -> None:
         _reuse(next(iter(_free)), 0)
 
 
-def _reuse(size: int, which: int) -> _Memory:
+def _reuse(size: int, which: int) -> Memory:
     """Remove a block of this size from `_free` and return it."""
     global _free_floats
     memory = _free[size].pop(which)
@@ -83,15 +87,18 @@ def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     The memory that was used last is taken, since it may still be in the caches.
     """
     count = math.prod(shape)
+    if (recording := compiled.recording_here()) is not None:
+        memory = recording.memory(count)
+        return np.asarray(_Block(memory, count, recording.free)).reshape(shape), memory.start
     if count < LEAST_KEPT:
-        memory = _aligned(count)
+        memory = aligned_memory(count)
         return memory.array.reshape(shape), memory.start
     with _free_guard:
         _keep_returned()
         size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
         memory = None if size is None else _reuse(size, -1)
     if memory is None:
-        memory = _aligned(count)
+        memory = aligned_memory(count)
     return np.asarray(_Block(memory, count)).reshape(shape), memory.start
 
 
@@ -117,21 +124,31 @@ def empty_like(x: np.ndarray) -> np.ndarray:
 
 def aligned(count: int) -> np.ndarray:
     """np.empty(count, np.float32) that begins at a cache line."""
-    return _aligned(count).array
+    return aligned_memory(count).array
 
 
-def _aligned(count: int) -> _Memory:
+def aligned_memory(count: int) -> Memory:
     if 4 * count > hardware.memory():  # the system may give it, and end the process where it is used
         have = hardware.memory() / 1e9
         raise MemoryError(f"{4e-9 * count:,.0f} GB are needed at once, and this machine has {have:,.0f} GB of memory")
     memory = np.empty(count + CACHE_LINE, np.float32)
     start = address(memory)
     first = -(start // memory.itemsize) % CACHE_LINE
-    return _Memory(memory[first : first + count], start + first * memory.itemsize)
+    return Memory(memory[first : first + count], start + first * memory.itemsize)
+
+
+def block_of(a: np.ndarray) -> _Block | None:
+    """The memory of `empty_at` that an array lies in."""
+    base: Any = a
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, _Block) else None
 
 
 def address(a: np.ndarray) -> int:
     """Address of the first element. The caller keeps `a` alive."""
+    if compiled.recording is not None and (recording := compiled.recording_here()) is not None:
+        recording.named(a)
     return a.__array_interface__["data"][0]
 
 
@@ -145,6 +162,8 @@ def scratch(name: str, count: int) -> np.ndarray:
 
     A fresh array of 100 MB costs 4 ms of page faults; this one costs them once.
     """
+    if compiled.recording is not None:
+        return compiled.recording.scratch(name, count)
     kept = _kept.get(name)
     if kept is None or not count <= kept.size <= 8 * count + (1 << 22):
         kept = _kept[name] = aligned(count)
@@ -167,9 +186,15 @@ def channels_fastest(x: np.ndarray) -> np.ndarray:
     if seen.flags.c_contiguous:
         return seen
     out = empty(seen.shape)
+    copy_to(out.transpose(1, 2, 3, 0), x)
+    return out
+
+
+def copy_to(out: np.ndarray, x: np.ndarray) -> None:
+    """Copy x, H x W x C x N in any memory order, to `out`, whose channels are fastest."""
+    seen = x.transpose(3, 0, 1, 2)
     with parallel_region() as threads:
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, 0, 0, 0, 0)
-    return out
 
 
 def padded(x: np.ndarray, pad: tuple[int, int, int, int], name: str = "padded") -> np.ndarray:

@@ -1,0 +1,93 @@
+"""Recordings: the kernel calls of a run through a network, played again on new inputs without the Python between them.
+
+A recording has memory of its own, which its calls name by address. What numpy itself computes from the inputs is no
+kernel call; where that happens, in places that `note` says, it is played as well. Whoever records checks that a
+recording of other inputs gives their results.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pyconvnet.backends.cpu import compiled
+from pyconvnet.backends.cpu.layout import Memory, aligned_memory, block_of, copy_to
+from pyconvnet.threads import parallel_region, run_team
+
+
+class Recording:
+    """The calls made inside `with recording:`, on arrays from `source`, by one thread."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []  # (address of a kernel, its arguments, parts), or a function
+        self.kept: list[Any] = []  # what the calls name by address
+        self.free: list[Memory] = []  # memory of this recording that no later call reads
+        self.buffers: dict[str, np.ndarray] = {}
+        self.sources: list[np.ndarray] = []
+        self.thread = threading.get_ident()
+        self._region = parallel_region()
+
+    def __enter__(self) -> Recording:
+        self._region.__enter__()
+        compiled.recording = self
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        compiled.recording = None
+        self._region.__exit__(*raised)
+
+    def source(self, x: np.ndarray) -> np.ndarray:
+        """Memory for an input like x, H x W x C x N, with the values of x."""
+        h, w, c, n = x.shape
+        memory = aligned_memory(x.size)
+        self.kept.append(memory)
+        array = memory.array.reshape(n, h, w, c).transpose(1, 2, 3, 0)
+        self.sources.append(array)
+        array[...] = x  # by numpy: the kernel that copies would be recorded
+        return array
+
+    def play(self, inputs: list[np.ndarray]) -> None:
+        """Run the calls on other inputs of the same sizes; only inside a `parallel_region`."""
+        for array, x in zip(self.sources, inputs):
+            copy_to(array, x)
+        for call in self.calls:
+            if type(call) is tuple:
+                run_team(*call)
+            else:
+                call()
+        compiled.check_memory("of a network")
+
+    # What kernels and their memory tell the recording that is on
+
+    def kernel(self, entry: int, packed: bytes, parts: int, args: tuple[Any, ...]) -> None:
+        self.calls.append((entry, packed, parts))
+        self.kept += [a for a in args if isinstance(a, np.ndarray)]
+
+    def named(self, a: np.ndarray) -> None:
+        """Keep an array whose address is asked for, unless it lies in memory that comes back to `free`."""
+        if block_of(a) is None:
+            self.kept.append(a)
+
+    def memory(self, count: int) -> Memory:
+        fits = [at for at, memory in enumerate(self.free) if count <= memory.array.size <= 4 * count]
+        if fits:
+            return self.free.pop(fits[-1])
+        memory = aligned_memory(count)
+        self.kept.append(memory)
+        return memory
+
+    def scratch(self, name: str, count: int) -> np.ndarray:
+        found = self.buffers.get(name)
+        if found is None or found.size < count:
+            found = self.buffers[name] = aligned_memory(count).array
+            self.kept.append(found)
+        return found[:count]
+
+
+def note(fn: Any, *args: Any, **options: Any) -> None:
+    """Have a function of numpy, which has just been called on arrays, played with the kernels."""
+    if (recording := compiled.recording_here()) is not None:
+        recording.calls.append(partial(fn, *args, **options))

@@ -1,0 +1,137 @@
+"""Networks that last (pyconvnet.deploy): their runs are recorded, and played again without the Python between layers.
+
+A run is recorded the second time that it comes with images of some size, and played from then on: kernel after kernel,
+on memory of its own. Weights that can be written to, layers of users' classes, layers that are computed elsewhere:
+then each layer runs as ever.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from pyconvnet import backends
+from pyconvnet.engine import fusion
+from pyconvnet.engine.run import forward
+from pyconvnet.engine.step import Step
+from pyconvnet.layers import LRN, BatchNorm, Concat, Conv, DropOut, Pooling, ReLU, Sigmoid, SoftMax, Sum
+from pyconvnet.layers.base import Unchanged
+from pyconvnet.precision import get_precision
+from pyconvnet.threads import get_num_threads, parallel_region
+
+# What their kernels compute is all that they compute from an image.
+_KINDS = {fusion.ConvEpilogue, Conv, BatchNorm, ReLU, Sigmoid, Pooling, LRN, SoftMax, Sum, Concat, DropOut}
+MOST = 4  # recordings of a network, for sizes of images and numbers of threads
+_all: weakref.WeakSet[Recordings] = weakref.WeakSet()
+
+
+class Recordings:
+    """The recorded runs of a network in test mode."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[Any, _Run | bool] = OrderedDict()  # True for a run that came once, False: not possible
+        self._ends: dict[int, Any] = {}
+        _all.add(self)
+
+    def play(self, steps: list[Step], exposed: Collection[Any]) -> bool:
+        """Whether there was a recording of these steps: then the exposed slots have the values that they would write.
+
+        The other slots are forgotten, as by `run.forward`.
+        """
+        sources, results = self._ends_of(steps, exposed)
+        inputs = [slot.value for slot in sources]
+        backend = backends.find(inputs[0]) if inputs else None
+        if backend is None or not all(backend.recordable(x) for x in inputs):
+            return False
+        key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision()
+        run = self._runs.get(key)
+        if run is None:
+            self._runs[key] = True
+            return False
+        self._runs.move_to_end(key)
+        if run is True or (run and not run.current()):
+            run = self._runs[key] = _record(backend, steps, sources, results, inputs) or False
+            while len(self._runs) > MOST:
+                self._runs.popitem(last=False)
+        if not run:
+            return False
+        run.play(inputs, results)
+        for slot in sources:
+            if slot not in exposed:
+                slot.value = None
+        return True
+
+    def _ends_of(self, steps: list[Step], exposed: Collection[Any]) -> tuple[list[Any], list[Any]]:
+        """(slots that the steps read and none of them writes, exposed slots that they write)."""
+        known = self._ends.get(id(steps))
+        if known is None:
+            if len(self._ends) > 4 * MOST:
+                self.clear()
+            written = [v for step in steps for v in step.outputs]
+            sources = [v for v in dict.fromkeys(v for step in steps for v in step.inputs) if v not in written]
+            known = self._ends[id(steps)] = steps, sources, [v for v in written if v in exposed]
+        return known[1:]
+
+    def clear(self) -> None:
+        self._runs.clear()
+        self._ends.clear()
+
+
+def clear() -> None:
+    """Forget all recordings."""
+    for recordings in list(_all):
+        recordings.clear()
+
+
+class _Run:
+    """One recorded run."""
+
+    def __init__(self, recording: Any, steps: list[Step], found: list[Any]) -> None:
+        self.recording, self.found = recording, found
+        self.unchanged = Unchanged([block for step in steps for block in getattr(step.block, "blocks", (step.block,))])
+        self.slots = [p for step in steps for p in step.params]
+        self.params = [p.value for p in self.slots]
+
+    def current(self) -> bool:
+        """Whether layers and parameters are those that were recorded."""
+        return bool(self.unchanged) and all([slot.value is value for slot, value in zip(self.slots, self.params)])
+
+    def play(self, inputs: list[Any], results: list[Any]) -> None:
+        with parallel_region():
+            self.recording.play(inputs)
+            for slot, y in zip(results, self.found):
+                slot.value = y.copy(order="K")
+
+
+def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
+    """The run on these inputs; None where it cannot be recorded, or gives other results than the layers."""
+    if not all(type(step.block) in _KINDS and step.forward_itself is None for step in steps):
+        return None
+    fusion.StrideThrough1x1.propagate(steps)
+    recording = backend.recording([p.value for step in steps for p in step.params])
+    if recording is None:
+        return None
+    with recording:
+        for slot, x in zip(sources, inputs):
+            slot.value = recording.source(x)
+        forward(steps, set())
+        run = _Run(recording, steps, [slot.value for slot in results])
+    random = np.random.default_rng(0)
+    others = []
+    for x in inputs:
+        other = np.empty_like(x)
+        other[...] = random.standard_normal(x.shape, np.float32) * (abs(x).max() or 1)
+        others.append(other)
+    for slot, x in zip(sources, others):
+        slot.value = x
+    forward(steps, set())
+    expected = [slot.value.tobytes() for slot in results]
+    run.play(others, results)
+    same = expected == [slot.value.tobytes() for slot in results]
+    for slot, x in zip(sources, inputs):
+        slot.value = x
+    return run if same else None

@@ -1,0 +1,210 @@
+"""Deployed networks whose runs are recorded: the bits of a run layer by layer, and never an old result."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+from pyconvnet import models
+from pyconvnet.backends import cpu
+from pyconvnet.engine import recorded, run
+from pyconvnet.models.sentence import LETTERS
+
+pytestmark = pytest.mark.skipif(cpu.isa() == "plain", reason="compiled kernels are what is recorded")
+SIZES = {"letters": (32, 32, 1, 2), "lenet": (28, 28, 1, 3), "blocks": (40, 33, 3, 1), "inception": (20, 21, 3, 2)}
+
+
+def networks(name):
+    if name == "letters":
+        return pcn.load(LETTERS)
+    if name == "lenet":
+        return models.build("lenet", seed=0)
+    return blocks() if name == "blocks" else inception()
+
+
+def conv(random, *size, **options):
+    filters = random.standard_normal(size, np.float32) / np.float32(np.sqrt(np.prod(size[:3])))
+    return pcn.Struct(type="conv", weights=[filters, random.standard_normal(size[3], np.float32)], **options)
+
+
+def blocks():
+    """Direct convolution, Winograd's, fully connected in both memory orders, both poolings, LRN, sigmoid, softmax."""
+    random = np.random.default_rng(0)
+    last = conv(random, 4, 3, 32, 300)
+    last.weights[0] = np.asfortranarray(last.weights[0])
+    layers = [
+        conv(random, 3, 3, 3, 16, pad=[1, 1, 1, 1], stride=[1, 1]),
+        pcn.Struct(type="relu"),
+        pcn.Struct(type="normalize", param=[5, 1, 0.1, 0.75]),
+        pcn.Struct(type="pool", method="max", pool=[3, 3], stride=[2, 2], pad=[0, 1, 0, 1]),
+        conv(random, 3, 3, 16, 32, pad=[1, 1, 1, 1], stride=[1, 1]),
+        pcn.Struct(type="relu", leak=0.1),
+        pcn.Struct(type="pool", method="avg", pool=[2, 2], stride=[5, 5], pad=[0, 0, 0, 0]),
+        pcn.Struct(type="dropout", rate=0.5),
+        last,
+        pcn.Struct(type="sigmoid"),
+        conv(random, 1, 1, 300, 400),
+        pcn.Struct(type="relu"),
+        conv(random, 1, 1, 400, 7),
+        pcn.Struct(type="softmaxloss"),
+    ]
+    return pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=layers))
+
+
+def inception():
+    """Branches that are joined and added up, and normalizations that stay."""
+    net, random = pcn.DagNN(), np.random.default_rng(1)
+    net.addLayer("a", pcn.dagnn.Conv(size=[3, 3, 3, 16], pad=1), "x", "a", ["af", "ab"])
+    net.addLayer("b", pcn.dagnn.Conv(size=[1, 1, 16, 24], pad=0), "a", "b", ["bf", "bb"])
+    net.addLayer("c", pcn.dagnn.Conv(size=[3, 3, 16, 24], pad=1), "a", "c", ["cf", "cb"])
+    net.addLayer("d", pcn.dagnn.Concat(), ["b", "c"], "d")
+    net.addLayer("n", pcn.dagnn.BatchNorm(numChannels=48), "d", "n", ["ng", "nb", "nm"])
+    net.addLayer("e", pcn.dagnn.Conv(size=[3, 3, 48, 48], pad=1), "n", "e", ["ef", "eb"])
+    net.addLayer("s", pcn.dagnn.Sum(), ["e", "d"], "s")
+    net.addLayer("r", pcn.dagnn.ReLU(), "s", "r")
+    net.initParams()
+    for param in net.params:
+        param.value = random.standard_normal(param.value.shape, np.float32) / 5
+    net.params["nm"].value = abs(net.params["nm"].value) + 1
+    net.mode = "test"
+    return net
+
+
+def images(name, count=3):
+    random = np.random.default_rng(7)
+    return [random.standard_normal(SIZES[name], np.float32) for _ in range(count)]
+
+
+@pytest.fixture
+def layer_by_layer(monkeypatch):
+    """How many layers ran in Python, in each run."""
+    ran = []
+    forward = run.forward
+    for module in (run, recorded, __import__("pyconvnet.dagnn.evaluate", fromlist=["evaluate"])):
+        monkeypatch.setattr(module, "forward", lambda *given: ran.append(forward(*given)) or ran[-1])
+    return ran
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_recorded_run_gives_the_bits_of_its_layers(name, layer_by_layer):
+    net = networks(name)
+    deployed = pcn.deploy(net)
+    xs = images(name)
+    expected = [pcn.predict(pcn.deploy(net), x) for x in xs]
+    for x in xs:
+        pcn.predict(deployed, x)
+    ran = sum(layer_by_layer)
+    for order in (np.ascontiguousarray, np.asfortranarray, lambda x: np.ascontiguousarray(x[::-1])[::-1]):
+        for x, y in zip(xs, expected):
+            before = x.tobytes()
+            found = pcn.predict(deployed, order(x))
+            assert found.tobytes() == y.tobytes() and x.tobytes() == before
+    assert sum(layer_by_layer) == ran, "layers ran in Python"
+
+
+def test_results_belong_to_the_caller():
+    net = pcn.deploy(networks("lenet"))
+    first, second, _ = images("lenet")
+    pcn.predict(net, first), pcn.predict(net, first)
+    y = pcn.predict(net, first)
+    kept = y.copy()
+    y2 = pcn.predict(net, second)
+    assert y.tobytes() == kept.tobytes() != y2.tobytes()
+    y[:] = 0
+    assert pcn.predict(net, first).tobytes() == kept.tobytes()
+
+
+def test_other_sizes_and_changed_layers_are_recorded_anew():
+    net = pcn.deploy(inception())
+    x, wide = images("inception")[0], np.ones((9, 30, 3, 1), np.float32)
+    for _ in range(3):
+        y, other = pcn.predict(net, x), pcn.predict(net, wide)
+    assert y.shape == (20, 21, 48, 2) and other.shape == (9, 30, 48, 1)
+    net.layers["r"].block.leak = 0.5
+    net.layers["a"].block.stride = 2
+    net.rebuild()
+    expected = pcn.predict(pcn.deploy(net), x)
+    for _ in range(3):
+        assert pcn.predict(net, x).tobytes() == expected.tobytes()
+    net.layers["r"].block.leak = 0
+    assert pcn.predict(net, x).min() == 0 > expected.min()
+    net.params["eb"].value = np.full(48, 3, np.float32)
+    assert pcn.predict(net, x).tobytes() == pcn.predict(pcn.deploy(net), x).tobytes()
+
+
+def test_a_record_that_is_edited_counts_from_the_next_call():
+    net = pcn.deploy(blocks())
+    x = images("blocks")[0]
+    before = [pcn.predict(net, x) for _ in range(3)][-1]
+    net.layers[5].leak = 0.9
+    assert pcn.predict(net, x).tobytes() == pcn.predict(pcn.deploy(net), x).tobytes() != before.tobytes()
+    net.layers[-3] = pcn.Struct(type="sigmoid")
+    assert pcn.predict(net, x).tobytes() == pcn.predict(pcn.deploy(net), x).tobytes()
+
+
+def test_precision_threads_and_clear_caches():
+    net = pcn.deploy(blocks())
+    x = images("blocks")[0]
+    fast = [pcn.predict(net, x) for _ in range(3)][-1]
+    with pcn.local_precision("high"):
+        high = [pcn.predict(net, x) for _ in range(3)][-1]
+        assert high.tobytes() == pcn.predict(pcn.deploy(net), x).tobytes() != fast.tobytes()
+    with pcn.num_threads(1):
+        assert np.allclose([pcn.predict(net, x) for _ in range(3)][-1], fast, atol=1e-5)
+    pcn.clear_caches()
+    assert pcn.predict(net, x).tobytes() == fast.tobytes()
+
+
+def test_threads_share_a_recording():
+    net = pcn.deploy(networks("letters"))
+    xs = images("letters", 8)
+    expected = [pcn.predict(net, x) for x in xs]
+    faults = []
+
+    def work(at):
+        for _ in range(20):
+            if pcn.predict(net, xs[at]).tobytes() != expected[at].tobytes():
+                faults.append(at)
+
+    threads = [threading.Thread(target=work, args=(at,)) for at in range(8)]
+    [t.start() for t in threads], [t.join() for t in threads]
+    assert not faults
+
+
+def test_what_a_kernel_does_not_compute_is_not_recorded(layer_by_layer):
+    class Doubled(pcn.layers.ElementWise):
+        def forward(self, inputs, params):
+            return [2 * inputs[0]]
+
+    net = inception()
+    net.addLayer("twice", Doubled(), "r", "twice")
+    net = pcn.deploy(net)
+    x, y, z = images("inception")
+    expected = [pcn.predict(pcn.deploy(net), v) for v in (x, y, z)]
+    for _ in range(2):
+        assert [pcn.predict(net, v).tobytes() for v in (x, y, z)] == [v.tobytes() for v in expected]
+    assert sum(layer_by_layer) >= 10 * 7
+
+
+def test_weights_that_may_change_are_read_at_every_call():
+    net = blocks()
+    x = images("blocks")[0]
+    before = [pcn.predict(net, x) for _ in range(3)][-1]
+    net.layers[0].weights[0][0, 0, 0, 0] += 1
+    assert pcn.predict(net, x).tobytes() != before.tobytes()
+
+
+def test_the_other_values_of_a_network_are_forgotten_as_ever():
+    net = pcn.deploy(inception())
+    x = images("inception")[0]
+    net.vars["r"].precious = True
+    for _ in range(4):
+        net.eval({"x": x})
+        assert [v.name for v in net.vars if v.value is not None] == ["r"]
+    chain = pcn.deploy(blocks())
+    small = images("blocks")[0]
+    res = None
+    for _ in range(4):
+        res = pcn.vl_simplenn(chain, small, None, res, mode="test", conserveMemory=True)
+        assert [r.x is not None for r in res] == [False] * (len(res) - 1) + [True]
