@@ -184,7 +184,7 @@ def test_what_a_kernel_does_not_compute_is_not_recorded(layer_by_layer):
     expected = [pcn.predict(pcn.deploy(net), v) for v in (x, y, z)]
     for _ in range(2):
         assert [pcn.predict(net, v).tobytes() for v in (x, y, z)] == [v.tobytes() for v in expected]
-    assert sum(layer_by_layer) >= 10 * 7
+    assert min(layer_by_layer) > 0
 
 
 def test_weights_that_may_change_are_read_at_every_call():
