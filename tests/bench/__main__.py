@@ -10,8 +10,9 @@
     python -m tests.bench soak --minutes 10      threads and processes at once, for long: see soak.py
 
 Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
-them, and medians are compared. `ratio` is our time over the best peer's. `pip install torch onnxruntime openvino onnx`
-brings the peers.
+them, and medians are compared. `ratio` is our time over the best peer's; `of limit` the time that the machine's
+registers, or its memory, would take for the work at best (limits.py), over ours: above 1 where an algorithm multiplies
+less. `pip install torch onnxruntime openvino onnx` brings the peers.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Peer:
 
 def measure(name: str, peers: list[str], rounds: int, seconds: float) -> dict:
     """Times of every library for one benchmark: {peer: {"ms", "first_s", "peak_mb"} or {"error"}}."""
-    live = [Peer(p) for p in peers]
+    live = [Peer(p) for p in [*peers, *worker.LIMITS]]
     found: dict[str, dict] = {}
     try:
         for peer in list(live):
@@ -90,8 +91,12 @@ def summary(name: str, found: dict) -> dict:
     for result in found.values():
         if "ms" in result and work:
             result["gflops"] = work / result["ms"] * 1e3
+    limits = {limit: found.pop(limit).get("ms", 0.0) for limit in worker.LIMITS if limit in found}
     others = {p: r["ms"] for p, r in found.items() if p != "pyconvnet" and "ms" in r}
-    out = {"name": name, "target": target, "peers": found}
+    out = {"name": name, "target": target, "peers": found, "limits_ms": limits}
+    if any(limits.values()) and "ms" in found.get("pyconvnet", {}):
+        out["limit"] = max(limits, key=limits.get)
+        out["of_limit"] = limits[out["limit"]] / found["pyconvnet"]["ms"]
     if others and "ms" in found.get("pyconvnet", {}):
         out["best"] = min(others, key=others.get)
         out["ratio"] = found["pyconvnet"]["ms"] / others[out["best"]]
@@ -103,6 +108,7 @@ def row(result: dict) -> str:
     if "ms" not in ours:
         return f"{result['name']:<46} {ours.get('error', 'not run')}"
     line = f"{result['name']:<46} {ours['ms']:9.2f} {ours.get('gflops', 0):8.0f} {ours['peak_mb']:8.0f}"
+    line += f" {result['of_limit']:8.2f} {result['limit']:<8}" if "of_limit" in result else " " * 18
     if "ratio" in result:
         best = result["peers"][result["best"]]
         line += f" {result['ratio']:6.2f} {result['target'] or 0:7.2f} {best['ms']:9.2f} {best['peak_mb']:8.0f}"
@@ -136,7 +142,8 @@ def main() -> None:
     if args.against is not None:
         peers = ["pyconvnet", str(args.against.resolve())]
     print("libraries:", ", ".join(peers))
-    print(f"{'':<46} {'ms':>9} {'GFLOP/s':>8} {'peak MB':>8} {'ratio':>6} {'target':>7} {'best ms':>9} {'peak MB':>8}")
+    heads = f"{'ms':>9} {'GFLOP/s':>8} {'peak MB':>8} {'of limit':>8} {'':<8} {'ratio':>6} {'target':>7}"
+    print(f"{'':<46} {heads} {'best ms':>9} {'peak MB':>8}")
     results = []
     for name in names:
         results.append(summary(name, measure(name, peers, args.rounds, args.seconds)))

@@ -160,22 +160,44 @@ def pair(value) -> tuple[int, int]:
 
 def flop(layers: Layers, size: tuple[int, int, int], batch: int) -> float:
     """Multiplications and additions of the convolutions of a forward pass."""
-    return _flop(layers, *size[:2])[0] * batch
+    return _work(layers, size)[0] * batch
 
 
-def _flop(layers: Layers, h: int, w: int) -> tuple[float, int, int]:
-    total = 0.0
+def traffic(layers: Layers, size: tuple[int, int, int], batch: int, mode: str) -> int:
+    """Bytes of input, output and filters, which memory must be asked for once; backward, of their derivatives too.
+
+    What layers hand to each other may stay in the caches, and is not counted.
+    """
+    item, parameters = precision(layers).itemsize, sum(a.size for a in arrays(layers))
+    ends = (np.prod(size) + np.prod(_work(layers, size)[1])) * batch
+    return int(item * (parameters + ends) * (1 if mode == "forward" else 2))
+
+
+def arrays(layers: Layers):
+    """All filters, biases and the like."""
+    for layer in layers:
+        for value in layer[1:]:
+            if isinstance(value, np.ndarray):
+                yield value
+            elif isinstance(value, list):
+                yield from arrays(value)
+
+
+def _work(layers: Layers, size: tuple[int, int, int]) -> tuple[float, tuple[int, int, int]]:
+    """(multiplications and additions, size of the output) for one image."""
+    total, (h, w, c) = 0.0, size
     for kind, *rest in layers:
         if kind == "conv":
             f, _, stride, pad, _, *dilate = rest
             steps, spread = pair(stride), pair(dilate[0] if dilate else 1)
             sides = zip((h, w), pad[::2], pad[1::2], f.shape, steps, spread)
             h, w = ((n + a + b - (k - 1) * d - 1) // s + 1 for n, a, b, k, s, d in sides)
+            c = f.shape[3]
             total += 2.0 * f.size * h * w
         elif kind == "pool":
             k, stride, pad, _ = rest
             h, w = ((n + a + b - k) // stride + 1 for n, a, b in zip((h, w), pad[::2], pad[1::2]))
         elif kind == "sum":
-            (left, *size), (right, *_) = (_flop(branch, h, w) for branch in rest)
-            total, (h, w) = total + left + right, size
-    return total, h, w
+            (left, (h, w, c)), (right, _) = (_work(branch, (h, w, c)) for branch in rest)
+            total += left + right
+    return total, (h, w, c)

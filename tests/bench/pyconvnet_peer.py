@@ -68,13 +68,19 @@ def _tensor(shape, kind=np.float32):
 
 
 def prepare(mode, layers, size, batch):
-    """A function to time: one run. mode: "forward", "backward" (forward and backward), "step" (training, with SGD)."""
-    from pyconvnet import Struct, vl_simplenn, vl_simplenn_tidy
+    """A function to time: one run.
+
+    mode  "forward", "deployed", "backward" (forward and backward), "step" (training, with SGD)
+    """
+    from pyconvnet import Struct, deploy, vl_simplenn, vl_simplenn_tidy
     from pyconvnet.simplenn import SimpleNN
 
     x = _tensor((*size, batch), networks.precision(layers))
     if any(layer[0] == "sum" for layer in layers):
         graph, last = _graph(layers)
+        if mode == "deployed":
+            graph = deploy(graph)
+            graph.vars[last].precious = True
 
         def run():
             graph.eval({"x": x})
@@ -82,8 +88,9 @@ def prepare(mode, layers, size, batch):
 
         return run
     net = SimpleNN(layers=[record(layer) for layer in layers])
-    if mode == "forward":
+    if mode in ("forward", "deployed"):
         net = vl_simplenn_tidy(net)
+        net = deploy(net) if mode == "deployed" else net
         return lambda: vl_simplenn(net, x, mode="test", conserveMemory=True)[-1].x
     if mode == "backward":
         net = vl_simplenn_tidy(net)

@@ -20,6 +20,7 @@ PEERS = {
     "onnxruntime": ("onnx_peers", ("onnxruntime",)),
     "openvino": ("onnx_peers", ("openvino",)),
 }
+LIMITS = {"multiply": ("limits", ("multiply",)), "read": ("limits", ("read",))}
 NEEDS = {"torch_peer": ["torch"], "onnxruntime": ["onnxruntime", "onnx"], "openvino": ["openvino", "onnx"]}
 
 
@@ -46,7 +47,7 @@ def main(peer: str) -> None:
     import benchmarks
     import startup
 
-    module, arguments = PEERS[peer]
+    module, arguments = (PEERS | LIMITS)[peer]
     prepare = importlib.import_module(module).prepare
     run = None
     for line in sys.stdin:
@@ -60,7 +61,10 @@ def main(peer: str) -> None:
                 if benchmark.mode in startup.TARGETS:
                     run = startup.prepare(peer, module, arguments, benchmark.mode)
                 else:
-                    run = prepare(*arguments, benchmark.mode, *benchmark.build(), benchmark.batch)
+                    mode = benchmark.mode
+                    if mode == "deployed" and peer != "pyconvnet":
+                        mode = "forward"  # which is what the others do
+                    run = prepare(*arguments, mode, *benchmark.build(), benchmark.batch)
                 answer = {"first": None}
                 if run is not None:
                     run()
