@@ -16,6 +16,7 @@ from pyconvnet.backends.cpu.layout import (
     aligned,
     channels_fastest,
     copy_floats,
+    empty,
     empty_at,
     padded,
     scratch,
@@ -109,12 +110,12 @@ def full(length: int, rows: int) -> float:
 
 
 def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
-    """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros; in scratch memory."""
+    """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros."""
     h, w, c, k = f.shape
     each = k // groups
     sh, sw, sc, sk = strides(f)
     with parallel_region() as threads:
-        out = scratch("filters", groups * -(-each // columns) * columns * h * w * c)
+        out = empty((groups * -(-each // columns) * columns * h * w * c,))
         _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
     return out
 

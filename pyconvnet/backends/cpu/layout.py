@@ -26,6 +26,7 @@ _free_floats = 0
 _free_guard = guard()
 LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
 MOST_KEPT, MOST_SIZES = 1 / 16, 64  # of the machine's memory; and so many different ones
+SPARE = 16  # one part in so many more is asked for, in which the same image with a border finds room
 CACHE_LINE = 16  # floats in a cache line
 AHEAD = 256  # prefetch distance in floats, of loops that compute too long to wait for memory
 
@@ -93,13 +94,17 @@ def empty_at(shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     if count < LEAST_KEPT:
         memory = aligned_memory(count)
         return memory.array.reshape(shape), memory.start
+    memory = some_memory(count)
+    return np.asarray(_Block(memory, count)).reshape(shape), memory.start
+
+
+def some_memory(count: int) -> Memory:
+    """Memory for so many floats, of an earlier result if possible; it is the caller's."""
     with _free_guard:
         _keep_returned()
         size = count if count in _free else min((s for s in _free if count <= s <= 4 * count), default=None)
         memory = None if size is None else _reuse(size, -1)
-    if memory is None:
-        memory = aligned_memory(count)
-    return np.asarray(_Block(memory, count)).reshape(shape), memory.start
+    return memory or aligned_memory(count + count // SPARE)
 
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
@@ -197,15 +202,15 @@ def copy_to(out: np.ndarray, x: np.ndarray) -> None:
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, 0, 0, 0, 0)
 
 
-def padded(x: np.ndarray, pad: tuple[int, int, int, int], name: str = "padded") -> np.ndarray:
-    """Like `channels_fastest`, with zeros around, `pad` = (top, bottom, left, right); the copy is scratch memory."""
+def padded(x: np.ndarray, pad: tuple[int, int, int, int]) -> np.ndarray:
+    """Like `channels_fastest`, with zeros around, `pad` = (top, bottom, left, right)."""
     if not any(pad):
         return channels_fastest(x)
     seen = x.transpose(3, 0, 1, 2)
     n, h, w, c = seen.shape
     shape = (n, h + pad[0] + pad[1], w + pad[2] + pad[3], c)
+    out = empty(shape)
     with parallel_region() as threads:
-        out = scratch(name, n * shape[1] * shape[2] * c).reshape(shape)
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, *pad)
     return out
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import compiled
-from pyconvnet.backends.cpu.layout import Memory, aligned_memory, block_of, copy_to
+from pyconvnet.backends.cpu.layout import Memory, block_of, copy_to, some_memory
 from pyconvnet.threads import parallel_region, run_team
 
 
@@ -42,9 +42,9 @@ class Recording:
     def source(self, x: np.ndarray) -> np.ndarray:
         """Memory for an input like x, H x W x C x N, with the values of x."""
         h, w, c, n = x.shape
-        memory = aligned_memory(x.size)
+        memory = some_memory(x.size)
         self.kept.append(memory)
-        array = memory.array.reshape(n, h, w, c).transpose(1, 2, 3, 0)
+        array = memory.array[: x.size].reshape(n, h, w, c).transpose(1, 2, 3, 0)
         self.sources.append(array)
         array[...] = x  # by numpy: the kernel that copies would be recorded
         return array
@@ -75,14 +75,14 @@ class Recording:
         fits = [at for at, memory in enumerate(self.free) if count <= memory.array.size <= 4 * count]
         if fits:
             return self.free.pop(fits[-1])
-        memory = aligned_memory(count)
+        memory = some_memory(count)
         self.kept.append(memory)
         return memory
 
     def scratch(self, name: str, count: int) -> np.ndarray:
         found = self.buffers.get(name)
         if found is None or found.size < count:
-            found = self.buffers[name] = aligned_memory(count).array
+            found = self.buffers[name] = some_memory(count).array
             self.kept.append(found)
         return found[:count]
 

@@ -15,7 +15,7 @@ import numpy as np
 from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.compiled import filled
 from pyconvnet.backends.cpu.direct import pack
-from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty_at, scratch
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_at
 from pyconvnet.backends.cpu.llvm.winograd import FILL, SLOTS
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.geometry import Window
@@ -123,8 +123,8 @@ def winograd(
         # the 16 keep points off the same cache sets
         step, sums_step = at_once * padded_c + 16, at_once * together * tile.columns + 16
         parts = threads if in_rounds else 1
-        v = scratch("padded", parts * points * step)  # memory that direct convolution needs at other times
-        sums = scratch("sums", parts * points * sums_step + threads * 32 * points)
+        # from the memory of results: where this is much, earlier layers have left more
+        v, sums = empty((parts * points * step,)), empty((parts * points * sums_step + threads * 32 * points,))
         sizes = n, h, w, channels, *out, count, c, k, window.pad[0], window.pad[2]
         inputs, _, outputs = kind.transforms()
         shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step, inputs, outputs)
