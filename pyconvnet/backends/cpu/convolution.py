@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import fully_connected
+from pyconvnet.backends.cpu import depthwise, fully_connected
 from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue, direct
 from pyconvnet.backends.cpu.layout import channels_fastest
@@ -17,6 +17,8 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, aft
     """See `backends.reference.conv.conv`; `after` is applied to the result."""
     if fully_connected.suits(x, f, window):
         return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
+    if depthwise.suits(f, x.shape[2]):
+        return from_nhwc(depthwise.depthwise(x, f, b, window, after))
     if not suits(x, f, window):
         return from_nhwc(direct(x, f, b, window, after))
     y = winograd(x, f, b, window, after.scale, after.relu and after.add is None)

@@ -6,7 +6,7 @@ Apart from convolution.py, since running a network need not import them.
 from __future__ import annotations
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import fully_connected
+from pyconvnet.backends.cpu import depthwise, fully_connected
 from pyconvnet.backends.cpu.data_gradient import data_gradient
 from pyconvnet.backends.cpu.direct import direct
 from pyconvnet.backends.cpu.filter_gradient import bias_gradient, filter_gradient
@@ -19,13 +19,20 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
     dx = df = db = None
     if needs[0] and fully_connected.suits(x, f, window):
         dx = from_nhwc(fully_connected.fully_connected_gradient(dzdy, f))
+    elif needs[0] and depthwise.suits(f, x.shape[2]):
+        dx = from_nhwc(depthwise.data_gradient(dzdy, f, window, x.shape[:2]))
     elif needs[0]:
         dx = from_nhwc(data_gradient(dzdy, f, window, x.shape[:2], x.shape[2] // depth))
     if needs[1]:
-        df = filter_gradient(x, dzdy, window, f)
+        df = _filter_gradient(x, dzdy, window, f)
     if needs[2]:
         db = bias_gradient(dzdy)
     return dx, df, db
+
+
+def _filter_gradient(x, dzdy, window: Window, f):
+    gradient = depthwise.filter_gradient if depthwise.suits(f, x.shape[2]) else filter_gradient
+    return gradient(x, dzdy, window, f)
 
 
 def convt(x, f, b, upsample, crop, groups):
@@ -33,7 +40,10 @@ def convt(x, f, b, upsample, crop, groups):
     window = Window(f.shape[:2], upsample, crop)
     size = tuple(u * (s - 1) + e for u, s, e in zip(upsample, x.shape, f.shape))
     size = size[0] - crop[0] - crop[1], size[1] - crop[2] - crop[3]
-    y = data_gradient(x, f, window, size, groups)
+    if depthwise.suits(f, groups):
+        y = depthwise.data_gradient(x, f, window, size)
+    else:
+        y = data_gradient(x, f, window, size, groups)
     if b is not None:
         y += b.ravel()
     return from_nhwc(y)
@@ -44,9 +54,10 @@ def convt_backward(x, f, dzdy, upsample, crop, groups, needs=(True, True, True))
     window = Window(f.shape[:2], upsample, crop)
     dx = df = db = None
     if needs[0]:
-        dx = from_nhwc(direct(dzdy, f, None, window))
+        forward = depthwise.depthwise if depthwise.suits(f, dzdy.shape[2]) else direct
+        dx = from_nhwc(forward(dzdy, f, None, window))
     if needs[1]:
-        df = filter_gradient(dzdy, x, window, f)
+        df = _filter_gradient(dzdy, x, window, f)
     if needs[2]:
         db = bias_gradient(dzdy)
     return dx, df, db

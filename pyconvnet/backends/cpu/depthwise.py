@@ -1,0 +1,186 @@
+"""Convolution of each channel by a filter of its own (as many groups as channels), 16 channels at a time.
+
+There is nothing to sum over channels, so the matrix kernel has nothing to do: a vector of sums meets each tap once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyconvnet.backends.cpu.activations import add_to
+from pyconvnet.backends.cpu.compiled import inner, parallel
+from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, padded
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax, vset1, vstore
+from pyconvnet.geometry import Window
+from pyconvnet.threads import parallel_region
+
+LEAST_CHANNELS = 16  # a vector; where they are no whole number of these, the last one overlaps the one before
+TOGETHER = 16  # pixels whose sums are added up first, while all taps meet them in the first-level cache
+
+
+def suits(f: np.ndarray, channels: int) -> bool:
+    """Whether each channel has one filter of its own, and there are enough of them."""
+    return f.shape[2] == 1 and f.shape[3] == channels >= LEAST_CHANNELS
+
+
+def depthwise(
+    x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, after: Epilogue = PLAIN
+) -> np.ndarray:
+    """The convolution of `backends.reference.conv.conv` as an N x H x W x K array."""
+    taps = _taps(f if after.scale is None else f * after.scale)
+    bias = aligned(f.shape[3])
+    bias[:] = 0 if b is None else b.ravel()
+    out = window.output_size(*x.shape[:2])
+    with parallel_region() as threads:
+        seen = channels_fastest(x)
+        y = empty((x.shape[3], *out, f.shape[3]))
+        relu = after.relu and after.add is None
+        memory = address(seen), address(taps), address(bias), address(y)
+        _forward(threads, *memory, *seen.shape, *out, _numbers(window), relu)
+        if after.add is not None:
+            add_to(y, channels_fastest(after.add), after.relu)
+    return y
+
+
+def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, int]) -> np.ndarray:
+    """dx as an N x h x w x C array, (h, w) = `size`: each pixel of dzdy goes where its taps saw x."""
+    taps = _taps(f)
+    with parallel_region() as threads:
+        dy = channels_fastest(dzdy)
+        n, oh, ow, c = dy.shape
+        dx = empty((n, *size, c))
+        memory = address(dy), address(taps), address(dx)
+        _backward(threads, *memory, n, *size, c, oh, ow, _numbers(window))
+    return dx
+
+
+def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> np.ndarray:
+    """df in the memory order of f."""
+    fh, fw = window.size
+    with parallel_region() as threads:
+        xp, dy = padded(x, window.pad), channels_fastest(dzdy)
+        n, oh, ow, c = dy.shape
+        sums = np.zeros((threads, fh * fw, -(-c // 16), 16), np.float32)
+        _filters(threads, address(xp), address(dy), address(sums), n, *xp.shape[1:], oh, ow, _numbers(window))
+    df = np.empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else np.empty(f.shape, np.float32)
+    for block, part in enumerate(sums.sum(axis=0).transpose(1, 0, 2)):
+        k = min(16 * block, c - 16)
+        df[:, :, 0, k : k + 16] = part.reshape(fh, fw, 16)
+    return df
+
+
+def _taps(f: np.ndarray) -> np.ndarray:
+    """h w x C, contiguous."""
+    return np.ascontiguousarray(f[:, :, 0]).reshape(-1, f.shape[3])
+
+
+def _numbers(window: Window) -> np.ndarray:
+    return np.array([*window.size, *window.stride, *window.dilate, window.pad[0], window.pad[2]])
+
+
+@parallel()
+def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
+    """y; four pixels of a row at a time share the filters, but at its ends, where some taps meet no pixel."""
+    fh, fw, sh, sw, dh, dw, top, left = numbers
+    zero, rows, step = vset1(np.float32(0)), n * oh, 4 * sw * c
+    across, down = 4 * dw * c, 4 * dh * w * c
+    for q in range(rows * t // threads, rows * (t + 1) // threads):
+        image = q // oh
+        i = (q - image * oh) * sh - top
+        u0, u1 = max(0, -(i // dh)) if i < 0 else 0, max(0, min(fh, (h - 1 - i) // dh + 1))
+        line = x + 4 * (image * h + i) * w * c
+        j = 0
+        while j < ow:
+            first = j * sw - left
+            last = min(3, ow - 1 - j)
+            if first < 0 or first + last * sw + (fw - 1) * dw >= w:
+                last = 0
+            v0, v1 = max(0, -(first // dw)) if first < 0 else 0, max(0, min(fw, (w - 1 - first) // dw + 1))
+            second, third, fourth = step * min(1, last), step * min(2, last), step * last
+            for block in range(-(-c // 16)):
+                k = min(16 * block, c - 16)
+                y0 = vload(b + 4 * k)
+                y1, y2, y3 = y0, y0, y0
+                for u in range(u0, u1):
+                    tap = f + 4 * ((u * fw + v0) * c + k)
+                    at = line + u * down + 4 * (first * c + k) + v0 * across
+                    for _ in range(v0, v1):
+                        filters = vload(tap)
+                        y0 = vfma(filters, vload(at), y0)
+                        if last > 0:
+                            y1 = vfma(filters, vload(at + second), y1)
+                            y2 = vfma(filters, vload(at + third), y2)
+                            y3 = vfma(filters, vload(at + fourth), y3)
+                        at += across
+                        tap += 4 * c
+                out = y + 4 * ((q * ow + j) * c + k)
+                # the last one first: where there are fewer than four, it is written over
+                _put(out + 4 * c * last, y3, zero, relu)
+                _put(out + 4 * c * min(2, last), y2, zero, relu)
+                _put(out + 4 * c * min(1, last), y1, zero, relu)
+                _put(out, y0, zero, relu)
+            j += last + 1
+
+
+@inner
+def _put(out, value, zero, relu):
+    vstore(out, vmax(value, zero) if relu else value)
+
+
+@parallel()
+def _backward(t, threads, dy, f, dx, n, h, w, c, oh, ow, numbers):
+    """dx: each pixel is the sum over the taps that saw it."""
+    fh, fw, sh, sw, dh, dw, top, left = numbers
+    rows = n * h
+    for q in range(rows * t // threads, rows * (t + 1) // threads):
+        image = q // h
+        i = q - image * h + top
+        for j in range(w):
+            out = dx + 4 * (q * w + j) * c
+            for block in range(-(-c // 16)):
+                k = min(16 * block, c - 16)
+                total = vset1(np.float32(0))
+                for u in range(fh):
+                    row = i - u * dh
+                    if row < 0 or row % sh != 0 or row // sh >= oh:
+                        continue
+                    source = dy + 4 * ((image * oh + row // sh) * ow * c + k)
+                    tap = f + 4 * (u * fw * c + k)
+                    for v in range(fw):
+                        column = j + left - v * dw
+                        if column >= 0 and column % sw == 0 and column // sw < ow:
+                            total = vfma(vload(tap), vload(source + 4 * (column // sw) * c), total)
+                        tap += 4 * c
+                vstore(out + 4 * k, total)
+
+
+@parallel()
+def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
+    """Sums of a thread's rows of dy, for each tap; those of a few pixels are added up first."""
+    fh, fw, sh, sw, dh, dw, _, _ = numbers
+    blocks, rows = -(-c // 16), n * oh
+    own, step = sums + 64 * t * fh * fw * blocks, 4 * sw * c
+    for q in range(rows * t // threads, rows * (t + 1) // threads):
+        image = q // oh
+        line = x + 4 * (image * h + (q - image * oh) * sh) * w * c
+        for j in range(0, ow, TOGETHER):
+            count = min(TOGETHER, ow - j)
+            for block in range(blocks):
+                k = min(16 * block, c - 16)
+                out = own + 64 * block
+                for u in range(fh):
+                    for v in range(fw):
+                        here = dy + 4 * ((q * ow + j) * c + k)
+                        seen = line + 4 * ((u * dh * w + j * sw + v * dw) * c + k)
+                        a = vset1(np.float32(0))
+                        b = a
+                        for _ in range(count // 2):
+                            a = vfma(vload(here), vload(seen), a)
+                            b = vfma(vload(here + 4 * c), vload(seen + step), b)
+                            here += 8 * c
+                            seen += 2 * step
+                        if count % 2 == 1:
+                            a = vfma(vload(here), vload(seen), a)
+                        vstore(out, vadd(vload(out), vadd(a, b)))
+                        out += 64 * blocks

@@ -1,0 +1,55 @@
+"""A filter for each channel: random windows beside numpy's loops in double precision."""
+
+import numpy as np
+import pytest
+
+from pyconvnet.backends import cpu
+from pyconvnet.backends.cpu import CPU
+from pyconvnet.backends.reference import Reference
+from pyconvnet.geometry import Window
+
+pytestmark = pytest.mark.skipif(cpu.isa() == "plain", reason="the compiled kernels are tested")
+
+
+def same(found, expected):
+    for y, right in zip(found, expected):
+        right = np.asarray(right).reshape(y.shape)
+        assert y.dtype == np.float32
+        assert abs(y - right).max() <= 4e-6 * max(1, abs(right).max())
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_windows(seed):
+    random = np.random.default_rng(seed)
+    c, n = int(random.integers(16, 60)), int(random.integers(1, 4))
+    size, stride, dilate = (tuple(map(int, random.integers(1, end, 2))) for end in (5, 4, 3))
+    extent = [(k - 1) * d + 1 for k, d in zip(size, dilate)]
+    pad = tuple(int(random.integers(0, e)) for e in np.repeat(extent, 2))
+    h, w = (e + int(random.integers(0, 9)) for e in extent)
+    window = Window(size, stride, pad, dilate)
+    x = random.standard_normal((h, w, c, n), np.float32)
+    f, b = random.standard_normal((*size, 1, c), np.float32), random.standard_normal(c, np.float32)
+    f = np.asfortranarray(f) if seed % 2 else f
+    fast, slow = CPU(), Reference()
+    wide = [a.astype(np.float64) for a in (x, f, b)]
+    expected = slow.conv(*wide, window)
+    same([fast.conv(x, f, b, window)], [expected])
+    dzdy = random.standard_normal(expected.shape, np.float32)
+    same(fast.conv_backward(x, f, dzdy, window), slow.conv_backward(*wide[:2], dzdy.astype(np.float64), window))
+    if all(k >= s and (n - 1) * s + k > 2 for k, s, n in zip(size, stride, (h, w))):
+        crop = tuple(min(1, k - 1) for k in np.repeat(size, 2).tolist())
+        expected = slow.convt(*wide, stride, crop, c)
+        same([fast.convt(x, f, b, stride, crop, c)], [expected])
+        dzdy = random.standard_normal(expected.shape, np.float32)
+        found = fast.convt_backward(x, f, dzdy, stride, crop, c)
+        same(found, slow.convt_backward(*wide[:2], dzdy.astype(np.float64), stride, crop, c))
+
+
+def test_the_steps_after_it():
+    random = np.random.default_rng(0)
+    x, f = random.standard_normal((9, 8, 20, 2), np.float32), random.standard_normal((3, 3, 1, 20), np.float32)
+    b, scale = random.standard_normal((2, 20), np.float32)
+    add, window = random.standard_normal((9, 8, 20, 2), np.float32), Window((3, 3), (1, 1), (1, 1, 1, 1))
+    found = CPU().fused_conv(x, f, b, window, scale, add, True)
+    expected = Reference().conv(x.astype(np.float64), f * scale.astype(np.float64), b, window) + add
+    same([found], [np.maximum(expected, 0)])
