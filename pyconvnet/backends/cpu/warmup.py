@@ -15,7 +15,7 @@ from pyconvnet.geometry import Window
 from pyconvnet.randstream import RandStream
 
 MODULES = (
-    "activations batch_normalization channel_normalization data_gradient direct filter_cache filter_gradient "
+    "activations batch_normalization channel_normalization data_gradient depthwise direct filter_cache filter_gradient "
     "fully_connected layout narrow_gradient pooling winograd_kernels"
 ).split()
 
@@ -93,6 +93,8 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), five)
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 1), tall, _array(1, 1, 128, 1), Window((8, 8)))
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), tall, _array(1, 1, 128, 20), Window((8, 8)))
+    yield lambda: cpu.conv(x, f[:, :, :1, :16], None, three)  # each channel by a filter of its own
+    yield lambda: cpu.conv_backward(x, f[:, :, :1, :16], x, three)
     yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
     yield lambda: cpu.pool(x, window, "max")
     yield lambda: cpu.pool_backward(x, window, "max", _array(4, 4, 16, 2))
