@@ -7,6 +7,7 @@
     python -m tests.bench --against ../before    beside another checkout of pyconvnet, in place of the libraries
     python -m tests.bench gpu                    PyTorch tensors on a GPU, beside plain PyTorch (--help says more)
     python -m tests.bench scaling                training in 1, 2 and 4 processes: see scaling.py
+    python -m tests.bench curves                 time and memory against images, batch, threads: see curves.py
     python -m tests.bench soak --minutes 10      threads and processes at once, for long: see soak.py
 
 Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
@@ -125,6 +126,10 @@ def main() -> None:
         import scaling
 
         return scaling.main(sys.argv[2:])
+    if sys.argv[1:2] == ["curves"]:
+        import curves
+
+        sys.exit(curves.main(sys.argv[2:]))
     if sys.argv[1:2] == ["soak"]:
         import soak
 
