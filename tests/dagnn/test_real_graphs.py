@@ -18,9 +18,8 @@ def test_a_denoiser_gives_matconvnets_numbers():
     net.mode = "test"
     net.vars[ref["out"]].precious = True
     net.eval({ref["in"]: ref["x"]})
-    y = net.vars[ref["out"]].value
-    assert np.abs(y - ref["y"].reshape(y.shape)).max() < 1e-4 * np.abs(ref["y"]).max()
-    assert np.array_equal(pcn.predict(net, ref["x"]), y)
+    for y in (net.vars[ref["out"]].value, pcn.predict(net, ref["x"])):  # without its loss, layers run in one
+        assert np.abs(y - ref["y"].reshape(y.shape)).max() < 1e-4 * np.abs(ref["y"]).max()
 
 
 def test_a_graph_of_version_73_is_printed_and_saved_to_the_bit(tmp_path, capsys):
