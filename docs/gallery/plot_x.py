@@ -1,0 +1,10 @@
+"""
+A picture
+=========
+
+Words.
+"""
+
+import matplotlib.pyplot as plt
+
+plt.plot([1, 2])
