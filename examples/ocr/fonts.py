@@ -11,15 +11,16 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# Fonts of matplotlib that have signs of formulas in the places of letters.
+SYMBOLS = {"cmex10.ttf", "cmsy10.ttf"}
 SYSTEM = ["/usr/share/fonts", "/usr/share/texmf/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts"]
 
 
 def find(folders: list[str] | None = None) -> list[Path]:
     """Font files with 26 different lower-case letters, each look once, sorted by name."""
     where = [Path(f) for f in (folders or [*SYSTEM, *_of_matplotlib()])]
-    files = {
-        p for folder in where if folder.is_dir() for p in folder.rglob("*") if p.suffix.lower() in (".ttf", ".otf")
-    }
+    found = (p for folder in where if folder.is_dir() for p in folder.rglob("*"))
+    files = {p for p in found if p.suffix.lower() in (".ttf", ".otf") and p.name not in SYMBOLS}
     seen, good = set(), []
     for path in sorted(files, key=lambda p: (p.name, str(p))):
         look = _look(path)

@@ -11,6 +11,15 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
 
 
+def test_fonts_of_symbols_are_not_taken_for_letters():
+    import matplotlib
+
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    done = script(ROOT / "examples" / "ocr" / "fonts.py", fonts)
+    names = {Path(line).name for line in done.stdout.splitlines()}
+    assert "cmr10.ttf" in names and not names & {"cmex10.ttf", "cmsy10.ttf"}, done.stdout + done.stderr
+
+
 def test_a_short_training_writes_all_that_the_example_promises(tmp_path):
     import matplotlib
 
