@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import pickle
-import resource
 import sys
 import threading
 
@@ -196,6 +195,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB there")
 def test_training_never_holds_more_than_a_batch(tmp_path):
+    import resource
     import subprocess
 
     from support import ROOT

@@ -38,6 +38,7 @@ def write(draft: BinaryIO, values: dict[str, Any]) -> None:
 
     patient = PatientFile(draft)
     with patient, h5py.File(patient, "w", userblock_size=BLOCK) as file:
+        matlab_value(dict.fromkeys(values), "the file")  # as for fields of structs
         writer = _Writer(h5py, file, patient)
         for name, value in values.items():
             writer.value(file, name, value, name)
@@ -54,17 +55,8 @@ class _Writer:
         """A plain value; Images are the one kind that `encode` does not know."""
         if isinstance(value, Images):
             self.images(group, name, value, where)
-        elif isinstance(value, dict) and any(isinstance(v, Images) for v in value.values()):
-            others = matlab_value({k: None if isinstance(v, Images) else v for k, v in value.items()}, where)
-            made = self.struct(group, name, others.dtype.names)
-            for field in others.dtype.names:
-                found = value[field]
-                if isinstance(found, Images):
-                    self.images(made, field, found, f"{where}.{field}")
-                else:
-                    self.encoded(made, field, others[0, 0][field], f"{where}.{field}")
-        elif isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
-            matlab_value({k: None for k in value}, where)  # names of fields are checked
+        elif isinstance(value, dict) and value:
+            matlab_value(dict.fromkeys(value), where)  # refuses what is no name of a field
             made = self.struct(group, name, tuple(value))
             for field, found in value.items():
                 self.value(made, field, found, f"{where}.{field}")
