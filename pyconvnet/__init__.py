@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnconvt import vl_nnconvt
     from pyconvnet.ops.vl_nncrop import vl_nncrop
     from pyconvnet.ops.vl_nndropout import vl_nndropout
+    from pyconvnet.ops.vl_nneuclideanloss import vl_nneuclideanloss
     from pyconvnet.ops.vl_nnloss import vl_nnloss
     from pyconvnet.ops.vl_nnnoffset import vl_nnnoffset
     from pyconvnet.ops.vl_nnnormalize import vl_nnnormalize
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from pyconvnet.ops.vl_nnrelu import vl_nnrelu
     from pyconvnet.ops.vl_nnroipool import vl_nnroipool
     from pyconvnet.ops.vl_nnsigmoid import vl_nnsigmoid
+    from pyconvnet.ops.vl_nnsmoothL1loss import vl_nnsmoothL1loss
     from pyconvnet.ops.vl_nnsoftmax import vl_nnsoftmax
     from pyconvnet.ops.vl_nnsoftmaxloss import vl_nnsoftmaxloss
     from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
+    from pyconvnet.ops.vl_nnSubP import vl_nnSubP
     from pyconvnet.precision import autocast, local_precision, set_deterministic, set_precision
     from pyconvnet.prediction import best_classes, classify, predict
     from pyconvnet.records import Opaque, Struct
@@ -57,9 +60,9 @@ if TYPE_CHECKING:
 
 
 _OPERATORS = (
-    "vl_nnbilinearsampler vl_nnbnorm vl_nnconcat vl_nnconv vl_nnconvt vl_nncrop vl_nndropout vl_nnloss "
-    "vl_nnnoffset vl_nnnormalize vl_nnnormalizelp vl_nnpdist vl_nnpool vl_nnrelu vl_nnroipool "
-    "vl_nnsigmoid vl_nnsoftmax vl_nnsoftmaxloss vl_nnspnorm"
+    "vl_nnSubP vl_nnbilinearsampler vl_nnbnorm vl_nnconcat vl_nnconv vl_nnconvt vl_nncrop vl_nndropout "
+    "vl_nneuclideanloss vl_nnloss vl_nnnoffset vl_nnnormalize vl_nnnormalizelp vl_nnpdist vl_nnpool vl_nnrelu "
+    "vl_nnroipool vl_nnsigmoid vl_nnsmoothL1loss vl_nnsoftmax vl_nnsoftmaxloss vl_nnspnorm"
 ).split()
 # Where the names of this package are defined: each module is imported when one of its names is first used.
 _HOMES = {
@@ -149,6 +152,7 @@ __all__ = [
     "vl_imarray",
     "vl_imarraysc",
     "vl_imreadjpeg",
+    "vl_nnSubP",
     "vl_nnbilinearsampler",
     "vl_nnbnorm",
     "vl_nnconcat",
@@ -156,6 +160,7 @@ __all__ = [
     "vl_nnconvt",
     "vl_nncrop",
     "vl_nndropout",
+    "vl_nneuclideanloss",
     "vl_nnloss",
     "vl_nnnoffset",
     "vl_nnnormalize",
@@ -165,6 +170,7 @@ __all__ = [
     "vl_nnrelu",
     "vl_nnroipool",
     "vl_nnsigmoid",
+    "vl_nnsmoothL1loss",
     "vl_nnsoftmax",
     "vl_nnsoftmaxloss",
     "vl_nnspnorm",

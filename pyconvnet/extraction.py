@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +13,8 @@ import numpy as np
 
 from pyconvnet import atomic
 from pyconvnet.arrays import from_nhwc, nhwc, size_text
+from pyconvnet.formats.hdf5 import PatientFile
+from pyconvnet.formats.mat.lazy import LazyArray
 from pyconvnet.networks import network
 from pyconvnet.options import did_you_mean
 from pyconvnet.text import listed
@@ -39,8 +41,9 @@ def features(
     The outputs of layers for N images, in test mode; layers after the last that is wanted do not run. For a classifier,
     which wants N x features, x.reshape(len(x), -1) makes rows of maps.
 
-    images     an array H x W x C x N; or any number of paths or arrays (H x W, H x W x C) in a list or an iterator,
-               which is read as batches need it; they are prepared by the network's own meta, see models.preprocess
+    images     an array H x W x C x N, in memory or of load_imdb(lazy=True); or any number of paths or arrays (H x W,
+               H x W x C) in a list or an iterator, which is read as batches need it; they are prepared by the network's
+               own meta, see models.preprocess
     layers     names of layers; of a DagNN, of variables (which come first where a layer has that name too) or layers
     batchSize  how many images run at once
     out        write to a file as the results come, so that memory need not hold them: "f.h5" (HDF5, a dataset for each
@@ -106,6 +109,8 @@ def _each(images: Any) -> Iterator[Any]:
         return iter([images])
     if isinstance(images, np.ndarray) and images.dtype != object:
         return iter([images] if images.ndim < 4 else np.moveaxis(images, 3, 0))
+    if isinstance(images, LazyArray):
+        return (images[:, :, :, i] for i in range(images.shape[3]))
     if not isinstance(images, Iterable) or isinstance(images, dict):
         raise TypeError(f"{FN}: images must be an array, or paths or arrays in a list, got {type(images).__name__}")
     return iter(images)
@@ -189,7 +194,7 @@ def _to_hdf5(out: Path, names: list[str], blocks: Blocks) -> dict[str, Any]:
     import h5py
 
     def fill(file: BinaryIO) -> None:
-        patient = _Patient(file)
+        patient = PatientFile(file)
         with patient, h5py.File(patient, "w") as h5:
             count = 0
             for block in blocks:
@@ -205,43 +210,3 @@ def _to_hdf5(out: Path, names: list[str], blocks: Blocks) -> dict[str, Any]:
     atomic.write(out, fill)
     h5 = h5py.File(out, "r")
     return {name: h5[name] for name in names}
-
-
-class _Patient:
-    """A file for HDF5, which crashes where one of its calls fails: the error is kept until HDF5 has closed the file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.tell = file.tell
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self.flush()
-        if self.error is not None:
-            raise self.error from None
-
-    def _try(self, call: Callable[[], int | None], instead: int) -> int | None:
-        if self.error is None:
-            try:
-                return call()
-            except BaseException as error:  # Ctrl-C as well
-                self.error = error
-        return instead
-
-    def seek(self, to: int, whence: int = 0) -> int | None:
-        return self._try(lambda: self.file.seek(to, whence), to)
-
-    def write(self, data: Any) -> int | None:
-        return self._try(lambda: self.file.write(data), memoryview(data).nbytes)
-
-    def read(self, size: int) -> bytes:
-        return self.file.read(size) if self.error is None else bytes(size)
-
-    def truncate(self, size: int) -> int | None:
-        return self._try(lambda: self.file.truncate(size), size)
-
-    def flush(self) -> None:
-        self._try(self.file.flush, 0)

@@ -26,8 +26,8 @@ def test_an_image_is_taken_in_the_precision_of_the_weights(kind):
 
 
 def test_a_loss_of_an_unknown_type_is_left_out_and_said():
-    with pytest.warns(UserWarning, match=r"the last layer, 'layer2' \(euclideanloss\), is left out"):
-        y = pcn.predict(network({"type": "euclideanloss"}), X)
+    with pytest.warns(UserWarning, match=r"the last layer, 'layer2' \(squareloss\), is left out"):
+        y = pcn.predict(network({"type": "squareloss"}), X)
     assert np.array_equal(y, pcn.predict(network(), X))
 
 

@@ -16,6 +16,7 @@ from pyconvnet.layers.crop import Crop as Crop
 from pyconvnet.layers.custom import Custom as Custom
 from pyconvnet.layers.dropout import DropOut as DropOut
 from pyconvnet.layers.elementwise import ElementWise as ElementWise
+from pyconvnet.layers.euclidean import EuclideanLoss as EuclideanLoss
 from pyconvnet.layers.grid_generators import AffineGridGenerator as AffineGridGenerator
 from pyconvnet.layers.grid_generators import UniformScalingGridGenerator as UniformScalingGridGenerator
 from pyconvnet.layers.hard_sigmoid import HardSigmoid as HardSigmoid
@@ -39,4 +40,6 @@ from pyconvnet.layers.scale import Scale as Scale
 from pyconvnet.layers.segmentation import SegmentationAccuracy as SegmentationAccuracy
 from pyconvnet.layers.segmentation import SegmentationLoss as SegmentationLoss
 from pyconvnet.layers.smooth_l1 import LossSmoothL1 as LossSmoothL1
+from pyconvnet.layers.subpixel import NoiseMap as NoiseMap
+from pyconvnet.layers.subpixel import SubP as SubP
 from pyconvnet.layers.sum import Sum as Sum

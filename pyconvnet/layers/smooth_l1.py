@@ -1,52 +1,56 @@
-"""LossSmoothL1: the loss of regressed boxes (DagNN only)."""
+"""LossSmoothL1: the loss of regressed boxes (SimpleNN 'smoothl1', 'smoothl1loss')."""
 
 from __future__ import annotations
 
-from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers
-from pyconvnet.layers.base import unpack_inputs
+import math
+
+from pyconvnet.arrays import host_numbers, shape_of
 from pyconvnet.layers.loss import Loss
+from pyconvnet.ops.vl_nnsmoothL1loss import vl_nnsmoothL1loss
 
 
 class LossSmoothL1(Loss, yields=True):
-    """Smooth L1 distance of input 1 to input 2, weighted by input 3, all H x W x C x N: 1/N sum of w f(x1 - x2).
+    """Smooth L1 distance of input 1 to input 2, all H x W x C x N: 1/N sum of w f(x1 - x2); see vl_nnsmoothL1loss.
 
     f(d) = sigma^2 d^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2)
 
-    average is the sum of all losses over that of all weights. Source: MatConvNet, examples/fast_rcnn/+dagnn; Girshick,
-    Fast R-CNN, arXiv:1504.08083.
+    w is input 3, 1 where there is none. average is the sum of all losses over that of all weights. Source: MatConvNet,
+    examples/fast_rcnn/+dagnn; Girshick, Fast R-CNN, arXiv:1504.08083.
     """
 
     loss = "smoothl1"
     sigma = 1.0
 
     averages = True
+    simplenn = ("smoothl1", "smoothl1loss")
+    simplenn_fields = {"sigma": 1.0}
+    _record_options = ()
+    table_labels = {"smoothl1": ("smthl1", "sml1"), "smoothl1loss": ("smthl1", "sml1")}
 
     def forward(self, inputs, params):
-        x, target, weights = self._arguments(inputs)
-        backend, limit = backends.of(x), self.sigma**-2
-        distance = backend.abs(x - target)
-        curved = backend.minimum(distance, backend.scalar(x, limit))  # how much of it lies where f is a parabola
-        terms = weights * curved * (distance - curved * backend.scalar(x, 0.5))
-        y = backend.sum(terms, (0, 1, 2, 3)) / backend.scalar(x, limit * x.shape[3])
-        self._count(y, weights, x.shape[3])
+        self._check_labels(inputs)
+        y = vl_nnsmoothL1loss(inputs[0], inputs[1], None, **self._options(inputs))
+        self._count(inputs, y)
         return [y]
 
     def backward(self, inputs, params, derOutputs):
-        x, target, weights = self._arguments(inputs)
-        backend, limit = backends.of(x), self.sigma**-2
-        slope = backend.maximum(x - target, backend.scalar(x, -limit))
-        slope = backend.minimum(slope, backend.scalar(x, limit))
-        return [weights * slope * (derOutputs[0] / backend.scalar(x, limit * x.shape[3])), None, None], []
+        dx = vl_nnsmoothL1loss(inputs[0], inputs[1], derOutputs[0], **self._options(inputs))
+        return [dx, *[None] * (len(inputs) - 1)], []
 
-    def _arguments(self, inputs):
-        x, *others = unpack_inputs(self, inputs, "predictions", "targets", "weights")
-        x = as_tensor("LossSmoothL1: input 1", x)
-        return x, *(as_tensor(f"LossSmoothL1: input {i}", other, like=x) for i, other in enumerate(others, 2))
+    def getOutputSizes(self, inputSizes):
+        return [(1, 1, 1, 1)]
 
-    def _count(self, y, weights, images):
+    def effective_options(self):
+        return {}
+
+    def _options(self, inputs):
+        return {"sigma": self.sigma, "outsideWeights": inputs[2] if len(inputs) > 2 else None}
+
+    def _count(self, inputs, y):
         if self.ignoreAverage:
             return
+        shape = (*shape_of(inputs[0]), 1, 1, 1, 1)[:4]
+        weights = host_numbers(inputs[2]).sum(dtype=float) if len(inputs) > 2 else math.prod(shape)
         before = self.numAveraged
-        self.numAveraged = before + float(host_numbers(weights).sum(dtype=float)) + 1e-9
-        self.average = (before * self.average + images * float(host_numbers(y).sum())) / self.numAveraged
+        self.numAveraged = before + float(weights) + 1e-9
+        self.average = (before * self.average + shape[3] * float(host_numbers(y).sum())) / self.numAveraged

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyconvnet.arrays import host_numbers, in_precision
-from pyconvnet.layers import is_layer_type, layer_class
+from pyconvnet.layers import SubP, is_layer_type, layer_class
 from pyconvnet.options import did_you_mean
 from pyconvnet.records import Opaque, Struct
 from pyconvnet.text import listed
@@ -161,7 +161,7 @@ def without_loss(net: Any) -> Any:
         last = layers.pop()
         if _of_classes(last.get("class")):
             after = after or getattr(layer_class(last["type"]).from_record(last), "prediction", None)
-    if after == "softmax" and _channels(layers) == 1:
+    if after == "softmax" and (_channels(layers) == 1 or _gives_pixels(layers)):
         after = None
     if after is not None:
         layers.append(Struct(type=after, name="prediction", weights=[]))
@@ -182,6 +182,11 @@ def _channels(layers: list[Any]) -> int | None:
     filters = (w[0] for layer in reversed(layers) if (w := layer.get("weights")))
     last = next((f for f in filters if getattr(f, "ndim", 0) == 4), None)
     return None if last is None else last.shape[3]
+
+
+def _gives_pixels(layers: list[Any]) -> bool:
+    """Whether the channels of the output are pixels, as in FFDNet, rather than scores of classes."""
+    return bool(layers) and layers[-1]["type"] == SubP.simplenn
 
 
 def _cannot_run(layer: Any) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, check_like, is_empty, size_text
+from pyconvnet.arrays import as_tensor, check_like, host_numbers, is_empty, size_text
 from pyconvnet.geometry import Window
 
 
@@ -47,3 +47,47 @@ def check_derivative(dzdy: Any, x: Any, shape: tuple[int, ...]) -> Any:
     if tuple(dzdy.shape) != shape:
         raise ValueError(f"dzdy is {size_text(dzdy.shape)}, the output is {size_text(shape)}")
     return dzdy
+
+
+def loss_weight(dzdy: Any, x: Any) -> Any:
+    """The derivative of a loss, one number, in the precision of x, 1 x 1 x 1 x 1."""
+    backend = backends.of(x)
+    if backends.find(dzdy) is backend and dzdy.dtype in backend.floats:
+        dzdy = as_tensor("dzdy", dzdy)
+    else:
+        dzdy = host_numbers(dzdy, "dzdy")
+        if dzdy.dtype.kind not in "iuf":
+            raise ValueError(f"dzdy must be one number, got {dzdy.dtype}")
+        dzdy = backend.asarray(dzdy, x)
+    if math.prod(dzdy.shape) != 1:
+        raise ValueError(f"dzdy must be one number, got {size_text(dzdy.shape)}")
+    return backend.cast(dzdy.reshape(1, 1, 1, 1), x)
+
+
+def numbers_like(name: str, a: Any, x: Any) -> Any:
+    """Any numbers as a tensor in the precision of x, that of MATLAB's arithmetic."""
+    backend = backends.of(x)
+    if backends.find(a) is backend and a.dtype in backend.floats:
+        return as_tensor(name, backend.cast(a, x))
+    found = host_numbers(a, name)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be numbers, got {type(a).__name__} of {found.dtype}")
+    return as_tensor(name, backend.asarray(found, x))
+
+
+def fitting(name: str, a: Any, full: tuple[int, ...]) -> Any:
+    """`a` where its size is `full` or 1 in a dimension; a vector is reshaped if it fits one such array only."""
+    if all(s in (1, t) for s, t in zip(a.shape, full)):
+        return a
+    for shape in (full, (1, 1, *full[2:])):
+        if max(a.shape) == math.prod(a.shape) == math.prod(shape) == max(shape):
+            return a.reshape(shape)
+    raise ValueError(f"{name} is {size_text(a.shape)}; it must be {size_text(full)}, or 1 in a dimension")
+
+
+def target_of(name: str, t: Any, x: Any) -> Any:
+    """Numbers that meet x value by value, as `fitting` allows; of 1 x 1 x C x N also as C x N."""
+    given = numbers_like(name, t, x)
+    if x.shape[:2] == (1, 1) and tuple(given.shape) == (*x.shape[2:], 1, 1):
+        return backends.of(x).reshaped(given, tuple(x.shape))
+    return fitting(name, given, tuple(x.shape))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import as_tensor, host_numbers, is_empty, padded_to_4d, shape_of, size_text
+from pyconvnet.ops.checks import loss_weight
 from pyconvnet.options import matlab_options
 from pyconvnet.values import choice, flag, number, whole_number
 
@@ -91,23 +91,9 @@ def compute(
     if is_empty(dzdy):
         found = getattr(backend, f"{kind}_loss")(x, labels, loss, of)
         return backend.sum(weights * found, (0, 1, 2, 3))
-    weights = weights * _weight(dzdy, x)
+    weights = weights * loss_weight(dzdy, x)
     found = getattr(backend, f"{kind}_loss_backward")(x, labels, loss, of)
     return backend.zeros(x.shape, x) if found is None else found * weights
-
-
-def _weight(dzdy: Any, x: Any) -> Any:
-    backend = backends.of(x)
-    if backends.find(dzdy) is backend and dzdy.dtype in backend.floats:
-        dzdy = as_tensor("dzdy", dzdy)
-    else:
-        dzdy = host_numbers(dzdy, "dzdy")
-        if dzdy.dtype.kind not in "iuf":
-            raise ValueError(f"dzdy must be one number, got {dzdy.dtype}")
-        dzdy = backend.asarray(dzdy, x)
-    if math.prod(dzdy.shape) != 1:
-        raise ValueError(f"dzdy must be one number, got {size_text(dzdy.shape)}")
-    return backend.cast(dzdy.reshape(1, 1, 1, 1), x)
 
 
 def _labels(c: Any, x: np.ndarray, loss: str) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import as_tensor, host_numbers, is_empty, size_text
-from pyconvnet.ops.checks import check_derivative
+from pyconvnet.arrays import as_tensor, is_empty
+from pyconvnet.ops.checks import check_derivative, fitting, numbers_like
 from pyconvnet.options import matlab_options
 from pyconvnet.values import flag, number
 
@@ -50,15 +49,15 @@ def vl_nnpdist(
     5.0
     """
     x = as_tensor("x", x)
-    given = _numbers("x0", x0, x)
-    x0 = _fitting("x0", given, x.shape)
+    given = numbers_like("x0", x0, x)
+    x0 = fitting("x0", given, x.shape)
     power = number("p", p, "one number above 0", lambda v: v > 0)
     eps = number("epsilon", epsilon)
     root, total = not flag("noRoot", noRoot), flag("aggregate", aggregate)
     backend, shape = backends.of(x), (*x.shape[:2], 1, x.shape[3])
     weights = None
     if not is_empty(instanceWeights):
-        weights = _fitting("instanceWeights", _numbers("instanceWeights", instanceWeights, x), shape)
+        weights = fitting("instanceWeights", numbers_like("instanceWeights", instanceWeights, x), shape)
     if is_empty(dzdy):
         y = backend.pdist(x, x0, power, root)
         if weights is not None:
@@ -71,24 +70,3 @@ def vl_nnpdist(
     dx = backend.pdist_backward(x, x0, power, root, eps, dzdy)
     axes = tuple(i for i in range(4) if x0.shape[i] == 1 < x.shape[i])
     return dx, -(backend.sum(dx, axes) if axes else dx).reshape(given.shape)
-
-
-def _numbers(name: str, a: Any, x: Any) -> Any:
-    """Any numbers as a tensor in the precision of x, that of MATLAB's arithmetic."""
-    backend = backends.of(x)
-    if backends.find(a) is backend and a.dtype in backend.floats:
-        return as_tensor(name, backend.cast(a, x))
-    found = host_numbers(a, name)
-    if found.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be numbers, got {type(a).__name__} of {found.dtype}")
-    return as_tensor(name, backend.asarray(found, x))
-
-
-def _fitting(name: str, a: Any, full: tuple[int, ...]) -> Any:
-    """`a` where its size is `full` or 1 in a dimension; a vector is reshaped if it fits one such array only."""
-    if all(s in (1, t) for s, t in zip(a.shape, full)):
-        return a
-    for shape in (full, (1, 1, *full[2:])):
-        if max(a.shape) == math.prod(a.shape) == math.prod(shape) == max(shape):
-            return a.reshape(shape)
-    raise ValueError(f"{name} is {size_text(a.shape)}; it must be {size_text(full)}, or 1 in a dimension")

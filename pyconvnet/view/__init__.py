@@ -24,6 +24,10 @@ _HOME = {
         "statistics",
         "statistics_text",
     ],
+    "maxima": [
+        "image_coordinates",
+        "peaks",
+    ],
     "measures": [
         "confusion_matrix",
         "confusion_text",

@@ -92,6 +92,10 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "DropOut": [Sample([normal(4, 3, 5, 2)], {"rate": 0.3})],
     "ELU": [Sample([away_from_zero(3, 4, 2, 2)], {"alpha": 0.5})],
+    "EuclideanLoss": [
+        Sample([normal(2, 3, 4, 2), normal(2, 3, 4, 2)], fixed=(1,)),
+        Sample([normal(1, 1, 4, 2), normal(4, 2), normal(1, 1, 4, 2)], {"opts": ("normalise", False)}, fixed=(1, 2)),
+    ],
     "HardSigmoid": [Sample([2 * normal(3, 4, 2, 2)], {"alpha": 0.3, "beta": 0.4})],
     "LRN": [Sample([normal(3, 4, 6, 2)], {"param": (3, 1, 0.5, 0.75)})],
     # one image: getOutputSizes says 1 x 1 x 1 x N, as in MATLAB, of what is one number
@@ -101,6 +105,14 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "LossSmoothL1": [
         Sample([normal(2, 3, 6, 1), normal(2, 3, 6, 1), normal(2, 3, 6, 1) ** 2], {"sigma": 1.5}, fixed=(1, 2)),
+        Sample([normal(2, 3, 6, 2), normal(2, 3, 6, 2)], fixed=(1,)),
+    ],
+    "NoiseMap": [
+        Sample([normal(3, 4, 2, 2)], {"sigma": 0.1}),
+        Sample([normal(3, 4, 2, 3)], {"sigma": ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))}),
+        Sample([normal(3, 4, 2, 3), normal(1, 1, 2, 3)]),
+        Sample([normal(3, 4, 2, 2), normal(3, 4, 1, 1)]),
+        Sample([normal(3, 4, 2, 3), normal(2, 1)]),
     ],
     "NormOffset": [Sample([normal(3, 4, 2, 2)], {"param": (0.5, 0.25)})],
     "PDist": [
@@ -135,6 +147,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "SoftMax": [Sample([normal(3, 4, 5, 2)])],
     "SoftPlus": [Sample([normal(3, 4, 2, 2)])],
     "SpatialNorm": [Sample([normal(4, 5, 2, 2)], {"param": (3, 2, 0.5, 0.75)})],
+    "SubP": [Sample([normal(3, 4, 8, 2)]), Sample([normal(6, 9, 2, 2)], {"scale": 1 / 3})],
     "Sum": [Sample([normal(3, 4, 2, 2), normal(3, 4, 2, 2), normal(3, 4, 2, 2)])],
     "Swish": [Sample([normal(3, 4, 2, 2)], {"beta": 1.5})],
     "Tanh": [Sample([normal(3, 4, 2, 2)])],

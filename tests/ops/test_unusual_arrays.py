@@ -37,6 +37,7 @@ MOMENTS = np.stack([normal(4), random.uniform(1, 2, 4)], axis=1)
 REGIONS = np.array([[1.0, 1, 1, 5, 6], [3, 2, 1, 6, 4]]).T
 CALLS: dict[str, list[Call]] = {
     "vl_nnbilinearsampler": [Call([X, random.uniform(-0.9, 0.9, (2, 3, 4, 3))])],
+    "vl_nnSubP": [Call([X], {"scale": 2}), Call([normal(6, 9, 2, 3)], {"scale": 1 / 3})],
     "vl_nnbnorm": [Call([X, normal(4), normal(4)]), Call([X, normal(4), normal(4)], {"moments": MOMENTS})],
     "vl_nnconcat": [Call([[X, normal(6, 7, 2, 3)], 3])],
     "vl_nnconv": [
@@ -49,6 +50,9 @@ CALLS: dict[str, list[Call]] = {
     "vl_nnconvt": [Call([X, normal(3, 4, 5, 4), normal(5)], {"upsample": 2, "crop": 1})],
     "vl_nncrop": [Call([X, [1, 0, 2, 1]])],
     "vl_nndropout": [Call([X], {"mask": random.integers(0, 2, X.shape) * 2.0})],
+    "vl_nneuclideanloss": [
+        Call([X, normal(6, 7, 4, 3)], {"instanceWeights": normal(6, 7, 1, 3)}, ("t", "instanceWeights"), np.ones(1))
+    ],
     "vl_nnloss": [
         Call([X, LABELS], {"instanceWeights": random.uniform(0, 1, 3)}, ("c", "instanceWeights"), np.ones(1)),
         Call([normal(6, 7, 4, 3), np.sign(X)], {"loss": "logistic"}, ("c",), np.ones(1)),
@@ -68,6 +72,14 @@ CALLS: dict[str, list[Call]] = {
     "vl_nnrelu": [Call([X]), Call([X], {"leak": 0.1})],
     "vl_nnroipool": [Call([X, REGIONS], {"subdivisions": [2, 3]}, ("rois",))],
     "vl_nnsigmoid": [Call([X])],
+    "vl_nnsmoothL1loss": [
+        Call(
+            [X, normal(6, 7, 4, 3)],
+            {"sigma": 2, "insideWeights": normal(6, 7, 1, 3), "outsideWeights": random.uniform(0, 1, X.shape)},
+            ("t", "insideWeights", "outsideWeights"),
+            np.ones(1),
+        )
+    ],
     "vl_nnsoftmax": [Call([X])],
     "vl_nnsoftmaxloss": [Call([X, LABELS], {}, ("c",), np.ones(1))],
     "vl_nnspnorm": [Call([X, [3, 2, 0.5, 0.75]])],

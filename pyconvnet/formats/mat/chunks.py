@@ -19,11 +19,16 @@ KEY = 16  # bytes that a chunk takes in the file's tables at the least
 
 def stored(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
     """(offset, number of bytes) of each chunk of a dataset of h5py that stands in the file."""
+    return [(offset, size) for offset, _, size, _ in places(dataset)]
+
+
+def places(dataset: Any) -> list[tuple[tuple[int, ...], int, int, int]]:
+    """(offset, address, number of bytes, mask of filters left out) of each of these chunks."""
     room = dataset.file.id.get_filesize() // KEY
-    found: list[tuple[tuple[int, ...], int]] = []
+    found: list[tuple[tuple[int, ...], int, int, int]] = []
 
     def add(chunk: Any) -> bool | None:
-        found.append((chunk.chunk_offset, chunk.size))
+        found.append((chunk.chunk_offset, chunk.byte_offset, chunk.size, chunk.filter_mask))
         return True if len(found) > room else None  # True ends it
 
     if hasattr(dataset.id, "chunk_iter"):
@@ -42,24 +47,40 @@ def unpacked(dataset: Any, made: Any, width: int) -> Iterator[tuple[tuple[int, .
     made   the properties that the dataset was created with
     width  bytes of an element in the file
     """
-    filters = [made.get_filter(i) for i in range(made.get_nfilters())]
-    for kind, _, _, name in filters:
-        if kind not in (DEFLATE, SHUFFLE, FLETCHER32):
-            said = f"{kind} ({name.decode('utf-8', 'replace')})" if name else kind
-            raise ValueError(f"{dataset.name} is packed by filter {said}, which MATLAB does not write")
+    packing = filters(dataset, made)
     size = prod(made.get_chunk()) * width
     most = dataset.file.id.get_filesize()
     for offset, held in stored(dataset):
         # HDF5 puts them into a place of `size` bytes, however many they are, unless there are filters
-        if held > most or not (filters or held == size):
+        if held > most or not (packing or held == size):
             raise ValueError(f"a chunk of {dataset.name} has {held} bytes in place of {size}: the file is damaged")
         mask, data = dataset.id.read_direct_chunk(offset)
-        for i in reversed(range(len(filters))):
-            if not mask >> i & 1:
-                data = _undone(data, filters[i], size, dataset)
-        if len(data) != size:
-            raise ValueError(f"a chunk of {dataset.name} has {len(data)} bytes in place of {size}: the file is damaged")
-        yield offset, data
+        yield offset, restored(data, mask, packing, size, dataset)
+
+
+def filters(dataset: Any, made: Any) -> list[Any]:
+    """The filters that chunks went through, in their order; ValueError for one that MATLAB does not write."""
+    found = [made.get_filter(i) for i in range(made.get_nfilters())]
+    for kind, _, _, name in found:
+        if kind not in (DEFLATE, SHUFFLE, FLETCHER32):
+            said = f"{kind} ({name.decode('utf-8', 'replace')})" if name else kind
+            raise ValueError(f"{dataset.name} is packed by filter {said}, which MATLAB does not write")
+    return found
+
+
+def restored(data: bytes, mask: int, packing: list[Any], size: int, dataset: Any) -> bytes:
+    """A chunk of `size` bytes as it was before the filters, but those that the mask says were left out."""
+    for i in reversed(range(len(packing))):
+        if not mask >> i & 1:
+            data = _undone(data, packing[i], size, dataset)
+    if len(data) != size:
+        raise ValueError(f"a chunk of {_name(dataset)} has {len(data)} bytes in place of {size}: the file is damaged")
+    return data
+
+
+def _name(dataset: Any) -> str:
+    """Of a dataset, or of a file, whose name is text."""
+    return dataset if isinstance(dataset, str) else dataset.name
 
 
 def fill(data: np.ndarray, dataset: Any, made: Any) -> None:
@@ -79,17 +100,17 @@ def _undone(data: bytes, filter: tuple[Any, ...], size: int, dataset: Any) -> by
         try:
             out = inflate.decompress(data, most)
         except zlib.error as error:
-            raise ValueError(f"a chunk of {dataset.name} is broken ({error})") from None
+            raise ValueError(f"a chunk of {_name(dataset)} is broken ({error})") from None
         if not inflate.eof:
-            raise ValueError(f"a chunk of {dataset.name} is broken (it is cut, or has more than {size} bytes)")
+            raise ValueError(f"a chunk of {_name(dataset)} is broken (it is cut, or has more than {size} bytes)")
         return out
     if kind == FLETCHER32:
         if len(data) < 4 or _fletcher32(data[:-4]) != tuple(v % 0xFFFF for v in np.frombuffer(data[-4:], "<u2")):
-            raise ValueError(f"a chunk of {dataset.name} is broken (its checksum is another)")
+            raise ValueError(f"a chunk of {_name(dataset)} is broken (its checksum is another)")
         return data[:-4]
     width = int(values[0]) if values else 0
     if not 0 < width <= max(len(data), 1):
-        raise ValueError(f"a chunk of {dataset.name} is shuffled by {width} bytes: the file is damaged")
+        raise ValueError(f"a chunk of {_name(dataset)} is shuffled by {width} bytes: the file is damaged")
     whole = len(data) // width * width
     return np.frombuffer(data[:whole], np.uint8).reshape(width, -1).T.tobytes() + data[whole:]
 

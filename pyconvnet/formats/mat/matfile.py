@@ -12,6 +12,7 @@ function handle, object of a class          Opaque, by name: nothing in a file i
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ class MatFileError(ValueError):
     """A file that is not a MAT file, is damaged, or holds no network; the message names the file."""
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], lazy: Collection[str] = ()) -> dict[str, Any]:
     """The variables of a MAT file, of version 4, 5, 6, 7 or 7.3.
+
+    lazy  names of numeric arrays in a file of version 7.3, such as "/images/data", for which LazyArrays stand in
 
     Raises FileNotFoundError, IsADirectoryError; MatFileError for a file that is not a MAT file or is damaged.
     """
@@ -39,7 +42,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         if HDF5 in (head[:8], head[512:520]):
             from pyconvnet.formats.mat import v73
 
-            return v73.read(path)
+            return v73.read(path, lazy)
         if len(head) >= 128 and head[126:128] in (b"IM", b"MI"):
             from pyconvnet.formats.mat import v5
 

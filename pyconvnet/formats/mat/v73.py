@@ -8,6 +8,7 @@ and what it would unpack or look up in a heap is read by `chunks` and `heap`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from pyconvnet.formats.mat import chunks
 from pyconvnet.formats.mat.heap import PLACE, Heaps
+from pyconvnet.formats.mat.lazy import of_dataset
 from pyconvnet.formats.mat.objects import resolved
 from pyconvnet.formats.mat.v5 import DEFLATE, function_name, text
 from pyconvnet.records import Opaque, Struct
@@ -28,12 +30,15 @@ SHARED = 8  # MATLAB gives each element of a cell a place of its own, but for em
 NUMERIC = {"double", "single", "logical", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The variables of a file."""
+def read(path: Path, lazy: Collection[str] = ()) -> dict[str, Any]:
+    """The variables of a file.
+
+    lazy  names of datasets, such as "/images/data", that are not read: a LazyArray stands in for each
+    """
     import h5py
 
     with open(path, "rb") as raw, h5py.File(path, "r") as file:
-        reader = _Reader(file, Heaps(raw, file.userblock_size, path.stat().st_size))
+        reader = _Reader(file, Heaps(raw, file.userblock_size, path.stat().st_size), path, lazy)
         found = {name: reader.value(reader.member(file, name)) for name in file if not name.startswith("#")}
         if "MCOS" in file.get("#subsystem#", ()):
             return resolved(found, reader.cells(reader.member(file["#subsystem#"], "MCOS")))
@@ -41,10 +46,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 class _Reader:
-    def __init__(self, file: Any, heaps: Heaps) -> None:
+    def __init__(self, file: Any, heaps: Heaps, path: Path, lazy: Collection[str] = ()) -> None:
         import h5py
 
         self.file, self.heaps, self.h5py = file, heaps, h5py
+        self.path, self.lazy = path, lazy
         self.visits: Counter[Any] = Counter()  # of groups and cells, by address
         # What all arrays together may take, and how many values there may be, where references lead to the same ones
         # many times; a reference takes 8 bytes
@@ -74,8 +80,10 @@ class _Reader:
 
     def data(self, item: Any, cost: int = 1) -> np.ndarray:
         """The elements of a dataset as they stand in the file."""
-        if item.shape is None:
-            return np.empty((0, 0))
+        return np.empty((0, 0)) if item.shape is None else self.elements(item, *self.checked(item))
+
+    def checked(self, item: Any) -> tuple[Any, np.dtype, bool]:
+        """(properties it was created with, type, whether it has chunks) of a dataset that can be what it says."""
         made, dtype = item.id.get_create_plist(), item.dtype
         layout, h5d = made.get_layout(), self.h5py.h5d
         if made.get_external_count() or layout == h5d.VIRTUAL:
@@ -97,7 +105,7 @@ class _Reader:
         self.left -= size * cost
         if self.left < 0:
             raise ValueError("references lead to the same arrays again and again: the file is damaged")
-        return self.elements(item, made, dtype, chunked)
+        return made, dtype, chunked
 
     def elements(self, item: Any, made: Any, dtype: np.dtype, chunked: bool) -> np.ndarray:
         if chunked and not dtype.hasobject:
@@ -188,11 +196,15 @@ class _Reader:
             return Opaque("object", kind, None)
         return self.array(item, kind)
 
-    def array(self, item: Any, kind: str) -> np.ndarray:
+    def array(self, item: Any, kind: str) -> Any:
         dtype = item.dtype
         if dtype.names == ("real", "imag"):
             parts = self.data(item)
             return (parts["real"] + 1j * parts["imag"]).astype(np.result_type(parts["real"].dtype, "c8")).T
+        if item.name in self.lazy and item.shape and len(item.shape) in (3, 4) and item.size:
+            made, stored, chunked = self.checked(item)
+            native = np.dtype(bool) if kind == "logical" else stored.newbyteorder("=")
+            return of_dataset(str(self.path), item, made, stored, native, chunked)
         data = self.data(item)
         data = data.astype(data.dtype.newbyteorder("="), copy=False)
         data = data.T if data.ndim else data.reshape(1, 1)

@@ -74,7 +74,8 @@ def from_onnx(path: Any, inputSize: Any = None, *, outputs: Any = None) -> Any:
     Variables have the names of the file's tensors, layers those of its nodes, parameters those of its initializers.
     Images N x C x H x W become H x W x C x N, vectors N x C 1 x 1 x C x N; an output that the file reshapes keeps its
     H x W x C, and so do images that a file takes as N x H x W x C. save(path, net) writes a `.mat` file of it; of its
-    layers MatConvNet itself has no Clip, ELU, HardSigmoid, Permute, PReLU, Reshape, SoftPlus, Swish and Tanh.
+    layers MatConvNet itself has no Clip, ELU, HardSigmoid, NoiseMap, Permute, PReLU, Reshape, SoftPlus, SubP, Swish and
+    Tanh.
 
     inputSize   (H, W, C), or of several inputs a dict of these, where the file leaves height and width free and a layer
                 needs them

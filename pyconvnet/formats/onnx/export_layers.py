@@ -20,6 +20,7 @@ from pyconvnet.layers import (
     Crop,
     DropOut,
     HardSigmoid,
+    NoiseMap,
     Permute,
     Pooling,
     PReLU,
@@ -30,6 +31,7 @@ from pyconvnet.layers import (
     Sigmoid,
     SoftMax,
     SoftPlus,
+    SubP,
     Sum,
     Swish,
     Tanh,
@@ -256,3 +258,40 @@ def reshape(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> s
 @writes(Concat)
 def concat(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
     return g.add("Concat", *inputs, axis={1: 2, 2: 3, 3: 1, 4: 0}[int(layer.dim)])
+
+
+@writes(SubP)
+def sub_pixels(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
+    (x,), first = inputs, len(g.nodes)
+    up, s = layer.factors()
+    # MATLAB counts rows fastest where ONNX counts columns
+    turned = g.add("Transpose", x, perm=[0, 1, 3, 2])
+    if up:
+        y = g.add("DepthToSpace", turned, blocksize=s, mode="CRD")
+    else:
+        y = g.add("SpaceToDepth", turned, blocksize=s)
+        (channels,) = g.size(x, 2)
+        if channels > 1:  # ONNX counts channels fastest
+            order = np.arange(channels * s * s).reshape(s * s, channels).T.ravel()
+            y = g.add("Gather", y, g.constant(order), axis=1)
+    y = g.add("Transpose", y, perm=[0, 1, 3, 2])
+    g.mark(first, "SubP", inputs, {"scale": s if up else 1 / s})
+    return y
+
+
+@writes(NoiseMap)
+def noise_map(g: Builder, layer: Any, inputs: list[str], params: list[Param]) -> str:
+    x, *given = inputs
+    first = len(g.nodes)
+    if given:
+        (level,), (channels,) = given, g.size(given[0], 2)
+    else:
+        levels = layer.levels()
+        level, channels = g.constant(levels.reshape(1, -1, 1, 1)), levels.size
+    sizes = g.add("Shape", x)
+    images = g.add("Slice", sizes, g.constant([0]), g.constant([1]))
+    pixels = g.add("Slice", sizes, g.constant([2]), g.constant([4]))
+    size = g.add("Concat", images, g.constant([channels]), pixels, axis=0)
+    y = g.add("Concat", x, g.add("Expand", level, size), axis=1)
+    g.mark(first, "NoiseMap", inputs, {} if given else {"sigma": levels.tolist()})
+    return y

@@ -212,6 +212,17 @@ def _reshape(block: layers.Reshape, params: list[np.ndarray], channels: float) -
     return [Part("Reshape", whole_numbers("Reshape: size", block.size, (3,), 1))]
 
 
+@convert(layers.SubP)
+def _sub_pixels(block: layers.SubP, params: list[np.ndarray], channels: float) -> list[Part]:
+    up, s = block.factors()
+    return [Part("SubPixels" if up else "SubImages", (s,))]
+
+
+@convert(layers.NoiseMap)
+def _noise_map(block: layers.NoiseMap, params: list[np.ndarray], channels: float) -> list[Part]:
+    return [Part("NoiseMap", () if is_empty(block.sigma) else (tuple(block.levels().tolist()),))]
+
+
 @convert(layers.SoftMax)
 def _softmax(block: layers.SoftMax, params: list[np.ndarray], channels: float) -> list[Part]:
     return [Part("nn.Softmax", options={"dim": 1})]

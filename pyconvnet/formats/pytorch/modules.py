@@ -163,6 +163,40 @@ class Reshape(nn.Module):
         return x.transpose(2, 3).reshape(-1, *self.size).transpose(2, 3)
 
 
+class SubPixels(nn.Module):
+    """Channels as pixels, as PixelShuffle does, but rows count fastest, as in MATLAB."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(x.transpose(2, 3), self.scale).transpose(2, 3)
+
+
+class SubImages(nn.Module):
+    """Pixels as channels: the inverse of SubPixels."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_unshuffle(x.transpose(2, 3), self.scale).transpose(2, 3)
+
+
+class NoiseMap(nn.Module):
+    """The image with the noise level as further channels; the level is sigma, or a second input N x P x H x W."""
+
+    def __init__(self, sigma: tuple = ()) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
+        level = given[0] if given else x.new_tensor(self.sigma).reshape(1, -1, 1, 1)
+        return torch.cat([x, level.expand(x.shape[0], -1, x.shape[2], x.shape[3])], 1)
+
+
 class Concat(nn.Module):
     """The inputs, one after the other along a dimension."""
 
