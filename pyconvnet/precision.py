@@ -78,8 +78,9 @@ _cast: ContextVar[str | None] = ContextVar("pyconvnet_autocast", default=None)
 def autocast(kind: str = "bfloat16") -> Iterator[None]:
     """Convolutions of float32 PyTorch tensors compute in less than single precision inside the block.
 
-    kind  "float16", "bfloat16"  inputs and filters are rounded to half precision; what comes out is float32 again
-          "tf32"                 10 bits of a factor count on NVIDIA's GPUs from Ampere on; on others nothing changes
+    kind  "float16", "bfloat16": inputs and filters are rounded to half precision; what comes out is float32 again.
+          "tf32": 10 bits of a factor count on NVIDIA's GPUs from Ampere on; on others nothing changes
+
     Outside such a block single precision is what it says, whatever torch.backends is set to. float64 tensors and numpy
     arrays are computed as ever. It holds for this Python thread.
     """

@@ -36,8 +36,10 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     stats     stats["train"][epoch] has "num", "time" and the running average of each Loss by its output's name
 
     Options: those of cnn_train except backPropDepth, errorFunction and errorLabels; and
-      derOutputs {"objective": 1}: the outputs to descend, each with its weight
-      extractStatsFn(stats, net) -> stats, reported instead of the losses' averages.
+
+    derOutputs       {"objective": 1}: the outputs to descend, each with its weight
+    extractStatsFn   f(stats, net) -> stats, reported instead of the losses' averages
+
     Checkpoints, when they are refused, and Ctrl-C, after which net has the weights of the last batch, are as with
     cnn_train.
 
