@@ -25,6 +25,8 @@ def set_precision(precision: str) -> None:
     precision, and LRN has the exact power. With "high" numpy arrays give what tensors on a device give, to rounding.
 
     This is for the whole process; `local_precision` is for a block.
+    Raises ValueError for another name.
+    Source: Lavin and Gray 2016 (Winograd's algorithm for convolutions).
     """
     global _process_precision
     _process_precision = _checked("set_precision", precision)

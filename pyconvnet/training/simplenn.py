@@ -113,7 +113,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
 
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
     finite, RuntimeError where another process trains in expDir (by name), OSError where a file cannot be written.
-    Source: MatConvNet, examples/cnn_train.m; manual, "Training"; Krizhevsky et al. 2012.
+    Source: MatConvNet, examples/cnn_train.m; manual, section 3.3 "Learning models"; Krizhevsky et al. 2012.
     """
     if is_graph(net):
         raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")
