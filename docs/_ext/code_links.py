@@ -12,7 +12,7 @@ from sphinx.util.nodes import make_refnode
 
 # A dotted name of the library, or one of MatConvNet's functions; perhaps with what is in brackets after it.
 NAME = re.compile(
-    r"(?:pcn|pyconvnet)\.([A-Za-z_][\w.]*)(?:\(.*\))?|(\w+\.[\w.]+|(?:vl_|cnn_train)\w*)(?:\(.*\))?", re.S
+    r"(?:(?:pcn|pyconvnet)\.([A-Za-z_][\w.]*)|(\w+\.[\w.]+|(?:vl_|cnn_train)\w*))(?:\((?!.*->).*\))?", re.DOTALL
 )
 
 
