@@ -1,7 +1,7 @@
 """```{command-line}```: the help of `pyconvnet` and of each of its commands, as it prints them; a section for each."""
 
 import argparse
-import os
+from functools import partial
 from typing import Any
 
 from docutils import nodes
@@ -13,7 +13,6 @@ class CommandLine(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         from pyconvnet.cli import parser
 
-        os.environ["COLUMNS"] = "90"  # what argparse wraps its help to
         top = parser()
         commands = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices
         out: list[nodes.Node] = [_said("pyconvnet --help", top)]
@@ -27,6 +26,7 @@ class CommandLine(SphinxDirective):
 
 
 def _said(call: str, command: argparse.ArgumentParser) -> nodes.literal_block:
+    command.formatter_class = partial(command.formatter_class, width=90)  # not that of this terminal
     text = f"$ {call}\n{command.format_help()}".rstrip()
     return nodes.literal_block(text, text, language="text")
 

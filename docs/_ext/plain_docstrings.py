@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FULL = 90  # characters
 _CALL = re.compile(r"[A-Za-z_][\w.]*\(.*")
 _ITEM = re.compile(r"(- |\d+\. )")
-_FIELD = re.compile(r"(Raises|Source|Sources|Manual)(?::| ) ?(.*)", re.DOTALL)
+_FIELD = re.compile(r"(Raises|Sources?)(?::| ) ?(.*)", re.DOTALL)
 _NAME = re.compile(
     r"(?<![`\w./+])(?:pyconvnet\.[\w.]*\w|vl_\w+|cnn_train\w*|(?:models|view|DagNN)\.\w+)(?![\w`/-])(?!\.\w)"
 )
@@ -140,10 +140,11 @@ def _entries(block: list[str], at: int) -> tuple[list[str], int]:
     if not found or (end < len(block) and block[end].startswith("  ")):
         return [], at
     out: list[str] = []
+    in_words = any(name[0].isupper() and " " in name for name, _ in found)  # "What comes in", which is no code
     for name, text in found:
         if any("  " in line for line in text):
             return [], at
-        out += [_terms(name), f"   {_text(' '.join(text))}"]
+        out += [name if in_words else _terms(name), f"   {_text(' '.join(text))}"]
     return out, end
 
 
@@ -207,7 +208,7 @@ def _literal(text: str) -> str:
 def _text(text: str) -> str:
     """Prose without marks of reStructuredText, but for `code`; names of the library are code."""
     parts = re.split(r"`([^`]+)`", _NAME.sub(r"`\g<0>`", text))
-    plain = [re.sub(r"([\\*|_`<>])", r"\\\1", part) for part in parts[::2]]
+    plain = [re.sub(r"([\\*|_`<>]|(?<=file):)", r"\\\1", part) for part in parts[::2]]
     code = [f"\\ ``{part.strip()}``\\ " for part in parts[1::2]]
     return "".join(a + b for a, b in zip(plain, [*code, ""]))
 
