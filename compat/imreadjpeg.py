@@ -76,6 +76,9 @@ def vl_imreadjpeg(
 
     MatConvNet 1.0-beta25 spoils bicubic when an odd whole number is the factor of shrinking (it drops the weights after
     the first that is zero), and puts brightness given as one or three numbers into wrong elements of B; this does not.
+
+    Raises TypeError for files that are not a list of names, ValueError for options that do not fit.
+    Source: MatConvNet, vl_imreadjpeg.
     """
     wanted = gpu if isinstance(gpu, str) else "gpu" if flag(f"{FN}: gpu", gpu) else "cpu"
     device = devices.full_name(FN, wanted) if wanted else "cpu"

@@ -25,6 +25,9 @@ def vl_argparse(opts: Mapping[str, Any], args: Any, *flags: str, strict: bool = 
 
     strict    an unknown name is a ValueError, as in MATLAB when the function is called for one output only
 
+    Raises TypeError for opts that is not a Struct or dict, and for pairs without a name.
+    Source: MatConvNet, vl_argparse.
+
     >>> vl_argparse({"stride": 1, "train": {"rate": 0.1}}, ["Stride", 2, {"train": {"rate": 1}}, "x", 5])
     ({'stride': 2, 'train': {'rate': 1}}, ['x', 5])
     """

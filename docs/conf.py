@@ -23,6 +23,9 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "plain_docstrings",
+    "command_line",
+    "code_links",
 ]
 exclude_patterns = ["gallery", "auto_gallery/*.ipynb", "**sg_execution_times.rst", "**/.ipynb_checkpoints"]
 nitpicky = True
@@ -53,5 +56,11 @@ sphinx_gallery_conf = {
     "min_reported_time": 10**6,
     "abort_on_example_error": True,
 }
-autodoc_typehints = "signature"
+# Docstrings say sizes and types in words; pages say in their titles of which module they are.
+autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
+autodoc_docstring_signature = False
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+smartquotes = False  # quotes in help texts are those of code

@@ -73,7 +73,7 @@ def build(name: str, **options: Any) -> Any:
                         image of their size, as in the trained networks that MatConvNet offers for download
     others              as each builder says: those for ImageNet take the options of models.imagenet.ImageNet
 
-    ValueError for an unknown name or option, with the nearest known one.
+    Raises ValueError for an unknown name or option, with the nearest known one.
 
     >>> net = build("lenet", seed=0)
     >>> len(net.layers)

@@ -25,6 +25,8 @@ def set_precision(precision: str) -> None:
     precision, and LRN has the exact power. With "high" numpy arrays give what tensors on a device give, to rounding.
 
     This is for the whole process; `local_precision` is for a block.
+    Raises ValueError for another name.
+    Source: Lavin and Gray 2016 (Winograd's algorithm for convolutions).
     """
     global _process_precision
     _process_precision = _checked("set_precision", precision)
@@ -78,8 +80,9 @@ _cast: ContextVar[str | None] = ContextVar("pyconvnet_autocast", default=None)
 def autocast(kind: str = "bfloat16") -> Iterator[None]:
     """Convolutions of float32 PyTorch tensors compute in less than single precision inside the block.
 
-    kind  "float16", "bfloat16"  inputs and filters are rounded to half precision; what comes out is float32 again
-          "tf32"                 10 bits of a factor count on NVIDIA's GPUs from Ampere on; on others nothing changes
+    kind  "float16", "bfloat16": inputs and filters are rounded to half precision; what comes out is float32 again.
+          "tf32": 10 bits of a factor count on NVIDIA's GPUs from Ampere on; on others nothing changes
+
     Outside such a block single precision is what it says, whatever torch.backends is set to. float64 tensors and numpy
     arrays are computed as ever. It holds for this Python thread.
     """

@@ -111,6 +111,7 @@ def best_classes(net: Any, y: np.ndarray, top: int = 5) -> list[Any]:
     best_classes(net, y) -> [[Ranked, ...], ...]                    y: 1 x 1 x K x N; such a list for each image
 
     number counts from 1, name is "" where meta has none. A larger map, H x W x K x N, is averaged over its positions.
+    Raises ValueError for arrays of other sizes.
     """
     y = host_numbers(y)
     if y.ndim not in (3, 4) or not y.size:

@@ -99,7 +99,7 @@ def vl_simplenn(
 
     Raises ValueError and TypeError as the layers do, with the number of the layer (from 1, as tables count), its name,
     type and the size of its input. Warns where mode is not given and matters.
-    Source: MatConvNet manual, section 3.1 "Wrappers: SimpleNN".
+    Source: MatConvNet manual, section 3.1.1 "SimpleNN".
     """
     records = _records(net)
     depth = len(records)
@@ -252,6 +252,9 @@ def vl_simplenn_diagnose(net: Any, res: list[Any] | None = None) -> str:
 
     Where nothing learns, derivatives shrink towards the first layer; where training diverges, they grow.
     pyconvnet.view.diagnosis draws the same.
+
+    Raises TypeError for what is not a network.
+    Source: MatConvNet, vl_simplenn_diagnose, which draws.
 
     >>> net = SimpleNN(layers=[{"type": "conv", "weights": [np.ones((2, 2, 1, 1)), np.zeros(1)]}, {"type": "relu"}])
     >>> print(vl_simplenn_diagnose(net, vl_simplenn(net, np.ones((2, 2)), 1)))

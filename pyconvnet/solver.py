@@ -5,7 +5,7 @@ A solver is a function `solver(w, state, grad, opts, lr) -> (w, state)`: the wei
 Called without arguments it returns its default options. Any function of this form can be given to cnn_train as
 `solver=`; it must not change its arguments in place.
 
-Source: MatConvNet manual, "Solvers"; the papers are named at each function.
+Source: MatConvNet, examples/+solver; the papers are named at each function.
 """
 
 from __future__ import annotations

@@ -43,7 +43,10 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Use at most `n` threads in the kernels of this process, and in numpy's BLAS."""
+    """Use at most `n` threads in the kernels of this process, and in numpy's BLAS.
+
+    Raises TypeError or ValueError for what is not a whole number from 1 up.
+    """
     global _process_limit
     _process_limit = _checked("set_num_threads", n)
     _limit_blas(_process_limit)

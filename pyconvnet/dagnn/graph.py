@@ -42,8 +42,9 @@ class DagNN(Editing):
     holdOn                as eval was last told; it concerns MATLAB's parameter server only, and nothing here
     device                where `move` brought it last: 'cpu', 'gpu' ...
 
-    Manual: chapter "Wrappers", DagNN. Beyond it, cycles, clashes of names and unknown names are refused, and no value
-    or derivative of an earlier `eval` is ever taken for one of this.
+    Beyond MatConvNet's, cycles, clashes of names and unknown names are refused, and no value or derivative of an
+    earlier `eval` is ever taken for one of this.
+    Source: MatConvNet manual, section 3.1.2 "DagNN".
     """
 
     __slots__ = (

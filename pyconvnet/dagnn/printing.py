@@ -193,7 +193,8 @@ def dot(net: Any, inputSizes: Any = None) -> str:
     net         a DagNN, or a SimpleNN, which is drawn as the graph DagNN.fromSimpleNN makes
     inputSizes  {'input': (H, W, C, N)} or MATLAB's flat list: sizes of variables follow from them
 
-    Raises TypeError for other values. Source: MatConvNet manual, DagNN.print, format 'dot'.
+    Raises TypeError for other values.
+    Source: MatConvNet, DagNN.print, format 'dot'.
     """
     from pyconvnet.dagnn.graph import DagNN
 

@@ -42,8 +42,10 @@ def vl_simplenn_display(
     style          None, or "classic": the table of v1.0-beta7, always plain text in one piece
 
     Layers whose type is not known are shown by its name, as one pixel wide. So does MatConvNet's table show transposed
-    convolutions, which have their true size here. ValueError for an unknown option, or
-    one that does not fit.
+    convolutions, which have their true size here.
+
+    Raises TypeError for what is not a SimpleNN, ValueError for an unknown option or one that does not fit.
+    Source: MatConvNet, vl_simplenn_display.
 
     >>> import pyconvnet as pcn
     >>> info, text = pcn.vl_simplenn_display(pcn.models.build("vgg-vd-16", init=False), batchSize=32)

@@ -68,21 +68,23 @@ def register(
 ) -> None:
     """Add a format to load and save: register("my_formats.toy", ".toy").
 
-    module    the name of a module, which is imported when a file of the format is first read or written, or a module;
-              it has one of these functions at least:
-              read(path) -> net          a SimpleNN or DagNN, or plain values that load makes into a network:
-                                         a dict with `layers` (records) and `meta`, or the Struct of DagNN.saveobj
-              write(path, net)           net is a SimpleNN or a DagNN
-              read_checkpoint(path)      a dict with such a `net`, and `state` and `stats`
-              run(path, x) -> y          the output for x, H x W x C x N, by the program that the format is for: what
-                                         `pyconvnet convert --check` compares
-              A function is given the options of load and save that it declares (`tidy`, `variable`; `state`,
-              `stats`); others are refused.
+    module    the name of a module, which is imported when a file of the format is first read or written, or a module,
+              with one of the functions below at least
     suffixes  ".toy", or several; letter case does not matter
     magic     first bytes of each file, or a regular expression that matches them, up to 1024: such a file is loaded
               under any name
     install   the command that installs the packages of the module: errors name it where one is missing
     replace   replace the formats that have one of these suffixes
+
+    The functions of the module; each is given the options of load and save that it declares (`tidy`, `variable`;
+    `state`, `stats`), others are refused:
+
+    read(path)             a SimpleNN or DagNN, or plain values that load makes into a network: a dict with `layers`
+                           (records) and `meta`, or the Struct of DagNN.saveobj
+    write(path, net)       net is a SimpleNN or a DagNN
+    read_checkpoint(path)  a dict with such a `net`, and `state` and `stats`
+    run(path, x)           the output for x, H x W x C x N, by the program that the format is for: what
+                           `pyconvnet convert --check` compares
 
     Raises ValueError for a suffix that is known, unless `replace`, or is not one.
     """

@@ -15,10 +15,15 @@ from pyconvnet.options import effective
 
 
 class BatchNorm(ElementWise):
-    """Batch normalization; parameters: multipliers, biases, moments (K x 2: mean, sigma).
+    """Batch normalization of each channel; parameters: K multipliers, K biases, moments (K x 2: mean, sigma).
 
-    Normally the moments are the batch's own, in test mode those in the parameter. In place of a
-    derivative of the moments, backward returns those of the batch, which training averages.
+    Normally the moments are the batch's own, in test mode those in the parameter (the batch's, with a warning, where
+    these are all zero). In place of a derivative of the moments, backward returns those of the batch, which training
+    averages. See vl_nnbnorm.
+
+    numChannels  K, for initParams
+    epsilon      added to the variance
+    opts         further options of vl_nnbnorm
     """
 
     numChannels = None

@@ -12,7 +12,11 @@ from pyconvnet.records import Struct
 
 
 class Concat(ElementWise):
-    """Inputs stacked along dimension `dim` (1 to 4, 3 the channels); numInputs is kept for MATLAB, which reads it."""
+    """Inputs stacked along a dimension; see vl_nnconcat.
+
+    dim        1 to 4; 3, the channels
+    numInputs  kept for MATLAB, which reads it
+    """
 
     dim = 3
     numInputs = 2

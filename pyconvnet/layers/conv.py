@@ -18,7 +18,12 @@ from pyconvnet.values import whole_numbers
 
 
 class Filter(Layer, block=False):
-    """Base of layers that slide a window over the image: subclasses say its size in getKernelSize."""
+    """Base of layers that slide a window over the image: subclasses say its size in getKernelSize.
+
+    pad     (top, bottom, left, right), or one number, in pixels
+    stride  (vertical, horizontal), or one number
+    dilate  likewise: the distance of the pixels of a window that are used
+    """
 
     pad = (0, 0, 0, 0)
     stride = (1, 1)
@@ -52,7 +57,14 @@ class Filter(Layer, block=False):
 
 
 class Conv(Filter):
-    """Convolution by a bank of filters; parameters: filters h x w x C x K, and biases K where hasBias."""
+    """Convolution of H x W x C x N by a bank of filters to YH x YW x K x N; see vl_nnconv.
+
+    Parameters: filters h x w x C/G x K for G groups of channels, and K biases where hasBias.
+
+    size     (h, w, C/G, K), for initParams and tables
+    hasBias  whether there are biases
+    opts     further options of vl_nnconv
+    """
 
     size = (0, 0, 0, 0)
     hasBias = True

@@ -15,7 +15,17 @@ from pyconvnet.values import whole_numbers
 
 
 class ConvTranspose(Layer):
-    """Transposed convolution (upsampling by filters); parameters: filters h x w x K x C, and biases where hasBias."""
+    """Transposed convolution (upsampling by filters) of H x W x C x N to YH x YW x K x N; see vl_nnconvt.
+
+    Parameters: filters h x w x K/G x C, and K biases where hasBias.
+
+    size       (h, w, K/G, C), for initParams and tables
+    hasBias    whether there are biases
+    upsample   (vertical, horizontal), or one number
+    crop       (top, bottom, left, right), or one number: rows and columns that are cut off
+    numGroups  G
+    opts       further options of vl_nnconvt
+    """
 
     size = (0, 0, 0, 0)
     hasBias = True

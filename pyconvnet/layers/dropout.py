@@ -9,7 +9,11 @@ from pyconvnet.ops.vl_nndropout import vl_nndropout
 
 
 class DropOut(ElementWise):
-    """Sets a random share `rate` of the values to zero; passes all in test mode. frozen keeps the mask of before."""
+    """Sets a random share of the values to zero, and multiplies the rest by 1 / (1 - rate); passes all in test mode.
+
+    rate    the probability of zero
+    frozen  True keeps the mask of before
+    """
 
     rate = 0.5
     frozen = False

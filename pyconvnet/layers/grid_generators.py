@@ -62,7 +62,11 @@ class _GridGenerator(Layer, block=False):
 
 
 class AffineGridGenerator(_GridGenerator):
-    """1 x 1 x 6 x N affine transformations c to grids: y = c1 v + c2 u + c5, x = c3 v + c4 u + c6."""
+    """1 x 1 x 6 x N affine transformations c to grids 2 x Ho x Wo x N: y = c1 v + c2 u + c5, x = c3 v + c4 u + c6.
+
+    v and u go from -1 to 1 over the Ho rows and Wo columns of the image that BilinearSampler makes.
+    Source: Jaderberg et al. 2015; MatConvNet, dagnn.AffineGridGenerator.
+    """
 
     _coefficients = 6
 
@@ -74,7 +78,10 @@ class AffineGridGenerator(_GridGenerator):
 
 
 class UniformScalingGridGenerator(_GridGenerator):
-    """1 x 1 x 3 x N transformations (s, a, b) to grids: y = s v + a, x = s u + b."""
+    """1 x 1 x 3 x N transformations (s, a, b) to grids 2 x Ho x Wo x N: y = s v + a, x = s u + b.
+
+    v, u, Ho, Wo as in AffineGridGenerator.
+    """
 
     _coefficients = 3
 

@@ -42,10 +42,12 @@ class Loss(ElementWise):
     In a SimpleNN the record's fields loss, instanceWeights, topK, threshold, normalise and opts, where there are any,
     say the same; MatConvNet itself reads none of them there, and computes the log loss.
 
+    loss                  its name; "softmaxlog"
     average, numAveraged  running mean over pixels and images since the last reset, unless ignoreAverage, and of how
                           many; subclasses may set them to statistics of their own, also to several numbers. On a GPU
                           the mean is a tensor there, of no dimensions
     normalise             divide the output by the number of images
+    opts                  further options of vl_nnloss: topK, threshold, instanceWeights
     averages              a subclass whose forward sums over images says `averages = False`, for cnn_train_dag's steps
     """
 
@@ -182,6 +184,11 @@ class PDist(Loss):
     """p-distance of input 1 to input 2, summed unless aggregate is false; see vl_nnpdist.
 
     Input 3, if there is one, are its instanceWeights, which a SimpleNN keeps in the record.
+
+    p          the exponent
+    aggregate  sum over all pixels and images
+    noRoot     leave the power 1/p out
+    epsilon    the least divisor in the derivative
     """
 
     loss = "pdist"

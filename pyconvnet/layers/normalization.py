@@ -9,7 +9,10 @@ from pyconvnet.ops.vl_nnspnorm import vl_nnspnorm
 
 
 class LRN(ElementWise):
-    """Local response normalization, param = [n, kappa, alpha, beta]; see vl_nnnormalize."""
+    """Local response normalization across channels; see vl_nnnormalize.
+
+    param  (n, kappa, alpha, beta)
+    """
 
     param = (5, 1, 0.0001 / 5, 0.75)
 
@@ -25,7 +28,10 @@ class LRN(ElementWise):
 
 
 class NormOffset(ElementWise):
-    """Norm-dependent offset, param = [alpha, beta]; see vl_nnnoffset."""
+    """Norm-dependent offset; see vl_nnnoffset.
+
+    param  (alpha, beta)
+    """
 
     param = (1, 0.5)
 
@@ -40,7 +46,10 @@ class NormOffset(ElementWise):
 
 
 class SpatialNorm(ElementWise):
-    """Spatial normalization, param = [ph, pw, alpha, beta]; see vl_nnspnorm."""
+    """Spatial normalization, each channel by itself; see vl_nnspnorm.
+
+    param  (ph, pw, alpha, beta): height and width of the window in pixels
+    """
 
     param = (2, 2, 10, 2)
 

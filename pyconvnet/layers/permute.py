@@ -12,6 +12,8 @@ class Permute(Layer):
     """The dimensions H, W, C of each image in another order: (3, 1, 2) makes C x H x W of H x W x C.
 
     See MATLAB's permute. The images of a batch stay apart.
+
+    order  the dimensions of the input that become H, W and C, counted from 1
     """
 
     order = (1, 2, 3)

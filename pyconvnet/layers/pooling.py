@@ -9,7 +9,12 @@ from pyconvnet.options import effective
 
 
 class Pooling(Filter):
-    """Maximum or average over a window; see vl_nnpool."""
+    """Maximum or average over a window, each channel by itself; see vl_nnpool.
+
+    poolSize  (height, width) of the window, or one number
+    method    "max" or "avg"
+    opts      further options of vl_nnpool
+    """
 
     method = "max"
     poolSize = (1, 1)

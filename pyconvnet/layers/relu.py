@@ -9,7 +9,12 @@ from pyconvnet.options import effective
 
 
 class ReLU(ElementWise):
-    """y = x above 0, leak x below; see vl_nnrelu. useShortCircuit lets a DagNN forget the input before backward."""
+    """y = x above 0, leak x below; see vl_nnrelu.
+
+    leak             the slope below 0
+    useShortCircuit  lets a DagNN forget the input before backward, which then reads the signs of the output
+    opts             further options of vl_nnrelu
+    """
 
     useShortCircuit = True
     leak = 0

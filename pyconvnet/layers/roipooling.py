@@ -12,9 +12,12 @@ from pyconvnet.ops.vl_nnroipool import vl_nnroipool
 
 
 class ROIPooling(Layer):
-    """Regions (input 2, 5 x R: image, u0, v0, u1, v1) of input 1 pooled into `subdivisions` cells; see vl_nnroipool.
+    """Regions (input 2, 5 x R: image, u0, v0, u1, v1) of input 1 pooled into cells, SH x SW x C x R; see vl_nnroipool.
 
-    flatten  return 1 x 1 x (cells * C) x R
+    method        "max" or "avg"
+    subdivisions  (SH, SW)
+    transform     from regions to pixels of the input: a factor, a pair or an affine map, 2 x 3
+    flatten       return 1 x 1 x (SH * SW * C) x R
     """
 
     method = "max"

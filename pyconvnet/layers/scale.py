@@ -16,6 +16,9 @@ class Scale(ElementWise):
     """y = x * g + h, where g and h have the size of x, or 1 in a dimension along which they repeat.
 
     g, and h where hasBias, are parameters, or further inputs of the layer.
+
+    size     of g and h, for initParams
+    hasBias  whether there is h
     """
 
     size = (1, 1, 1, 1)

@@ -13,8 +13,8 @@ from pyconvnet.ops.vl_nnloss import is_categorical
 class SegmentationLoss(Loss, yields=True):
     """A loss of classes averaged over the pixels of each image that have a label, and over images.
 
-    The sum over an image is divided by 1 + the number of its labels above 0, as in MatConvNet's. Source:
-    matconvnet-fcn, SegmentationLoss.m.
+    The sum over an image is divided by 1 + the number of its labels above 0, as there.
+    Source: matconvnet-fcn, SegmentationLoss.m.
     """
 
     matlab_class = "SegmentationLoss"
@@ -44,8 +44,8 @@ class SegmentationAccuracy(Loss, yields=True):
     """Three accuracies of input 1 (scores) for input 2 (a label for each pixel, 0: none), since the last reset.
 
     The output and `average`: the share of pixels that are right; its mean over classes; and the mean over classes of
-    intersection over union. `confusion` counts pixels, true classes along rows. There is no derivative. Source:
-    matconvnet-fcn, SegmentationAccuracy.m.
+    intersection over union. `confusion` counts pixels, true classes along rows. There is no derivative.
+    Source: matconvnet-fcn, SegmentationAccuracy.m.
     """
 
     loss = ""

@@ -24,7 +24,7 @@ def vl_nnbilinearsampler(x: np.ndarray, grid: np.ndarray, dzdy: np.ndarray | Non
     M is a multiple of N: the first M/N grids go with the first image.
 
     Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
-    Source: Jaderberg et al. 2015; MatConvNet manual, "Bilinear sampler".
+    Source: Jaderberg et al. 2015; MatConvNet manual, section 4.5 "Spatial bilinear resampling".
 
     >>> x = np.arange(4.0).reshape(2, 2, 1, 1)
     >>> vl_nnbilinearsampler(x, np.zeros((2, 1, 1, 1))).item()

@@ -35,7 +35,7 @@ def vl_nnbnorm(
     epsilon   1e-4
 
     Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
-    Source: Ioffe and Szegedy 2015; MatConvNet manual, "Batch normalization".
+    Source: Ioffe and Szegedy 2015; MatConvNet manual, section 4.7.2 "Batch normalization".
 
     >>> y, moments = vl_nnbnorm(np.array([1.0, 3.0]).reshape(1, 2, 1, 1), np.ones(1), np.zeros(1), epsilon=0)
     >>> y.ravel(), moments

@@ -21,7 +21,9 @@ def vl_nncrop(x: Any, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any 
     vl_nncrop(x, crop, dzdy) -> dzdx               dzdy like y, dzdx like x: zero where x was cut off
     vl_nncrop(None, crop, dzdy, inputSize) -> dzdx  the same without x, from its size (H, W, C, N)
 
-    YH = H - top - bottom, and likewise YW.        crop  0, or (top, bottom, left, right)
+    YH = H - top - bottom, and likewise YW.
+
+    crop  0, or (top, bottom, left, right)
 
     Raises TypeError for arrays that are not float32 or float64; ValueError where nothing is left, or shapes do not fit.
     Source: MatConvNet, vl_nncrop.

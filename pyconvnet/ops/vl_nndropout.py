@@ -33,7 +33,7 @@ def vl_nndropout(
     rng   a numpy Generator, or else the library's own, which pyconvnet.rng.seed starts; in training one per image
 
     Raises TypeError for arrays that are not float32 or float64, or mixed; ValueError for shapes that differ.
-    Source: Srivastava et al. 2014; MatConvNet manual, "Dropout".
+    Source: Srivastava et al. 2014; MatConvNet, vl_nndropout.
 
     >>> y, mask = vl_nndropout(np.ones((1, 4, 1, 1)), rate=0.5, rng=np.random.default_rng(0))
     >>> sorted({*y.ravel().tolist()}), bool(np.all(y == mask))

@@ -34,15 +34,23 @@ def vl_nnloss(
     vl_nnloss(x, c) -> y               x: H x W x C x N     c: labels     y: 1 x 1 x 1 x 1
     vl_nnloss(x, c, dzdy) -> dzdx      dzdy: one number, dzdx like x
 
-    y = 1/N sum of w t over pixels and images, where w is 1 unless given, and t is the
+    y = 1/N sum of w t over pixels and images, where w is 1 unless given. t is, by the name of the loss and with x_c the
+    prediction for the label c at one pixel:
 
-    loss          with x_c the prediction for the label c, at one pixel
-        "softmaxlog"  -log(exp(x_c) / sum of exp(x_k)) (default)   "log"        -log(x_c), x are probabilities
-        "mhinge"      max(0, 1 - x_c)                              "mshinge"    max(0, 1 - x_c + largest other x_k)
-        "classerror"  1 if x_c is not the largest                  "topkerror"  1 if x_c is not among the topK largest
-    and for labels +1 and -1, one for each value of x (there is a warning for labels 0 and 1: 0 means "leave out")
-        "logistic"    log(1 + exp(-c x))                           "hinge"      max(0, 1 - c x)
-        "binarylog"   -log(c (x - 0.5) + 0.5)                      "binaryerror"  1 if sign(x - threshold) is not c
+    "softmaxlog"   -log(exp(x_c) / sum of exp(x_k)), the default
+    "log"          -log(x_c), x are probabilities
+    "mhinge"       max(0, 1 - x_c)
+    "mshinge"      max(0, 1 - x_c + largest other x_k)
+    "classerror"   1 if x_c is not the largest
+    "topkerror"    1 if x_c is not among the topK largest
+
+    For labels +1 and -1, one for each value of x (there is a warning for labels 0 and 1: 0 means "leave out"):
+
+    "logistic"     log(1 + exp(-c x))
+    "hinge"        max(0, 1 - c x)
+    "binarylog"    -log(c (x - 0.5) + 0.5)
+    "binaryerror"  1 if sign(x - threshold) is not c
+
     Errors have no derivative: dzdx is zero.
 
     c             N labels, one for each image and all its pixels, or H x W x 1 x N, one for each pixel (binary losses:

@@ -26,7 +26,7 @@ def vl_nnnormalize(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) ->
     set_precision("high") gives the exact one, which its GPU code has; for PyTorch tensors it is always exact.
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for other than four numbers.
-    Source: Krizhevsky et al. 2012, section 3.3; MatConvNet manual, "Local response normalization".
+    Source: Krizhevsky et al. 2012, section 3.3; MatConvNet manual, section 4.7.1 "Local response normalization".
 
     >>> vl_nnnormalize(np.full((1, 1, 2, 1), 2.0), [2, 0, 1, 0.5]).ravel().round(3)
     array([0.707, 1.   ])

@@ -42,7 +42,7 @@ def vl_nnpdist(
     A target that is NaN does not count (no distance, no derivative).
 
     Raises TypeError for x or dzdy that are not float32 or float64, or mixed; ValueError for shapes that do not fit.
-    Source: MatConvNet, vl_nnpdist.
+    Source: MatConvNet manual, section 4.9.1 "p-distance".
 
     >>> x = np.array([3.0, 4.0]).reshape(1, 1, 2, 1)
     >>> vl_nnpdist(x, np.zeros_like(x), 2).item()

@@ -23,7 +23,7 @@ def vl_nnrelu(x: np.ndarray, dzdy: np.ndarray | None = None, *, leak: Any = 0.0)
     leak  0, or the slope for negative values (leaky ReLU)
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for shapes that differ.
-    Source: MatConvNet manual, section 4.5 "Activation functions".
+    Source: MatConvNet manual, section 4.4 "Activation functions".
 
     >>> vl_nnrelu(np.array([-2.0, 3.0]), leak=0.5).ravel()
     array([-1.,  3.])

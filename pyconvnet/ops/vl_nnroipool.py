@@ -40,7 +40,7 @@ def vl_nnroipool(
     The derivative of a maximum goes to the first of equal pixels, column by column.
 
     Raises TypeError for x that is not float32 or float64; ValueError for shapes that do not fit.
-    Source: Girshick 2015 (Fast R-CNN); MatConvNet, vl_nnroipool.
+    Source: Girshick 2015 (Fast R-CNN); MatConvNet manual, section 4.6 "Region of interest pooling".
 
     >>> x = np.arange(16.0).reshape(4, 4, 1, 1)
     >>> vl_nnroipool(x, np.array([[1.0, 1, 1, 4, 4]]).T, subdivisions=2)[:, :, 0, 0]

@@ -18,7 +18,7 @@ def vl_nnsigmoid(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     vl_nnsigmoid(x, dzdy) -> dzdx      dzdy, dzdx like x         dzdx = dzdy y (1 - y)
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for shapes that differ.
-    Source: MatConvNet manual, section 4.5 "Activation functions".
+    Source: MatConvNet manual, section 4.4 "Activation functions".
 
     >>> vl_nnsigmoid(np.zeros(1)).item()
     0.5

@@ -18,7 +18,7 @@ def vl_nnsoftmax(x: np.ndarray, dzdy: np.ndarray | None = None) -> np.ndarray:
     vl_nnsoftmax(x, dzdy) -> dzdx      dzdy, dzdx like x         dzdx_k = y_k (dzdy_k - sum of dzdy_t y_t over t)
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for shapes that differ.
-    Source: MatConvNet manual, "Softmax".
+    Source: MatConvNet manual, section 4.7.4 "Softmax".
 
     >>> vl_nnsoftmax(np.log(np.array([1.0, 3.0])).reshape(1, 1, 2, 1)).ravel()
     array([0.25, 0.75])

@@ -21,7 +21,7 @@ def vl_nnsoftmaxloss(x: np.ndarray, c: Any, dzdy: Any = None) -> np.ndarray:
     0 stands for "leave out". A second channel of c, H x W x 2 x N, holds factors of the summands.
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for labels that do not fit.
-    Source: MatConvNet manual, "Softmax log-loss".
+    Source: MatConvNet manual, section 4.8.1 "Classification losses".
 
     >>> round(vl_nnsoftmaxloss(np.zeros((1, 1, 4, 1)), np.array([3.0])).item(), 4)
     1.3863

@@ -25,7 +25,7 @@ def vl_nnspnorm(x: np.ndarray, param: Any, dzdy: np.ndarray | None = None) -> np
     (as vl_nnpool averages: over the pixels inside the image).
 
     Raises TypeError for arrays that are not float32 or float64; ValueError for other than four numbers.
-    Source: MatConvNet manual, "Spatial normalization".
+    Source: MatConvNet manual, section 4.7.3 "Spatial normalization".
 
     >>> vl_nnspnorm(np.full((1, 1, 1, 1), 2.0), [1, 1, 0.75, 0.5]).item()
     1.0

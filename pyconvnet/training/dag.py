@@ -36,14 +36,19 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     stats     stats["train"][epoch] has "num", "time" and the running average of each Loss by its output's name
 
     Options: those of cnn_train except backPropDepth, errorFunction and errorLabels; and
-      derOutputs {"objective": 1}: the outputs to descend, each with its weight
-      extractStatsFn(stats, net) -> stats, reported instead of the losses' averages.
+
+    derOutputs       {"objective": 1}: the outputs to descend, each with its weight
+    extractStatsFn   f(stats, net) -> stats, reported instead of the losses' averages
+
     Checkpoints, when they are refused, and Ctrl-C, after which net has the weights of the last batch, are as with
     cnn_train.
 
     Losses are means over the images of a batch, as in MatConvNet's git master since December 2017 (1.0-beta25 sums
     them); steps and statistics are the same in both. A Loss of your own that sums, as written for 1.0-beta25, says
     `averages = False`; one that inherits averages = True and sums is refused at the first batch.
+
+    Raises TypeError for a net that is not a DagNN, and as cnn_train does.
+    Source: MatConvNet, examples/cnn_train_dag.m.
     """
     if not is_graph(net):
         raise TypeError(f"cnn_train_dag: net must be a DagNN, got {type(net).__name__}; cnn_train trains a SimpleNN")

@@ -40,23 +40,45 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     stats     stats["train"][epoch]["objective"], ["top1err"], ["top5err"], ["num"], ["time"], likewise stats["val"]
 
     Options, as keywords or MATLAB's 'name', value pairs, with MatConvNet's defaults:
-      gpus () (0 or [0]: the first GPU that PyTorch finds; [0, 1]: two, each with a process; "cuda:1", "mps" ...: see
-      pyconvnet.devices),
-      expDir "data/exp" (None writes nothing), continue True (as a keyword: continue_; False starts over; "force": see
-      below), batchSize 256, numSubBatches 1, train, val (0-based indexes; NaN for none; else by images.set),
-      epochSize inf, prefetch False, numEpochs 300,
-      learningRate 0.001 (or one per epoch), weightDecay 0.0005, momentum 0.9, nesterovUpdate False,
-      solver None or "sgd" (adam, adagrad, adadelta, rmsprop or a function: see pyconvnet.solver), solverOpts,
-      saveSolverState True, randomSeed 0, conserveMemory True, backPropDepth inf, plotStatistics True,
-      plotDiagnostics False (True: net-diagnostics.pdf, see view.diagnosis),
-      errorFunction "multiclass" ("binary", "none", or f(opts, labels, res) -> sums), errorLabels,
-      postEpochFn(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several processes,
-      of which process 0 decides).
+
+    expDir            "data/exp"; None writes nothing
+    continue          True (as a keyword: continue_); False starts over; "force": see below
+    numEpochs         300
+    batchSize         256 images
+    numSubBatches     1: parts of a batch that are computed one after the other, for less memory
+    train, val        0-based indexes of images; NaN for none; else those that images.set marks 1 and 2
+    epochSize         inf: how many images an epoch trains on at most
+    learningRate      0.001, or one for each epoch, of which the last stays
+    weightDecay       0.0005
+    momentum          0.9
+    nesterovUpdate    False
+    solver            None or "sgd"; adam, adagrad, adadelta, rmsprop or a function: see pyconvnet.solver
+    solverOpts        its options
+    saveSolverState   True; False: no state of the solver in checkpoints, it starts anew in each epoch
+    randomSeed        0: epoch e starts the generator from e + randomSeed
+    backPropDepth     inf: how many layers, from the last, are trained
+    errorFunction     "multiclass" (top1err, top5err), "binary", "none", or f(opts, labels, res) -> sums
+    errorLabels       names of the errors, as many as the function returns
+    gpus              (); 0 or [0]: the first GPU that PyTorch finds; [0, 1]: two, each with a process; "cuda:1",
+                      "mps" ...: see pyconvnet.devices
+    prefetch          False; True calls getBatch for the next batch while this one is computed
+    conserveMemory    True: results are forgotten once they are not needed
+    plotStatistics    True: net-train.pdf
+    plotDiagnostics   False; True: net-diagnostics.pdf, see view.diagnosis
+    postEpochFn       f(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several
+                      processes, of which process 0 decides)
+
     Beyond MatConvNet:
-      shuffle True (False keeps the given order), progress False (a tqdm bar), verbose True, stopOnNaN True,
-      checkLabels True, evalSets {"name": indexes} (further sets evaluated after each epoch), rng "numpy" ("matlab"
-      draws orders and dropout as MATLAB does on the CPU, with compat.matlab.rand and its like in getBatch),
-      processes None (2: train in two new processes on this machine).
+
+    shuffle       True; False keeps the given order
+    rng           "numpy"; "matlab" draws orders and dropout as MATLAB does on the CPU, with compat.matlab.rand and
+                  its like in getBatch
+    evalSets      {"name": indexes}: further sets, evaluated after each epoch
+    stopOnNaN     True
+    checkLabels   True
+    processes     None; 2: train in two new processes on this machine
+    progress      False; True: a tqdm bar
+    verbose       True: MatConvNet's lines on the console
 
     With gpus the network and the images of batches are moved to that device; statistics are read from it one batch
     late, and so a batch whose objective is not finite is told after the step that it took. With prefetch batches are
@@ -86,11 +108,12 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     1.0-beta25 sums them. Steps and statistics of cnn_train are the same in both. Where code for that release uses the
     loss or its derivative itself: vl_nnloss(..., normalise=False), dagnn.Loss(normalise=False).
 
-    Step (Krizhevsky et al. 2012; MatConvNet manual, "Training"):
-      m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
+    The step, for weights w with derivative g, of which each layer may scale rate and decay by its own factors:
+    m <- momentum m - (weightDecay w + g / batch)        w <- w + learningRate m
 
     Raises ValueError for options, labels and images that cannot be right, FloatingPointError when the objective is not
     finite, RuntimeError where another process trains in expDir (by name), OSError where a file cannot be written.
+    Source: MatConvNet, examples/cnn_train.m; manual, section 3.3 "Learning models"; Krizhevsky et al. 2012.
     """
     if is_graph(net):
         raise TypeError("cnn_train: net must be a SimpleNN, got a DagNN; cnn_train_dag trains that")

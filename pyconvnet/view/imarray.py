@@ -31,6 +31,9 @@ def vl_imarray(
     movie    a list of the K images instead
     cmap     accepted for MATLAB's sake: J is returned, never shown
 
+    Raises ValueError for arrays of other sizes.
+    Source: VLFeat, vl_imarray.
+
     >>> vl_imarray(np.arange(8).reshape(1, 2, 4, order="F"), spacing=1)
     array([[0, 1, 0, 2, 3],
            [0, 0, 0, 0, 0],
@@ -72,6 +75,9 @@ def vl_imarraysc(
     uniform  low and high are those of all tiles together; not together with clim
     cmap     a colour map, M x 3: grey tiles become its row numbers 1..M. (VLFeat's function always returns those, for
              the map of the current figure unless told otherwise)
+
+    Raises ValueError for arrays of other sizes, and for clim together with uniform.
+    Source: VLFeat, vl_imarraysc.
     """
     tiles = _tiles("vl_imarraysc", A)
     if tiles.dtype.kind not in "buif":

@@ -41,7 +41,7 @@ def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
 
 
 def scores(net: Any, image: np.ndarray) -> np.ndarray:
-    """Scores of the classes for one image (see above), averaged over positions where the network gives a map."""
+    """Scores of the classes for one image, the output before softmax or loss; averaged over positions of a map."""
     return network(net).predictor().scores(_batch(image)).mean(axis=(0, 1))[:, 0]
 
 
@@ -79,7 +79,8 @@ def occlusion_map(
     """How much the score of a class falls when a window x window patch is covered by `fill`: one value per position.
 
     Row i, column j belong to the patch whose first pixel is (i stride, j stride). Large values mark the parts
-    that the class is seen by. Source: Zeiler, Fergus 2014.
+    that the class is seen by.
+    Source: Zeiler, Fergus 2014.
     """
     model, x = network(net).predictor(), _batch(image)
     h, w = x.shape[:2]

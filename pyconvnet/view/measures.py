@@ -55,7 +55,7 @@ def precision_recall(confusion: np.ndarray) -> Struct:
     """Struct(precision, recall, f1, support, accuracy) of a confusion matrix: one number per class, accuracy of all.
 
     precision  correct among those predicted as the class     recall  correct among those of the class
-    f1         their harmonic mean                            support number of images of the class
+    f1         their harmonic mean                            support    number of images of the class
     NaN where a class was never predicted (precision) or never there (recall).
     """
     c = np.asarray(confusion, float)

@@ -44,3 +44,27 @@ def test_a_pair_prints_the_same(title, section, tmp_path, capsys, monkeypatch):
 
 def test_the_page_has_pairs():
     assert len(PAIRS) >= 13
+
+
+# A MATLAB cell of the table at the page's top, and a program around it that says of what kind its names are.
+AROUND = {
+    "x(i, end)": "function y = f(x, i)\ny = x(i, end);\nend\n",
+    "x(i) = v": "function x = f(x, i, v)\nx(i) = v;\nend\n",
+    "x(i) = []": "function x = f(x, i)\nx(i) = [];\nend\n",
+    "s.a(2).b{3} = v": "function s = f(s, v)\ns.a(2).b{3} = v;\nend\n",
+    "c{i}": "function f(d, k)\nc = {1, 2};\nfor i = 1:2\ndisp(c{i});\nend\ndisp(c{end});\ndisp(d{k});\nend\n",
+    "b = a; b(1) = 0": "function b = f(a)\nb = a;\nb(1) = 0;\ndisp(a);\nend\n",
+    "x .* y": "function f(x, y)\np = 2; q = 3;\ndisp(p .* q);\ndisp(x .* y);\nend\n",
+}
+ROWS = [line.strip("|").split(" | ") for line in TEXT.partition("## ")[0].splitlines() if line.startswith("| `")]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0].strip() for row in ROWS])
+def test_the_table_shows_what_the_translation_writes(row, tmp_path):
+    matlab = re.findall(r"`([^`]+)`", row[0])
+    (tmp_path / "f.m").write_text(AROUND[matlab[0]], encoding="utf-8")
+    port(tmp_path, tmp_path / "out")
+    written = (tmp_path / "out" / "f.py").read_text(encoding="utf-8")
+    names = {"inside(c)[i]": "inside(d)[k]", "x * y": "p * q"}  # the table has one name for both kinds
+    for code in re.findall(r"`([^`]+)`", row[1]):
+        assert names.get(code, code) in written, written

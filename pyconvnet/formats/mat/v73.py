@@ -80,9 +80,9 @@ class _Reader:
 
     def data(self, item: Any, cost: int = 1) -> np.ndarray:
         """The elements of a dataset as they stand in the file."""
-        return np.empty((0, 0)) if item.shape is None else self.elements(item, *self.checked(item))
+        return np.empty((0, 0)) if item.shape is None else self.elements(item, *self.checked(item, cost))
 
-    def checked(self, item: Any) -> tuple[Any, np.dtype, bool]:
+    def checked(self, item: Any, cost: int = 1) -> tuple[Any, np.dtype, bool]:
         """(properties it was created with, type, whether it has chunks) of a dataset that can be what it says."""
         made, dtype = item.id.get_create_plist(), item.dtype
         layout, h5d = made.get_layout(), self.h5py.h5d
