@@ -68,6 +68,9 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "min_reported_time": 10**6,
     "abort_on_example_error": True,
+    "image_scrapers": ("pictures.scraper",),
+    "capture_repr": (),
+    "remove_config_comments": True,
 }
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

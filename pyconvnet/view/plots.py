@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,32 @@ from pyconvnet.view import measures
 
 
 def figure(rows: int = 1, columns: int = 1, width: float = 4.0, height: float = 3.2) -> Any:
-    """A figure of rows x columns axes (inches each) that belongs to no window; returns (figure, 2-D array of axes)."""
+    """A figure of rows x columns axes (inches each) that belongs to no window; returns (figure, 2-D array of axes).
+
+    Jupyter shows it where it is the value of a cell: `view.picture(image).figure`.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("drawing needs matplotlib: pip install 'pyconvnet[plot]'") from None
-    fig = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    fig = _figure_type()(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(fig)
     return fig, fig.subplots(rows, columns, squeeze=False)
+
+
+@cache
+def _figure_type() -> Any:
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        """A Figure that notebooks show without pyplot, which alone would tell them how."""
+
+        def _repr_png_(self) -> bytes:
+            out = io.BytesIO()
+            self.savefig(out, format="png", bbox_inches="tight")
+            return out.getvalue()
+
+    return ShownFigure
 
 
 def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:
