@@ -26,6 +26,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
     "notebooks",
+    "pictures",
 ]
 exclude_patterns = ["gallery", "auto_gallery/*.ipynb", "**sg_execution_times.rst", "**/.ipynb_checkpoints"]
 nitpicky = True

@@ -36,6 +36,7 @@ def test_a_whole_site_has_no_faults(tmp_path, capsys):
         ('<a href="#gone">a</a>', "a link to a place that is not there: #gone"),
         ('<img alt=picture src="gone.png">', "loads what is not there: gone.png"),
         ('<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">', "an image without a text"),
+        ('<img alt="a/b.png" src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">', "an image without a text"),
         ('<script src="https://example.org/a.js"></script>', "asks another host: https://example.org/a.js"),
         ("<style>@import 'https://example.org/a.css';</style>", "asks another host: https://example.org/a.css"),
         ('<link rel=stylesheet href="style.css">', "style.css: asks another host: https://example.org/f.woff2"),
