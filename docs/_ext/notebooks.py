@@ -15,7 +15,11 @@ _FRONT = re.compile(r"\A---\njupytext:\n")
 
 def is_notebook(app: Sphinx, page: str) -> bool:
     source = Path(app.env.doc2path(page))
-    return source.suffix == ".md" and _FRONT.match(source.read_text(encoding="utf-8")) is not None
+    return (
+        page != app.config.root_doc
+        and source.suffix == ".md"
+        and _FRONT.match(source.read_text(encoding="utf-8")) is not None
+    )
 
 
 def link(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
