@@ -32,6 +32,7 @@ exclude_patterns = ["gallery", "auto_gallery/*.ipynb", "**sg_execution_times.rst
 nitpicky = True
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "pyconvnet"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
