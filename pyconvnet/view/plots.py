@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +28,13 @@ def figure(rows: int = 1, columns: int = 1, width: float = 4.0, height: float = 
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        from pyconvnet.view.notebook import NotebookFigure
     except ImportError:
         raise ImportError("drawing needs matplotlib: pip install 'pyconvnet[plot]'") from None
-    fig = _figure_type()(figsize=(width * columns, height * rows), layout="constrained")
+    fig = NotebookFigure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(fig)
     return fig, fig.subplots(rows, columns, squeeze=False)
-
-
-@cache
-def _figure_type() -> Any:
-    from matplotlib.figure import Figure
-
-    class ShownFigure(Figure):
-        """A Figure that notebooks show without pyplot, which alone would tell them how."""
-
-        def _repr_png_(self) -> bytes:
-            out = io.BytesIO()
-            self.savefig(out, format="png", bbox_inches="tight")
-            return out.getvalue()
-
-    return ShownFigure
 
 
 def save(drawn: Any, path: str | os.PathLike[str], dpi: int = 200) -> None:

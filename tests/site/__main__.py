@@ -38,25 +38,21 @@ class _Handler(SimpleHTTPRequestHandler):
 
 def seen(folder: Path) -> Iterator[str]:
     """A line for each fault that Chromium sees."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{server.server_port}/"
-    try:
-        with browser.browser() as tab:
-            for path in sorted(folder.rglob("*.html")):
-                here = path.relative_to(folder).as_posix()
-                tab.open(base + quote(here))
-                width = tab.value(_WIDTH)
-                if width > browser.PHONE:
-                    yield f"{here}: {width} pixels wide on a phone of {browser.PHONE}: {tab.value(_WIDEST)}"
-                yield from (f"{here}: {text}" for event in tab.events for text in _fault(event, base))
-            if (folder / "search.html").exists():
-                tab.open(base + "search.html?q=convolution")
-                if not tab.wait('document.querySelectorAll("#search-results li").length > 0', SEARCHED_FOR):
-                    yield "search.html: the search for 'convolution' finds nothing"
-    finally:
+    with browser.browser() as tab, ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}/"
+        for path in sorted(folder.rglob("*.html")):
+            here = path.relative_to(folder).as_posix()
+            tab.open(base + quote(here))
+            width = tab.value(_WIDTH)
+            if width > browser.PHONE:
+                yield f"{here}: {width} pixels wide on a phone of {browser.PHONE}: {tab.value(_WIDEST)}"
+            yield from (f"{here}: {text}" for event in tab.events for text in _fault(event, base))
+        if (folder / "search.html").exists():
+            tab.open(base + "search.html?q=convolution")
+            if not tab.wait('document.querySelectorAll("#search-results li").length > 0', SEARCHED_FOR):
+                yield "search.html: the search for 'convolution' finds nothing"
         server.shutdown()
-        server.server_close()
 
 
 def _fault(event: dict[str, Any], base: str) -> Iterator[str]:
