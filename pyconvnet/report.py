@@ -7,6 +7,8 @@ import html
 import io
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,44 @@ from pyconvnet.text import visible
 from pyconvnet.training import checkpoints, run_metadata, statistics
 from pyconvnet.values import as_array
 
+# The colours and fonts of the site (docs/_static/site.css), in the light and in the dark.
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
-h2.fold { font-size: 1.4rem; margin-top: 3.5rem; border-bottom: 3px solid #888; }
-pre { overflow-x: auto; background: #f7f7f7; padding: .8rem; font-size: 12px; line-height: 1.35; }
-table { border-collapse: collapse; font-size: 13px; } td, th { padding: .15rem .8rem; border-bottom: 1px solid #eee; }
+:root { color-scheme: light dark; --ground: #fff; --text: #1b1b1d; --quiet: #5a5c63; --line: #e3e5ea; --code: #f2f3f5;
+  --brand: #1f6fb4; }
+@media (prefers-color-scheme: dark) { :root { --ground: #131416; --text: #cfd0d0; --quiet: #9ca0a5; --line: #303335;
+  --code: #1e2022; --brand: #6fb1ea; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--text); line-height: 1.5; font-family: -apple-system,
+  BlinkMacSystemFont, "Segoe UI", Helvetica, Arial, sans-serif; overflow-wrap: break-word; }
+main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 2.2rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.4rem; margin: 2.5rem 0 .8rem; }
+h2.fold { font-size: 1.8rem; margin-top: 4rem; padding-top: 1rem; border-top: 3px solid var(--brand); }
+p, summary { color: var(--quiet); } summary { cursor: pointer; margin: .5rem 0; }
+pre, .wide { overflow-x: auto; }
+pre { background: var(--code); border-radius: .3rem; padding: .8rem; margin: .8rem 0; font: .75rem/1.4 SFMono-Regular,
+  Menlo, Consolas, Monaco, "Liberation Mono", monospace; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin-bottom: 1rem; }
+td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td { text-align: right; } td:first-child, th:first-child { text-align: left; }
-svg, img { max-width: 100%; height: auto; }
+table.pairs { width: 100%; } .pairs td { text-align: left; overflow-wrap: anywhere; }
+.pairs th { color: var(--quiet); font-weight: normal; width: 14rem; }
+figure { margin: 0 0 1rem; padding: .6rem; background: #fff; border: 1px solid var(--line); border-radius: .3rem; }
+svg, img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 img.filters { image-rendering: pixelated; width: 30rem; }
+@media (max-width: 40rem) { h1 { font-size: 1.7rem; } .pairs th { width: 8rem; } }
 """
+# Figures have the colours of the site's (docs/_static/matplotlibrc).
+_FIGURES: Any = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": "cycler('color', ['1f6fb4', 'd1572b', '3a9160', '8d63a9', '8a6d3b', '5b6770'])",
+    "font.size": 10,
+}
 # The second wall: were anything of a file taken for code or an address, the browser would not run it or ask for it.
 _ALLOWED = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _POLICY = f'<meta http-equiv=Content-Security-Policy content="{_ALLOWED}"><meta name=referrer content=no-referrer>'
+_PHONE = '<meta name=viewport content="width=device-width, initial-scale=1">'
 
 
 def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None = None) -> Path:
@@ -66,8 +93,8 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
                 parts.append(f"<h2 class=fold>{_text(fold.name)}</h2>")
                 parts += _training(fold, point, network=k == 0)
     target = folder / "report.html" if path is None else Path(path)
-    page = f"<!doctype html><html lang=en><meta charset=utf-8>{_POLICY}<title>{_text(folder.name)}</title>"
-    atomic.write(target, f"{page}<style>{_STYLE}</style>{''.join(parts)}</html>\n")
+    page = f"<!doctype html><html lang=en><meta charset=utf-8>{_POLICY}{_PHONE}<title>{_text(folder.resolve().name)}"
+    atomic.write(target, f"{page}</title><style>{_STYLE}</style><main>{''.join(parts)}</main></html>\n")
     return target
 
 
@@ -137,13 +164,14 @@ def _network(net: Any) -> str:
 def _curves(stats: Struct, names: list[str]) -> str:
     from pyconvnet.view import plots
 
-    return _svg(plots.training_curves(stats, names=names))
+    return _svg(lambda: plots.training_curves(stats, names=names), "Curves of the training over its epochs")
 
 
 def _statistics(stats: Struct) -> str:
     head, *body = statistics.rows(stats)
     table = _row(head, "th") + "".join(_row(cells, "td") for cells in body)
-    return f"<details><summary>Statistics of every epoch</summary><table>{table}</table></details>"
+    summary = "<summary>Statistics of every epoch</summary>"
+    return f"<details>{summary}<div class=wide><table>{table}</table></div></details>"
 
 
 def _row(cells: list[str], tag: str) -> str:
@@ -162,7 +190,8 @@ def _confusions(notes: dict[str, Any]) -> list[str]:
         names = notes.get("classes")
         names = names if names and len(names) == len(matrix) else None
         text = f"<pre>{html.escape(measures.confusion_text(matrix, names))}</pre>" if len(matrix) <= 30 else ""
-        parts.append(_section(f"Confusion matrix: {name}", _svg(plots.confusion(matrix, names)) + text))
+        drawn = partial(plots.confusion, matrix, names)
+        parts.append(_section(f"Confusion matrix: {name}", _svg(drawn, "Confusion matrix as shades") + text))
     return parts
 
 
@@ -178,12 +207,12 @@ def _filters(net: Any) -> str:
     out = io.BytesIO()
     Image.fromarray(np.uint8(np.round(255 * np.squeeze(tiles)))).save(out, "PNG")
     data = base64.b64encode(out.getvalue()).decode()
-    return f'<img class=filters alt="first-layer filters" src="data:image/png;base64,{data}">'
+    return f'<figure><img class=filters alt="Filters of the first layer" src="data:image/png;base64,{data}"></figure>'
 
 
 def _pairs(values: dict[str, Any] | None) -> str:
     rows = "".join(f"<tr><th>{_text(k)}</th><td>{_text(_short(v))}</td></tr>" for k, v in (values or {}).items())
-    return f"<table>{rows}</table>" if rows else ""
+    return f"<table class=pairs>{rows}</table>" if rows else ""
 
 
 def _short(value: Any) -> str:
@@ -202,7 +231,7 @@ def _folds(folds: list[dict[str, Any]] | None) -> str:
     rows = [["fold", "images", "accuracy"]]
     rows += [[str(k), str(f["images"]), f"{f['accuracy']:.4f}"] for k, f in enumerate(folds or [], 1)]
     table = _row(rows[0], "th") + "".join(_row(cells, "td") for cells in rows[1:])
-    return f"<table>{table}</table><br>" if folds else ""
+    return f"<table>{table}</table>" if folds else ""
 
 
 def _lines(summary: dict[str, Any] | None) -> str:
@@ -211,12 +240,16 @@ def _lines(summary: dict[str, Any] | None) -> str:
         for k, v in (summary or {}).items()
     ]
     head = "<tr><th>over the folds</th><th>mean &plusmn; deviation</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table><br>" if rows else ""
+    return f"<table>{head}{''.join(rows)}</table>" if rows else ""
 
 
-def _svg(drawn: Any) -> str:
-    figure = np.ravel(drawn)[0].figure
-    out = io.StringIO()
-    figure.savefig(out, format="svg")
-    text = out.getvalue()
-    return text[text.index("<svg") :]
+def _svg(draw: Callable[[], Any], text: str) -> str:
+    """What is drawn. `text`, for those who do not see it, stands in the markup: it holds no name from a file."""
+    from matplotlib import rc_context
+
+    with rc_context(_FIGURES):
+        figure = np.ravel(draw())[0].figure
+        out = io.StringIO()
+        figure.savefig(out, format="svg")
+    svg = out.getvalue()
+    return f'<figure role=img aria-label="{text}">{svg[svg.index("<svg") :]}</figure>'

@@ -152,6 +152,17 @@ def test_the_report_is_one_page_that_needs_nothing_else(page):
     assert "src=" not in text.replace('src="data:', "") and "<link" not in text and "<script" not in text
 
 
+def test_the_report_is_readable_on_a_phone_and_says_what_its_pictures_show(page):
+    from tests.site import __main__ as site
+    from tests.site import browser, pages
+
+    assert not pages.faults(page.parent)
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<svg") == text.count("<figure role=img aria-label=") > 0
+    if browser.FOUND:
+        assert not list(site.seen(page.parent))
+
+
 def test_a_study_that_was_interrupted_is_shown_as_far_as_it_went(imdb, tmp_path):
     pytest.importorskip("matplotlib")
     asked = []

@@ -14,14 +14,14 @@ import pytest
 from pyconvnet.text import visible
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-TAGS = """html head meta title style body h1 h2 p section pre table thead tbody caption tr th td details summary br img
-    image svg metadata rdf:rdf cc:work dc:type dc:date dc:format dc:creator cc:agent dc:title
+TAGS = """html head meta title style body main h1 h2 p section pre table thead tbody caption tr th td details summary br
+    div figure img image svg metadata rdf:rdf cc:work dc:type dc:date dc:format dc:creator cc:agent dc:title
     defs g path use clippath rect text""".split()
 ATTRIBUTES = {
     "lang": "en",
     "charset": "utf-8",
     "http-equiv": "Content-Security-Policy",
-    "name": "referrer",
+    "name": "referrer|viewport",
     "href": None,
     "src": r"data:image/png;base64,[\w+/=]*",
     "rdf:resource": r"http://purl\.org/dc/dcmitype/StillImage",

@@ -1,5 +1,7 @@
 """Curves, confusion matrix and ROC as pictures: what is drawn is what was given, and no window opens."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,9 @@ def test_the_statistics_of_a_checkpoint_are_drawn_as_they_come_from_the_file():
     one = {"train": {"objective": np.array([[2.0]]), "num": np.array([[10]])}}
     assert list(plots.training_curves(one)[0].lines[0].get_ydata()) == [2.0]
     assert "last epoch: train 2" in plots.training_text(one)
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    ax = plots.picture(np.eye(4))
+    assert ax.figure._repr_png_().startswith(b"\x89PNG")
+    assert pickle.loads(pickle.dumps(ax.figure)).axes[0].images

@@ -22,13 +22,17 @@ from pyconvnet.view import measures
 
 
 def figure(rows: int = 1, columns: int = 1, width: float = 4.0, height: float = 3.2) -> Any:
-    """A figure of rows x columns axes (inches each) that belongs to no window; returns (figure, 2-D array of axes)."""
+    """A figure of rows x columns axes (inches each) that belongs to no window; returns (figure, 2-D array of axes).
+
+    Jupyter shows it where it is the value of a cell: `view.picture(image).figure`.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+
+        from pyconvnet.view.notebook import NotebookFigure
     except ImportError:
         raise ImportError("drawing needs matplotlib: pip install 'pyconvnet[plot]'") from None
-    fig = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    fig = NotebookFigure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(fig)
     return fig, fig.subplots(rows, columns, squeeze=False)
 

@@ -1,0 +1,1 @@
+"""The site as built: `python -m tests.site FOLDER`."""
