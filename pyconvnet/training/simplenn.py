@@ -67,6 +67,8 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     plotDiagnostics   False; True: net-diagnostics.pdf, see view.diagnosis
     postEpochFn       f(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several
                       processes, of which process 0 decides)
+    profile, sync     accepted, without effect
+    cudnn             likewise
 
     Beyond MatConvNet:
 

@@ -131,3 +131,13 @@ def test_all_help_texts_are_sound_markup(rest):
             settings = {"warning_stream": said, "report_level": 2, "syntax_highlight": "none"}
             docutils.publish_doctree(rest(value.__doc__ or ""), settings_overrides=settings)
             assert not said.getvalue(), name
+
+
+def test_the_help_of_training_has_every_option():
+    from pyconvnet.training.options import COMMON, DAGNN, SIMPLENN
+
+    simple, dag = inspect.getdoc(pyconvnet.cnn_train), inspect.getdoc(pyconvnet.cnn_train_dag)
+    assert not [
+        name for name in {**COMMON, **SIMPLENN} if not re.search(rf"^(\w+, )*{name}\b.*  ", simple, re.MULTILINE)
+    ]
+    assert not [name for name in DAGNN if not re.search(rf"^{name}  ", dag, re.MULTILINE)]
