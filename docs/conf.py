@@ -60,6 +60,7 @@ nb_execution_excludepatterns = [
     for page in sorted(here.rglob("*.md"))
     if not find_spec("torch") and any("torch" in cell for cell in _CELL.findall(page.read_text(encoding="utf-8")))
 ]
+suppress_warnings = ["myst-nb.lexer"]  # pages that are not run have no colours either
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
