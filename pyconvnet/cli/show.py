@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pyconvnet import atomic
 from pyconvnet.cli.arguments import command, count
 from pyconvnet.options import nearest
@@ -25,20 +23,25 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--input", nargs="+", type=int, metavar="N", help="size of the input: H W C or H W C N (SimpleNN: else its own)"
     )
-    parser.add_argument("--format", choices=["ascii", "latex", "csv"], default="ascii", help="of the table (ascii)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--format", choices=["ascii", "latex", "csv"], default="ascii", help="of the table (ascii)")
     parser.add_argument("--columns", type=count, default=18, metavar="N", help="cut tables after N layers (18)")
     parser.add_argument("--bn", action="store_true", help="for a name: the version with batch normalization")
     parser.add_argument(
         "--deployed", action="store_true", help="for a name: without dropout, with softmax (--classic: always)"
     )
     parser.add_argument("--variable", help="the variable of the file that holds the network, where there are several")
-    parser.add_argument("--dot", action="store_true", help="the graph in Graphviz's language instead of a table")
+    form.add_argument(
+        "--json", action="store_true", help="the table for programs; help(pyconvnet.display.as_dict) says what is in it"
+    )
+    form.add_argument("--dot", action="store_true", help="the graph in Graphviz's language instead of a table")
     parser.add_argument("--svg", metavar="FILE", help="draw the graph into this file (pip install graphviz)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run show; returns the exit code."""
     from pyconvnet import dagnn, formats, models, vl_simplenn_display
+    from pyconvnet.display.data import as_dict, json_text
     from pyconvnet.models import named
     from pyconvnet.networks import is_graph, network
 
@@ -50,31 +53,34 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.net} is neither a file nor a standard network; {hint}: {', '.join(models.names())}")
     else:
         net = models.build(args.net, batchNormalization=args.bn, init=False, deployed=args.deployed or args.classic)
-    if args.dot or args.svg:
-        graph = network(net).graph()
-        if args.dot:
-            print(dagnn.printing.describe(graph, Format="dot"), end="")
-        if args.svg:
-            atomic.write(args.svg, dagnn.printing.to_svg(graph))
+    if args.svg:
+        atomic.write(args.svg, dagnn.printing.to_svg(network(net).graph()))
+    if args.dot:
+        print(dagnn.printing.describe(network(net).graph(), Format="dot"), end="")
+    elif args.json:
+        print(json_text(as_dict(net, _sizes(args, net))), end="")
+    elif args.svg:
+        pass
     elif is_graph(net):
-        _refuse_classic(args)
-        own: Any = net.meta.get("inputSize")  # names and sizes in turn, as MatConvNet's examples of graphs write it
-        sizes = dict(zip(own[::2], map(np.ravel, own[1::2]))) if isinstance(own, list) else None
-        if args.input:
-            names = [name for name in net.getInputs() if name != "label"]
-            sizes = {name: _size(args.input) for name in names[:1]}
-        net.print(sizes, All=True, Format=args.format, MaxNumColumns=args.columns)
+        if args.classic:
+            raise ValueError(f"{args.net} is a DagNN: the classic table is one of SimpleNN")
+        net.print(_sizes(args, net), All=True, Format=args.format, MaxNumColumns=args.columns)
     else:
         style = "classic" if args.classic else None
-        size = _size(args.input) if args.input else None
         options = {} if args.columns == 18 else {"maxNumColumns": args.columns}
+        size = _sizes(args, net)
         print(vl_simplenn_display(net, inputSize=size, format=args.format, style=style, **options)[1], end="")
     return 0
 
 
-def _refuse_classic(args: argparse.Namespace) -> None:
-    if args.classic:
-        raise ValueError(f"{args.net} is a DagNN: the classic table is one of SimpleNN")
+def _sizes(args: argparse.Namespace, net: Any) -> Any:
+    """The size of the input, of a DagNN those of its inputs by name; None for the one in net.meta."""
+    from pyconvnet.display.data import data_inputs, graph_input_sizes
+    from pyconvnet.networks import is_graph
+
+    if is_graph(net):
+        return {name: _size(args.input) for name in data_inputs(net)[:1]} if args.input else graph_input_sizes(net)
+    return _size(args.input) if args.input else None
 
 
 def _size(numbers: list[int]) -> list[int]:
