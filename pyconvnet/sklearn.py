@@ -58,8 +58,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.model_selection import cross_val_score
     >>> digits = load_digits()
-    >>> scores = cross_val_score(Classifier(random_state=0), digits.images, digits.target, cv=3)
-    >>> bool(scores.min() > 0.9)
+    >>> scores = cross_val_score(Classifier(numEpochs=5, random_state=0), digits.images, digits.target, cv=3)
+    >>> bool(scores.min() > 0.85)
     True
     """
 
