@@ -38,7 +38,11 @@ def test_setup_lists_every_package_folder():
 def test_there_is_one_version():
     import pyconvnet
 
-    for file, pattern in (("pyproject.toml", r'^version = "(.+)"$'), ("CITATION.cff", r"^version: (.+)$")):
+    for file, pattern in (
+        ("pyproject.toml", r'^version = "(.+)"$'),
+        ("CITATION.cff", r"^version: (.+)$"),
+        ("conda.recipe/meta.yaml", r'^{% set version = "(.+)" %}$'),
+    ):
         found = re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
         assert found == [pyconvnet.__version__], file
 
