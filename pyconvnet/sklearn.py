@@ -127,18 +127,18 @@ class Classifier(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """The label of each image: N."""
         scores = self._of_all(X)
-        return self.classes_[scores.argmax(axis=1)]
+        return self.classes_[scores[:, : len(self.classes_)].argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, N x classes_; ValueError for a network trained by a loss that gives none."""
         scores = self._of_all(X)
-        total = scores.sum(axis=1, keepdims=True)
-        if scores.min() < 0 or not np.all((total > 0) & (total < 1 + 1e-3)):
+        if scores.min() < 0 or not np.allclose(scores.sum(axis=1), 1, atol=1e-3):
             raise ValueError("Classifier.predict_proba: the network must end in a loss that trains a softmax")
-        return scores / total
+        scores = scores[:, : len(self.classes_)]
+        return scores / scores.sum(axis=1, keepdims=True)
 
     def _of_all(self, X: Any) -> np.ndarray:
-        """The network's outputs for the classes, N x classes_, a batch at a time."""
+        """The network's outputs, N x K, a batch at a time."""
         check_is_fitted(self, "net_")
         X = validate_data(self, X, allow_nd=True, reset=False)
         images = self._images(X)
@@ -149,7 +149,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             )
         step = int(self.batchSize)
         parts = [self._scores(self.net_, images[i : i + step]) for i in range(0, len(images), step)]
-        return np.concatenate(parts)[:, : len(self.classes_)]
+        return np.concatenate(parts)
 
     def _scores(self, net: Any, images: np.ndarray) -> np.ndarray:
         """What the network gives for some images, N x K; means over the positions of a map."""
