@@ -6,6 +6,7 @@ setup(
     packages=[
         "pyconvnet",
         "pyconvnet.backends",
+        "pyconvnet.cli",
         "pyconvnet.engine",
         "pyconvnet.networks",
         "pyconvnet.backends.cpu",

@@ -58,6 +58,25 @@ def fold_of(labels: Any, folds: int = 5, groups: Any = None, stratify: bool = Tr
     return chosen[member]
 
 
+def fold_by(splitter: Any, labels: np.ndarray, groups: Any = None) -> np.ndarray:
+    """The fold 0, 1 ... of each image by a splitter of scikit-learn, such as StratifiedGroupKFold(5).
+
+    ValueError for one that does not hold out each image once and train on all others, as ShuffleSplit.
+    """
+    everything = np.arange(labels.size)
+    fold, held = np.full(labels.size, -1), []
+    whole = True
+    for k, (inside, outside) in enumerate(splitter.split(everything[:, None], labels, groups)):
+        whole = whole and np.array_equal(np.sort(np.concatenate([inside, outside])), everything)
+        fold[outside] = k
+        held.append(outside)
+    if not whole or not np.array_equal(np.sort(np.concatenate(held)), everything):
+        raise ValueError(
+            f"cross_validate: folds must hold out each image once and train on all others; {splitter} does not"
+        )
+    return fold
+
+
 def _images(images: Any, count: int) -> np.ndarray:
     a = as_array(images).ravel()
     if a.dtype.kind not in "iu" or not a.size or a.min() < 0 or a.max() >= count:
@@ -70,7 +89,7 @@ def cross_validate(
     imdb: Any,
     getBatch: Callable[..., Any],
     *,
-    folds: int = 5,
+    folds: Any = 5,
     groups: Any = None,
     stratify: bool = True,
     seed: int = 0,
@@ -87,6 +106,8 @@ def cross_validate(
     imdb      with images.labels (or label), one class number per image
     getBatch  as for cnn_train; images.set of its imdb marks the images that this fold trains on (1), holds out (2) or
               leaves aside (3), so that it can keep jitter to the training images
+    folds     how many; or a splitter of scikit-learn, such as StratifiedGroupKFold(5), which then has its own ways to
+              stratify and to draw, and gets the labels and groups
     groups    one value per image; no group is both in a fold and outside it
     images    0-based indexes of the images to use; otherwise all
     train     cnn_train, or cnn_train_dag
@@ -123,7 +144,8 @@ def cross_validate(
         raise TypeError("cross_validate: groups must be numbers or texts, one for each image")
     own = None if own is None else own[used]
     fold = np.full(labels.size, -1)
-    fold[used] = fold_of(labels[used], folds, own, stratify, seed)
+    splits = callable(getattr(folds, "split", None)) and not isinstance(folds, str)
+    fold[used] = fold_by(folds, labels[used], own) if splits else fold_of(labels[used], folds, own, stratify, seed)
     names = (imdb.get("meta") or {}).get("classes") if is_empty(classes) else classes
     names = list(names) if isinstance(names, (list, tuple)) else None
     count = int(max(labels[used].max(), len(names or ())))
@@ -132,7 +154,7 @@ def cross_validate(
         kind = type(executor).__name__
         raise TypeError(f"cross_validate: executor must have submit, as those of concurrent.futures do, got {kind}")
     jobs = []
-    for k in range(folds):
+    for k in range(int(fold.max()) + 1):
         own_options = {**options, "expDir": None if expDir is None else Path(expDir) / f"fold-{k + 1}"}
         if callable(options.get("evalSets")):
             own_options["evalSets"] = options["evalSets"](np.flatnonzero(fold == k))
@@ -189,13 +211,14 @@ def cross_validate(
         ),
     )
     if expDir is not None and writes:
+        how = {"folds": str(folds)} if splits else {"folds": folds, "stratify": stratify, "seed": seed}
         run_metadata.write(
             Path(expDir),
             confusion={"pooled over the folds": result.confusion},
             classes=result.classes,
             summary=result.summary,
             folds=[{"images": int(r.confusion.sum()), "accuracy": r.accuracy} for r in results],
-            options={"folds": folds, "stratify": stratify, "seed": seed, "groups": groups is not None},
+            options={**how, "groups": groups is not None},
         )
     return result
 

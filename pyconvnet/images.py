@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.arrays import size_text
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")  # of images in folders
 ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "RGBX": "RGB"}
 
 
@@ -97,6 +99,24 @@ def format_of(path: str | os.PathLike[str]) -> str:
     if format not in Image.SAVE:
         raise ValueError(f"imwrite: cannot write {os.fspath(path)!r}: unknown file extension: {ending}")
     return format
+
+
+def image_files(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
+    """The images in a folder by the endings of their names, sorted; hidden ones are left out.
+
+    recursive  also those in its folders
+
+    Raises OSError where there is no such folder.
+    """
+    found = []
+    for entry in Path(folder).iterdir():
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            found += [entry] if entry.suffix.lower() in ENDINGS else []
+        elif recursive and not entry.is_symlink():  # a link may lead back up
+            found += image_files(entry, True)
+    return sorted(found)
 
 
 def read_single(path: str | os.PathLike[str]) -> np.ndarray:

@@ -12,11 +12,10 @@ import numpy as np
 from pyconvnet import atomic
 from pyconvnet.arrays import padded_to_4d, size_text
 from pyconvnet.formats.mat.lazy import LazyArray as LazyArray
+from pyconvnet.images import ENDINGS
 from pyconvnet.records import Struct
 from pyconvnet.text import listed
 from pyconvnet.values import flag, path_text
-
-_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")
 
 
 def load_imdb(path: str | os.PathLike[str], *, lazy: bool = False) -> Struct:
@@ -134,10 +133,10 @@ def imdb_from_folders(
         (f, label)
         for label, name in enumerate(classes, 1)
         for f in sorted((root / name).iterdir())
-        if f.suffix.lower() in _ENDINGS
+        if f.suffix.lower() in ENDINGS
     ]
     if not files:
-        kinds = ", ".join(_ENDINGS)
+        kinds = ", ".join(ENDINGS)
         raise ValueError(f"imdb_from_folders: {root} has no folders of images ({kinds}); give one folder per class")
     if imageSize is not None and np.size(imageSize) not in (2, 3):
         raise ValueError(f"imdb_from_folders: imageSize must be (H, W) or (H, W, C), got {imageSize!r}")

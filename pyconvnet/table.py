@@ -121,7 +121,12 @@ def _bar(cell: str, width: int) -> str:
 
 
 def _csv(cell: str) -> str:
-    """A quoted cell. What a spreadsheet would take for a formula, and is not a number or size, begins with '."""
+    """A quoted cell."""
+    return '"' + spreadsheet_text(cell).replace('"', '""') + '"'
+
+
+def spreadsheet_text(cell: str) -> str:
+    """A cell of a CSV file. What a spreadsheet takes for a formula, and is not a number or size, begins with '."""
     if not re.fullmatch(r"-?(\d[\dex.+-]*|Inf)", cell):
         cell = re.sub(r"(^|[,;])(?=[=+@-])", r"\1'", cell)  # inside too: blanks before a quote make it a letter
-    return '"' + cell.replace('"', '""') + '"'
+    return cell

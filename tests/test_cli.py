@@ -139,7 +139,7 @@ def test_ctrl_c_ends_a_run_after_the_image_and_a_second_one_at_once(
                 signal.raise_signal(signal.SIGINT)
         yield "an answer"
 
-    monkeypatch.setattr("pyconvnet.cli._answer", answer)
+    monkeypatch.setattr("pyconvnet.cli.outputs.lines", answer)
     images = [tmp_path / f"{i}.png" for i in range(4)]
     for image in images:
         image.write_bytes(letter.read_bytes())

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyconvnet.crossvalidation import fold_of
+from pyconvnet.crossvalidation import fold_by, fold_of
 
 
 @settings(max_examples=60, deadline=None)
@@ -38,3 +38,23 @@ def test_too_few_groups_are_refused():
         fold_of([1] * 9, 5, groups=[0, 0, 0, 1, 1, 1, 2, 2, 2])
     with pytest.raises(ValueError, match="9 labels and 2 groups"):
         fold_of([1] * 9, 2, groups=[0, 1])
+
+
+def test_splitters_of_scikit_learn_say_the_folds():
+    model_selection = pytest.importorskip("sklearn.model_selection")
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 5)
+    labels = rng.integers(1, 4, groups.size)
+    splitter = model_selection.StratifiedGroupKFold(4, shuffle=True, random_state=1)
+    fold = fold_by(splitter, labels, groups)
+    for k, (_, outside) in enumerate(splitter.split(np.zeros((60, 1)), labels, groups)):
+        np.testing.assert_array_equal(np.flatnonzero(fold == k), outside)
+    np.testing.assert_array_equal(fold_by(model_selection.LeaveOneGroupOut(), labels, groups), groups)
+    for splitter in (
+        model_selection.ShuffleSplit(3, random_state=0),
+        model_selection.RepeatedKFold(n_splits=3, n_repeats=2, random_state=0),
+        model_selection.TimeSeriesSplit(3),
+        model_selection.PredefinedSplit([-1, 0, 1] * 20),
+    ):
+        with pytest.raises(ValueError, match="folds must hold out each image once and train on all others"):
+            fold_by(splitter, labels, groups)

@@ -60,6 +60,19 @@ def test_every_image_is_predicted_by_the_network_that_did_not_see_it(imdb):
     assert result.classes == ["low", "middle", "high"]
 
 
+def test_a_splitter_of_scikit_learn_makes_the_folds(imdb, tmp_path):
+    model_selection = pytest.importorskip("sklearn.model_selection")
+    splitter = model_selection.StratifiedGroupKFold(3, shuffle=True, random_state=0)
+    result = validate(imdb, tmp_path, folds=splitter)
+    held = [outside for _, outside in splitter.split(np.zeros((60, 1)), imdb.images.labels, imdb.images.patient)]
+    assert len(result.folds) == 3 and [np.flatnonzero(result.fold == k).tolist() for k in (1, 2, 3)] == [
+        outside.tolist() for outside in held
+    ]
+    assert "StratifiedGroupKFold" in run_metadata.read(tmp_path)["options"]["folds"]
+    with pytest.raises(ValueError, match="holds networks trained on other folds"):
+        validate(imdb, tmp_path, folds=model_selection.KFold(3))
+
+
 def test_it_goes_on_where_it_was_interrupted(imdb, tmp_path):
     whole = validate(imdb, tmp_path / "whole")
     validate(imdb, tmp_path / "parts", epochs=2)

@@ -38,7 +38,11 @@ def test_setup_lists_every_package_folder():
 def test_there_is_one_version():
     import pyconvnet
 
-    for file, pattern in (("pyproject.toml", r'^version = "(.+)"$'), ("CITATION.cff", r"^version: (.+)$")):
+    for file, pattern in (
+        ("pyproject.toml", r'^version = "(.+)"$'),
+        ("CITATION.cff", r"^version: (.+)$"),
+        ("conda.recipe/meta.yaml", r'^{% set version = "(.+)" %}$'),
+    ):
         found = re.findall(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
         assert found == [pyconvnet.__version__], file
 
@@ -116,8 +120,9 @@ def test_extras_bring_what_the_library_imports_and_no_more():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
-    for extra in packages.keys() - {"test"}:
-        assert {"PIL" if p == "Pillow" else p.replace("-", "_") for p in packages[extra]} <= imported, extra
+    names = {"Pillow": "PIL", "scikit-learn": "sklearn"}
+    for extra in packages.keys() - {"docs", "test"}:
+        assert {names.get(p, p.replace("-", "_")) for p in packages[extra]} <= imported, extra
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"`\[(\w+)\]`", readme)) == set(packages)
 

@@ -15,7 +15,7 @@ EXCEPTIONS = {
     ("pyconvnet/locks.py", "os.unlink"): "a lock that was let go of",
     ("pyconvnet/training/expdir.py", "os.write"): "the name of who has the lock, in the lock",
     ("pyconvnet/training/expdir.py", "os.ftruncate"): "the name of who had the lock",
-    ("pyconvnet/cli.py", "os.open"): "the null device",
+    ("pyconvnet/cli/__init__.py", "os.open"): "the null device",
     ("pyconvnet/download.py", "_OPENER.open"): "a request",
     ("pyconvnet/download.py", "open"): "a draft that the next call goes on with, renamed by atomic.rename",
     ("pyconvnet/download.py", "other.unlink"): "drafts of other versions",

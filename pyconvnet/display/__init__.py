@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyconvnet.display.classic import classic_table
+from pyconvnet.display.data import as_dict
 from pyconvnet.display.notebook import graph_html_table, html_table, short_repr
 from pyconvnet.display.rows import layer_rows, total_rows
 from pyconvnet.display.summary import FN, summarize
@@ -12,7 +13,7 @@ from pyconvnet.options import matlab_options
 from pyconvnet.records import Struct
 from pyconvnet.table import render
 
-__all__ = ["graph_html_table", "html_table", "short_repr", "vl_simplenn_display"]
+__all__ = ["as_dict", "graph_html_table", "html_table", "short_repr", "vl_simplenn_display"]
 
 
 @matlab_options()
