@@ -109,7 +109,7 @@ def test_extras_bring_what_the_library_imports_and_no_more():
     listed = re.search(
         r"^\[project.optional-dependencies\]\n(.*?)\n\n", (ROOT / "pyproject.toml").read_text(), re.M | re.S
     )
-    extras = dict(re.findall(r"^(\w+) = \[(.*)\]$", listed[1], re.M))
+    extras = dict(re.findall(r"^(\w+) = \[(.*?)\]$", listed[1], re.M | re.S))
     packages = {name: set(re.findall(r'"([\w-]+)', text)) for name, text in extras.items()}
     assert {"plot", "image", "progress", "test", "all"} <= set(packages)
     sources = [p for top in ("pyconvnet", "compat", "models") for p in (ROOT / top).rglob("*.py")]
