@@ -75,6 +75,8 @@ def folder(tmp_path, monkeypatch):
     photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     pcn.images.imwrite(photo, "photo.jpg")
     pcn.images.imwrite(photo[:, :, 0], "noisy.png")
+    (tmp_path / "photos").mkdir()
+    pcn.images.imwrite(photo, "photos/one.jpg")
     published = chain()
     published.layers[2].name = "relu7"
     (tmp_path / "models").mkdir()

@@ -13,7 +13,7 @@ yaml = pytest.importorskip("yaml")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 EXTRAS = dict(
-    re.findall(r"^(\w+) = \[(.*)\]$", re.search(r"optional-dependencies\]\n(.*?)\n\n", PROJECT, re.S)[1], re.M)
+    re.findall(r"^(\w+) = \[(.*?)\]$", re.search(r"optional-dependencies\]\n(.*?)\n\n", PROJECT, re.S)[1], re.M | re.S)
 )
 DEPENDENCIES = re.findall(r'"(.+?)"', re.search(r"^dependencies = \[(.*)\]$", PROJECT, re.M)[1])
 COMMANDS = {"ruff": "ruff", "mypy": "mypy"}  # -> the package that brings it

@@ -95,6 +95,7 @@ def jpegs(folder: Path, count: int = 200) -> Iterator[None]:
 
 def epochs(folder: Path, count: int = 50) -> Iterator[None]:
     """Training runs of that many epochs with checkpoints and prefetch, both kinds of network in turn; no pictures."""
+    drawn = "matplotlib.pyplot" in sys.modules
     for run in range(10):
         given = {**soak_jobs.training(folder / f"run{run}", count), "prefetch": True}
         if run % 2:
@@ -102,7 +103,7 @@ def epochs(folder: Path, count: int = 50) -> Iterator[None]:
             pcn.cnn_train_dag(net, soak_jobs.imdb(), soak_jobs.named_batch, **given)
         else:
             pcn.cnn_train(soak_jobs.letter_chain(), soak_jobs.imdb(), soak_jobs.batch, **given)
-        assert "matplotlib.pyplot" not in sys.modules
+        assert drawn or "matplotlib.pyplot" not in sys.modules
         yield
 
 

@@ -335,6 +335,21 @@ class Graph:
         if self.shapes["target"] == self.shapes[v]:
             self._add(dagnn.LossSmoothL1(sigma=1.5), [v, "target", "weight"], {})
 
+    def add_euclidean(self) -> None:
+        v = self._pick()
+        if "target" in self.inputs and self.shapes["target"] == self.shapes[v]:
+            self._add(dagnn.EuclideanLoss(), [v, "target"], {})
+
+    def add_pixel_shuffle(self) -> None:
+        v = self._pick(lambda s: s[0] % 2 == s[1] % 2 == 0)
+        if v is not None and self.shapes[v][2] % 4 == 0:
+            self._add(dagnn.SubP(scale=2), v, {})
+        elif v is not None:
+            self._add(dagnn.SubP(scale=0.5), v, {})
+
+    def add_noise_map(self) -> None:
+        self._unary(lambda: dagnn.NoiseMap(sigma=0.3), lambda: dagnn.NoiseMap(sigma=[0.1, -0.2]))
+
     def add_pdist(self) -> None:
         v = self._pick()
         other = self._pick(lambda s: s == self.shapes[v])
