@@ -20,8 +20,12 @@ class Losses(Primitives):
 
     def softmax(self, x: Array) -> Array:
         """exp(x) over its sum across channels; the largest value of each pixel is taken off, against overflow."""
-        e = self.exp(x - self.max(x, 2))
+        e = self.exp(self.less_largest(x))
         return e / self.sum(e, (2,))
+
+    def less_largest(self, x: Array) -> Array:
+        """x less the largest channel of each pixel, which is NaN where that is infinite."""
+        return x - self.max(x, 2)
 
     def softmax_backward(self, x: Array, dzdy: Array) -> Array:
         """y (dzdy - sum of dzdy y across channels)."""
@@ -66,7 +70,7 @@ class Losses(Primitives):
         if loss == "log":
             return -self.log(self._picked(x, labels, at))
         if loss == "softmaxlog":
-            shifted = x - self.max(x, 2)
+            shifted = self.less_largest(x)
             return self.log(self.sum(self.exp(shifted), (2,))) - self.take(shifted, at, 2)
         if loss == "mhinge":
             return self.at_least(1 - self.take(x, at, 2), 0)

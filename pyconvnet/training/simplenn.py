@@ -319,13 +319,13 @@ class SimpleNNAdapter:
     def locate_nonfinite(self) -> str:
         if not isfinite(self.batch):
             return "the images of the batch are not finite"
-        for i, layer in enumerate(self.net.layers):
+        for i, layer in enumerate(self.net.layers, 1):
             if not all(isfinite(w) for w in layer.get("weights") or ()):
                 return f"weights of layer {i} {layer.get('name', '')!r} ({visible(layer.type)}) are not finite"
         with np.errstate(all="ignore"):
             res = vl_simplenn(self.net, self.batch, mode="test")
-        for i, layer in enumerate(self.net.layers):
-            if not isfinite(res[i + 1].x):
+        for i, layer in enumerate(self.net.layers, 1):
+            if not isfinite(res[i].x):
                 where = f"layer {i} {layer.get('name', '')!r} ({visible(layer.type)})"
                 return f"the first value that is not finite came out of {where}"
         return "every layer's output is finite in test mode"

@@ -62,6 +62,15 @@ def test_the_loss_of_a_small_probability_is_its_logarithm_and_the_derivative_is_
     assert pcn.vl_nnloss(x, np.array([0]), loss="log").item() == 0
 
 
+def test_scores_that_have_run_off_to_infinity_give_nan_without_a_warning():
+    scores = np.array([np.inf, 0.0], np.float32).reshape(1, 1, 2, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(pcn.vl_nnsoftmaxloss(scores, np.array([1]))).all()
+        assert np.isnan(pcn.vl_nnsoftmax(scores)[0, 0, 0])
+        assert np.isnan(pcn.vl_nnsoftmaxloss(scores, np.array([1]), 1)).any()
+
+
 @pytest.mark.parametrize("loss", BINARY)
 def test_zeros_among_labels_of_a_binary_loss_are_warned_of_where_they_seem_to_be_a_class(loss):
     x = np.array([0.2, 0.4, 0.6]).reshape(1, 1, 1, 3)

@@ -123,13 +123,13 @@ def test_an_objective_that_is_not_finite_is_traced_to_where_it_began():
     net.layers[2]["weights"][1][0] = np.inf
     with (
         np.errstate(all="ignore"),
-        pytest.raises(FloatingPointError, match=r"1/3; weights of layer 2 'second' \(conv\) are not finite"),
+        pytest.raises(FloatingPointError, match=r"1/3; weights of layer 3 'second' \(conv\) are not finite"),
     ):
         fit(net)
     net = network()
     net.layers[0]["weights"][0] *= np.float32(3e38)
     net.layers[2]["weights"][0] *= np.float32(3e38)
-    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"came out of layer 0 'first' \(conv\)"):
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"came out of layer 1 'first' \(conv\)"):
         fit(net)
 
 
@@ -158,7 +158,7 @@ def test_images_that_are_not_finite_are_told_in_their_batch_where_a_rectifier_hi
 def test_weights_that_are_not_finite_are_told_at_the_end_of_the_epoch_where_a_rectifier_hides_them():
     net = network()
     net["layers"][0]["weights"][0][0] = np.nan
-    with pytest.raises(FloatingPointError, match=r"epoch 1 is not finite; weights of layer 0 'first' .* are not"):
+    with pytest.raises(FloatingPointError, match=r"epoch 1 is not finite; weights of layer 1 'first' .* are not"):
         fit(net)
     net = pcn.DagNN.fromSimpleNN(network(), canonicalNames=True)
     net.params[1].value[0] = np.nan
