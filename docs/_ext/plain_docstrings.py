@@ -154,7 +154,7 @@ def _stands_alone(lines: list[str], column: int) -> bool:
     """Whether the first of two lines is a name, or several, longer than their column; the text is in the second."""
     name, text = (*lines, "")[:2]
     in_column = text[:column].isspace() and text[column : column + 1].strip()
-    return bool(in_column and len(name) >= column and name[:1].strip() and "  " not in name)
+    return bool(in_column and len(name) >= column - 1 and name[:1].strip() and "  " not in name)
 
 
 def _terms(name: str) -> str:
