@@ -49,12 +49,13 @@ def deploy(net: Any) -> Any:
     the CPU cannot be written to any more, so that forms of filters which are kept from call to call need not be checked
     for changes. To train, or to change weights, go on with `net`. A file does not hold this: deploy what is loaded.
 
-    The second time that single-precision numpy images of a size come to `predict` or `classify`, or to the eval of a
-    graph, the run is recorded, and played from then on, kernel after kernel, without the Python between layers, to the
-    same bits. That is for convolution, batch and local response normalization, ReLU, sigmoid, pooling, softmax, sums
-    and concatenation; a network with a layer of another kind runs as ever. A recording takes as much memory as a run. A
-    network has four at most, for sizes of images and numbers of threads: a fifth takes the place of the one that was
-    not used for longest. All are gone with the network, and after `clear_caches()`.
+    The second time that single-precision numpy images of a size come to `predict` or `classify`, to vl_simplenn with
+    mode="test" and conserveMemory=True, or to the eval of a graph, the run is recorded, and played from then on, kernel
+    after kernel, without the Python between layers, to the same bits. That is for convolution, batch and local response
+    normalization, ReLU, sigmoid, pooling, softmax, sums and concatenation; a network with a layer of another kind runs
+    as ever. A recording takes as much memory as a run. A network has four at most, for sizes of images and numbers of
+    threads: a fifth takes the place of the one that was not used for longest. All are gone with the network, and after
+    `clear_caches()`.
 
     Raises TypeError for what is not a network.
 
