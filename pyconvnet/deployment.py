@@ -47,7 +47,8 @@ def deploy(net: Any) -> Any:
     Batch normalizations are merged (`merge_bnorm`), dropout and losses are removed; a softmax stands where a loss was
     trained on scores. A graph is in test mode; run a chain by `predict`, or vl_simplenn with mode="test". Weights on
     the CPU cannot be written to any more, so that forms of filters which are kept from call to call need not be checked
-    for changes. To train, or to change weights, go on with `net`. A file does not hold this: deploy what is loaded.
+    for changes. To train, or to change weights, go on with `net`. A network that was saved and loaded must be deployed
+    again.
 
     The second time that single-precision numpy images of a size come to `predict` or `classify`, to vl_simplenn with
     mode="test" and conserveMemory=True, or to the eval of a graph, the run is recorded, and played from then on, kernel
