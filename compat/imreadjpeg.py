@@ -60,7 +60,8 @@ def vl_imreadjpeg(
     cropAnisotropy  (least, largest) change of aspect, drawn for each image; or one number for both. 1 keeps the aspect,
                     so that crops of another shape than the image leave some of it out; 0 stretches to the image's shape
     flip            mirror left and right, every other image on average
-    subtractAverage number, three numbers (RGB), or an H x W x 3 image of the size that resize says
+    subtractAverage
+                    a number, three numbers (RGB), or an H x W x 3 image of the size that resize says
     brightness      3 x 3 matrix B: B w is added to an image's pixels, w normally distributed, three numbers; or the
                     diagonal of B, as three numbers or one
     contrast        0..1: for each image C is drawn from 1 - contrast .. 1 + contrast

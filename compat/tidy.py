@@ -26,7 +26,9 @@ def vl_simplenn_tidy(net: Any) -> Any:
       become layer1, layer2 ...
     - `classes`, `normalization` and whatever else stood at the top goes into `meta`
 
-    Layers of an unknown type are kept as they are. Raises TypeError for a value that is not a network.
+    Layers of an unknown type are kept as they are.
+
+    Raises TypeError for a value that is not a network.
     Source: MatConvNet, vl_simplenn_tidy.
     """
     from pyconvnet.simplenn import SimpleNN

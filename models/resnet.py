@@ -35,8 +35,8 @@ def resnet(
 ) -> DagNN:
     """ResNet, as examples/imagenet/cnn_imagenet_init_resnet.m makes it: 224 x 224 x 3 images, 1000 classes.
 
-    depth  50, which is what the example has; 101 or 152, whose sections have the lengths of the paper
-    others as `models.build` and `models.imagenet.ImageNet` say
+    depth   50, which is what the example has; 101 or 152, whose sections have the lengths of the paper
+    others  as `models.build` and `models.imagenet.ImageNet` say
 
     The 3 x 3 convolution of a section's first block has the stride. The networks for download come from Caffe, as
     models.pretrained("imagenet-resnet-50-dag"): they have other names, and the 1 x 1 convolution before has the stride.

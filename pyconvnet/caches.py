@@ -16,7 +16,7 @@ from __future__ import annotations
 
 def clear_caches() -> None:
     """Release all memory kept from call to call: packed filters, memory and schedules of the kernels, folded
-    normalizations.
+    normalizations, recorded runs of deployed networks.
 
     Nothing changes but the time of the next call. For the bounds that hold otherwise, see this module's help.
     """

@@ -31,7 +31,9 @@ def merge_bnorm(net: Any) -> Any:
     biases b + (its biases - mu) g / sigma, where g, b are the normalization's multipliers and biases, mu and sigma its
     moments (Ioffe and Szegedy, 2015, section 3.1); the normalization is removed. One without moments, with moments that
     are all zero, after another layer, or after filters that several layers share stays. Results in test mode are the
-    same to rounding. Raises TypeError for what is not a network.
+    same to rounding.
+
+    Raises TypeError for what is not a network.
     """
     network(net, "merge_bnorm")
     return _merged_graph(net) if is_graph(net) else _merged_chain(net)
@@ -45,7 +47,26 @@ def deploy(net: Any) -> Any:
     Batch normalizations are merged (`merge_bnorm`), dropout and losses are removed; a softmax stands where a loss was
     trained on scores. A graph is in test mode; run a chain by `predict`, or vl_simplenn with mode="test". Weights on
     the CPU cannot be written to any more, so that forms of filters which are kept from call to call need not be checked
-    for changes. To train, or to change weights, go on with `net`. Raises TypeError for what is not a network.
+    for changes. To train, or to change weights, go on with `net`. A network that was saved and loaded must be deployed
+    again.
+
+    The second time that single-precision numpy images of a size come to `predict` or `classify`, to vl_simplenn with
+    mode="test" and conserveMemory=True, or to the eval of a graph, the run is recorded, and played from then on, kernel
+    after kernel, without the Python between layers, to the same bits. That is for convolution, batch and local response
+    normalization, ReLU, sigmoid, pooling, softmax, sums and concatenation; a network with a layer of another kind runs
+    as ever. A recording takes as much memory as a run. A network has four at most, for sizes of images and numbers of
+    threads: a fifth takes the place of the one that was not used for longest. All are gone with the network, and after
+    `clear_caches()`.
+
+    Raises TypeError for what is not a network.
+
+    >>> import numpy as np, pyconvnet as pcn
+    >>> net = pcn.models.build("lenet", seed=0)
+    >>> ready = pcn.deploy(net)
+    >>> net.layers[-1].type, ready.layers[-1].type
+    ('softmaxloss', 'softmax')
+    >>> pcn.predict(ready, np.zeros((28, 28, 1, 1), np.float32)).shape
+    (1, 1, 10, 1)
     """
     network(net, "deploy")
     if not is_graph(net):

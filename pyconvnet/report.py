@@ -67,7 +67,9 @@ def report(expDir: str | os.PathLike[str], path: str | os.PathLike[str] | None =
 
     It shows the network's table, the curves and statistics, the confusion matrices of the last epoch, the filters of
     the first layer, the settings and versions. A folder of cross_validate is shown with all its folds and the pooled
-    matrix. Needs matplotlib and Pillow. Raises ValueError where the folder holds no checkpoint.
+    matrix. Needs matplotlib and Pillow.
+
+    Raises ValueError where the folder holds no checkpoint.
     """
     folder = Path(expDir)
     if not folder.is_dir():

@@ -16,8 +16,12 @@ Validator = Callable[[Any], Any]
 class inputParser:
     """Reads arguments by a plan: required ones, optional ones in their order, then 'Name', value pairs.
 
-    p = inputParser(); p.addRequired("x"); p.addOptional("n", 1); p.addParameter("mode", "fast", check)
-    p.parse(*arguments); p.Results.mode
+        p = inputParser()
+        p.addRequired("x")
+        p.addOptional("n", 1)
+        p.addParameter("mode", "fast", check)
+        p.parse(*arguments)
+        p.Results.mode
 
     A validator returns False, or raises, where a value is not accepted. Where an optional argument's validator refuses
     a text, the text is read as the name of a parameter. Results has all values by name, sorted; Unmatched those of

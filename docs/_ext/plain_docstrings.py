@@ -127,6 +127,8 @@ def _entries(block: list[str], at: int) -> tuple[list[str], int]:
         line = block[end]
         if line.startswith(" " * column) and line[column : column + 1].strip() and found:
             found[-1][1].append(line[column:])
+        elif found and _stands_alone(block[end : end + 2], column):
+            found.append((line, []))
         elif line[column - 2 : column] == "  " and line[:1].strip() and line[column : column + 1].strip():
             head = line[:column].rstrip()
             texts = re.split(r"  +", line[column:])
@@ -146,6 +148,13 @@ def _entries(block: list[str], at: int) -> tuple[list[str], int]:
             return [], at
         out += [name if in_words else _terms(name), f"   {_text(' '.join(text))}"]
     return out, end
+
+
+def _stands_alone(lines: list[str], column: int) -> bool:
+    """Whether the first of two lines is a name, or several, longer than their column; the text is in the second."""
+    name, text = (*lines, "")[:2]
+    in_column = text[:column].isspace() and text[column : column + 1].strip()
+    return bool(in_column and len(name) >= column - 1 and name[:1].strip() and "  " not in name)
 
 
 def _terms(name: str) -> str:
@@ -223,11 +232,18 @@ def _is_layer(obj: Any) -> bool:
     return isinstance(obj, type) and issubclass(obj, Layer) and obj is not Layer
 
 
+def _types(cls: type[Any]) -> tuple[str, ...]:
+    """The types of a SimpleNN whose layers are of this class; a class may inherit those of its base."""
+    from pyconvnet.layers import layer_class
+
+    types = (cls.simplenn,) if isinstance(cls.simplenn, str) else cls.simplenn or ()
+    return tuple(t for t in types if layer_class(t) is cls)
+
+
 def _layer_facts(obj: Any) -> list[str]:
     """What a layer is in a SimpleNN, which its class says."""
-    if not _is_layer(obj) or not obj.simplenn:
+    if not _is_layer(obj) or not (types := _types(obj)):
         return []
-    types = (obj.simplenn,) if isinstance(obj.simplenn, str) else obj.simplenn
     fields = ", ".join([f"{name} {value!r}" for name, value in obj.simplenn_fields.items()] + [*obj.simplenn_inputs])
     said = f", with the fields {_text(fields)}" if fields else ""
     return [f":In a SimpleNN: type {', '.join(_literal(repr(t)) for t in types)}{said}", ""]

@@ -28,7 +28,7 @@ class Editing:
         params: Table[Param]
         executionOrder: Any
         _plan: Any
-        _predictors: list[Any]
+        _predictors: Any
         _origin: dict[str, Any]
 
     def addLayer(

@@ -26,7 +26,9 @@ def vl_simplenn_display(
     format: str = "ascii",
     style: str | None = None,
 ) -> tuple[Struct, str]:
-    """vl_simplenn_display(net) -> (info, text)              net: a SimpleNN, or any record with `layers`
+    """The table of a network's layers, and the numbers in it.
+
+    vl_simplenn_display(net) -> (info, text)              net: a SimpleNN, or any record with `layers`
 
     text  the table that MatConvNet prints: for every layer its type, window, receptive field in the input image
           (size, offset of the first one's centre counted from 1, stride; in pixels), output size and memory,

@@ -57,7 +57,7 @@ class Recordings:
             run = self._runs[key] = _record(backend, steps, sources, results, inputs) or False
             while len(self._runs) > MOST:
                 self._runs.popitem(last=False)
-        if not run:
+        if not isinstance(run, _Run):
             return False
         run.play(inputs, results)
         for slot in sources:

@@ -87,6 +87,13 @@ class Conv(Filter):
     def effective_options(self):
         return effective(vl_nnconv, self, "stride", "pad", "dilate")
 
+    def to_record(self):
+        record = super().to_record()
+        dilate = {*np.ravel(record.get("dilate", 1)).tolist()}
+        if len(dilate) == 1:  # tables show (1, 1) as 11, as MATLAB's do
+            record.dilate = dilate.pop()
+        return record
+
     def forward(self, inputs, params):
         f, b = filters_and_biases(self, params)
         return [vl_nnconv(inputs[0], f, b, **self.effective_options())]

@@ -14,8 +14,9 @@ class LossSmoothL1(Loss, yields=True):
 
     f(d) = sigma^2 d^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2)
 
-    w is input 3, 1 where there is none. average is the sum of all losses over that of all weights. Source: MatConvNet,
-    examples/fast_rcnn/+dagnn; Girshick, Fast R-CNN, arXiv:1504.08083.
+    w is input 3, 1 where there is none. average is the sum of all losses over that of all weights.
+
+    Source: MatConvNet, examples/fast_rcnn/+dagnn; Girshick, Fast R-CNN, arXiv:1504.08083.
     """
 
     loss = "smoothl1"

@@ -58,8 +58,8 @@ class NoiseMap(ElementWise, yields=True):
         net.layers[1].sigma = 25 / 255
         y = pyconvnet.predict(net, x)
 
-    Raises ValueError where there is no level, or one that does not fit. Source: Zhang, Zuo, Zhang, FFDNet, IEEE TIP
-    2018, and its code's vl_simplenn.
+    Raises ValueError where there is no level, or one that does not fit.
+    Source: Zhang, Zuo, Zhang, FFDNet, IEEE TIP 2018, and its code's vl_simplenn.
     """
 
     sigma = ()

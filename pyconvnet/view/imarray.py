@@ -16,7 +16,8 @@ from pyconvnet.values import as_array, flag, numbers, whole_number, whole_number
 def vl_imarray(
     A: np.ndarray, *, spacing: int = 0, layout: Any = None, reverse: bool = False, movie: bool = False, cmap: Any = None
 ) -> np.ndarray | list[np.ndarray]:
-    """
+    """Images side by side as tiles of one, with their values as they are.
+
     vl_imarray(A) -> J      A: H x W x K              J: rows H x columns W    (H x W x 3 are three grey images)
                             A: H x W x 3 x K          J: rows H x columns W x 3
                             A: H x W x K x 3          likewise
@@ -65,7 +66,8 @@ def vl_imarraysc(
     movie: bool = False,
     cmap: Any = None,
 ) -> np.ndarray | list[np.ndarray]:
-    """
+    """Images side by side as tiles of one, each scaled from 0 to 1.
+
     vl_imarraysc(A) -> J    sizes and further options as vl_imarray; J: values in 0..1
 
     Every tile is scaled by itself: (tile - low) / (high - low) with low and high its least and largest value, over all

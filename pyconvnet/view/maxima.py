@@ -29,7 +29,9 @@ def peaks(
 
     A peak is higher than all of its eight neighbours. Neighbours of one value that have no higher one around them are
     one peak, in their middle, so that rows and columns, which count from 0, may be fractions. NaN is no score.
-    image_coordinates says where in the image they are. Raises ValueError for other shapes and options.
+    image_coordinates says where in the image they are.
+
+    Raises ValueError for other shapes and options.
     Source: Cunefare et al., "Open source software for automatic detection of cone photoreceptors", Scientific Reports
     7, 6620, 2017, blurs a map, takes the middle of each of its maxima and drops those below a threshold.
 

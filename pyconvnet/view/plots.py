@@ -158,7 +158,7 @@ def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, n
 
 
 def roc_curve(curve: dict[str, Any], ax: Any = None, label: str | None = None) -> Any:
-    """The curve that measures.roc gives, with its area in the legend; returns the axes."""
+    """The curve that view.roc gives, with its area in the legend; returns the axes."""
     ax = figure()[1][0, 0] if ax is None else ax
     ax.plot(curve["fpr"], curve["tpr"], label=f"{label + ', ' if label else ''}area {curve['auc']:.3f}")
     ax.plot([0, 1], [0, 1], ":", color="grey", linewidth=1)

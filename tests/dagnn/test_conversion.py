@@ -95,6 +95,15 @@ def test_a_chain_becomes_a_simplenn_again():
     )
 
 
+def test_a_chain_has_one_number_for_a_dilation_that_is_the_same_both_ways():
+    dag = DagNN()
+    dag.addLayer("c1", dagnn.Conv(size=[3, 3, 1, 2], dilate=2), "x0", "x1", ["f1", "b1"])
+    dag.addLayer("c2", dagnn.Conv(size=[3, 3, 2, 2], dilate=[1, 2]), "x1", "x2", ["f2", "b2"])
+    dag.initParams()
+    first, second = dag.toSimpleNN().layers
+    assert (first.dilate, list(second.dilate)) == (2, [1, 2])
+
+
 def test_what_is_precious_stays_so():
     net = simple("softmax")
     net.layers[1].precious = True

@@ -94,6 +94,24 @@ def test_aligned_columns_become_definitions(rest):
     ]
 
 
+def test_names_longer_than_their_column_stand_above_their_text(rest):
+    made = rest("a   first\nb, long\n    second,\n    on two lines\nc   third")
+    assert made.strip().splitlines() == [
+        "``a``",
+        "   first",
+        "``b``, ``long``",
+        "   second, on two lines",
+        "``c``",
+        "   third",
+    ]
+
+
+def test_a_layer_is_shown_with_the_types_that_make_it(rest):
+    facts = import_module("plain_docstrings")._layer_facts
+    assert facts(pyconvnet.dagnn.Loss)[0].startswith(":In a SimpleNN: type ``'softmaxloss'``, ``'loss'``")
+    assert not facts(pyconvnet.dagnn.SegmentationLoss)  # it has inherited these types, which make a Loss
+
+
 def test_calls_have_their_sizes_beneath(rest):
     made = rest("f(x) -> y        x: H x W      y: H\nf(x, dzdy) -> dzdx\n\nRaises TypeError for text.\nSource: a_b.")
     assert [line for line in made.splitlines() if line] == [

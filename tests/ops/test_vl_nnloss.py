@@ -82,3 +82,15 @@ def test_zeros_among_labels_of_a_binary_loss_are_warned_of_where_they_seem_to_be
         for meant in ([1, -1, 0], [1, 1, 1], [0, 0, 0], [-1, 0, -1]):
             pcn.vl_nnloss(x, np.array(meant), loss=loss)
         pcn.vl_nnloss(np.zeros((1, 1, 2, 3)), np.array([0, 1, 1]))
+
+
+@pytest.mark.parametrize("loss", ["softmaxlog", "log", "mhinge", "mshinge", "classerror", "topkerror"])
+def test_infinite_scores_warn_of_nothing(loss):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for first in (np.inf, -np.inf, np.nan):
+            scores = np.array([first, 1, 2], np.float32).reshape(1, 1, 3, 1)
+            y = pcn.vl_nnloss(scores, np.array([1]), loss=loss)
+            pcn.vl_nnloss(scores, np.array([1]), 1, loss=loss)
+            if loss == "softmaxlog":
+                assert np.isinf(y.item()) if first == -np.inf else np.isnan(y.item())

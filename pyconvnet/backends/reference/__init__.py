@@ -124,6 +124,16 @@ class Reference(Backend):
         # numpy sums float32 along leading axes one after another, so in float64 here
         return dzdy.sum(axis=(0, 1, 3), dtype=np.float64).astype(dzdy.dtype)
 
+    # Infinite scores give NaN, which says enough: no warning of numpy's beside it.
+
+    def categorical_loss(self, x: np.ndarray, labels: np.ndarray, loss: str, k: int) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return super().categorical_loss(x, labels, loss, k)
+
+    def categorical_loss_backward(self, x: np.ndarray, labels: np.ndarray, loss: str, k: int) -> np.ndarray | None:
+        with np.errstate(invalid="ignore"):
+            return super().categorical_loss_backward(x, labels, loss, k)
+
     # --- more exact in numpy than as composites --------------------------------------------------------------------
 
     def softplus(self, x: np.ndarray) -> np.ndarray:
