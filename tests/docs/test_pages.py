@@ -14,7 +14,7 @@ PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "auto_gallery" 
 
 
 def mentioned(text: str) -> set[str]:
-    """Names of the library in a text: pcn.vl_nnconv, pyconvnet.formats.register; without scikit-learn, not those of it."""
+    """Names of the library in a text: pcn.vl_nnconv, pyconvnet.formats.register; those of scikit-learn only with it."""
     names = set(re.findall(r"\b(?:pcn|pyconvnet)\.([A-Za-z_][\w.]*\w)", text))
     return {name for name in names if find_spec("sklearn") or name.partition(".")[0] != "sklearn"}
 
