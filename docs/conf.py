@@ -12,6 +12,7 @@ sys.path[:0] = [str(here / "_ext"), str(here.parent)]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 os.environ["MATPLOTLIBRC"] = str(here / "_static" / "matplotlibrc")
 os.environ["PYCONVNET_QUIET"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two pages run at once; and trainings end alike on any number of cores
 
 import pyconvnet  # noqa: E402
 
