@@ -208,3 +208,24 @@ def test_the_other_values_of_a_network_are_forgotten_as_ever():
     for _ in range(4):
         res = pcn.vl_simplenn(chain, small, None, res, mode="test", conserveMemory=True)
         assert [r.x is not None for r in res] == [False] * (len(res) - 1) + [True]
+
+
+def test_sizes_that_come_once_leave_little_behind():
+    net = pcn.deploy(inception())
+    net.vars["r"].precious = True
+    for h in range(9, 89):
+        net.eval({"x": np.ones((h, 9, 3, 1), np.float32)})
+    kept = net._plan._recordings
+    assert len(kept._once) == 16 * recorded.MOST and not kept._runs
+    for h in range(80, 89):
+        net.eval({"x": np.ones((h, 9, 3, 1), np.float32)})
+    assert len(kept._runs) == recorded.MOST
+
+
+def test_a_first_image_of_nan_is_no_excuse(layer_by_layer):
+    net = pcn.deploy(networks("lenet"))
+    bad, x, _ = images("lenet")
+    bad[0, 0] = np.nan
+    expected = pcn.predict(pcn.deploy(net), x)
+    pcn.predict(net, bad), pcn.predict(net, bad)
+    assert pcn.predict(net, x).tobytes() == expected.tobytes()

@@ -58,9 +58,8 @@ class Plan:
     def _recorded(self, steps: list[Step], exposed: Collection[Any]) -> bool:
         """Whether a recording of these steps was played."""
         some = next((p.value for step in steps for p in step.params), None)
-        if getattr(
-            getattr(some, "flags", None), "writeable", True
-        ):  # as weights are that pyconvnet.deploy has not seen
+        flags = getattr(some, "flags", None)
+        if getattr(flags, "writeable", True):  # it is no deployed network
             return False
         if self._recordings is None:
             from pyconvnet.engine.recorded import Recordings

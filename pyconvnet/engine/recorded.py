@@ -33,7 +33,8 @@ class Recordings:
     """The recorded runs of a network in test mode."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[Any, _Run | bool] = OrderedDict()  # True for a run that came once, False: not possible
+        self._runs: OrderedDict[Any, _Run | bool] = OrderedDict()  # False: not possible
+        self._once: OrderedDict[Any, None] = OrderedDict()  # what came once
         self._ends: dict[int, Any] = {}
         _all.add(self)
 
@@ -49,14 +50,17 @@ class Recordings:
             return False
         key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision()
         run = self._runs.get(key)
-        if run is None:
-            self._runs[key] = True
+        if run is None and key not in self._once:
+            self._once[key] = None
+            if len(self._once) > 16 * MOST:
+                self._once.popitem(last=False)
             return False
-        self._runs.move_to_end(key)
-        if run is True or (run and not run.current()):
+        if run is None or (run and not run.current()):
+            self._once.pop(key, None)
             run = self._runs[key] = _record(backend, steps, sources, results, inputs) or False
-            while len(self._runs) > MOST:
+            if len(self._runs) > MOST:
                 self._runs.popitem(last=False)
+        self._runs.move_to_end(key)
         if not isinstance(run, _Run):
             return False
         run.play(inputs, results)
@@ -78,6 +82,7 @@ class Recordings:
 
     def clear(self) -> None:
         self._runs.clear()
+        self._once.clear()
         self._ends.clear()
 
 
@@ -119,7 +124,7 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
     others = []
     for x in inputs:
         other = np.empty_like(x)
-        other[...] = random.standard_normal(x.shape, np.float32) * (abs(x).max() or 1)
+        other[...] = random.standard_normal(x.shape, np.float32) * (abs(x).max(where=np.isfinite(x), initial=0) or 1)
         others.append(other)
     for slot, x in zip(sources, others):
         slot.value = x
