@@ -33,7 +33,7 @@ class Recordings:
     """The recorded runs of a network in test mode."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[Any, _Run | bool] = OrderedDict()  # False: not possible
+        self._runs: OrderedDict[Any, _Run | None] = OrderedDict()  # None: not possible
         self._once: OrderedDict[Any, None] = OrderedDict()  # what came once
         self._ends: dict[int, Any] = {}
         _all.add(self)
@@ -49,19 +49,19 @@ class Recordings:
         if backend is None or not all(backend.recordable(x) for x in inputs):
             return False
         key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision()
-        run = self._runs.get(key)
-        if run is None and key not in self._once:
+        known, run = key in self._runs, self._runs.get(key)
+        if not known and key not in self._once:
             self._once[key] = None
             if len(self._once) > 16 * MOST:
                 self._once.popitem(last=False)
             return False
-        if run is None or (run and not run.current()):
+        if not known or (run is not None and not run.current()):
             self._once.pop(key, None)
-            run = self._runs[key] = _record(backend, steps, sources, results, inputs) or False
+            run = self._runs[key] = _record(backend, steps, sources, results, inputs)
             if len(self._runs) > MOST:
                 self._runs.popitem(last=False)
         self._runs.move_to_end(key)
-        if not isinstance(run, _Run):
+        if run is None:
             return False
         run.play(inputs, results)
         for slot in sources:
