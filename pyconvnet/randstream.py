@@ -128,12 +128,12 @@ class RandStream(np.random.Generator):
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: None = None) -> Any:  # type: ignore[override]
         """Normally distributed, as MATLAB's randn; arrays are filled column by column."""
         _no_out("standard_normal", out)
-        from pyconvnet.backends.cpu import ziggurat  # numba takes its time
+        from pyconvnet.backends.cpu import ziggurat  # LLVM takes its time
 
         drawn = np.empty(_product(size), dtype)
         words = self.State[:, 0]
         place = words[-1:].astype(np.int64)
-        ziggurat.normal(words, place, ziggurat.ENDS, ziggurat.HEIGHTS, drawn)
+        ziggurat.normal(words, place, drawn)
         words[-1] = place[0]
         self.State = words
         return drawn.item() if size is None else drawn.reshape(size, order="F")

@@ -46,7 +46,7 @@ def _kernels():
     from pyconvnet.backends.cpu.compiled import parallel
     from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vset1, vstore
 
-    @parallel()
+    @parallel
     def multiply(t, threads, rounds, out):
         x = vset1(np.float32(0.999))
         a, b, c, d, e, f, g, h = x, x, x, x, x, x, x, x
@@ -55,7 +55,7 @@ def _kernels():
             e, f, g, h = vfma(e, x, x), vfma(f, x, x), vfma(g, x, x), vfma(h, x, x)
         vstore(out + 256 * t, vadd(vadd(vadd(a, b), vadd(c, d)), vadd(vadd(e, f), vadd(g, h))))
 
-    @parallel()
+    @parallel
     def read(t, threads, memory, count, out):
         vectors = count // 16
         first, last = vectors * t // threads, vectors * (t + 1) // threads

@@ -143,9 +143,8 @@ class CPU(Reference):
     def sgd_step(self, w, m, der, scale, decay, momentum, rate, nesterov):
         from pyconvnet.backends.cpu.sgd import descend
 
-        real = w.dtype.type
         flat = (a.ravel(order="K") for a in (w, m, _ordered(der)))
-        descend(*flat, real(scale), real(decay), real(momentum), real(rate), nesterov)
+        descend(*flat, scale, decay, momentum, rate, nesterov)
         return w, m
 
 

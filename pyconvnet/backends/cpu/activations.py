@@ -117,7 +117,7 @@ def _logistic(x):
     return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
 
 
-@parallel()
+@parallel
 def _add_to(t, threads, y, x, count, relu):
     zero, vectors = np.float32(0), -(-count // 16)
     for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
@@ -126,7 +126,7 @@ def _add_to(t, threads, y, x, count, relu):
         vstore_part(y + 4 * i, vmax(v, vset1(zero)) if relu else v, part)
 
 
-@parallel()
+@parallel
 def _elements(t, threads, x, y, count, which, leak):
     zero, slope = vset1(np.float32(0)), vset1(leak)
     vectors = -(-count // 16)
@@ -149,7 +149,7 @@ def _elements(t, threads, x, y, count, which, leak):
     finish_streams()
 
 
-@parallel()
+@parallel
 def _derivatives(t, threads, x, dy, dx, count, which, leak):
     zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
     vectors = -(-count // 16)
@@ -172,7 +172,7 @@ def _derivatives(t, threads, x, dy, dx, count, which, leak):
     finish_streams()
 
 
-@parallel()
+@parallel
 def _softmax(t, threads, x, y, pixels, c):
     lowest = np.float32(-np.inf)
     for q in range(pixels * t // threads, pixels * (t + 1) // threads):
@@ -193,7 +193,7 @@ def _softmax(t, threads, x, y, pixels, c):
             vstore_part(target + 4 * k, vmul(vload_part(target + 4 * k, part, np.float32(0)), scale), part)
 
 
-@parallel()
+@parallel
 def _softmax_backward(t, threads, dy, dx, pixels, c):
     """dx holds y before and the derivative after."""
     zero = np.float32(0)

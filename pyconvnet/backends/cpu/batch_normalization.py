@@ -6,8 +6,8 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import parallel
-from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty
-from pyconvnet.backends.cpu.llvm.simd import prefetch, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
+from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty, fill_zeros, scratch
+from pyconvnet.backends.cpu.llvm.simd import fload, prefetch, vadd, vfma, vload, vload_part, vstore, vstore_part, vsub
 from pyconvnet.threads import parallel_region
 
 SAMPLES, RUN = 256, 64
@@ -67,7 +67,8 @@ def _sums(threads: int, a: np.ndarray, x: np.ndarray, mean: np.ndarray, centred:
     k = x.shape[3]
     sums = np.zeros((threads, 2, k))
     (m,) = _vectors(mean)
-    _products(threads, address(a), address(x), x.size // k, k, address(m), sums, centred)
+    short = scratch("moments", threads * 2 * -(-k // 16) * 16)
+    _products(threads, address(a), address(x), x.size // k, k, address(m), address(short), sums, centred)
     return sums.sum(axis=0)
 
 
@@ -75,15 +76,16 @@ def _vectors(*values: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(v.ravel(), np.float32) for v in values]
 
 
-@parallel()
-def _products(t, threads, a, x, pixels, c, mean, sums, centred):
+@parallel
+def _products(t, threads, a, x, pixels, c, mean, short, sums, centred):
     """Short sums in float32, sums of those in float64."""
     zero = np.float32(0)
-    short = np.empty((2, -(-c // 16) * 16), np.float32)
-    totals, products = short.ctypes.data, short[1].ctypes.data
+    width = -(-c // 16) * 16
+    totals = short + 4 * 2 * t * width
+    products = totals + 4 * width
     first, last = pixels * t // threads, pixels * (t + 1) // threads
     for start in range(first, last, RUN):
-        short[:] = 0
+        fill_zeros(totals, 2 * width)
         for q in range(start, min(last, start + RUN)):
             for k in range(0, c, 16):
                 part = min(16, c - k)
@@ -96,11 +98,11 @@ def _products(t, threads, a, x, pixels, c, mean, sums, centred):
                 vstore(totals + 4 * k, vadd(v, vload(totals + 4 * k)))
                 vstore(products + 4 * k, vfma(v, d, vload(products + 4 * k)))
         for k in range(c):
-            sums[t, 0, k] += short[0, k]
-            sums[t, 1, k] += short[1, k]
+            sums[t, 0, k] += fload(totals + 4 * k)
+            sums[t, 1, k] += fload(products + 4 * k)
 
 
-@parallel()
+@parallel
 def _combine(t, threads, x, dy, out, pixels, c, mean, of_x, of_dy, constant):
     """out = of_x (x - mean) + of_dy dy + constant, each per channel."""
     zero = np.float32(0)

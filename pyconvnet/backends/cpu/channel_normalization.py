@@ -6,7 +6,7 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import inner, parallel
-from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, empty_like
+from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, empty_like, fill_zeros, scratch
 from pyconvnet.backends.cpu.llvm.simd import vadd, vdiv, vfma, vload, vload_part, vmul, vset1, vstore, vstore_part, vsub
 from pyconvnet.backends.cpu.pooling import pool, pool_backward
 from pyconvnet.backends.cpu.vmath import vfast_power, vpower
@@ -15,9 +15,17 @@ from pyconvnet.precision import get_precision
 from pyconvnet.threads import parallel_region
 
 
-def _beside(n: int, channels: int) -> tuple[int, int]:
-    """How many channels before and after one its window of n holds, of those that there can be."""
-    return min((n - 1) // 2, channels - 1), min(n // 2, channels - 1)
+def _sizes(x: np.ndarray, n: int, threads: int) -> tuple[tuple[int, int, int, int, int], int]:
+    """Sizes for `_lrn`, and the address of its rows.
+
+    They are pixels, channels, how many channels before and after one its window of n holds, of those that there can be,
+    and the zeros on either side of a row.
+    """
+    c = x.shape[2]
+    before, after = min((n - 1) // 2, c - 1), min(n // 2, c - 1)
+    zeros = (before + after + 31) // 16 * 16
+    row = -(-c // 16) * 16 + 2 * zeros
+    return (x.size // c, c, before, after, zeros), address(scratch("channels", threads * 2 * row))
 
 
 def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.ndarray:
@@ -26,8 +34,9 @@ def lrn(x: np.ndarray, n: int, kappa: float, alpha: float, beta: float) -> np.nd
         seen = channels_fastest(x)
         y = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
-        sizes = x.size // x.shape[2], x.shape[2], *_beside(n, x.shape[2])
-        _lrn(threads, address(seen), address(seen), address(y), *sizes, *reals, False, get_precision() == "high")
+        sizes, space = _sizes(x, n, threads)
+        exact = get_precision() == "high"
+        _lrn(threads, address(seen), address(seen), address(y), space, *sizes, *reals, False, exact)
     return from_nhwc(y)
 
 
@@ -37,8 +46,9 @@ def lrn_backward(x: np.ndarray, dzdy: np.ndarray, n: int, kappa: float, alpha: f
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         dx = empty(seen.shape)
         reals = np.array([kappa, alpha, beta], np.float32)
-        sizes = x.size // x.shape[2], x.shape[2], *_beside(n, x.shape[2])
-        _lrn(threads, address(seen), address(dy), address(dx), *sizes, *reals, True, get_precision() == "high")
+        sizes, space = _sizes(x, n, threads)
+        exact = get_precision() == "high"
+        _lrn(threads, address(seen), address(dy), address(dx), space, *sizes, *reals, True, exact)
     return from_nhwc(dx)
 
 
@@ -70,7 +80,7 @@ def spnorm_backward(x: np.ndarray, dzdy: np.ndarray, window: Window, alpha: floa
     return from_neighbours
 
 
-@parallel()
+@parallel
 def _spatial(t, threads, x, mean, y, count, alpha, beta):
     """y = x (1 + alpha mean)^-beta, element by element."""
     one, zero = vset1(np.float32(1)), np.float32(0)
@@ -90,13 +100,14 @@ def _window_sums(squares, k, before, after):
     return total
 
 
-@parallel()
-def _lrn(t, threads, x, dy, out, pixels, c, before, after, kappa, alpha, beta, backward, exact):
+@parallel
+def _lrn(t, threads, x, dy, out, rows, pixels, c, before, after, zeros, kappa, alpha, beta, backward, exact):
     zero = np.float32(0)
-    around = before + after + 16
+    row = -(-c // 16) * 16 + 2 * zeros
     offset, rate = vset1(kappa), vset1(alpha)
-    rows = np.zeros((2, c + 2 * around + 16), np.float32)
-    squares, inner = rows.ctypes.data + 4 * around, rows[1].ctypes.data + 4 * around
+    squares = rows + 4 * (2 * t * row + zeros)
+    inner = squares + 4 * row
+    fill_zeros(squares - 4 * zeros, 2 * row)
     for q in range(pixels * t // threads, pixels * (t + 1) // threads):
         here = 4 * q * c
         for k in range(0, c, 16):

@@ -1,104 +1,88 @@
 """How kernels are compiled: each once, kept on disk where there is a safe folder, and run by a team of threads.
 
-`jit` makes functions that kernels call, `parallel` the kernels themselves. A parallel kernel is written for one thread
-of a team, fn(t, threads, *args), and called as fn(threads, *args). numba's own parallel loops compile the same code
-three times over; here its team of threads is asked for directly.
+A parallel kernel is written for one thread of a team, fn(t, threads, *args), in the language of llvm/language.py, and
+called as fn(threads, *args). `functions` compiles those that are written in LLVM's representation.
 """
 
 from __future__ import annotations
 
 import ctypes
+import inspect
 import os
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils, compiler
-from numba.core.caching import NullCache
-from numba.core.ccallback import CFunc, _CFuncCompiler
-from numba.np.arrayobj import make_array, populate_array
+from llvmlite import binding, ir
 
-from pyconvnet.backends.cpu.kernel_folders import KernelCache, say_refused
-from pyconvnet.backends.cpu.llvm.ir import F32, I1, I64, at
-from pyconvnet.threads import run_team
+from pyconvnet.backends.cpu import kernel_folders
+from pyconvnet.backends.cpu.llvm.ir import F32, F64, I1, I64, at, counted
+from pyconvnet.backends.cpu.llvm.language import Array, Inner, write_call
+from pyconvnet.threads import guard, run_team
 
-announced = False  # whether the user knows that kernels are being compiled
-_failed = ctypes.c_int64(0)  # set by a kernel that could not get its own memory
-_failures = ctypes.addressof(_failed)
+MOST = 43  # kernels and functions that there are on one CPU
+compiled_now = 0  # by this process
+silent = False  # whether another progress is shown
 recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region
-in_use: list[Any] = []  # functions that are called by their addresses, and tables of those
-_OPTIONS = {"error_model": "numpy"}  # no kernel divides by zero: it is not asked each time
+in_use: list[Any] = []  # tables of functions that are called by their addresses
+_compiling = guard()
 
 
-def jit(**options) -> Callable:
-    """numba.njit; the interpreter lock is free meanwhile."""
-
-    def decorate(fn):
-        return _kept(numba.njit(nogil=True, **_OPTIONS, **options)(fn), fn)
-
-    return decorate
+def parallel(fn: Callable[..., None]) -> Kernel:
+    """A parallel kernel, from a function for one thread."""
+    return Kernel(fn)
 
 
-def inner(fn: Callable) -> Callable:
-    """A function that only kernels call: it lies on disk with them, and nothing is made for calls from Python."""
-    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(fn)
-
-
-def filled(fn: Callable, slots: int) -> int:
-    """The address of a table of so many numbers that fn(address), compiled, has filled: addresses of C functions."""
-    made = CFunc(fn, ((types.int64,), types.void), {}, _OPTIONS)  # numba.cfunc would compile it at once
-    _kept(made, fn).compile()
-    table = (ctypes.c_int64 * slots)()
-    made.ctypes(ctypes.addressof(table))
-    in_use.append((made, table))
-    return ctypes.addressof(table)
-
-
-def parallel(**options) -> Callable:
-    """A parallel kernel, from a function for one thread; `options` are numba's."""
-    return lambda fn: Kernel(fn, {**_OPTIONS, **options})
+def inner(fn: Callable[..., Any]) -> Any:
+    """A function that only kernels call."""
+    return Inner(fn)
 
 
 class Kernel:
     """fn(t, threads, *args) for t = 0 .. threads - 1, which a team of threads runs at once.
 
-    Arguments are whole numbers, numbers of type np.float32, truth values, tuples of whole numbers and contiguous
-    arrays. The first call with a combination of such types compiles.
+    Arguments are whole numbers, numbers of type np.float32 or np.float64, truth values, tuples of whole numbers and
+    contiguous arrays. The first call with a combination of such types compiles.
     """
 
-    def __init__(self, fn: Callable, options: dict[str, Any]) -> None:
-        self.fn, self.options, self.__name__ = fn, options, fn.__name__
+    def __init__(self, fn: Callable[..., None]) -> None:
+        self.fn, self.__name__, self.__doc__ = fn, fn.__name__, fn.__doc__
         self.forms: dict[tuple[type, ...], _Form] = {}
 
     def __call__(self, threads: int, *args: Any) -> None:
         types_now = tuple(map(type, args))
         form = self.forms.get(types_now)
-        if form is None:
-            form = self.forms[types_now] = self.compiled(args)
-        packed = form.pack(_failures, threads, *(args if form.flat else _flattened(args, form.arrays)))
-        run_team(form.entry.address, packed, threads)
+        if form is None or form.arrays:  # arrays of one type may have other elements
+            form = self.form(types_now, args)
+        packed = form.pack(threads, *(args if form.flat else _flattened(args)))
+        run_team(form.entry, packed, threads)
         if recording is not None and (here := recording_here()):
-            here.kernel(form.entry.address, packed, threads, args)
-        if _failed.value:
-            check_memory(self.__name__)
+            here.kernel(form.entry, packed, threads, args)
 
-    def compiled(self, args: tuple[Any, ...]) -> _Form:
+    def form(self, types_now: tuple[type, ...], args: tuple[Any, ...]) -> _Form:
         """The form for arguments of such types, compiled or from disk."""
-        kinds = [types.int64, types.int64, *map(_kind, args)]
-        entry = _Entry(self.fn, (tuple(kinds), types.void), {}, self.options)
-        _kept(entry, self.fn).compile()
-        layout = struct.Struct("=q" + "".join(map(_format, kinds[1:])))
-        arrays = [np.dtype(str(kind.dtype)) for kind in kinds if isinstance(kind, types.Array)]
+        given = [a for a in args if isinstance(a, np.ndarray)]
+        arrays = tuple(a.dtype for a in given)
+        form = self.forms.get(types_now)
+        if not all(a.flags.c_contiguous for a in given):
+            raise TypeError(f"the kernel {self.__name__} was given an array that is not contiguous")
+        if form is not None and form.arrays == arrays:
+            return form
+        kinds = list(map(_kind, args))
+        text = "".join(kind.text for kind in kinds)
+        name = f"{self.fn.__module__.rpartition('.')[2]}.{self.__name__}.{text}"
+        ours = self.fn.__module__.startswith(__package__)
+        source = kernel_folders.source_stamp() + ("" if ours else inspect.getsource(self.fn))
+        (entry,) = functions(name, lambda module: {0: _entry(module, name, self.fn, kinds)}, source)
+        layout = struct.Struct("=q" + "".join(kind.layout for kind in kinds))
         flat = not any(isinstance(a, (tuple, np.ndarray)) for a in args)
-        return _Form(entry, layout.pack, flat, arrays)
+        form = self.forms[types_now] = _Form(entry, layout.pack, flat, arrays)
+        return form
 
 
 def recording_here() -> Any:
@@ -106,30 +90,47 @@ def recording_here() -> Any:
     return recording if recording is not None and recording.thread == threading.get_ident() else None
 
 
-def check_memory(name: str) -> None:
-    """MemoryError if a kernel could not get memory of its own."""
-    if _failed.value:
-        _failed.value = 0
-        raise MemoryError(f"there is too little memory for the kernel {name}")
-
-
 class _Form(NamedTuple):
     """A kernel for arguments of certain types."""
 
-    entry: CFunc
-    pack: Callable[..., bytes]  # the address of _failed, the number of threads and the arguments in one piece of memory
+    entry: int  # its address
+    pack: Callable[..., bytes]  # the number of threads and the arguments in one piece of memory
     flat: bool  # whether no argument is a tuple or an array
-    arrays: list[np.dtype]  # the element types of its arrays
+    arrays: tuple[Any, ...]  # the element types of its arrays
 
 
-def _flattened(args: tuple[Any, ...], arrays: list[np.dtype]) -> list[Any]:
+class _Kind(NamedTuple):
+    """How an argument gets to a kernel."""
+
+    text: str  # for the name of its form
+    layout: str  # of `struct`: eight bytes for each number
+    read: Callable[[Any], Any]  # from a function that reads the next number of a type
+
+
+def _kind(a: Any) -> _Kind:
+    if isinstance(a, np.ndarray):
+        dtype, ndim = a.dtype, a.ndim
+        make = lambda read: Array(read(I64), tuple(read(I64) for _ in range(ndim)), dtype)  # noqa: E731
+        return _Kind(f"{dtype.kind}{dtype.itemsize}{'x' * ndim}", "q" * (1 + ndim), make)
+    if isinstance(a, tuple):
+        count, named = len(a), type(a) if hasattr(a, "_fields") else None
+        return _Kind(
+            f"t{count}", "q" * count, lambda read: (named._make if named else tuple)(read(I64) for _ in range(count))
+        )
+    if isinstance(a, bool):
+        return _Kind("b", "q", lambda read: read(I1))
+    if isinstance(a, np.float32):
+        return _Kind("f", "f4x", lambda read: read(F32))
+    if isinstance(a, np.float64):
+        return _Kind("d", "d", lambda read: read(F64))
+    return _Kind("q", "q", lambda read: read(I64))
+
+
+def _flattened(args: tuple[Any, ...]) -> list[Any]:
     """Tuples as their elements, arrays as their address and sizes."""
     out: list[Any] = []
-    kinds = iter(arrays)
     for a in args:
         if isinstance(a, np.ndarray):
-            if a.dtype != next(kinds) or not a.flags.c_contiguous:
-                raise TypeError(f"a kernel was given an array of {a.dtype}, or one that is not contiguous")
             out += (a.__array_interface__["data"][0], *a.shape)
         elif isinstance(a, tuple):
             out += a
@@ -138,141 +139,139 @@ def _flattened(args: tuple[Any, ...], arrays: list[np.dtype]) -> list[Any]:
     return out
 
 
-def _kind(a: Any) -> types.Type:
-    """numba's type of an argument."""
-    if isinstance(a, np.ndarray):
-        return types.Array(numba.from_dtype(a.dtype), a.ndim, "C")
-    if isinstance(a, tuple):
-        return types.NamedUniTuple(types.int64, len(a), type(a)) if hasattr(a, "_fields") else numba.typeof(a)
-    if isinstance(a, (bool, np.float32)):
-        return types.boolean if isinstance(a, bool) else types.float32
-    return types.int64
-
-
-def _format(kind: types.Type) -> str:
-    """How `struct` packs an argument: eight bytes for each number."""
-    if isinstance(kind, types.Array):
-        return "q" * (1 + kind.ndim)
-    return "q" * len(kind) if isinstance(kind, types.BaseTuple) else "f4x" if kind is types.float32 else "q"
-
-
-class _EntryCompiler(_CFuncCompiler):
-    def _customize_flags(self, flags):
-        flags = super()._customize_flags(flags)
-        flags.no_cfunc_wrapper = True
-        return flags
-
-
-class _Entry(CFunc):
-    """A C function with the interface of numba's thread pools, which calls the compiled kernel.
+def _entry(module: ir.Module, name: str, fn: Callable[..., None], kinds: list[_Kind]) -> ir.Function:
+    """A C function with the interface of numba's thread pools, around the body of a kernel.
 
     It gets three tables, whose first elements are the first number of a thread, how many there are, and the step from
     one to the next; and what `Kernel` packs.
     """
-
-    def __init__(self, fn, signature, locals, options):
-        super().__init__(fn, signature, locals, options)
-        self._compiler = _EntryCompiler(fn, self._targetdescr, options, locals, compiler.Compiler)
-
-    def _compile_uncached(self):
-        made = super()._compile_uncached()
-        context, described = made.target_context, made.fndesc
-        module = context.create_module("entry")
-        kernel = ir.Function(
-            module,
-            context.call_conv.get_function_type(described.restype, described.argtypes),
-            described.llvm_func_name,
-        )
-        entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 4), described.llvm_cfunc_wrapper_name)
-        build = ir.IRBuilder(entry.append_basic_block("entry"))
-        first, count, step = (build.load(at(build, table, I64)) for table in entry.args[:3])
-        failed, *given = _unpacked(context, build, (types.int64, *described.argtypes[1:]), entry.args[3])
-        with cgutils.for_range(build, count) as loop:
-            number = build.add(first, build.mul(loop.index, step))
-            call = context.call_conv.call_function
-            status, _ = call(build, kernel, described.restype, described.argtypes, [number, *given])
-            with build.if_then(status.is_error, likely=False):
-                build.store(I64(1), at(build, failed, I64))
-        build.ret_void()
-        made.library.add_ir_module(module)
-        return made
-
-
-def _unpacked(context, build, kinds, memory) -> list:
-    """numba's values of the arguments at an address."""
+    part = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 2), f"{name}.part")
+    part.linkage = "internal"
+    part.attributes.add("noinline")
+    build = ir.IRBuilder(part.append_basic_block("entry"))
     place = 0
 
-    def following(kind=I64):
+    def read(kind: Any) -> Any:
         nonlocal place
+        found = build.load(at(build, build.add(part.args[1], I64(place)), I64 if kind == I1 else kind))
         place += 8
-        return build.load(at(build, build.add(memory, I64(place - 8)), kind))
+        return build.trunc(found, I1) if kind == I1 else found
 
-    out = []
-    for kind in kinds:
-        if isinstance(kind, types.Array):
-            array = make_array(kind)(context, build)
-            data = at(build, following(), context.get_data_type(kind.dtype))
-            shape = [following() for _ in range(kind.ndim)]
-            item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-            strides = [I64(item)]
-            for length in reversed(shape[1:]):
-                strides.insert(0, build.mul(strides[0], length))
-            populate_array(array, data, shape, strides, I64(item), None)
-            out.append(array._getvalue())
-        elif isinstance(kind, types.BaseTuple):
-            out.append(context.make_tuple(build, kind, [following() for _ in range(len(kind))]))
-        elif kind is types.float32:
-            out.append(following(F32))
-        else:
-            out.append(build.trunc(following(), I1) if kind is types.boolean else following())
-    return out
+    write_call(build, fn, [part.args[0], read(I64), *(kind.read(read) for kind in kinds)])
+    build.ret_void()
+
+    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 4), name)
+    build = ir.IRBuilder(entry.append_basic_block("entry"))
+    first, count, step = (build.load(at(build, table, I64)) for table in entry.args[:3])
+    with counted(build, count) as index:
+        build.call(part, [build.add(first, build.mul(index, step)), entry.args[3]])
+    build.ret_void()
+    return entry
 
 
-def _kept(made: Any, fn: Callable) -> Any:
-    """Keep it on disk, as `cache=True` does, but in a folder that is the user's own alone."""
-    try:
-        made._cache = KernelCache(fn)
-    except RuntimeError:  # neither the package's folder nor the user's can hold kernels
-        say_refused()
-    return _announced(_stamped(made))
+def table_of(
+    name: str, write: Callable[[ir.Module], dict[int, ir.Function]], first: int = 0, as_written: bool = False
+) -> int:
+    """The address of a table of what `functions` returns; first: the number in its place 0, if there is no function."""
+    found = functions(name, write, as_written=as_written)
+    found[0] = found[0] or first
+    table = (ctypes.c_int64 * len(found))(*found)
+    in_use.append(table)
+    return ctypes.addressof(table)
 
 
-def _stamped(dispatcher: Any) -> Any:
-    """Extend numba's cache stamp so that a change in any kernel file invalidates the cache."""
-    kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if kept is not None:
-        kept._source_stamp = kept._source_stamp, stamp(Path(__file__).parent)
-    return dispatcher
+def functions(
+    name: str,
+    write: Callable[[ir.Module], dict[int, ir.Function]],
+    source: str | None = None,
+    as_written: bool = False,
+) -> list[int]:
+    """The addresses of functions that `write` adds to a module, each at its place, 0 in others; compiled or from disk.
+
+    name        what tells them from all others
+    source      changes with what they are made of; None: with the files of this package
+    as_written  LLVM chooses instructions and registers only: where its other passes find nothing
+    """
+    source = kernel_folders.source_stamp() if source is None else source
+    with _compiling:
+        machine = _machine()
+        kept = kernel_folders.read(name, machine.name, source)
+        if kept is None:
+            with announced(name):
+                module = ir.Module(name)
+                module.triple, module.data_layout = machine.target.triple, str(machine.target.target_data)
+                places = {place: fn.name for place, fn in write(module).items()}
+                kept = [places.get(i, "") for i in range(max(places) + 1)], machine.code(module, as_written)
+            kernel_folders.write(name, machine.name, source, *kept)
+        names, code = kept
+        machine.engine.add_object_file(binding.ObjectFileRef.from_data(code))
+        machine.engine.finalize_object()
+        return [machine.engine.get_function_address(n) if n else 0 for n in names]
+
+
+class _Machine:
+    """LLVM for the CPU at hand. Its engine holds the machine code of this process, as long as that lives."""
+
+    def __init__(self) -> None:
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        # as numba has it: a newer CPU can compile as an older one
+        cpu = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+        features = os.environ.get("NUMBA_CPU_FEATURES")
+        if features is None:
+            try:
+                features = binding.get_host_cpu_features().flatten()
+            except RuntimeError:  # LLVM does not know this processor
+                features = ""
+        target = binding.Target.from_default_triple()
+        reloc = "static" if target.name.startswith("x86") else "default"
+        options = {"cpu": cpu, "features": features, "opt": 3, "reloc": reloc, "codemodel": "jitdefault", "jit": True}
+        self.target = target.create_target_machine(**options)
+        self.engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target.create_target_machine(**options))
+        self.name = f"LLVM {'.'.join(map(str, binding.llvm_version_info))} {self.target.triple} {cpu} {features}"
+
+    def code(self, module: ir.Module, as_written: bool) -> bytes:
+        """The machine code, as an object file."""
+        parsed = binding.parse_assembly(str(module))
+        if as_written:
+            return self.target.emit_object(parsed)
+        for level in (0, 3):
+            tuning = binding.create_pipeline_tuning_options(speed_level=level)
+            builder = binding.create_pass_builder(self.target, tuning)
+            passes = builder.getModulePassManager()
+            if level == 0:  # what makes loops fit for the next round, as numba has it: LRN and pooling gain up to 5 %
+                passes.add_loop_rotate_pass()
+                passes.add_instruction_combine_pass()
+                passes.add_jump_threading_pass()
+            passes.run(parsed, builder)
+        return self.target.emit_object(parsed)
 
 
 @lru_cache(maxsize=1)
-def stamp(folder: Path) -> tuple[float, int]:
-    """When a source file below a folder was changed last, and how large all are."""
-    found = [path.stat() for path in folder.rglob("*.py")]
-    return max((f.st_mtime for f in found), default=0.0), sum(f.st_size for f in found)
+def _machine() -> _Machine:
+    return _Machine()
 
 
-def _announced(dispatcher: Any) -> Any:
-    """Call `announce` before a kernel that is not on disk is compiled."""
-    kept = dispatcher._cache
-    load = kept.load_overload
-
-    def load_overload(*args: Any) -> Any:
-        found = load(*args)
-        if found is None:
-            announce(isinstance(kept, NullCache))
-        return found
-
-    kept.load_overload = load_overload
-    return dispatcher
-
-
-def announce(always: bool) -> None:
-    """Say, in the first call only, why this process waits. always: whether later ones wait as well."""
-    global announced
-    if announced or os.environ.get("PYCONVNET_QUIET", "0") not in ("", "0") or sys.stderr is None:
+@contextmanager
+def announced(name: str) -> Iterator[None]:
+    """Say why this process waits while a kernel is compiled: by a line, or on a terminal by a bar that goes again."""
+    global compiled_now
+    compiled_now += 1
+    if silent or os.environ.get("PYCONVNET_QUIET", "0") not in ("", "0") or sys.stderr is None:
+        yield
         return
-    announced = True
-    when = "by every process, as none can keep them (NUMBA_CACHE_DIR names a folder)" if always else "once"
-    text = f"compiling kernels for this CPU, {when}, takes 5 to 30 s (PYCONVNET_QUIET=1 hides this line)"
-    print(f"pyconvnet: {text}", file=sys.stderr, flush=True)
+    once = kernel_folders.folder() is not None
+    when = "once" if once else "by every process, as none can keep them (NUMBA_CACHE_DIR names a folder)"
+    if not sys.stderr.isatty():
+        if compiled_now == 1:
+            text = f"compiling kernels for this CPU, {when}, takes 2 to 10 s (PYCONVNET_QUIET=1 hides this line)"
+            print(f"pyconvnet: {text}", file=sys.stderr, flush=True)
+        yield
+        return
+    done = min(20, 20 * compiled_now // MOST)
+    bar = f"pyconvnet: compiling kernels |{'#' * done:<20}| {compiled_now} of {MOST} at most: {name.partition('.')[0]}"
+    print(f"\r{bar}\x1b[K", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

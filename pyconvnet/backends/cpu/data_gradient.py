@@ -75,7 +75,7 @@ def _packed(threads: int, f: np.ndarray, groups: int, columns: int) -> np.ndarra
     return out
 
 
-@parallel()
+@parallel
 def _pack_transposed(t, threads, f, sh, sw, sc, sk, h, w, c, each, groups, nr, out):
     blocks = -(-c // nr)
     taps = h * w
@@ -97,7 +97,7 @@ def _pack_transposed(t, threads, f, sh, sw, sc, sk, h, w, c, each, groups, nr, o
                     fstore(target + 4 * (k * nr + d), np.float32(0))
 
 
-@parallel()
+@parallel
 def _scatter(t, threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, steps, groups, c, oh, ow, each):
     """A thread owns a block of channels of an image, so that no two add to the same place."""
     sh, sw, dh, dw = steps[0], steps[1], steps[2], steps[3]
@@ -140,7 +140,7 @@ def _scatter(t, threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, s
                         )
 
 
-@parallel()
+@parallel
 def _scatter_images(t, threads, kernel, mr, nr, dy, f, dx, n, h, w, channels, fh, fw, dh, dw, groups, c, each):
     """One output pixel: a thread owns a block of channels of a tap, for all images."""
     taps = fh * fw

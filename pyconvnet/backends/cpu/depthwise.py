@@ -79,7 +79,7 @@ def _numbers(window: Window) -> np.ndarray:
     return np.array([*window.size, *window.stride, *window.dilate, window.pad[0], window.pad[2]])
 
 
-@parallel()
+@parallel
 def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
     """y; four pixels of a row at a time share the filters, but at its ends, where some taps meet no pixel."""
     fh, fw, sh, sw, dh, dw, top, left = numbers
@@ -128,7 +128,7 @@ def _put(out, value, zero, relu):
     vstore(out, vmax(value, zero) if relu else value)
 
 
-@parallel()
+@parallel
 def _backward(t, threads, dy, f, dx, n, h, w, c, oh, ow, numbers):
     """dx: each pixel is the sum over the taps that saw it."""
     fh, fw, sh, sw, dh, dw, top, left = numbers
@@ -155,7 +155,7 @@ def _backward(t, threads, dy, f, dx, n, h, w, c, oh, ow, numbers):
                 vstore(out + 4 * k, total)
 
 
-@parallel()
+@parallel
 def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
     """Sums of a thread's rows of dy, for each tap; those of a few pixels are added up first."""
     fh, fw, sh, sw, dh, dw, _, _ = numbers

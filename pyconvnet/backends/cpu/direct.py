@@ -185,7 +185,7 @@ def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None)
     return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale), scale)
 
 
-@parallel()
+@parallel
 def correlate(t, threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps, sizes, mode):
     """The convolution itself, as `schedule` laid it out; x, f, b, old, y, copies are addresses, 0 for none."""
     length, step, apart, depth, groups, slab, each, at_once, room = sizes
@@ -264,7 +264,7 @@ def correlate(t, threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps,
                         first, i, line = 0, 0, line + 1
 
 
-@parallel()
+@parallel
 def _pack(t, threads, f, sh, sw, sc, sk, sg, h, w, c, each, groups, nr, out):
     blocks = -(-each // nr)
     taps = h * w

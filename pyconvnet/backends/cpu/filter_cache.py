@@ -130,7 +130,7 @@ def _checksum(start: int, size: int, threads: int) -> bytes:
     return sums.tobytes()
 
 
-@parallel()
+@parallel
 def _checksums(t, threads, memory, size, sums, last):
     """Checksums of each PIECE of an array and, in the last row, of its rest; zeros after that fill a ROW of `last`."""
     pieces = len(sums)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel
-from pyconvnet.backends.cpu.layout import address, channels_fastest, padded, scratch, strides
+from pyconvnet.backends.cpu.layout import address, channels_fastest, fill_zeros, padded, scratch, strides
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload, vload_part, vstore
 from pyconvnet.geometry import Window
@@ -62,7 +62,8 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         shape = [groups, depth, count // groups, ow, sw * c, size, at_once, tall, w, oh, sh, sw, extent, together]
         memory = address(xp), address(dy), address(sums), address(panels), address(inputs)
         tile = tile.kernel, height, tile.columns
-        _filter_gradient(threads, *tile, *memory, lines, pieces, np.array(shape), parts)
+        table = np.empty((threads, at_once, 2), np.int64)
+        _filter_gradient(threads, *tile, *memory, table, lines, pieces, np.array(shape), parts)
         shape = np.array([*shape, pieces.size, fw])
         _put_in_place(threads, *tile[1:], address(sums), address(df), np.array(strides(df)), shape, parts)
     return df
@@ -88,12 +89,13 @@ def bias_gradient(dzdy: np.ndarray) -> np.ndarray:
     with parallel_region() as threads:
         dy = channels_fastest(dzdy)
         sums = np.zeros((threads, dy.shape[3]))
-        _column_sums(threads, dy.reshape(-1, dy.shape[3]), sums)
+        part = scratch("columns", threads * -(-dy.shape[3] // 16) * 16)
+        _column_sums(threads, address(dy), address(part), sums, dy.size // dy.shape[3])
     return sums.sum(axis=0).astype(np.float32)
 
 
-@parallel()
-def _filter_gradient(t, threads, kernel, mr, nr, x, dy, sums, panels, inputs, lines, pieces, shape, parts):
+@parallel
+def _filter_gradient(t, threads, kernel, mr, nr, x, dy, sums, panels, inputs, table, lines, pieces, shape, parts):
     groups, depth, each, length, step, size, at_once, tall, width, oh, sh, sw, extent, together = shape
     count = groups * each
     blocks = -(-each // nr)
@@ -110,14 +112,13 @@ def _filter_gradient(t, threads, kernel, mr, nr, x, dy, sums, panels, inputs, li
         first, last, out = 0, units, sums + 4 * t * units * mr * nr
     panel = panels + 4 * t * together * at_once * length * nr
     packed = inputs + 4 * t * groups * tiles * plane
-    table = np.empty((at_once, 2), np.int64)
     for line in range(first_line, last_line, at_once):
         many = min(at_once, last_line - line)
         pixels = many * length
         for i in range(many):
-            table[i, 0], table[i, 1] = lines[line + i, 0], i * length * nr
+            table[t, i, 0], table[t, i, 1] = lines[line + i, 0], i * length * nr
         if tall > 0:
-            _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent)
+            _lay_out(x, end, packed, table, t, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent)
         # prefetch of the next lines: where they begin, and bytes for each product of a tile
         following = min(line + many, len(lines) - 1)
         x_next, y_next = x + 4 * lines[following, 0], dy + 4 * lines[following, 1]
@@ -152,7 +153,7 @@ def _filter_gradient(t, threads, kernel, mr, nr, x, dy, sums, panels, inputs, li
                     source + 4 * pieces[piece],
                     1,
                     sw * mr if tall > 0 else step,
-                    table.ctypes.data,
+                    table.ctypes.data + 16 * at_once * t,
                     many,
                     length,
                     panel + 4 * now * pixels * nr,
@@ -188,7 +189,7 @@ def _panels(dy, panel, lines, line, many, length, count, each, blocks, first, so
                         vstore(there + 4 * v, values)
 
 
-@parallel()
+@parallel
 def _put_in_place(t, threads, mr, nr, sums, df, steps, shape, parts):
     """df, h x w x C x K with such strides, in elements, from the tiles, and the sum over `parts`."""
     groups, depth, each, size, taps, wide = shape[0], shape[1], shape[2], shape[5], shape[-2], shape[-1]
@@ -221,7 +222,7 @@ def _put_in_place(t, threads, mr, nr, sums, df, steps, shape, parts):
                         fstore(target + 4 * d * steps[3], fload(here + 4 * d))
 
 
-@parallel()
+@parallel
 def _products(t, threads, kernel, mr, nr, a, b, c, n, rows, columns):
     """C = A' B of A, n x rows, and B, n x columns."""
     tiles, blocks = -(-rows // mr), -(-columns // nr)
@@ -252,8 +253,8 @@ def _products(t, threads, kernel, mr, nr, a, b, c, n, rows, columns):
 
 
 @inner
-def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent):
-    """The image rows of some lines as [group][tile of channels][pixel][mr]; table[i, 0]: where line i begins.
+def _lay_out(x, end, packed, table, t, lines, line, many, groups, depth, mr, plane, width, oh, sh, extent):
+    """The image rows of some lines as [group][tile of channels][pixel][mr]; table[t, i, 0]: where line i begins.
 
     `end` is that of x. The lanes of a vector after its mr channels are overwritten by the next pixel.
     """
@@ -264,7 +265,7 @@ def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane,
         fresh = extent  # rows of this line that the line before does not have
         if i > 0 and at > 0 and sh < extent:
             fresh = sh
-        table[i, 0] = (rows + fresh - extent) * width * mr
+        table[t, i, 0] = (rows + fresh - extent) * width * mr
         source = x + 4 * (lines[line + i, 0] + (extent - fresh) * width * channels)
         for pixel in range(fresh * width):
             there = packed + 4 * (rows * width + pixel) * mr
@@ -280,16 +281,18 @@ def _lay_out(x, end, packed, table, lines, line, many, groups, depth, mr, plane,
         rows += fresh
 
 
-@parallel(fastmath={"reassoc", "nsz", "contract"})
-def _column_sums(t, threads, x, sums):
+@parallel
+def _column_sums(t, threads, x, part, sums, n):
     """Short sums in float32, sums of those in float64."""
-    n, k = x.shape
+    k = sums.shape[1]
+    width = -(-k // 16) * 16
+    part += 4 * t * width
     first, last = n * t // threads, n * (t + 1) // threads
-    part = np.empty(k, np.float32)
     for start in range(first, last, 64):
-        part[:] = 0
+        fill_zeros(part, width)
         for i in range(start, min(last, start + 64)):
-            for j in range(k):
-                part[j] += x[i, j]
+            for j in range(0, k, 16):
+                row = vload_part(x + 4 * (i * k + j), min(16, k - j), np.float32(0))
+                vstore(part + 4 * j, vadd(vload(part + 4 * j), row))
         for j in range(k):
-            sums[t, j] += part[j]
+            sums[t, j] += fload(part + 4 * j)

@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import filled, inner, parallel
+from pyconvnet.backends.cpu.compiled import inner, parallel, table_of
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, zeros
-from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, FILL, SLOTS, call_dots
+from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
 from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.backends.cpu.recording import note
@@ -112,10 +112,10 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _table(level: str) -> int:
-    return filled(FILL[level], SLOTS)
+    return table_of(f"dots.{level}", lambda module: write_dots(module, level))
 
 
-@parallel()
+@parallel
 def _add_rows(t, threads, x, f, y, n, depth, count, y_row):
     """y[i, k] += x[i, d] f[d, k]; a thread owns some k, and takes four d at a time."""
     vectors, zero = -(-count // 16), np.float32(0)
@@ -135,10 +135,10 @@ def _add_rows(t, threads, x, f, y, n, depth, count, y_row):
             _add_four(x + 4 * d, depth, f0, f1, f2, f3, y + 4 * whole, y_row, n)
     for d in range(depth // 4 * 4, depth):
         for k in range(first, last, 16):
-            row = vload_part(f + 4 * (d * count + k), min(16, last - k), zero)
+            filters = vload_part(f + 4 * (d * count + k), min(16, last - k), zero)
             for i in range(n):
                 target = y + 4 * (i * y_row + k)
-                vstore(target, vfma(row, vset1(fload(x + 4 * (i * depth + d))), vload(target)))
+                vstore(target, vfma(filters, vset1(fload(x + 4 * (i * depth + d))), vload(target)))
 
 
 @inner
@@ -152,7 +152,7 @@ def _add_four(x, depth, f0, f1, f2, f3, y, y_row, n):
         vstore(target, vfma(f3, vset1(fload(here + 12)), sums))
 
 
-@parallel()
+@parallel
 def _rows_by_images(t, threads, kernel, rows, f, x, y, n, depth, count):
     """y[k, i] = sum over d of f[k, d] x[d, i]."""
     tiles = -(-count // rows)
@@ -164,7 +164,7 @@ def _rows_by_images(t, threads, kernel, rows, f, x, y, n, depth, count):
         call_tile(kernel, many, n, a, depth, 1, no_offset(), 1, depth, x, n, c, n, 0, 0, 0, ahead, 4 * many)
 
 
-@parallel()
+@parallel
 def _dots(t, threads, table, rows, at_once, f, x, y, sums, n, depth, count):
     """y[i, k] = sum over d of f[k, d] x[i, d], `rows` k and `at_once` images at a time."""
     blocks, vectors = -(-count // rows), depth // 16

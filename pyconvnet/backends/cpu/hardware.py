@@ -50,13 +50,15 @@ def memory() -> int:
 
 
 def tile() -> Tile:
-    """The matrix kernel for this CPU; compiled at the first call, or loaded from numba's cache."""
+    """The matrix kernel for this CPU; compiled at the first call, or loaded from disk."""
     return _tile(isa())
 
 
 @lru_cache(maxsize=2)
 def _tile(which: str) -> Tile:
-    from pyconvnet.backends.cpu.compiled import filled
-    from pyconvnet.backends.cpu.llvm.matrix_kernel import FILL, SLOTS
+    from pyconvnet.backends.cpu.compiled import table_of
+    from pyconvnet.backends.cpu.llvm.matrix_kernel import REGISTERS, write_tiles
 
-    return Tile(filled(FILL[which], SLOTS), *((14, 32) if which == "avx512" else (6, 16)))
+    rows, lanes = REGISTERS[which]
+    table = table_of(f"tiles.{which}", lambda module: write_tiles(module, which), lanes, as_written=True)
+    return Tile(table, rows, 2 * lanes)

@@ -1,52 +1,91 @@
-"""Where kernels may lie on disk. numba's files are pickles: who can write to them can run code as the user.
+"""Compiled kernels on disk. They are machine code: who can write to their files can run code as the user.
 
 So a folder is used only if nobody but the user and root can change what is in it, as ssh asks of the folders of keys.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 import warnings
+import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from numba.core import caching, config
+from pyconvnet import atomic
 
+HERE = Path(__file__).parent
+SUFFIX = ".kernel"
 _MOST_LINKS = 40  # on the way to a folder, as Linux has it
 _refused: dict[str, str] = {}  # folder -> why kernels are not kept in it, as long as the user has not been told
 
 
-def _guarded(locator: Any) -> Any:
-    class Guarded(locator):
-        def ensure_cache_path(self) -> None:
-            path = self.get_cache_path()
-            if not os.path.isabs(path) and not config.CACHE_DIR:  # "~/.cache" of a user without a home
-                raise OSError(f"{path} is not an absolute path")
-            if os.path.basename(path) != "__pycache__":
-                _make_private(Path(path))
-            super().ensure_cache_path()
-            if not _is_safe(path):
-                raise OSError(f"{path} is not safe")
-
-    return Guarded
-
-
-class _Files(caching.FunctionCache._impl_class):
-    _locator_classes = [_guarded(c) for c in caching.FunctionCache._impl_class._locator_classes]
-
-    def __init__(self, fn: Any) -> None:
-        super().__init__(fn)
-        path = self.locator.get_cache_path()
-        if not _is_safe(path):  # NUMBA_CACHE_LOCATOR_CLASSES names other places than these
-            raise RuntimeError(f"{path} is not safe")
+def read(name: str, machine: str, source: str) -> tuple[list[str], bytes] | None:
+    """What `write` was given for such a machine and source; None if that is not on disk."""
+    if (home := folder()) is None:
+        return None
+    try:
+        head, _, code = (home / _file(name, machine)).read_bytes().partition(b"\n")
+        kept = json.loads(head)
+    except (OSError, ValueError):  # no file, or not one of these
+        return None
+    whole = isinstance(kept, dict) and kept.get("sum") == zlib.crc32(code)
+    if not whole or (kept.get("machine"), kept.get("source")) != (machine, source):
+        return None
+    return kept["functions"], code
 
 
-class KernelCache(caching.FunctionCache):
-    """numba's cache of a function, in the first of its folders that is safe; RuntimeError where there is none."""
+def write(name: str, machine: str, source: str, functions: list[str], code: bytes) -> None:
+    """Keep an object file with such functions, if there is a folder for it and room on the disk."""
+    if (home := folder()) is None:
+        return
+    head = {"machine": machine, "source": source, "functions": functions, "sum": zlib.crc32(code)}
+    try:
+        atomic.write(home / _file(name, machine), json.dumps(head).encode() + b"\n" + code)
+    except OSError:
+        return
 
-    _impl_class = _Files
+
+def _file(name: str, machine: str) -> str:
+    """Different machines may share a folder."""
+    return f"{name}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}{SUFFIX}"
+
+
+@lru_cache(maxsize=1)
+def source_stamp(folder: Path = HERE) -> str:
+    """When a source file below a folder was changed last, and how large all are."""
+    found = [path.stat() for path in folder.rglob("*.py")]
+    return f"{max((f.st_mtime for f in found), default=0.0)} {sum(f.st_size for f in found)}"
+
+
+@lru_cache(maxsize=1)
+def folder() -> Path | None:
+    """The first safe one of: that of NUMBA_CACHE_DIR, the package's own, the user's; None if there is none."""
+    for place in _places():
+        try:
+            _make_private(place)
+            effective = os.access in os.supports_effective_ids
+            if os.access(place, os.W_OK | os.X_OK, effective_ids=effective) and _is_safe(str(place)):
+                return place
+        except OSError:
+            continue
+    say_refused()
+    return None
+
+
+def _places() -> list[Path]:
+    given, own = os.environ.get("NUMBA_CACHE_DIR"), hashlib.sha256(str(HERE).encode()).hexdigest()[:12]
+    out = [Path(given).absolute() / f"pyconvnet_{own}"] if given else []
+    user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    if os.name == "nt":
+        user = os.environ.get("LOCALAPPDATA") or "~\\AppData\\Local"
+    home = Path(user).expanduser()
+    out.append(HERE / "__pycache__")
+    if home.is_absolute():  # else the user has no home
+        out.append(home / "pyconvnet" / f"kernels_{own}")
+    return out
 
 
 def _make_private(folder: Path) -> None:
@@ -56,7 +95,6 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(0o700, exist_ok=True)
 
 
-@lru_cache(maxsize=256)
 def _is_safe(folder: str) -> bool:
     """Whether kernels may be kept in a folder; where the user would miss them, a warning says why not."""
     # Who owns the package runs code here anyway: a checkout in a container belongs to a user outside of it.
@@ -67,7 +105,7 @@ def _is_safe(folder: str) -> bool:
         reason = str(error)
     if reason:
         _refused[folder] = reason
-        if config.CACHE_DIR or any(Path(folder).glob("*.nb[ci]")):
+        if os.environ.get("NUMBA_CACHE_DIR") or any(Path(folder).glob(f"*{SUFFIX}")):
             say_refused()
     return not reason
 
@@ -124,7 +162,7 @@ def _weak_kernels(folder: str, owners: set[int]) -> str:
     if not os.stat(folder).st_mode & 0o011:  # others do not get to its files
         return ""
     for entry in os.scandir(folder):
-        if entry.name.endswith((".nbi", ".nbc")):
+        if entry.name.endswith(SUFFIX):
             found = entry.stat(follow_symlinks=False)
             if found.st_uid not in owners or not stat.S_ISREG(found.st_mode):
                 kind = "" if stat.S_ISREG(found.st_mode) else ", and is not a file"

@@ -215,7 +215,7 @@ def padded(x: np.ndarray, pad: tuple[int, int, int, int]) -> np.ndarray:
     return out
 
 
-@parallel()
+@parallel
 def _copy_padded(t, threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left, right):
     """y, n x (top + h + bottom) x (left + w + right) x c, from x with element strides xn, xh, xw, xc."""
     height, width = top + h + bottom, left + w + right
@@ -225,10 +225,10 @@ def _copy_padded(t, threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left
         i = q - image * height - top
         out = y + 4 * q * width * c
         if i < 0 or i >= h:
-            _zeros(out, width * c)
+            fill_zeros(out, width * c)
             continue
-        _zeros(out, left * c)
-        _zeros(out + 4 * (left + w) * c, right * c)
+        fill_zeros(out, left * c)
+        fill_zeros(out + 4 * (left + w) * c, right * c)
         out += 4 * left * c
         source = x + 4 * (image * xn + i * xh)
         if xc == 1 and xw == c:
@@ -242,10 +242,10 @@ def _copy_padded(t, threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left
                     fstore(out + 4 * (j * c + k), fload(source + 4 * (j * xw + k * xc)))
 
 
-@parallel()
+@parallel
 def _fill(t, threads, out, count):
     first, last = count * t // threads, count * (t + 1) // threads
-    _zeros(out + 4 * first, last - first)
+    fill_zeros(out + 4 * first, last - first)
 
 
 @inner
@@ -260,7 +260,7 @@ def copy_floats(out, source, count):
 
 
 @inner
-def _zeros(out, count):
+def fill_zeros(out, count):
     zero = vset1(np.float32(0))
     i = 0
     while i + 16 <= count:

@@ -52,7 +52,7 @@ def narrow_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple
     return dx
 
 
-@parallel()
+@parallel
 def _pack_rows(t, threads, f, fs_h, fs_w, fs_c, fs_k, shape, nr, out):
     """Blocks [group][filter row][piece][columns / nr][K of the group][nr]."""
     groups, c, each, fh, pieces, width = shape[7], shape[8], shape[9], shape[12], shape[17], shape[18]
@@ -72,7 +72,7 @@ def _pack_rows(t, threads, f, fs_h, fs_w, fs_c, fs_k, shape, nr, out):
                 fstore(out + 4 * ((q * each + k) * nr + i), value)
 
 
-@parallel()
+@parallel
 def _images(t, threads, kernel, mr, nr, dy, f, dx, wide, volume, shape):
     n, _, _, channels, oh, ow, count, groups, c, each = shape[:10]
     fh, sh, sw, dh, dw, pieces, width = shape[12:]
@@ -114,7 +114,7 @@ def _images(t, threads, kernel, mr, nr, dy, f, dx, wide, volume, shape):
                     )
 
 
-@parallel()
+@parallel
 def _rows(t, threads, kernel, mr, nr, dy, f, dx, space, row, shape):
     n, h, w, channels, oh, ow, count, groups, c, each = shape[:10]
     top, left, fh, sh, sw, dh, dw, pieces, width = shape[10:]

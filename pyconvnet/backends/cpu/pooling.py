@@ -62,7 +62,7 @@ def _span(i, stride, pad, size, length):
     return max(start, 0), min(start + size, length)
 
 
-@parallel()
+@parallel
 def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
     fh, fw, sh, sw, top, left = numbers
     rows = n * oh
@@ -92,7 +92,7 @@ def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
                     vstore_part(out + 4 * k, value, part)
 
 
-@parallel()
+@parallel
 def _pool_backward(t, threads, x, dy, dx, n, h, w, c, oh, ow, numbers, average, apart, once, parts):
     units = n * parts
     chunks = -(-c // 16)

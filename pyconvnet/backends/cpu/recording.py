@@ -58,7 +58,6 @@ class Recording:
                 run_team(*call)
             else:
                 call()
-        compiled.check_memory("of a network")
 
     # What kernels and their memory tell the recording that is on
 

@@ -16,7 +16,7 @@ from pyconvnet.randstream import RandStream
 
 MODULES = (
     "activations batch_normalization channel_normalization data_gradient depthwise direct filter_cache filter_gradient "
-    "fully_connected layout narrow_gradient pooling winograd_kernels"
+    "fully_connected layout narrow_gradient pooling sgd winograd_kernels ziggurat"
 ).split()
 
 
@@ -25,21 +25,19 @@ def warmup(progress: bool = False) -> int:
 
     progress  False; True shows on standard error how far it is: a bar of tqdm, or lines where tqdm is not installed
 
-    Takes 10 to 30 s the first time. Returns 0 where numpy and BLAS do all the work.
+    Takes about 10 s the first time. Returns 0 where numpy and BLAS do all the work.
     """
     if isa() == "plain":
         return 0
     compiled = import_module("pyconvnet.backends.cpu.compiled")
-    compiled.announced |= progress
-    from pyconvnet.backends.cpu.sgd import descend
-
-    RandStream().randn(1)
-    w, one = _array(1), np.float32(1)
-    descend(w, w, w, one, one, one, one, False)
+    compiled.silent = progress
     calls = list(_calls())
-    for call in _shown(calls) if progress else calls:
-        call()
-    return len(kernels()) + 1  # and the matrix kernel, which is a C function
+    try:
+        for call in _shown(calls) if progress else calls:
+            call()
+    finally:
+        compiled.silent = False
+    return len(kernels()) + 1  # and the matrix kernel
 
 
 def kernels() -> list[Any]:
@@ -73,6 +71,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     """One small call for each kernel, each kind of layer that has one of its own."""
     from pyconvnet.backends.cpu import convolution
     from pyconvnet.backends.cpu.direct import Epilogue
+    from pyconvnet.backends.cpu.sgd import descend
 
     cpu = CPU()
     x, y = _array(8, 8, 16, 2), _array(8, 8, 32, 2)
@@ -96,6 +95,8 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(x, f[:, :, :1, :16], None, three)  # each channel by a filter of its own
     yield lambda: cpu.conv_backward(x, f[:, :, :1, :16], x, three)
     yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
+    yield lambda: RandStream().randn(1)
+    yield lambda: descend(g, g, g, 1, 1, 1, 1, False)
     yield lambda: cpu.pool(x, window, "max")
     yield lambda: cpu.pool_backward(x, window, "max", _array(4, 4, 16, 2))
     yield lambda: cpu.relu(x, 0.0)

@@ -6,17 +6,16 @@ matrix product of tiles x channels by channels x filters. See winograd_kernels.p
 
 from __future__ import annotations
 
-import ctypes
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from pyconvnet.backends.cpu import filter_cache, hardware
-from pyconvnet.backends.cpu.compiled import filled
+from pyconvnet.backends.cpu.compiled import functions
 from pyconvnet.backends.cpu.direct import pack
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_at
-from pyconvnet.backends.cpu.llvm.winograd import FILL, SLOTS
+from pyconvnet.backends.cpu.llvm.winograd import VARIANTS, write_transforms
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.geometry import Window
 from pyconvnet.precision import get_precision
@@ -55,9 +54,9 @@ class Variant(NamedTuple):
         return n * -(-out[0] // self.m) * -(-out[1] // self.m)
 
 
-@lru_cache(maxsize=len(FILL))
+@lru_cache(maxsize=len(VARIANTS))
 def _transforms(m: int, r: int) -> tuple[int, ...]:
-    return tuple((ctypes.c_int64 * SLOTS).from_address(filled(FILL[m, r], SLOTS)))
+    return tuple(functions(f"winograd.{m}x{r}", lambda module: write_transforms(module, m, r)))
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:

@@ -46,7 +46,7 @@ class Shape(NamedTuple):
     output_transform: int
 
 
-@parallel()
+@parallel
 def transform_filters(t, threads, transform, f, plane, blocks, taps, out):
     """`plane` floats, a multiple of 16, for each of the taps in each block; transform: an address, as in Shape."""
     pieces = plane // 16
@@ -159,7 +159,7 @@ def _outputs(y, sums, width, columns, bias, relu, shape, first, last, origin, sp
                                 fstore(pixel + 4 * d, fload(here + 4 * d))
 
 
-@parallel()
+@parallel
 def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape, rounds, together):
     """Each thread takes rounds of tiles, of all filters, `together` blocks at a time."""
     c, k, step, sums_step = shape.c, shape.k, shape.step, shape.sums_step
@@ -219,18 +219,18 @@ def by_points(threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shap
         _all_outputs(threads, y, sums, -(-shape.k // nr) * nr, bias, relu, shape, start, end, spare)
 
 
-@parallel()
+@parallel
 def _all_inputs(t, threads, x, v, shape, start, end, spare):
     first, last = _share(start, end, t, threads)
     _inputs(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
 
 
-@parallel()
+@parallel
 def _all_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count):
     _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count)
 
 
-@parallel()
+@parallel
 def _all_outputs(t, threads, y, sums, width, bias, relu, shape, start, end, spare):
     first, last = _share(start, end, t, threads)
     mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t

@@ -11,7 +11,8 @@ from math import erfc, exp, log, pi, sqrt
 
 import numpy as np
 
-from pyconvnet.backends.cpu.compiled import inner, jit
+from pyconvnet.backends.cpu.compiled import inner, parallel
+from pyconvnet.threads import parallel_region
 
 RIGHT = 3.6541528853610088  # where the tail begins
 
@@ -69,9 +70,14 @@ def _uniform(key, place):
     return (a * 67108864 + b) / 9007199254740992.0
 
 
-@jit()
-def normal(key, place, x, f, out):
-    """Fill `out`. key: 624 words; place: [words used up], both moved on; x, f: ENDS, HEIGHTS."""
+def normal(key: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out`. key: 624 words; place: [words used up], both moved on."""
+    with parallel_region():
+        _normal(1, key, place, ENDS, HEIGHTS, out)
+
+
+@parallel
+def _normal(t, threads, key, place, x, f, out):
     for k in range(out.size):
         while True:
             a = _word(key, place)
@@ -87,8 +93,8 @@ def normal(key, place, x, f, out):
             else:
                 while True:
                     s = -log(_uniform(key, place)) / x[1]
-                    t = -log(_uniform(key, place))
-                    if 2 * t > s * s:
+                    r = -log(_uniform(key, place))
+                    if 2 * r > s * s:
                         break
                 z = x[1] + s if u > 0 else -(x[1] + s)
                 break

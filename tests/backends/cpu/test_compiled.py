@@ -1,13 +1,13 @@
 """Kernels on disk are compiled again when any file that they are made of has changed."""
 
+import json
 import os
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import pyconvnet as pcn
+from pyconvnet.backends.cpu import kernel_folders
 from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.threads import parallel_region
 
@@ -18,37 +18,64 @@ def test_a_change_of_any_source_file_changes_the_stamp(tmp_path):
     (tmp_path / "inner").mkdir()
     for name in ("kernel.py", "inner/called.py"):
         (tmp_path / name).write_text("1")
-    seen = {compiled.stamp.__wrapped__(tmp_path)}
+    stamp = kernel_folders.source_stamp.__wrapped__
+    seen = {stamp(tmp_path)}
     (tmp_path / "inner" / "called.py").write_text("22")
-    seen.add(compiled.stamp.__wrapped__(tmp_path))
+    seen.add(stamp(tmp_path))
     os.utime(tmp_path / "kernel.py", (9e9, 9e9))
-    seen.add(compiled.stamp.__wrapped__(tmp_path))
+    seen.add(stamp(tmp_path))
     assert len(seen) == 3
 
 
-@pytest.mark.skipif(isa() == "plain", reason="nothing is compiled")
-def test_kernels_on_disk_carry_the_stamp_of_all_files():
-    from pyconvnet.backends.cpu import hardware, warmup
-
-    now = compiled.stamp(Path(compiled.__file__).parent)
-    hardware.tile()
-    pcn.vl_nnrelu(np.ones((4, 4, 3, 1), np.float32))
-    entries = [form.entry for kernel in warmup.kernels() for form in kernel.forms.values()]
-    every = [compiled.in_use[0][0], *entries]
-    assert entries
-    kept = [getattr(kernel._cache, "_cache_file", None) for kernel in every]
-    assert kept and all(k is None or k._source_stamp[1] == now for k in kept)
+needs_kernels = pytest.mark.skipif(isa() == "plain", reason="nothing is compiled")
 
 
-@pytest.mark.skipif(isa() == "plain", reason="nothing is compiled")
-def test_a_kernel_that_gets_no_memory_is_an_error_and_the_next_call_is_right():
-    @compiled.parallel()
-    def fill(t, threads, count, out):
-        out[t] = np.zeros(count)[0] + count
+@needs_kernels
+@pytest.mark.parametrize("change", ["machine", "source", "sum", "code", "head", "gone"])
+def test_only_a_whole_file_of_this_machine_and_these_sources_is_used(monkeypatch, tmp_path, change):
+    monkeypatch.setattr(kernel_folders, "folder", lambda: tmp_path)
+    kernel_folders.write("k", "machine", "source", ["f"], b"code\nof a kernel")
+    assert kernel_folders.read("k", "machine", "source") == (["f"], b"code\nof a kernel")
+    (file,) = tmp_path.iterdir()
+    head, _, code = file.read_bytes().partition(b"\n")
+    if change == "gone":
+        file.unlink()
+    elif change == "code":
+        file.write_bytes(head + b"\n" + code[:-1])
+    elif change == "head":
+        file.write_bytes(b"[]\n" + code)
+    else:
+        file.write_bytes(json.dumps({**json.loads(head), change: "another"}).encode() + b"\n" + code)
+    assert kernel_folders.read("k", "machine", "source") is None
 
-    out = np.ones(2)
-    with parallel_region(), pytest.raises(MemoryError, match="too little memory for the kernel fill"):
-        fill(2, 1 << 60, out)
+
+def run(fn, *args, threads=1):
     with parallel_region():
-        fill(2, 3, out)
-    assert out.tolist() == [3, 3]
+        compiled.parallel(fn)(threads, *args)
+
+
+@needs_kernels
+def test_a_disk_that_takes_no_kernel_costs_no_result(monkeypatch, tmp_path):
+    def put(t, threads, out):
+        out[0] = 5
+
+    monkeypatch.setattr(kernel_folders, "folder", lambda: tmp_path / "is gone")
+    out = np.zeros(1)
+    run(put, out)
+    assert out[0] == 5
+
+
+@needs_kernels
+def test_arrays_must_be_contiguous_and_each_element_type_has_its_own_code():
+    def double(t, threads, x):
+        for i in range(x.size):
+            x[i] += x[i]
+
+    kernel = compiled.parallel(double)
+    for kind in (np.float32, np.float64, np.int64):
+        x = np.arange(5).astype(kind)
+        with parallel_region():
+            kernel(1, x)
+        assert x.tolist() == [0, 2, 4, 6, 8]
+    with parallel_region(), pytest.raises(TypeError, match="the kernel double was given an array that is not contig"):
+        kernel(1, x[::2])

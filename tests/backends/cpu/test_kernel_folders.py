@@ -1,13 +1,14 @@
-"""Kernels on disk are pickles: they are read only from folders that nobody else can write to."""
+"""Kernels on disk are machine code: they are read only from folders that nobody else can write to."""
 
+import json
 import os
-import pickle
 import re
 import shutil
 import stat
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 from support import ROOT
@@ -17,22 +18,12 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions 
 as_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can act as others")
 NOBODY = 65534
 KERNEL = """
-from pyconvnet.backends.cpu.compiled import jit
+from pyconvnet.backends.cpu.compiled import parallel
 
-@jit()
-def double(x):
-    return x + x
+@parallel
+def double(t, threads, x, out):
+    out[0] = x + x
 """
-
-
-class Planted:
-    """A pickle that makes a file when it is read."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
 
 
 @pytest.fixture
@@ -46,11 +37,16 @@ def package(tmp_path):
     return home
 
 
-def run(package, user=None, **environment):
-    """What a new process that runs the kernel prints: the result, where it is kept, how many were on disk."""
+def run(package, user=None, doubled=4, **environment):
+    """What a new process that runs the kernel on 2 gives: the result, where it is kept, whether it was on disk."""
     code = (
-        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(package)!r}]; import conftest, kernel\n"
-        "print(kernel.double(2.0), kernel.double._cache.cache_path, sum(kernel.double.stats.cache_hits.values()))"
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(package)!r}]; import conftest, kernel, numpy as np, pathlib\n"
+        "from pyconvnet.backends.cpu import kernel_folders as k\n"
+        "from pyconvnet.threads import parallel_region\n"
+        f"k.HERE, out, hits, read = pathlib.Path({str(package)!r}), np.zeros(1), [], k.read\n"
+        "k.read = lambda *args: (found := read(*args), hits.append(found is not None))[0]\n"
+        "with parallel_region(): kernel.double(1, np.float64(2), out)\n"
+        "print(out[0], k.folder(), sum(hits))"
     )
     kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
     # Another user, who can read everything, also where Python lies in root's home, and writes where others may.
@@ -66,7 +62,7 @@ def run(package, user=None, **environment):
     )
     assert done.returncode == 0, done.stderr
     value, folder, hits = done.stdout.split()
-    assert float(value) == 4
+    assert float(value) == doubled
     return folder, int(hits), done.stderr
 
 
@@ -76,20 +72,24 @@ def test_kernels_lie_beside_the_package_where_only_the_user_can_write(package, t
 
 
 def test_planted_kernels_are_not_read_from_a_folder_that_others_can_write_to(package, tmp_path):
-    folder, marker = package / "__pycache__", tmp_path / "it ran"
+    folder = package / "__pycache__"
     run(package, HOME=tmp_path)
-    (index,) = folder.glob("*.nbi")
-    index.write_bytes(pickle.dumps(Planted(marker)))
+    (kept,) = folder.glob("*.kernel")
+    head, _, code = kept.read_bytes().partition(b"\n")
+    (package / "kernel.py").write_text(KERNEL.replace("x + x", "x + x + x"))
+    assert run(package, HOME=tmp_path, doubled=6)[1] == 0
+    evil = kept.read_bytes().partition(b"\n")[2]
+    (package / "kernel.py").write_text(KERNEL)
+    assert evil != code
+    kept.write_bytes(json.dumps({**json.loads(head), "sum": zlib.crc32(evil)}).encode() + b"\n" + evil)
     folder.chmod(0o777)
     found, hits, said = run(package, HOME=tmp_path)
-    assert found.startswith(str(tmp_path / ".cache")) and not hits and not marker.exists()
+    assert found.startswith(str(tmp_path / ".cache")) and not hits
     assert f"compiled kernels in {folder} are not used" in said and f"everybody can write to {folder}" in said
     assert run(package, HOME=tmp_path)[:2] == (found, 1)
     assert stat.S_IMODE(os.stat(found).st_mode) == 0o700
-    folder.chmod(0o755)  # the user's own folder, which numba trusts: so the pickle was a real one
-    with pytest.raises(AssertionError, match=r"unpickl|Planted|TypeError|version"):
-        run(package, HOME=tmp_path)
-    assert marker.exists()
+    folder.chmod(0o755)  # the user's own folder, which is trusted: so what was planted does run there
+    assert run(package, HOME=tmp_path, doubled=6)[:2] == (str(folder), 1)
 
 
 def test_without_a_safe_folder_kernels_are_compiled_by_every_process(package, tmp_path):
@@ -112,7 +112,7 @@ def test_a_folder_that_is_the_users_own_is_safe_and_the_check_takes_no_time(tmp_
     from pyconvnet.backends.cpu.kernel_folders import weakness
 
     for i in range(200):
-        (tmp_path / f"{i}.nbi").write_bytes(b"")
+        (tmp_path / f"{i}.kernel").write_bytes(b"")
     tmp_path.chmod(0o755)
     assert weakness(str(tmp_path)) == ""
     began = time.perf_counter()
@@ -126,8 +126,8 @@ def test_a_folder_that_is_the_users_own_is_safe_and_the_check_takes_no_time(tmp_
         (lambda f: f.chmod(0o777), "everybody can write to {folder}"),
         (lambda f: f.chmod(0o1777), "everybody can write to {folder}"),
         (lambda f: f.parent.chmod(0o777), "everybody can write to {parent}"),
-        (lambda f: (f / "k.nbc").chmod(0o666), "everybody can write to {folder}/k.nbc"),
-        (lambda f: ((f / "k.nbc").unlink(), (f / "k.nbc").symlink_to("elsewhere")), "k.nbc .* is not a file"),
+        (lambda f: (f / "k.kernel").chmod(0o666), "everybody can write to {folder}/k.kernel"),
+        (lambda f: ((f / "k.kernel").unlink(), (f / "k.kernel").symlink_to("elsewhere")), "k.kernel .* is not a file"),
     ],
 )
 def test_a_folder_where_others_could_put_kernels_is_named(tmp_path, spoil, reason):
@@ -137,7 +137,7 @@ def test_a_folder_where_others_could_put_kernels_is_named(tmp_path, spoil, reaso
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     folder.parent.chmod(0o755)
-    (folder / "k.nbc").write_bytes(b"")
+    (folder / "k.kernel").write_bytes(b"")
     assert weakness(str(folder)) == ""
     spoil(folder)
     assert re.search(reason.format(folder=folder, parent=folder.parent), weakness(str(folder)))
@@ -146,8 +146,8 @@ def test_a_folder_where_others_could_put_kernels_is_named(tmp_path, spoil, reaso
 def test_others_get_to_no_file_in_a_closed_folder_whatever_its_mode(tmp_path):
     from pyconvnet.backends.cpu.kernel_folders import weakness
 
-    (tmp_path / "k.nbc").write_bytes(b"")
-    (tmp_path / "k.nbc").chmod(0o666)
+    (tmp_path / "k.kernel").write_bytes(b"")
+    (tmp_path / "k.kernel").chmod(0o666)
     tmp_path.chmod(0o700)
     assert weakness(str(tmp_path)) == ""
 
@@ -160,13 +160,13 @@ def test_folders_files_and_links_of_other_users_are_not_safe(tmp_path):
     folder.mkdir()
     folder.chmod(0o755)
     link.symlink_to(folder)
-    (folder / "k.nbi").write_bytes(b"")
+    (folder / "k.kernel").write_bytes(b"")
     assert weakness(str(link)) == ""
     os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
     assert weakness(str(link)) == f"the link {link} belongs to user {NOBODY}"
     assert weakness(str(link), {NOBODY}) == ""
-    os.chown(folder / "k.nbi", NOBODY, NOBODY)
-    assert weakness(str(folder)) == f"k.nbi belongs to user {NOBODY}"
+    os.chown(folder / "k.kernel", NOBODY, NOBODY)
+    assert weakness(str(folder)) == f"k.kernel belongs to user {NOBODY}"
     os.chown(folder, NOBODY, NOBODY)
     assert weakness(str(folder)) == f"{folder} belongs to user {NOBODY}"
 

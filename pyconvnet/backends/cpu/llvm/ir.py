@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import llvmlite.binding
 from llvmlite import ir
 
-F32, I1, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(32), ir.IntType(64)
+F32, F64, I1, I32, I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(1), ir.IntType(32), ir.IntType(64)
+V16 = ir.VectorType(F32, 16)
 _UNTYPED_POINTERS = llvmlite.binding.llvm_version_info[0] >= 15
 
 
 def at(build, address, kind):
     """The integer `address` as a pointer."""
     return build.inttoptr(address, kind.as_pointer())
+
+
+def alloca(build, kind):
+    """Memory of a function's own."""
+    with build.goto_entry_block():
+        return build.alloca(kind)
+
+
+@contextmanager
+def counted(build, count):
+    """A loop over 0 .. count - 1."""
+    place = alloca(build, I64)
+    build.store(I64(0), place)
+    loop, after = build.append_basic_block("loop"), build.append_basic_block("after")
+    build.cbranch(build.icmp_signed(">", count, I64(0)), loop, after)
+    build.position_at_end(loop)
+    index = build.load(place)
+    yield index
+    following = build.add(index, I64(1))
+    build.store(following, place)
+    build.cbranch(build.icmp_signed("<", following, count), loop, after)
+    build.position_at_end(after)
 
 
 def declare(module, name, result, arguments):

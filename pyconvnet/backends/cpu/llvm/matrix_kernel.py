@@ -3,20 +3,20 @@
 It is the one building block of convolution here, forward and backward, direct and Winograd, and of fully connected
 layers: a sum of small matrix products, C = sum over t of A_t B_t (Georganas et al., "Harnessing deep learning via a
 single building block", 2020). C stays in registers: 14 x 32 floats with AVX-512's 32 registers, 6 x 16 with AVX2's 16.
-There is one for each number of rows. A C function, compiled once for each machine, writes their addresses into a table;
-other kernels call them through that, so that none of these depends on the instruction set and none compiles them again.
+There is one for each number of rows. They are compiled once for each machine, and other kernels call them through a
+table of their addresses, so that none of these depends on the instruction set and none compiles them again.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from pyconvnet.backends.cpu.llvm.ir import (
     F32,
     I64,
+    alloca,
     at,
     build_prefetch,
     first_lanes,
@@ -25,6 +25,7 @@ from pyconvnet.backends.cpu.llvm.ir import (
     splat,
     store_first,
 )
+from pyconvnet.backends.cpu.llvm.language import op
 
 # Bits of `mode`: steps at the end, in this order; FAR: C is not in the caches and is prefetched at the start.
 ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
@@ -55,8 +56,6 @@ class _Tile:
         self.v = ir.VectorType(F32, lanes)
         name = f"tile_{rows}x{vectors}x{lanes}" + ("_masked" if masked else "")
         self.fn = ir.Function(module, _KIND, name)
-        self.fn.linkage = "internal"
-        self.fn.attributes.add("noinline")
         self.write()
 
     def columns_of_last(self, build):
@@ -205,28 +204,30 @@ class _Tile:
         return out
 
 
-def _intrinsic_of(most_rows, lanes):
-    @intrinsic
-    def fill(context, table):
-        """Writes the table of SLOTS numbers at an address: the lanes, and the addresses of the kernels."""
+class Registers(NamedTuple):
+    """The tile of C that an instruction set has registers for: `rows` x two vectors of `lanes` floats."""
 
-        def code(ctx, build, signature, args):
-            build.store(I64(lanes), at(build, args[0], I64))
-            for kind, vectors, masked in ((WHOLE, 2, False), (WIDE, 2, True), (NARROW, 1, True)):
-                for rows in range(1, most_rows + 1):
-                    fn = _Tile(build.module, rows, vectors, lanes, masked).fn
-                    slot = build.add(args[0], I64(8 * (kind + rows)))
-                    build.store(build.ptrtoint(fn, I64), at(build, slot, I64))
-            return ctx.get_dummy_value()
-
-        return types.void(types.int64), code
-
-    return fill
+    rows: int
+    lanes: int
 
 
-@intrinsic
+REGISTERS = {"avx512": Registers(14, 16), "avx2": Registers(6, 8)}
+
+
+def write_tiles(module, level):
+    """{slot: function} of the table for an instruction set, but for its first number, the lanes."""
+    most_rows, lanes = REGISTERS[level]
+    kinds = (WHOLE, 2, False), (WIDE, 2, True), (NARROW, 1, True)
+    return {
+        kind + rows: _Tile(module, rows, vectors, lanes, masked).fn
+        for kind, vectors, masked in kinds
+        for rows in range(1, most_rows + 1)
+    }
+
+
+@op
 def call_tile(
-    context, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
+    build, kernel, rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
 ):
     """C[rows, columns] = sum over t, k of A[rows, k] B[k, columns]; kernel is the address of a table of kernels.
 
@@ -235,44 +236,23 @@ def call_tile(
     with rows as far apart as those of C, is added), BIAS, RELU and FAR. Prefetches from `ahead`, advancing `ahead_k`
     bytes per k (0: no prefetch).
     """
-
-    def code(ctx, build, signature, args):
-        table = cgutils.alloca_once(build, ir.ArrayType(I64, len(_ARGUMENTS)))
-        for i, value in enumerate(args[1:]):
-            build.store(value, build.gep(table, [I64(0), I64(i)]))
-        rows, columns = args[1:3]
-        lanes = build.load(at(build, args[0], I64))
-        partial = build.select(build.icmp_signed("<=", columns, lanes), I64(NARROW), I64(WIDE))
-        kind = build.select(build.icmp_signed("==", columns, build.shl(lanes, I64(1))), I64(WHOLE), partial)
-        slot = build.add(args[0], build.shl(build.add(kind, rows), I64(3)))
-        fn = build.load(at(build, slot, _KIND.as_pointer()))
-        build.call(fn, [build.ptrtoint(table, I64)])
-        return ctx.get_dummy_value()
-
-    return types.void(*([types.int64] * (len(_ARGUMENTS) + 1))), code
+    given = rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
+    table = alloca(build, ir.ArrayType(I64, len(_ARGUMENTS)))
+    for i, value in enumerate(given):
+        build.store(value, build.gep(table, [I64(0), I64(i)]))
+    lanes = build.load(at(build, kernel, I64))
+    partial = build.select(build.icmp_signed("<=", columns, lanes), I64(NARROW), I64(WIDE))
+    kind = build.select(build.icmp_signed("==", columns, build.shl(lanes, I64(1))), I64(WHOLE), partial)
+    slot = build.add(kernel, build.shl(build.add(kind, rows), I64(3)))
+    build.call(build.load(at(build, slot, _KIND.as_pointer())), [build.ptrtoint(table, I64)])
 
 
-_fill_14x32 = _intrinsic_of(14, 16)
-_fill_6x16 = _intrinsic_of(6, 8)
-
-
-@intrinsic
-def no_offset(context):
+@op
+def no_offset(build):
     """The address of `taps` for one product whose A and B begin at a and b."""
-
-    def code(ctx, build, signature, args):
-        pair = ir.Constant(ir.ArrayType(I64, 2), [0, 0])
-        return build.ptrtoint(cgutils.global_constant(build, "no_offset", pair), I64)
-
-    return types.int64(), code
-
-
-def _avx512(table):
-    _fill_14x32(table)
-
-
-def _avx2(table):
-    _fill_6x16(table)
-
-
-FILL = {"avx512": _avx512, "avx2": _avx2}  # functions that fill a table with kernels, to be compiled
+    known = build.module.globals.get("no_offset")
+    if known is None:
+        pair = ir.ArrayType(I64, 2)
+        known = ir.GlobalVariable(build.module, pair, "no_offset")
+        known.linkage, known.global_constant, known.initializer = "internal", True, ir.Constant(pair, [0, 0])
+    return build.ptrtoint(known, I64)

@@ -18,27 +18,23 @@ its inputs as F(4x4, 3x3) does.
 
 Rows of B' for n = 6 have factors in common, which are applied first (`shared`): 14 operations instead of 20.
 
-The functions work on 16 channels at a time, whose values lie together in memory. For each variant, a C function writes
-their addresses into a table, and kernels call them through it, so that none of these compiles them again.
+The functions work on 16 channels at a time, whose values lie together in memory. Kernels are given their addresses, so
+that none of these compiles them again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import starmap
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from pyconvnet.backends.cpu.llvm.ir import F32, I1, I64, at, fma, splat
+from pyconvnet.backends.cpu.llvm.ir import I1, I64, V16, at, counted, fma, splat
+from pyconvnet.backends.cpu.llvm.language import op
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
 Matrix = list[list[Fraction]]
-SLOTS = 3  # of a table: the functions for inputs, filters and outputs
-_V16 = ir.VectorType(F32, 16)
+VARIANTS = (2, 3), (4, 3), (2, 5)  # F(m x m, r x r), as (m, r)
 # Strides in bytes; `spare` is memory for as much as the input, `relu` a truth value.
 _INPUTS = "x row column out step spare".split()
 _FILTERS = "f tap out step".split()
@@ -98,8 +94,6 @@ class _Function:
 
     def __init__(self, module: ir.Module, name: str, arguments: list[str]) -> None:
         self.fn = ir.Function(module, _function_type(arguments), name)
-        self.fn.linkage = "internal"
-        self.fn.attributes.add("noinline")
         self.build = ir.IRBuilder(self.fn.append_basic_block("entry"))
         self.arg = dict(zip(arguments, self.fn.args))
         self.values: dict[str, ir.Value] = {}
@@ -113,16 +107,16 @@ class _Function:
         return where
 
     def load(self, name: str, where: ir.Value) -> None:
-        self.values[name] = self.build.load(at(self.build, where, _V16), align=4)
+        self.values[name] = self.build.load(at(self.build, where, V16), align=4)
 
     def store(self, where: ir.Value, value: ir.Value) -> None:
-        self.build.store(value, at(self.build, where, _V16), align=4)
+        self.build.store(value, at(self.build, where, V16), align=4)
 
     def set_sum(self, name: str, terms: dict[str, Fraction]) -> None:
         """name = sum of factor * value, in fused multiply-adds; terms with factor 1 first."""
         build, total = self.build, None
         for value, c in sorted(terms.items(), key=lambda t: (t[1] != 1, abs(t[1]) != 1)):
-            v, factor = self.values[value], ir.Constant(_V16, [float(c)] * 16)
+            v, factor = self.values[value], ir.Constant(V16, [float(c)] * 16)
             if total is None:
                 total = v if c == 1 else build.fmul(factor, v)
             elif c in (1, -1):
@@ -182,8 +176,8 @@ def _six_by_six(f: _Function) -> None:
     ins, outs = [f"d{k}" for k in range(n)], [f"o{k}" for k in range(n)]
     sums, rows = shared(ins)
     for by_rows in (True, False):
-        with cgutils.for_range(f.build, I64(n)) as loop:
-            places = [(loop.index, k) if by_rows else (k, loop.index) for k in range(n)]
+        with counted(f.build, I64(n)) as index:
+            places = [(index, k) if by_rows else (k, index) for k in range(n)]
             kept = [f.place("spare", (i, 64 * n), (j, 64)) for i, j in places]
             source = [f.place("x", (i, "row"), (j, "column")) for i, j in places] if by_rows else kept
             for name, where in zip(ins, source):
@@ -191,7 +185,7 @@ def _six_by_six(f: _Function) -> None:
             for name, terms in [*sums, *zip(outs, rows)]:
                 f.set_sum(name, terms)
             for k, name in enumerate(outs):
-                target = kept[k] if by_rows else f.place("out", (6 * k, "step"), (loop.index, "step"))
+                target = kept[k] if by_rows else f.place("out", (6 * k, "step"), (index, "step"))
                 f.store(target, f.values[name])
 
 
@@ -228,7 +222,7 @@ def _outputs(module: ir.Module, m: int, r: int) -> ir.Function:
     """A' x A + bias, with `relu` the maximum of that and 0: 0 for NaN, as MATLAB's."""
     f, n = _Function(module, f"outputs{m}x{r}", _OUTPUTS), m + r - 1
     f.load("bias", f.arg["bias"])
-    zero, rectified = ir.Constant(_V16, [0.0] * 16), splat(f.build, f.arg["relu"], 16)
+    zero, rectified = ir.Constant(V16, [0.0] * 16), splat(f.build, f.arg["relu"], 16)
 
     def store(i: int, j: int, value: ir.Value) -> None:
         total = f.build.fadd(value, f.values["bias"])
@@ -239,54 +233,20 @@ def _outputs(module: ir.Module, m: int, r: int) -> ir.Function:
     return f.done()
 
 
-def _intrinsic_of(m: int, r: int):
-    @intrinsic
-    def fill(context, table):
-        """Writes the addresses of the three functions to a table at an address: for inputs, filters, outputs."""
-
-        def code(ctx, build, signature, args):
-            for i, make in enumerate((_inputs, _filters, _outputs)):
-                slot = at(build, build.add(args[0], I64(8 * i)), I64)
-                build.store(build.ptrtoint(make(build.module, m, r), I64), slot)
-            return ctx.get_dummy_value()
-
-        return types.void(types.int64), code
-
-    return fill
+def write_transforms(module: ir.Module, m: int, r: int) -> dict[int, ir.Function]:
+    """The functions for inputs, filters and outputs, in the places 0, 1 and 2."""
+    return {i: make(module, m, r) for i, make in enumerate((_inputs, _filters, _outputs))}
 
 
 def _call_of(arguments: list[str]):
-    kinds = [types.boolean if name == "relu" else types.int64 for name in arguments]
     pointer = _function_type(arguments).as_pointer()
 
-    @intrinsic
-    def call(context, fn, args):
+    @op
+    def call(build, fn, args):
         """Calls the function at an address with a tuple of arguments."""
-
-        def code(ctx, build, signature, given):
-            values = cgutils.unpack_tuple(build, given[1])
-            build.call(build.inttoptr(given[0], pointer), values)
-            return ctx.get_dummy_value()
-
-        return types.void(types.int64, types.Tuple(kinds)), code
+        build.call(build.inttoptr(fn, pointer), args)
 
     return call
 
 
 call_inputs, call_filters, call_outputs = map(_call_of, (_INPUTS, _FILTERS, _OUTPUTS))
-_fill_2x3, _fill_4x3, _fill_2x5 = starmap(_intrinsic_of, ((2, 3), (4, 3), (2, 5)))
-
-
-def _f2x3(table):
-    _fill_2x3(table)
-
-
-def _f4x3(table):
-    _fill_4x3(table)
-
-
-def _f2x5(table):
-    _fill_2x5(table)
-
-
-FILL = {(2, 3): _f2x3, (4, 3): _f4x3, (2, 5): _f2x5}  # functions that fill a table of SLOTS, to be compiled
