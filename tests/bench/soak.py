@@ -209,6 +209,7 @@ def main(arguments: list[str]) -> int:
     try:
         faults = _run(args.minutes, chores, args.sizes, root)
     finally:
+        pcn.set_precision("fast")
         tempfile.tempdir = before[0]
         os.environ.pop("TMPDIR") if before[1] is None else os.environ.update(TMPDIR=before[1])
         shutil.rmtree(root)

@@ -45,6 +45,7 @@ def test_what_is_wrong_or_left_is_found(tmp_path):
     want = {name: job() for name, job in jobs.all.items()}
     name = "predict_chain, 9 x 9 x 1, fast"
     assert soak.work(jobs, {**want, name: "other"}, 0, soak.time.monotonic() + 5)[1]
+    pcn.set_precision("fast")
     held = footprint.Held([tmp_path])
     with open(tmp_path / "left", "w"):
         left = held.left(patience=0)

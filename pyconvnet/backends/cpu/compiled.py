@@ -235,16 +235,31 @@ class _Machine:
         parsed = binding.parse_assembly(str(module))
         if as_written:
             return self.target.emit_object(parsed)
+        # first what makes loops fit for the passes after it, as numba has it: LRN and pooling gain up to 5 %
         for level in (0, 3):
+            self._passes(parsed, level)
+        return self.target.emit_object(parsed)
+
+    def _passes(self, parsed: Any, level: int) -> None:
+        if hasattr(binding, "create_pass_builder"):
             tuning = binding.create_pipeline_tuning_options(speed_level=level)
             builder = binding.create_pass_builder(self.target, tuning)
             passes = builder.getModulePassManager()
-            if level == 0:  # what makes loops fit for the next round, as numba has it: LRN and pooling gain up to 5 %
+            if level == 0:
                 passes.add_loop_rotate_pass()
                 passes.add_instruction_combine_pass()
                 passes.add_jump_threading_pass()
             passes.run(parsed, builder)
-        return self.target.emit_object(parsed)
+            return
+        builder, passes = binding.create_pass_manager_builder(), binding.create_module_pass_manager()  # LLVM 14
+        builder.opt_level, builder.loop_vectorize = level, level > 0
+        self.target.add_analysis_passes(passes)
+        builder.populate(passes)
+        if level == 0:
+            passes.add_loop_rotate_pass()
+            passes.add_instruction_combining_pass()
+            passes.add_jump_threading_pass()
+        passes.run(parsed)
 
 
 @lru_cache(maxsize=1)
