@@ -126,7 +126,7 @@ def _labels(c: Any, x: np.ndarray, loss: str) -> np.ndarray:
                 f"{labels.max():g}"
             )
         return labels
-    if not np.isin(labels, (-1, 0, 1)).all():
+    if not ((labels == 0) | (np.abs(labels) == 1)).all():
         raise ValueError(f"c must be +1, -1, or 0 to leave out, got {labels.min():g} to {labels.max():g}")
     if labels.size and labels.min() == 0 and labels.max() == 1:
         warnings.warn(
