@@ -7,7 +7,8 @@ folded        multipliers and biases of batch normalization that runs in one wit
               the moments that they were made of
 schedules     of convolutions, for the last 256 sizes and 256 of derivatives: 8 bytes for each row of their images
 looked up     parsed options, windows and sizes of calls: 1,024 of each kind, a few hundred bytes each
-recordings    of deployed networks: as much memory as a run takes, four for each network, gone with it
+recordings    of networks in test mode: as much memory as a run takes, and the packed filters of that run; four for
+              each network, gone with it
 plans         how a network runs: one for each SimpleNN and DagNN, with it, and without arrays
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 def clear_caches() -> None:
     """Release all memory kept from call to call: packed filters, memory and schedules of the kernels, folded
-    normalizations, recorded runs of deployed networks.
+    normalizations, recorded runs.
 
     Nothing changes but the time of the next call. For the bounds that hold otherwise, see this module's help.
     """

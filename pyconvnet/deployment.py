@@ -56,7 +56,8 @@ def deploy(net: Any) -> Any:
     normalization, ReLU, sigmoid, pooling, softmax, sums and concatenation; a network with a layer of another kind runs
     as ever. A recording takes as much memory as a run. A network has four at most, for sizes of images and numbers of
     threads: a fifth takes the place of the one that was not used for longest. All are gone with the network, and after
-    `clear_caches()`.
+    `clear_caches()`. Other networks are recorded, too, where a layer takes less than 2 ms, but later, and their weights
+    are read before each run, since they may have changed.
 
     Raises TypeError for what is not a network.
 

@@ -24,11 +24,13 @@ class SimpleNN(Struct):
     Records are plain fields that may be edited: `net.layers[-1].type = "softmax"`.
     """
 
-    __slots__ = ("_plan",)  # [its plan], kept while its records stay the same; [] while the plan is in use
+    # [its plan], kept while its records stay the same, or [] while the plan is in use; [its copy without a loss], or []
+    __slots__ = ("_plan", "_predicting")
 
     def __new__(cls, *args: Any, **fields: Any) -> SimpleNN:
         self = super().__new__(cls)
         object.__setattr__(self, "_plan", [])
+        object.__setattr__(self, "_predicting", [])
         return self
 
     def __init__(self, *args: Any, **fields: Any) -> None:
@@ -86,7 +88,8 @@ def vl_simplenn(
 
     res[0].x is the input, res[i + 1].x the output of layer i, res[i].dzdx the derivative with respect to res[i].x
     of the output weighted by dzdy, res[i].dzdw the list of its derivatives with respect to the weights of layer i, and
-    res[i + 1].aux the state that layer i keeps for backward (a dropout mask). Times are in seconds.
+    res[i + 1].aux the state that layer i keeps for backward (a dropout mask). Times are in seconds, and 0 where a
+    recorded run was played (`pyconvnet.deploy`).
 
     mode            "normal" (default), or "test": dropout passes everything, bnorm uses its stored moments
     conserveMemory  False; True forgets results once they are not needed, except those of layers with `precious`

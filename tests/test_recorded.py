@@ -1,4 +1,4 @@
-"""Deployed networks whose runs are recorded: the bits of a run layer by layer, and never an old result."""
+"""Runs that are recorded: the bits of a run layer by layer, and never an old result."""
 
 import threading
 
@@ -216,7 +216,7 @@ def test_sizes_that_come_once_leave_little_behind():
     for h in range(9, 89):
         net.eval({"x": np.ones((h, 9, 3, 1), np.float32)})
     kept = net._plan._recordings
-    assert len(kept._once) == 16 * recorded.MOST and not kept._runs
+    assert len(kept._waiting) == 16 * recorded.MOST and not kept._runs
     for h in range(80, 89):
         net.eval({"x": np.ones((h, 9, 3, 1), np.float32)})
     assert len(kept._runs) == recorded.MOST
@@ -229,3 +229,101 @@ def test_a_first_image_of_nan_is_no_excuse(layer_by_layer):
     expected = pcn.predict(pcn.deploy(net), x)
     pcn.predict(net, bad), pcn.predict(net, bad)
     assert pcn.predict(net, x).tobytes() == expected.tobytes()
+
+
+class TestWeightsThatMayChange:
+    """Networks that were not deployed are recorded too, and their weights are read before each run."""
+
+    @pytest.fixture(autouse=True)
+    def always_worth_it(self, monkeypatch):
+        monkeypatch.setattr(recorded, "SLOW", 1e9)
+
+    @pytest.mark.parametrize("name", SIZES)
+    def test_a_recorded_run_gives_the_bits_of_its_layers(self, name, layer_by_layer):
+        net, xs = networks(name), images(name)
+        fresh = networks(name)
+        expected = []
+        for x in xs:
+            pcn.clear_caches()  # nothing is recorded
+            expected.append(pcn.predict(fresh, x))
+        for _ in range(recorded.PATIENCE):
+            pcn.predict(net, xs[0])
+        pcn.predict(net, xs[0])
+        ran = sum(layer_by_layer)
+        for x, y in zip(xs, expected):
+            assert pcn.predict(net, x).tobytes() == y.tobytes()
+        assert sum(layer_by_layer) == ran, "layers ran in Python"
+
+    @pytest.mark.parametrize("name", SIZES)
+    def test_any_weight_that_is_edited_in_place_counts_from_the_next_call(self, name):
+        net, x = networks(name), images(name)[0]
+        for _ in range(recorded.PATIENCE + 2):
+            pcn.predict(net, x)
+        for weights in self.weights_of(net):
+            place = tuple(n // 2 for n in weights.shape)
+            old = weights[place]
+            weights[place] = 3 * old + 7
+            changed = pcn.predict(net, x)
+            pcn.clear_caches()
+            assert changed.tobytes() == pcn.predict(net, x).tobytes()
+            weights[place] = old
+            for _ in range(recorded.PATIENCE + 2):
+                pcn.predict(net, x)
+
+    @staticmethod
+    def weights_of(net):
+        if hasattr(net, "params"):
+            return [param.value for param in net.params]
+        return [w for layer in net.layers for w in layer.get("weights") or ()]
+
+    def test_weights_that_change_to_and_fro_between_two_sizes_of_images(self):
+        """Kept forms of filters that a recording counts on are not written over."""
+        net, x = networks("lenet"), images("lenet")[0]
+        wide = np.ones((30, 28, 1, 2), np.float32)
+        filters = net.layers[2].weights[0]
+        first, other = filters.copy(), filters[::-1].copy()
+        for _ in range(recorded.PATIENCE + 2):
+            y = pcn.predict(net, x)
+        for _ in range(3):
+            filters[...] = other
+            pcn.predict(net, wide)
+            filters[...] = first
+            assert pcn.predict(net, x).tobytes() == y.tobytes()
+
+    def test_each_change_makes_it_wait_twice_as_long(self, layer_by_layer):
+        net, x = networks("lenet"), images("lenet")[0]
+        waits = []
+        for turn in range(3):
+            net.layers[0].weights[0][...] *= 1 + turn
+            for count in range(100):
+                ran = sum(layer_by_layer)
+                pcn.predict(net, x)
+                if sum(layer_by_layer) == ran:
+                    waits.append(count)
+                    break
+        assert waits[1] - 1 == 2 * (waits[0] - 1) and waits[2] - 1 == 4 * (waits[0] - 1)
+
+    def test_training_and_validation_take_turns(self):
+        """A network that learns gives the predictions of its newest weights."""
+        net, x = networks("letters"), images("letters")[0]
+        for _ in range(3):
+            for _ in range(2 * recorded.PATIENCE):
+                y = pcn.predict(net, x)
+            for w in self.weights_of(net):
+                w -= 0.01 * np.sign(w)
+            assert pcn.predict(net, x).tobytes() != y.tobytes()
+
+    def test_runs_whose_layers_take_long_are_not_recorded(self, monkeypatch, layer_by_layer):
+        monkeypatch.setattr(recorded, "SLOW", 0)
+        net, x = networks("lenet"), images("lenet")[0]
+        for _ in range(3 * recorded.PATIENCE):
+            pcn.predict(net, x)
+        assert all(layer_by_layer)
+
+    def test_weights_in_memory_with_gaps_are_computed_layer_by_layer(self, layer_by_layer):
+        net, x = networks("lenet"), images("lenet")[0]
+        expected = pcn.predict(net, x)
+        net.layers[2].weights[0] = np.repeat(net.layers[2].weights[0], 2, axis=0)[::2]
+        for _ in range(2 * recorded.PATIENCE):
+            assert pcn.predict(net, x).tobytes() == expected.tobytes()
+        assert all(layer_by_layer)

@@ -59,9 +59,17 @@ class Backend(Losses):
         """Whether runs of networks on x can be recorded and played again."""
         return False
 
-    def recording(self, params: list[Any]) -> Any:
-        """A new recording of a network with these parameters, None where they may change: see cpu/recording.py."""
-        return None
+    def recording(self) -> Any:
+        """A new recording: see cpu/recording.py."""
+        raise NotImplementedError
+
+    def lasts(self, params: list[Any]) -> bool:
+        """Whether nothing can write to these parameters."""
+        return False
+
+    def watchable(self, params: list[Any]) -> bool:
+        """Whether a recording can watch these parameters for changes."""
+        return False
 
     # --- composites: numbers and memory ---------------------------------------------------------------------------
 

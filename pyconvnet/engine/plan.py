@@ -57,10 +57,6 @@ class Plan:
 
     def _recorded(self, steps: list[Step], exposed: Collection[Any]) -> bool:
         """Whether a recording of these steps was played."""
-        some = next((p.value for step in steps for p in step.params), None)
-        flags = getattr(some, "flags", None)
-        if getattr(flags, "writeable", True):  # it is no deployed network
-            return False
         if self._recordings is None:
             from pyconvnet.engine.recorded import Recordings
 

@@ -1,8 +1,9 @@
-"""Networks that last (pyconvnet.deploy): their runs are recorded, and played again without the Python between layers.
+"""Runs of networks in test mode are recorded, and played again without the Python between layers.
 
-A run is recorded the second time that it comes with images of some size, and played from then on: kernel after kernel,
-on memory of its own. Weights that can be written to, layers of users' classes, layers that are computed elsewhere:
-then each layer runs as ever.
+Of a network that lasts (pyconvnet.deploy), a run is recorded the second time that it comes with images of some size,
+and played from then on: kernel after kernel, on memory of its own. Weights that can be written to are read before each
+such run, to see whether they are those that were recorded, and the run must have come more often, since training and
+validation take turns. Layers of users' classes, layers that are computed elsewhere: then each layer runs as ever.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from collections.abc import Collection
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,11 @@ from pyconvnet.threads import get_num_threads, parallel_region
 # What their kernels compute is all that they compute from an image.
 _KINDS = {fusion.ConvEpilogue, Conv, BatchNorm, ReLU, Sigmoid, Pooling, LRN, SoftMax, Sum, Concat, DropOut}
 MOST = 4  # recordings of a network, for sizes of images and numbers of threads
+# How often a run of a network whose weights may change comes before it is recorded: so many times, doubled each time
+# that they did change.
+PATIENCE = 6
+# Seconds of a layer, on average, above which the Python between layers is not worth the memory of such a recording.
+SLOW = 2e-3
 _all: weakref.WeakSet[Recordings] = weakref.WeakSet()
 
 
@@ -34,7 +41,8 @@ class Recordings:
 
     def __init__(self) -> None:
         self._runs: OrderedDict[Any, _Run | None] = OrderedDict()  # None: not possible
-        self._once: OrderedDict[Any, None] = OrderedDict()  # what came once
+        self._waiting: OrderedDict[Any, int] = OrderedDict()  # how often what is not yet recorded came
+        self._patience = PATIENCE
         self._ends: dict[int, Any] = {}
         _all.add(self)
 
@@ -50,13 +58,14 @@ class Recordings:
             return False
         key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision()
         known, run = key in self._runs, self._runs.get(key)
-        if not known and key not in self._once:
-            self._once[key] = None
-            if len(self._once) > 16 * MOST:
-                self._once.popitem(last=False)
-            return False
-        if not known or (run is not None and not run.current()):
-            self._once.pop(key, None)
+        if run is not None and not run.current():
+            known = False
+            del self._runs[key]
+            if run.watch is not None:
+                self._patience *= 2
+        if not known:
+            if not self._comes_again(key, backend, steps):
+                return False
             run = self._runs[key] = _record(backend, steps, sources, results, inputs)
             if len(self._runs) > MOST:
                 self._runs.popitem(last=False)
@@ -68,6 +77,16 @@ class Recordings:
             if slot not in exposed:
                 slot.value = None
         return True
+
+    def _comes_again(self, key: Any, backend: Any, steps: list[Step]) -> bool:
+        """Whether a run came often enough to be recorded."""
+        before = self._waiting.pop(key, 0)
+        if before >= (1 if backend.lasts(_params(steps)) else self._patience):
+            return True
+        self._waiting[key] = before + 1
+        if len(self._waiting) > 16 * MOST:
+            self._waiting.popitem(last=False)
+        return False
 
     def _ends_of(self, steps: list[Step], exposed: Collection[Any]) -> tuple[list[Any], list[Any]]:
         """(slots that the steps read and none of them writes, exposed slots that they write)."""
@@ -82,8 +101,12 @@ class Recordings:
 
     def clear(self) -> None:
         self._runs.clear()
-        self._once.clear()
+        self._waiting.clear()
         self._ends.clear()
+
+
+def _params(steps: list[Step]) -> list[Any]:
+    return [p.value for step in steps for p in step.params]
 
 
 def clear() -> None:
@@ -95,15 +118,16 @@ def clear() -> None:
 class _Run:
     """One recorded run."""
 
-    def __init__(self, recording: Any, steps: list[Step], found: list[Any]) -> None:
-        self.recording, self.found = recording, found
+    def __init__(self, recording: Any, steps: list[Step], found: list[Any], watch: Any) -> None:
+        self.recording, self.found, self.watch = recording, found, watch
         self.unchanged = Unchanged([block for step in steps for block in getattr(step.block, "blocks", (step.block,))])
         self.slots = [p for step in steps for p in step.params]
         self.params = [p.value for p in self.slots]
 
     def current(self) -> bool:
         """Whether layers and parameters are those that were recorded."""
-        return bool(self.unchanged) and all([slot.value is value for slot, value in zip(self.slots, self.params)])
+        same = bool(self.unchanged) and all([slot.value is value for slot, value in zip(self.slots, self.params)])
+        return same and (self.watch is None or bool(self.watch))
 
     def play(self, inputs: list[Any], results: list[Any]) -> None:
         with parallel_region():
@@ -113,13 +137,15 @@ class _Run:
 
 
 def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
-    """The run on these inputs; None where it cannot be recorded, or gives other results than the layers."""
+    """The run on these inputs; None where it cannot be recorded, gives other results than the layers, or is SLOW."""
     if not all(type(step.block) in _KINDS and step.forward_itself is None for step in steps):
         return None
     fusion.StrideThrough1x1.propagate(steps)
-    recording = backend.recording([p.value for step in steps for p in step.params])
-    if recording is None:
+    params = _params(steps)
+    lasts = backend.lasts(params)
+    if not lasts and not backend.watchable(params):
         return None
+    recording = backend.recording()
     random = np.random.default_rng(0)
     others = []
     for x in inputs:
@@ -128,13 +154,18 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
         others.append(other)
     for slot, x in zip(sources, others):
         slot.value = x
+    start = perf_counter()
     forward(steps, set())
+    if not lasts and perf_counter() - start > SLOW * len(steps):
+        for slot, x in zip(sources, inputs):
+            slot.value = x
+        return None
     expected = [slot.value.tobytes() for slot in results]
     with recording:  # last, so that it gets the memory that earlier runs have left
         for slot, x in zip(sources, inputs):
             slot.value = recording.source(x)
         forward(steps, set())
-        run = _Run(recording, steps, [slot.value for slot in results])
+        run = _Run(recording, steps, [slot.value for slot in results], None if lasts else recording.watch(params))
     run.play(others, results)
     same = expected == [slot.value.tobytes() for slot in results]
     for slot, x in zip(sources, inputs):

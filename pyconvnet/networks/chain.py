@@ -66,7 +66,20 @@ class Chain:
         return ChainPredictor(self.net)
 
     def predict(self, x: Any) -> Any:
-        return self.predictor().predict(x)
+        predictor = self.predictor()
+        kept: list[Any] = getattr(self.net, "_predicting", [])
+        if predictor.whole is not self.net:  # the copy of an earlier call has a plan
+            if kept and _same(kept[0]["layers"], predictor.whole["layers"], self.net["layers"]):
+                predictor.whole = kept[0]
+            kept[:] = [predictor.whole]
+        return predictor.predict(x)
+
+
+def _same(layers: list[Any], others: list[Any], own: list[Any]) -> bool:
+    """Whether two chains without a loss have the same records of a network, and the same prediction after them."""
+    return len(layers) == len(others) and all(
+        a is b or (a["type"] == b["type"] and b is not c) for a, b, c in zip(layers, others, own)
+    )
 
 
 class ChainPredictor:

@@ -45,7 +45,7 @@ def check_bounds() -> None:
     from pyconvnet.backends import cpu
     from pyconvnet.backends.cpu import filter_cache, hardware, layout
 
-    assert sum(made.nbytes for _, made, _ in filter_cache._entries.values()) <= filter_cache.limit()
+    assert sum(made.nbytes for _, made, *_ in filter_cache._entries.values()) <= filter_cache.limit()
     assert len(filter_cache._entries) <= 64  # those of two networks, for both directions
     kept = [memory for same in layout._free.values() for memory in same]
     assert sum(memory.array.nbytes for memory in kept) <= layout.MOST_KEPT * hardware.memory()

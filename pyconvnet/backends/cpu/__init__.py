@@ -84,11 +84,20 @@ class CPU(Reference):
     def recordable(self, x: Any) -> bool:
         return type(x) is np.ndarray and x.ndim == 4 and self.fuses(x) and x.flags.aligned
 
-    def recording(self, params: list[Any]) -> Any:
-        from pyconvnet.backends.cpu.filter_cache import lasts
+    def recording(self) -> Any:
         from pyconvnet.backends.cpu.recording import Recording
 
-        return Recording() if all(isinstance(p, np.ndarray) and lasts(p) for p in params) else None
+        return Recording()
+
+    def lasts(self, params: list[Any]) -> bool:
+        from pyconvnet.backends.cpu.filter_cache import lasts
+
+        return all(isinstance(p, np.ndarray) and lasts(p) for p in params)
+
+    def watchable(self, params: list[Any]) -> bool:
+        from pyconvnet.backends.cpu.filter_cache import Watch
+
+        return all(isinstance(p, np.ndarray) and Watch.knows(p) for p in params)
 
     def fuses(self, x: np.ndarray) -> bool:
         return isinstance(x, np.ndarray) and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"

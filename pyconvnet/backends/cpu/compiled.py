@@ -90,6 +90,17 @@ def recording_here() -> Any:
     return recording if recording is not None and recording.thread == threading.get_ident() else None
 
 
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """What runs inside is no part of the recording that is on; only inside a `parallel_region`."""
+    global recording
+    kept, recording = recording, None
+    try:
+        yield
+    finally:
+        recording = kept
+
+
 class _Form(NamedTuple):
     """A kernel for arguments of certain types."""
 

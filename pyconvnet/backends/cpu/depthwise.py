@@ -50,8 +50,15 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
         dy = channels_fastest(dzdy)
         n, oh, ow, c = dy.shape
         dx = empty((n, *size, c))
-        memory = address(dy), address(taps), address(dx)
-        _backward(threads, *memory, n, *size, c, oh, ow, _numbers(window))
+        if window.stride == (1, 1):  # a convolution with the filters turned around
+            turned, bias = np.ascontiguousarray(taps[::-1]), aligned(c)
+            bias[:] = 0
+            before = ((k - 1) * d - p for k, d, p in zip(window.size, window.dilate, window.pad[::2]))
+            numbers = np.array([*window.size, 1, 1, *window.dilate, *before])
+            memory = address(dy), address(turned), address(bias), address(dx)
+            _forward(threads, *memory, *dy.shape, *size, numbers, False)
+        else:
+            _backward(threads, address(dy), address(taps), address(dx), n, *size, c, oh, ow, _numbers(window))
     return dx
 
 
@@ -93,11 +100,11 @@ def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
         j = 0
         while j < ow:
             first = j * sw - left
-            last = min(3, ow - 1 - j)
-            if first < 0 or first + last * sw + (fw - 1) * dw >= w:
-                last = 0
+            # so many more see all their taps
+            last = 0 if first < 0 else max(0, min(3, ow - 1 - j, (w - 1 - first - (fw - 1) * dw) // sw))
             v0, v1 = max(0, -(first // dw)) if first < 0 else 0, max(0, min(fw, (w - 1 - first) // dw + 1))
             second, third, fourth = step * min(1, last), step * min(2, last), step * last
+            three = last == 3 and sw == 1 and dw == 1 and fw == 3 and v1 - v0 == 3
             for block in range(-(-c // 16)):
                 k = min(16 * block, c - 16)
                 y0 = vload(b + 4 * k)
@@ -105,6 +112,15 @@ def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
                 for u in range(u0, u1):
                     tap = f + 4 * ((u * fw + v0) * c + k)
                     at = line + u * down + 4 * (first * c + k) + v0 * across
+                    if three:  # neighbours see the same pixels, which are read once
+                        f0, f1, f2 = vload(tap), vload(tap + 4 * c), vload(tap + 8 * c)
+                        x0, x1, x2 = vload(at), vload(at + step), vload(at + 2 * step)
+                        x3, x4, x5 = vload(at + 3 * step), vload(at + 4 * step), vload(at + 5 * step)
+                        y0 = vfma(f2, x2, vfma(f1, x1, vfma(f0, x0, y0)))
+                        y1 = vfma(f2, x3, vfma(f1, x2, vfma(f0, x1, y1)))
+                        y2 = vfma(f2, x4, vfma(f1, x3, vfma(f0, x2, y2)))
+                        y3 = vfma(f2, x5, vfma(f1, x4, vfma(f0, x3, y3)))
+                        continue
                     for _ in range(v0, v1):
                         filters = vload(tap)
                         y0 = vfma(filters, vload(at), y0)

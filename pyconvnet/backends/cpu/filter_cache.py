@@ -10,22 +10,31 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyconvnet.backends.cpu import compiled, hardware
 from pyconvnet.backends.cpu.compiled import parallel
-from pyconvnet.backends.cpu.layout import address, copy_floats
+from pyconvnet.backends.cpu.layout import address, copy_floats, fill_zeros, scratch
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
 from pyconvnet.threads import guard, parallel_region
 
-_entries: OrderedDict[tuple, tuple[tuple, np.ndarray, int]] = OrderedDict()
+
+class _Entry(NamedTuple):
+    now: tuple  # what tells other elements
+    made: np.ndarray
+    address: int
+    lent: bool  # to a recording, which counts on its elements
+
+
+_entries: OrderedDict[tuple, _Entry] = OrderedDict()
 _watched: set[tuple] = set()  # keys of arrays that are there, also of those whose entry was dropped
 _guard = guard()
 _collected: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
+SMALL = 1 << 12  # elements of arrays that Watch compares as they are
 
 
 def limit() -> int:
@@ -43,8 +52,9 @@ def get(
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """
-    made, start = _get(kind, f, make, scale)
-    if compiled.recording is not None:
+    lent = compiled.recording is not None
+    made, start = _get(kind, f, make, scale, lent)
+    if lent:
         compiled.recording.named(made)
     return made, start
 
@@ -59,7 +69,7 @@ def lasts(f: Any) -> bool:
 
 
 def _get(
-    kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None
+    kind: tuple, f: np.ndarray, make: Callable[[np.ndarray | None], np.ndarray], scale: np.ndarray | None, lent: bool
 ) -> tuple[np.ndarray, int]:
     dense = f.flags.c_contiguous or f.flags.f_contiguous or np.may_share_memory(f.ravel(order="K"), f)
     if not dense:  # no memory to watch
@@ -68,25 +78,28 @@ def _get(
     start = address(f)
     key = kind, scale is None, start, f.shape, f.strides
     with parallel_region() as threads:
-        seen = b"" if lasts(f) else _checksum(start, f.size, threads)
+        with compiled.unrecorded():
+            seen = b"" if lasts(f) else _checksum(_pieces(start, f.size), threads)
         now = seen, None if scale is None else scale.tobytes()
         with _guard:
             _drop_collected()
             found = _entries.get(key)
-            if found is not None and found[0] == now:
+            if found is not None and found.now == now:
+                if lent:
+                    _entries[key] = found._replace(lent=True)
                 _entries.move_to_end(key)
-                return found[1:]
+                return found.made, found.address
             _entries.pop(key, None)  # `make` is about to write into its memory
-        made = make(None if found is None else found[1])
+        made = make(None if found is None or found.lent else found.made)
         if key not in _watched:
             _watched.add(key)
             _forget_with(f, key)
         with _guard:
-            _entries[key] = entry = now, made, address(made)
-            kept = sum(value.nbytes for _, value, _ in _entries.values())
+            _entries[key] = entry = _Entry(now, made, address(made), lent)
+            kept = sum(e.made.nbytes for e in _entries.values())
             while kept > limit():
-                kept -= _entries.popitem(last=False)[1][1].nbytes
-    return entry[1:]
+                kept -= _entries.popitem(last=False)[1].made.nbytes
+    return entry.made, entry.address
 
 
 def clear() -> None:
@@ -119,25 +132,54 @@ def _drop_collected() -> None:
         _watched.discard(key)
 
 
+class Watch:
+    """Tells whether arrays still have the elements that they had, as `get` does; they are kept."""
+
+    @staticmethod
+    def knows(a: np.ndarray) -> bool:
+        """Whether an array is small, or its elements lie side by side."""
+        return a.size <= SMALL or (a.nbytes % 4 == 0 and (a.flags.c_contiguous or a.flags.f_contiguous))
+
+    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
+        arrays = [a for a in arrays if not lasts(a)]
+        self.large = [a for a in arrays if a.size > SMALL]
+        self.small = [a for a in arrays if a.size <= SMALL]
+        self.pieces = np.concatenate([_pieces(address(a), a.nbytes // 4) for a in self.large] or [_pieces(0, 0)])
+        self.seen = self._now()
+
+    def _now(self) -> tuple[Any, ...]:
+        with parallel_region() as threads:
+            return _checksum(self.pieces, threads), [a.tobytes() for a in self.small]
+
+    def __bool__(self) -> bool:
+        return self._now() == self.seen
+
+
 def checksum(f: np.ndarray, threads: int) -> bytes:
     """A few bytes for all elements of a contiguous float32 array and their places."""
-    return _checksum(address(f), f.size, threads)
+    return _checksum(_pieces(address(f), f.size), threads)
 
 
-def _checksum(start: int, size: int, threads: int) -> bytes:
-    sums, last = np.zeros((size // PIECE + 1, LANES), np.uint64), np.zeros(ROW, np.float32)
-    _checksums(threads, start, size, sums, address(last))
+def _pieces(start: int, size: int) -> np.ndarray:
+    """(address, floats) of each piece of so many floats in memory."""
+    firsts = np.arange(0, size, PIECE)
+    return np.stack([start + 4 * firsts, np.minimum(PIECE, size - firsts)], axis=1)
+
+
+def _checksum(pieces: np.ndarray, threads: int) -> bytes:
+    sums, rest = np.zeros((len(pieces), LANES), np.uint64), scratch("rest", threads * ROW)
+    _checksums(threads, pieces, sums, address(rest))
     return sums.tobytes()
 
 
 @parallel
-def _checksums(t, threads, memory, size, sums, last):
-    """Checksums of each PIECE of an array and, in the last row, of its rest; zeros after that fill a ROW of `last`."""
-    pieces = len(sums)
-    for p in range(pieces * t // threads, pieces * (t + 1) // threads):
-        out, here = sums.ctypes.data + 8 * p * LANES, memory + 4 * p * PIECE
-        left = min(PIECE, size - p * PIECE)
-        mix(out, here, left // ROW)
-        if left % ROW > 0:
-            copy_floats(last, here + 4 * (left - left % ROW), left % ROW)
-            mix(out, last, 1)
+def _checksums(t, threads, pieces, sums, rest):
+    """A checksum of each piece; what is left of its rows of ROW floats is filled up with zeros, in `rest`."""
+    own = rest + 4 * ROW * t
+    for p in range(len(pieces) * t // threads, len(pieces) * (t + 1) // threads):
+        out, here, size = sums.ctypes.data + 8 * p * LANES, pieces[p, 0], pieces[p, 1]
+        mix(out, here, size // ROW)
+        if size % ROW > 0:
+            fill_zeros(own, ROW)
+            copy_floats(own, here + 4 * (size - size % ROW), size % ROW)
+            mix(out, own, 1)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
-from pyconvnet.backends.cpu.compiled import inner, parallel, table_of
+from pyconvnet.backends.cpu.compiled import inner, parallel, recording_here, table_of
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, zeros
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
@@ -44,6 +44,8 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """The convolution of `backends.reference.conv.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
+    if (recording := recording_here()) is not None:
+        recording.read_where_it_lies(f)
     if f.flags.c_contiguous:
         sums = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
     else:

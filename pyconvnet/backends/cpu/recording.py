@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import compiled
+from pyconvnet.backends.cpu.filter_cache import Watch
 from pyconvnet.backends.cpu.layout import Memory, block_of, copy_to, some_memory
 from pyconvnet.threads import parallel_region, run_team
 
@@ -27,6 +28,7 @@ class Recording:
         self.free: list[Memory] = []  # memory of this recording that no later call reads
         self.buffers: dict[str, np.ndarray] = {}
         self.sources: list[np.ndarray] = []
+        self.live: set[tuple[int, int]] = set()  # (address, bytes) of parameters that the calls read where they lie
         self.thread = threading.get_ident()
         self._region = parallel_region()
 
@@ -70,6 +72,14 @@ class Recording:
         if block_of(a) is None:
             self.kept.append(a)
 
+    def read_where_it_lies(self, parameter: np.ndarray) -> None:
+        """The calls read this parameter itself, and nothing that was made of it: changes count from the next run."""
+        self.live.add(_place(parameter))
+
+    def watch(self, params: list[np.ndarray]) -> Watch:
+        """What tells whether the other parameters still have the elements that they have now."""
+        return Watch([p for p in params if _place(p) not in self.live])
+
     def memory(self, count: int) -> Memory:
         fits = [at for at, memory in enumerate(self.free) if count <= memory.array.size <= 4 * count]
         if fits:
@@ -84,6 +94,10 @@ class Recording:
             found = self.buffers[name] = some_memory(count).array
             self.kept.append(found)
         return found[:count]
+
+
+def _place(a: np.ndarray) -> tuple[int, int]:
+    return a.__array_interface__["data"][0], a.nbytes
 
 
 def note(fn: Any, *args: Any, **options: Any) -> None:

@@ -73,15 +73,18 @@ def conv_backward(
     h, w, c, n = x.shape
     dxp = np.zeros((n, h + t + bottom, w + left + r, c), x.dtype) if needs[0] else None
     df = np.empty(f.shape, f.dtype) if needs[1] else None
+    # buffers that all taps use: fresh memory would be as much work as the products
+    product, seen = np.empty((n * oh * ow, depth), x.dtype), np.empty((n, oh, ow, depth), x.dtype)
     for g in range(groups):
-        own = np.ascontiguousarray(dy[..., g * each : (g + 1) * each])
+        own = np.ascontiguousarray(dy[..., g * each : (g + 1) * each]).reshape(-1, each)
         channels = slice(g * depth, (g + 1) * depth)
         for i, j, at in _taps(window, oh, ow):
             if dxp is not None:
-                dxp[(*at, channels)] += own @ f[i, j, :, g * each : (g + 1) * each].T
+                np.matmul(own, f[i, j, :, g * each : (g + 1) * each].T, out=product)
+                dxp[(*at, channels)] += product.reshape(seen.shape)
             if df is not None and xp is not None:
-                seen = np.ascontiguousarray(xp[(*at, channels)]).reshape(-1, depth)
-                df[i, j, :, g * each : (g + 1) * each] = seen.T @ own.reshape(-1, each)
+                seen[...] = xp[(*at, channels)]
+                df[i, j, :, g * each : (g + 1) * each] = seen.reshape(-1, depth).T @ own
     dx = None if dxp is None else from_nhwc(dxp[:, t : t + h, left : left + w])
     return dx, df, db
 
