@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import depthwise, fully_connected
+from pyconvnet.backends.cpu import depthwise, dilated, fully_connected
 from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue, direct
 from pyconvnet.backends.cpu.layout import channels_fastest
@@ -19,9 +19,13 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, aft
         return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
     if depthwise.suits(f, x.shape[2]):
         return from_nhwc(depthwise.depthwise(x, f, b, window, after))
-    if not suits(x, f, window):
+    if suits(x, f, window):
+        transformed = winograd
+    elif dilated.suits(x, f, window):
+        transformed = dilated.dilated
+    else:
         return from_nhwc(direct(x, f, b, window, after))
-    y = winograd(x, f, b, window, after.scale, after.relu and after.add is None)
+    y = transformed(x, f, b, window, after.scale, after.relu and after.add is None)
     if after.add is not None:
         add_to(y, channels_fastest(after.add), after.relu)
     return from_nhwc(y)

@@ -97,14 +97,19 @@ def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
         i = (q - image * oh) * sh - top
         u0, u1 = max(0, -(i // dh)) if i < 0 else 0, max(0, min(fh, (h - 1 - i) // dh + 1))
         line = x + 4 * (image * h + i) * w * c
+        whole = fh == 3 and fw == 3 and sw == 1 and dw == 1 and u1 - u0 == 3
         j = 0
         while j < ow:
             first = j * sw - left
+            if whole and first >= 0 and min(ow - j, w - 2 - first) >= 4:
+                groups = min(ow - j, w - 2 - first) // 4
+                _inside(line + 4 * first * c, f, b, y + 4 * (q * ow + j) * c, c, groups, down, relu)
+                j += 4 * groups
+                continue
             # so many more see all their taps
             last = 0 if first < 0 else max(0, min(3, ow - 1 - j, (w - 1 - first - (fw - 1) * dw) // sw))
             v0, v1 = max(0, -(first // dw)) if first < 0 else 0, max(0, min(fw, (w - 1 - first) // dw + 1))
             second, third, fourth = step * min(1, last), step * min(2, last), step * last
-            three = last == 3 and sw == 1 and dw == 1 and fw == 3 and v1 - v0 == 3
             for block in range(-(-c // 16)):
                 k = min(16 * block, c - 16)
                 y0 = vload(b + 4 * k)
@@ -112,15 +117,6 @@ def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
                 for u in range(u0, u1):
                     tap = f + 4 * ((u * fw + v0) * c + k)
                     at = line + u * down + 4 * (first * c + k) + v0 * across
-                    if three:  # neighbours see the same pixels, which are read once
-                        f0, f1, f2 = vload(tap), vload(tap + 4 * c), vload(tap + 8 * c)
-                        x0, x1, x2 = vload(at), vload(at + step), vload(at + 2 * step)
-                        x3, x4, x5 = vload(at + 3 * step), vload(at + 4 * step), vload(at + 5 * step)
-                        y0 = vfma(f2, x2, vfma(f1, x1, vfma(f0, x0, y0)))
-                        y1 = vfma(f2, x3, vfma(f1, x2, vfma(f0, x1, y1)))
-                        y2 = vfma(f2, x4, vfma(f1, x3, vfma(f0, x2, y2)))
-                        y3 = vfma(f2, x5, vfma(f1, x4, vfma(f0, x3, y3)))
-                        continue
                     for _ in range(v0, v1):
                         filters = vload(tap)
                         y0 = vfma(filters, vload(at), y0)
@@ -137,6 +133,39 @@ def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
                 _put(out + 4 * c * min(1, last), y1, zero, relu)
                 _put(out, y0, zero, relu)
             j += last + 1
+
+
+@inner
+def _inside(x, f, b, y, c, groups, down, relu):
+    """3 x 3 taps that all meet pixels, four neighbours at a time, which see the same ones: these are read once."""
+    zero, right = vset1(np.float32(0)), 4 * c
+    for block in range(-(-c // 16)):
+        k = min(16 * block, c - 16)
+        tap, at, out = f + 4 * k, x + 4 * k, y + 4 * k
+        f0, f1, f2 = vload(tap), vload(tap + right), vload(tap + 2 * right)
+        f3, f4, f5 = vload(tap + 3 * right), vload(tap + 4 * right), vload(tap + 5 * right)
+        f6, f7, f8 = vload(tap + 6 * right), vload(tap + 7 * right), vload(tap + 8 * right)
+        start = vload(b + 4 * k)
+        for _ in range(groups):
+            y0, y1, y2, y3 = _three(at, right, f0, f1, f2, start, start, start, start)
+            y0, y1, y2, y3 = _three(at + down, right, f3, f4, f5, y0, y1, y2, y3)
+            y0, y1, y2, y3 = _three(at + 2 * down, right, f6, f7, f8, y0, y1, y2, y3)
+            _put(out, y0, zero, relu)
+            _put(out + right, y1, zero, relu)
+            _put(out + 2 * right, y2, zero, relu)
+            _put(out + 3 * right, y3, zero, relu)
+            at += 4 * right
+            out += 4 * right
+
+
+@inner
+def _three(at, right, f0, f1, f2, y0, y1, y2, y3):
+    """Three taps of a row, for four neighbours."""
+    x0, x1, x2 = vload(at), vload(at + right), vload(at + 2 * right)
+    x3, x4, x5 = vload(at + 3 * right), vload(at + 4 * right), vload(at + 5 * right)
+    y0, y1 = vfma(f2, x2, vfma(f1, x1, vfma(f0, x0, y0))), vfma(f2, x3, vfma(f1, x2, vfma(f0, x1, y1)))
+    y2, y3 = vfma(f2, x4, vfma(f1, x3, vfma(f0, x2, y2))), vfma(f2, x5, vfma(f1, x4, vfma(f0, x3, y3)))
+    return y0, y1, y2, y3
 
 
 @inner
@@ -180,6 +209,9 @@ def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
     for q in range(rows * t // threads, rows * (t + 1) // threads):
         image = q // oh
         line = x + 4 * (image * h + (q - image * oh) * sh) * w * c
+        if fh == 3 and fw == 3 and sw == 1 and dw == 1:
+            _add_row(dy + 4 * q * ow * c, line, own, c, ow, 4 * dh * w * c)
+            continue
         for j in range(0, ow, TOGETHER):
             count = min(TOGETHER, ow - j)
             for block in range(blocks):
@@ -200,3 +232,36 @@ def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
                             a = vfma(vload(here), vload(seen), a)
                         vstore(out, vadd(vload(out), vadd(a, b)))
                         out += 64 * blocks
+
+
+@inner
+def _add_row(dy, x, sums, c, count, down):
+    """The sums of a row of dy for 3 x 3 taps, in registers; pixels move from one tap to the next."""
+    right, apart = 4 * c, 64 * -(-c // 16)
+    for block in range(-(-c // 16)):
+        k = 4 * min(16 * block, c - 16)
+        at, here, out = x + k, dy + k, sums + 64 * block
+        a = vset1(np.float32(0))
+        s0, s1, s2, s3, s4, s5, s6, s7, s8 = a, a, a, a, a, a, a, a, a
+        a0, a1, b0, b1 = vload(at), vload(at + right), vload(at + down), vload(at + down + right)
+        c0, c1 = vload(at + 2 * down), vload(at + 2 * down + right)
+        for _ in range(count):
+            d = vload(here)
+            a2, b2 = vload(at + 2 * right), vload(at + down + 2 * right)
+            c2 = vload(at + 2 * down + 2 * right)
+            s0, s1, s2 = vfma(d, a0, s0), vfma(d, a1, s1), vfma(d, a2, s2)
+            s3, s4, s5 = vfma(d, b0, s3), vfma(d, b1, s4), vfma(d, b2, s5)
+            s6, s7, s8 = vfma(d, c0, s6), vfma(d, c1, s7), vfma(d, c2, s8)
+            a0, a1, b0, b1, c0, c1 = a1, a2, b1, b2, c1, c2
+            at += right
+            here += right
+        _add_to(out, apart, s0, s1, s2)
+        _add_to(out + 3 * apart, apart, s3, s4, s5)
+        _add_to(out + 6 * apart, apart, s6, s7, s8)
+
+
+@inner
+def _add_to(out, apart, s0, s1, s2):
+    vstore(out, vadd(vload(out), s0))
+    vstore(out + apart, vadd(vload(out + apart), s1))
+    vstore(out + 2 * apart, vadd(vload(out + 2 * apart), s2))

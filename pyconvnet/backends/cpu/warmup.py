@@ -15,8 +15,8 @@ from pyconvnet.geometry import Window
 from pyconvnet.randstream import RandStream
 
 MODULES = (
-    "activations batch_normalization channel_normalization data_gradient depthwise direct filter_cache filter_gradient "
-    "fully_connected layout narrow_gradient pooling sgd winograd_kernels ziggurat"
+    "activations batch_normalization channel_normalization data_gradient depthwise dilated direct filter_cache "
+    "filter_gradient fully_connected layout narrow_gradient pooling sgd winograd_kernels ziggurat"
 ).split()
 
 
@@ -94,6 +94,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), tall, _array(1, 1, 128, 20), Window((8, 8)))
     yield lambda: cpu.conv(x, f[:, :, :1, :16], None, three)  # each channel by a filter of its own
     yield lambda: cpu.conv_backward(x, f[:, :, :1, :16], _array(4, 4, 16, 2), strided)
+    yield lambda: cpu.conv(_array(24, 24, 16, 1), f, None, Window((3, 3), (1, 1), (2, 2, 2, 2), (2, 2)))
     yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
     yield lambda: RandStream().randn(1)
     yield lambda: descend(g, g, g, 1, 1, 1, 1, False)
