@@ -313,8 +313,9 @@ class TestWeightsThatMayChange:
                 w -= 0.01 * np.sign(w)
             assert pcn.predict(net, x).tobytes() != y.tobytes()
 
-    def test_runs_whose_layers_take_long_are_not_recorded(self, monkeypatch, layer_by_layer):
-        monkeypatch.setattr(recorded, "SLOW", 0)
+    @pytest.mark.parametrize("bound", ["SLOW", "COPIED"])
+    def test_long_layers_and_large_images_are_not_worth_it(self, monkeypatch, layer_by_layer, bound):
+        monkeypatch.setattr(recorded, bound, 0)
         net, x = networks("lenet"), images("lenet")[0]
         for _ in range(3 * recorded.PATIENCE):
             pcn.predict(net, x)

@@ -31,8 +31,9 @@ MOST = 4  # recordings of a network, for sizes of images and numbers of threads
 # How often a run of a network whose weights may change comes before it is recorded: so many times, doubled each time
 # that they did change.
 PATIENCE = 6
-# Seconds of a layer, on average, above which the Python between layers is not worth the memory of such a recording.
-SLOW = 2e-3
+# Such a recording is worth its memory up to so many seconds of a layer, on average, and so many elements of images and
+# results, which are copied.
+SLOW, COPIED = 2e-3, 1 << 19
 _all: weakref.WeakSet[Recordings] = weakref.WeakSet()
 
 
@@ -137,7 +138,7 @@ class _Run:
 
 
 def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
-    """The run on these inputs; None where it cannot be recorded, gives other results than the layers, or is SLOW."""
+    """The run on these inputs; None where it cannot be recorded, is not worth it, or gives other results."""
     if not all(type(step.block) in _KINDS and step.forward_itself is None for step in steps):
         return None
     fusion.StrideThrough1x1.propagate(steps)
@@ -156,7 +157,8 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
         slot.value = x
     start = perf_counter()
     forward(steps, set())
-    if not lasts and perf_counter() - start > SLOW * len(steps):
+    slow = perf_counter() - start > SLOW * len(steps)
+    if not lasts and (slow or sum(x.size for x in (*others, *(slot.value for slot in results))) > COPIED):
         for slot, x in zip(sources, inputs):
             slot.value = x
         return None

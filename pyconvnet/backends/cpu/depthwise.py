@@ -11,7 +11,7 @@ from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, padded
-from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax, vset1, vstore
+from pyconvnet.backends.cpu.llvm.simd import prefetch, prefetch_to_write, vadd, vfma, vload, vmax, vset1, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -147,6 +147,9 @@ def _inside(x, f, b, y, c, groups, down, relu):
         f6, f7, f8 = vload(tap + 6 * right), vload(tap + 7 * right), vload(tap + 8 * right)
         start = vload(b + 4 * k)
         for _ in range(groups):
+            for p in range(8, 12):  # a block of channels at a time, memory is not read and written in order
+                prefetch(at + 2 * down + (2 + p) * right)
+                prefetch_to_write(out + p * right)
             y0, y1, y2, y3 = _three(at, right, f0, f1, f2, start, start, start, start)
             y0, y1, y2, y3 = _three(at + down, right, f3, f4, f5, y0, y1, y2, y3)
             y0, y1, y2, y3 = _three(at + 2 * down, right, f6, f7, f8, y0, y1, y2, y3)

@@ -55,6 +55,12 @@ def prefetch(build, address):
 
 
 @op
+def prefetch_to_write(build, address):
+    """The same, for what is about to be written."""
+    build_prefetch(build, address, True)
+
+
+@op
 def fload(build, address):
     """One float from a byte address."""
     return build.load(at(build, address, F32))
