@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -30,6 +31,7 @@ compiled_now = 0  # by this process
 silent = False  # whether another progress is shown
 recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region
 in_use: list[Any] = []  # tables of functions that are called by their addresses
+_loaded: dict[str, list[int]] = {}  # what `functions` returned
 _compiling = guard()
 
 
@@ -52,12 +54,12 @@ class Kernel:
 
     def __init__(self, fn: Callable[..., None]) -> None:
         self.fn, self.__name__, self.__doc__ = fn, fn.__name__, fn.__doc__
-        self.forms: dict[tuple[type, ...], _Form] = {}
+        self.forms: dict[tuple[Any, ...], _Form] = {}  # by the types of arguments, then those of the arrays' elements
 
     def __call__(self, threads: int, *args: Any) -> None:
         types_now = tuple(map(type, args))
         form = self.forms.get(types_now)
-        if form is None or form.arrays:  # arrays of one type may have other elements
+        if form is None:
             form = self.form(types_now, args)
         packed = form.pack(threads, *(args if form.flat else _flattened(args)))
         run_team(form.entry, packed, threads)
@@ -66,22 +68,21 @@ class Kernel:
 
     def form(self, types_now: tuple[type, ...], args: tuple[Any, ...]) -> _Form:
         """The form for arguments of such types, compiled or from disk."""
-        given = [a for a in args if isinstance(a, np.ndarray)]
-        arrays = tuple(a.dtype for a in given)
-        form = self.forms.get(types_now)
-        if not all(a.flags.c_contiguous for a in given):
+        arrays = [a for a in args if isinstance(a, np.ndarray)]
+        if not all(a.flags.c_contiguous for a in arrays):
             raise TypeError(f"the kernel {self.__name__} was given an array that is not contiguous")
-        if form is not None and form.arrays == arrays:
+        key = (*types_now, *(a.dtype for a in arrays))
+        form = self.forms.get(key)
+        if form is not None:
             return form
         kinds = list(map(_kind, args))
-        text = "".join(kind.text for kind in kinds)
-        name = f"{self.fn.__module__.rpartition('.')[2]}.{self.__name__}.{text}"
-        ours = self.fn.__module__.startswith(__package__)
-        source = kernel_folders.source_stamp() + ("" if ours else inspect.getsource(self.fn))
-        (entry,) = functions(name, lambda module: {0: _entry(module, name, self.fn, kinds)}, source)
+        name = f"{self.fn.__module__.rpartition('.')[2]}.{self.__name__}.{''.join(kind.text for kind in kinds)}"
+        if not self.fn.__module__.startswith(__package__):  # others may have a function of that name
+            name += f".{zlib.crc32(inspect.getsource(self.fn).encode()):08x}"
+        (entry,) = functions(name, lambda module: {0: _entry(module, name, self.fn, kinds)})
         layout = struct.Struct("=q" + "".join(kind.layout for kind in kinds))
         flat = not any(isinstance(a, (tuple, np.ndarray)) for a in args)
-        form = self.forms[types_now] = _Form(entry, layout.pack, flat, arrays)
+        form = self.forms[key] = _Form(entry, layout.pack, flat)
         return form
 
 
@@ -107,7 +108,6 @@ class _Form(NamedTuple):
     entry: int  # its address
     pack: Callable[..., bytes]  # the number of threads and the arguments in one piece of memory
     flat: bool  # whether no argument is a tuple or an array
-    arrays: tuple[Any, ...]  # the element types of its arrays
 
 
 class _Kind(NamedTuple):
@@ -191,21 +191,16 @@ def table_of(
     return ctypes.addressof(table)
 
 
-def functions(
-    name: str,
-    write: Callable[[ir.Module], dict[int, ir.Function]],
-    source: str | None = None,
-    as_written: bool = False,
-) -> list[int]:
+def functions(name: str, write: Callable[[ir.Module], dict[int, ir.Function]], as_written: bool = False) -> list[int]:
     """The addresses of functions that `write` adds to a module, each at its place, 0 in others; compiled or from disk.
 
     name        what tells them from all others
-    source      changes with what they are made of; None: with the files of this package
     as_written  LLVM chooses instructions and registers only: where its other passes find nothing
     """
-    source = kernel_folders.source_stamp() if source is None else source
     with _compiling:
-        machine = _machine()
+        if name in _loaded:
+            return list(_loaded[name])
+        machine, source = _machine(), kernel_folders.source_stamp()
         kept = kernel_folders.read(name, machine.name, source)
         if kept is None:
             with announced(name):
@@ -217,7 +212,8 @@ def functions(
         names, code = kept
         machine.engine.add_object_file(binding.ObjectFileRef.from_data(code))
         machine.engine.finalize_object()
-        return [machine.engine.get_function_address(n) if n else 0 for n in names]
+        _loaded[name] = [machine.engine.get_function_address(n) if n else 0 for n in names]
+        return list(_loaded[name])
 
 
 class _Machine:

@@ -24,17 +24,16 @@ _refused: dict[str, str] = {}  # folder -> why kernels are not kept in it, as lo
 
 def read(name: str, machine: str, source: str) -> tuple[list[str], bytes] | None:
     """What `write` was given for such a machine and source; None if that is not on disk."""
-    if (home := folder()) is None:
-        return None
-    try:
-        head, _, code = (home / _file(name, machine)).read_bytes().partition(b"\n")
-        kept = json.loads(head)
-    except (OSError, ValueError):  # no file, or not one of these
-        return None
-    whole = isinstance(kept, dict) and kept.get("sum") == zlib.crc32(code)
-    if not whole or (kept.get("machine"), kept.get("source")) != (machine, source):
-        return None
-    return kept["functions"], code
+    for home in _folders()[0]:
+        try:
+            head, _, code = (home / _file(name, machine)).read_bytes().partition(b"\n")
+            kept = json.loads(head)
+        except (OSError, ValueError):  # no file, or not one of these
+            continue
+        whole = isinstance(kept, dict) and kept.get("sum") == zlib.crc32(code)
+        if whole and (kept.get("machine"), kept.get("source")) == (machine, source):
+            return kept["functions"], code
+    return None
 
 
 def write(name: str, machine: str, source: str, functions: list[str], code: bytes) -> None:
@@ -60,19 +59,29 @@ def source_stamp(folder: Path = HERE) -> str:
     return f"{max((f.st_mtime for f in found), default=0.0)} {sum(f.st_size for f in found)}"
 
 
-@lru_cache(maxsize=1)
 def folder() -> Path | None:
-    """The first safe one of: that of NUMBA_CACHE_DIR, the package's own, the user's; None if there is none."""
+    """The folder that kernels are written to; None if there is none."""
+    return _folders()[1]
+
+
+@lru_cache(maxsize=1)
+def _folders() -> tuple[list[Path], Path | None]:
+    """(the safe ones of `_places`, up to the first that can be written to; that one).
+
+    Kernels are read from all of them: root may have compiled those of a container, whose users do not write there.
+    """
+    safe: list[Path] = []
     for place in _places():
         try:
             _make_private(place)
-            effective = os.access in os.supports_effective_ids
-            if os.access(place, os.W_OK | os.X_OK, effective_ids=effective) and _is_safe(str(place)):
-                return place
         except OSError:
             continue
+        if _is_safe(str(place)):
+            safe.append(place)
+            if os.access(place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+                return safe, place
     say_refused()
-    return None
+    return safe, None
 
 
 def _places() -> list[Path]:

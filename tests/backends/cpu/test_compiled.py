@@ -33,7 +33,7 @@ needs_kernels = pytest.mark.skipif(isa() == "plain", reason="nothing is compiled
 @needs_kernels
 @pytest.mark.parametrize("change", ["machine", "source", "sum", "code", "head", "gone"])
 def test_only_a_whole_file_of_this_machine_and_these_sources_is_used(monkeypatch, tmp_path, change):
-    monkeypatch.setattr(kernel_folders, "folder", lambda: tmp_path)
+    monkeypatch.setattr(kernel_folders, "_folders", lambda: ([tmp_path], tmp_path))
     kernel_folders.write("k", "machine", "source", ["f"], b"code\nof a kernel")
     assert kernel_folders.read("k", "machine", "source") == (["f"], b"code\nof a kernel")
     (file,) = tmp_path.iterdir()
@@ -59,7 +59,8 @@ def test_a_disk_that_takes_no_kernel_costs_no_result(monkeypatch, tmp_path):
     def put(t, threads, out):
         out[0] = 5
 
-    monkeypatch.setattr(kernel_folders, "folder", lambda: tmp_path / "is gone")
+    gone = tmp_path / "is gone"
+    monkeypatch.setattr(kernel_folders, "_folders", lambda: ([gone], gone))
     out = np.zeros(1)
     run(put, out)
     assert out[0] == 5
@@ -72,10 +73,30 @@ def test_arrays_must_be_contiguous_and_each_element_type_has_its_own_code():
             x[i] += x[i]
 
     kernel = compiled.parallel(double)
-    for kind in (np.float32, np.float64, np.int64):
+    for kind in (np.float32, np.float64, np.int64, np.float32):
         x = np.arange(5).astype(kind)
         with parallel_region():
             kernel(1, x)
         assert x.tolist() == [0, 2, 4, 6, 8]
     with parallel_region(), pytest.raises(TypeError, match="the kernel double was given an array that is not contig"):
         kernel(1, x[::2])
+
+
+@needs_kernels
+def test_functions_of_one_name_are_not_taken_for_one_another():
+    def first():
+        def put(t, threads, out):
+            out[0] = 1
+
+        return put
+
+    def second():
+        def put(t, threads, out):
+            out[0] = 2
+
+        return put
+
+    for make, value in ((first, 1), (second, 2), (first, 1)):
+        out = np.zeros(1)
+        run(make(), out)
+        assert out[0] == value
