@@ -180,7 +180,7 @@ def _unknown(t, threads):
     ("fn", "args", "reason"),
     [
         (_returns_early, (), "line [0-9]+ of .*: kernels have no Return"),
-        (_other_type, (), "_other_type: n is i64 and becomes float"),
+        (_other_type, (), "_other_type, line [0-9]+ of .*: n is i64 and becomes float"),
         (_with_a_list, (), "kernels have no List"),
         (_over_an_array, (np.zeros(1),), "loops are over a range"),
         (_calls_python, (), "kernels cannot call"),

@@ -13,16 +13,16 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import operator
 import textwrap
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
 from pyconvnet.backends.cpu.llvm.ir import F32, F64, I1, I32, I64, at, declare
+from pyconvnet.backends.cpu.llvm.numbers import CONSTANTS, NotInLanguage, Numbers
 
 
 class Op:
@@ -64,26 +64,7 @@ class _Loop(NamedTuple):
     after: Any
 
 
-_COMPARED = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-_FOLDED = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-    ast.RShift: operator.rshift,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-}
-_WHOLE = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.LShift: "shl", ast.RShift: "ashr"}
-_WHOLE |= {ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor"}
-_REAL = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
 _ELEMENTS = {"int64": I64, "uint64": I64, "uint32": I32, "float32": F32, "float64": F64}
-_CONSTANTS = bool, int, float, np.floating
 
 
 def write_call(build: ir.IRBuilder, fn: Callable[..., Any], args: list[Any]) -> Any:
@@ -99,11 +80,12 @@ def _parsed(fn: Callable[..., Any]) -> tuple[ast.FunctionDef, dict[str, Any]]:
     return tree, {**vars(builtins), **fn.__globals__, **inspect.getclosurevars(fn).nonlocals}
 
 
-class _Translation:
+class _Translation(Numbers):
     """One function, with its own names."""
 
     def __init__(self, build: ir.IRBuilder, fn: Callable[..., Any], args: list[Any]) -> None:
-        self.build, self.fn = build, fn
+        super().__init__(build)
+        self.fn = fn
         self.tree, self.outside = _parsed(fn)
         self.names: dict[str, Any] = {}
         self.loops: list[_Loop] = []
@@ -116,54 +98,10 @@ class _Translation:
         for i, statement in enumerate(self.tree.body):
             if isinstance(statement, ast.Return):
                 if i + 1 < len(self.tree.body):
-                    self.refuse(statement, "return is the last statement of a function")
+                    raise TypeError(f"{fn.__name__}: return is the last statement of a function")
                 self.result = None if statement.value is None else self.read(statement.value)
             else:
                 self.statement(statement)
-
-    def refuse(self, node: ast.AST, why: str) -> Any:
-        line = self.fn.__code__.co_firstlineno + getattr(node, "lineno", 1) - 1
-        raise TypeError(f"{self.fn.__name__}, line {line} of {self.fn.__code__.co_filename}: {why}")
-
-    # Values
-
-    def value(self, v: Any) -> Any:
-        """LLVM's value of a constant."""
-        if isinstance(v, bool):
-            return I1(int(v))
-        if isinstance(v, (int, np.integer)):
-            return I64(int(v))
-        if isinstance(v, np.float32):
-            return F32(float(v))
-        return F64(float(v)) if isinstance(v, (float, np.float64)) else v
-
-    def given(self, v: Any) -> Any:
-        """What an operation gets."""
-        return tuple(map(self.given, v)) if isinstance(v, tuple) and not isinstance(v, Array) else self.value(v)
-
-    def truth(self, v: Any) -> Any:
-        """A constant, or a truth value."""
-        if isinstance(v, _CONSTANTS):
-            return bool(v)
-        return v if v.type == I1 else self.build.icmp_signed("!=", v, I64(0))
-
-    def real(self, v: Any, kind: Any) -> Any:
-        """A number as a float of that kind."""
-        v = self.value(v)
-        if v.type == kind:
-            return v
-        if v.type == I64:
-            return self.build.sitofp(v, kind)
-        return self.build.fpext(v, kind) if kind == F64 else self.build.fptrunc(v, kind)
-
-    def common(self, a: Any, b: Any) -> tuple[Any, Any]:
-        """Two numbers, as of one type."""
-        a, b = self.value(a), self.value(b)
-        if a.type != b.type and I1 not in (a.type, b.type):
-            a, b = self.real(a, F64), self.real(b, F64)
-        if a.type != b.type:
-            raise TypeError(f"{self.fn.__name__}: {a.type} meets {b.type}")
-        return a, b
 
     # Names and arrays
 
@@ -177,7 +115,7 @@ class _Translation:
             with self.build.goto_entry_block():
                 slot = self.names[name] = _Slot(self.build.alloca(v.type, name=name), v.type)
         if slot.kind != v.type:
-            raise TypeError(f"{self.fn.__name__}: {name} is {slot.kind} and becomes {v.type}")
+            raise NotInLanguage(f"{name} is {slot.kind} and becomes {v.type}")
         self.build.store(v, slot.pointer)
 
     def element(self, array: Array, places: list[Any]) -> tuple[Any, Any]:
@@ -213,11 +151,11 @@ class _Translation:
             if isinstance(v, Array):
                 v = tuple(self.loaded(v, [i]) for i in range(len(node.elts)))
             if len(v) != len(node.elts):
-                self.refuse(node, f"{len(v)} values for {len(node.elts)} names")
+                raise NotInLanguage(f"{len(v)} values for {len(node.elts)} names")
             for name, each in zip(node.elts, tuple(map(self.value, v))):
                 self.target(name, each)
         else:
-            self.refuse(node, "only names, elements of arrays and tuples of those are given values")
+            raise NotInLanguage("only names, elements of arrays and tuples of those are given values")
 
     def places(self, node: ast.Subscript) -> list[Any]:
         index = node.slice
@@ -228,6 +166,14 @@ class _Translation:
     def statement(self, node: ast.stmt) -> None:
         if self.build.block.is_terminated:
             return
+        try:
+            self.write(node)
+        except NotInLanguage as error:
+            line = self.fn.__code__.co_firstlineno + node.lineno - 1
+            where = f"{self.fn.__name__}, line {line} of {self.fn.__code__.co_filename}"
+            raise TypeError(f"{where}: {error}") from error
+
+    def write(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Expr):
             if not isinstance(node.value, ast.Constant):  # that is a docstring
                 self.read(node.value)
@@ -236,7 +182,7 @@ class _Translation:
             for target in node.targets:
                 self.target(target, v)
         elif isinstance(node, ast.AugAssign):
-            self.target(node.target, self.binary(node, node.op, self.read(node.target), self.read(node.value)))
+            self.target(node.target, self.binary(type(node.op), self.read(node.target), self.read(node.value)))
         elif isinstance(node, ast.If):
             self.branch(node)
         elif isinstance(node, ast.For):
@@ -247,7 +193,7 @@ class _Translation:
             loop = self.loops[-1]
             self.build.branch(loop.following if isinstance(node, ast.Continue) else loop.after)
         else:
-            self.refuse(node, f"kernels have no {type(node).__name__}")
+            raise NotInLanguage(f"kernels have no {type(node).__name__}")
 
     def body(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
@@ -273,7 +219,7 @@ class _Translation:
     def counted(self, node: ast.For) -> None:
         call = node.iter
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "range"):
-            self.refuse(node, "loops are over a range")
+            raise NotInLanguage("loops are over a range")
         bounds = [self.value(self.read(a)) for a in call.args]
         start, stop = (I64(0), bounds[0]) if len(bounds) == 1 else bounds[:2]
         step = bounds[2] if len(bounds) == 3 else I64(1)
@@ -315,16 +261,23 @@ class _Translation:
         if isinstance(node, ast.Name):
             found = self.names.get(node.id, self)
             if found is self:
-                return self.outside[node.id] if node.id in self.outside else self.refuse(node, f"no name {node.id}")
+                if node.id not in self.outside:
+                    raise NotInLanguage(f"no name {node.id}")
+                return self.outside[node.id]
             return self.build.load(found.pointer) if isinstance(found, _Slot) else found
         if isinstance(node, ast.Tuple):
             return tuple(self.read(e) for e in node.elts)
         if isinstance(node, ast.BinOp):
-            return self.binary(node, node.op, self.read(node.left), self.read(node.right))
-        if isinstance(node, ast.UnaryOp):
-            return self.unary(node)
+            return self.binary(type(node.op), self.read(node.left), self.read(node.right))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return self.negative(self.read(node.operand))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            v = self.truth(self.read(node.operand))
+            return not v if isinstance(v, bool) else self.build.not_(v)
         if isinstance(node, ast.Compare):
-            return self.compare(node)
+            values = [self.read(v) for v in (node.left, *node.comparators)]
+            each = [self.compared(type(kind), *pair) for kind, *pair in zip(node.ops, values, values[1:])]
+            return reduce(self.build.and_, each)
         if isinstance(node, ast.BoolOp):
             return self.both(isinstance(node.op, ast.And), node.values)
         if isinstance(node, ast.IfExp):
@@ -337,62 +290,7 @@ class _Translation:
             return self.subscript(node)
         if isinstance(node, ast.Call):
             return self.call(node)
-        return self.refuse(node, f"kernels have no {type(node).__name__}")
-
-    def binary(self, node: ast.AST, kind: Any, a: Any, b: Any) -> Any:
-        kind = type(kind)
-        if isinstance(a, _CONSTANTS) and isinstance(b, _CONSTANTS):
-            return _FOLDED[kind](a, b)
-        if kind is ast.Pow and isinstance(b, int) and b == 2:
-            return self.binary(node, ast.Mult(), a, a)
-        if kind is ast.Div and self.value(a).type == self.value(b).type == I64:
-            a = self.real(a, F64)
-        divisor = b
-        a, b = self.common(a, b)
-        if a.type in (F32, F64) and kind in _REAL:
-            return getattr(self.build, _REAL[kind])(a, b)
-        if a.type == I64 and kind in _WHOLE:
-            return getattr(self.build, _WHOLE[kind])(a, b)
-        if a.type == I64 and kind in (ast.FloorDiv, ast.Mod):
-            return self.divided(a, b, divisor, kind is ast.Mod)
-        return self.refuse(node, f"no {kind.__name__} of {a.type}")
-
-    def divided(self, a: Any, b: Any, divisor: Any, rest: bool) -> Any:
-        """a // b or a % b, downwards."""
-        build = self.build
-        if isinstance(divisor, int) and divisor > 0 and divisor & (divisor - 1) == 0:
-            return build.and_(a, I64(divisor - 1)) if rest else build.ashr(a, I64(divisor.bit_length() - 1))
-        left = build.srem(a, b)
-        off = build.and_(build.icmp_signed("!=", left, I64(0)), build.icmp_signed("<", build.xor(left, b), I64(0)))
-        if rest:
-            return build.select(off, build.add(left, b), left)
-        return build.sub(build.sdiv(a, b), build.zext(off, I64))
-
-    def unary(self, node: ast.UnaryOp) -> Any:
-        v = self.read(node.operand)
-        if isinstance(node.op, ast.Not):
-            v = self.truth(v)
-            return not v if isinstance(v, bool) else self.build.not_(v)
-        if not isinstance(node.op, ast.USub):
-            return self.refuse(node, f"kernels have no {type(node.op).__name__}")
-        if isinstance(v, _CONSTANTS):
-            return -v
-        return self.build.neg(v) if v.type == I64 else self.build.fneg(v)
-
-    def compare(self, node: ast.Compare) -> Any:
-        values = [self.read(v) for v in (node.left, *node.comparators)]
-        out: Any = None
-        for kind, a, b in zip(node.ops, values, values[1:]):
-            if isinstance(a, _CONSTANTS) and isinstance(b, _CONSTANTS):
-                return self.refuse(node, "two constants are compared")
-            a, b = self.common(a, b)
-            sign = _COMPARED[type(kind)]
-            if a.type in (F32, F64):
-                now = (self.build.fcmp_unordered if sign == "!=" else self.build.fcmp_ordered)(sign, a, b)
-            else:
-                now = self.build.icmp_signed(sign, a, b)
-            out = now if out is None else self.build.and_(out, now)
-        return out
+        raise NotInLanguage(f"kernels have no {type(node).__name__}")
 
     def both(self, every: bool, nodes: list[ast.expr]) -> Any:
         """`and` of all, or `or`: those after the first are read only where it does not decide."""
@@ -420,7 +318,7 @@ class _Translation:
             found = [float(v) for v in found]
         pairs = [tuple(map(self.value, pair)) for pair in (zip(*found) if several else [found])]
         if any(a.type != b.type for a, b in pairs):
-            raise TypeError(f"{self.fn.__name__}: {found[0]} or {found[1]}")
+            raise NotInLanguage(f"{found[0]} or {found[1]}")
         for end in ends:
             self.build.position_at_end(end)
             self.build.branch(blocks[2])
@@ -446,7 +344,11 @@ class _Translation:
             return size
         if node.attr == "ctypes":
             return _Place(base.address)
-        return self.refuse(node, f"arrays have no {node.attr} here")
+        raise NotInLanguage(f"arrays have no {node.attr} here")
+
+    def given(self, v: Any) -> Any:
+        """What an operation gets."""
+        return tuple(map(self.given, v)) if isinstance(v, tuple) and not isinstance(v, Array) else self.value(v)
 
     def subscript(self, node: ast.Subscript) -> Any:
         base = self.read(node.value)
@@ -473,7 +375,7 @@ class _Translation:
             return args[0].shape[0]
         if fn in (np.float32, float):
             return (
-                fn(args[0]) if isinstance(args[0], _CONSTANTS) else self.real(args[0], F32 if fn is np.float32 else F64)
+                fn(args[0]) if isinstance(args[0], CONSTANTS) else self.real(args[0], F32 if fn is np.float32 else F64)
             )
         if fn is int and self.value(args[0]).type == I64:
             return args[0]
@@ -481,17 +383,7 @@ class _Translation:
         if name in ("fabs", "exp", "log") and len(args) == 1:
             v = self.real(args[0], F64)
             return self.build.call(declare(self.build.module, f"llvm.{name}.f64", F64, [F64]), [v])
-        return self.refuse(node, f"kernels cannot call {fn}")
-
-    def extreme(self, sign: str, args: list[Any]) -> Any:
-        out = args[0]
-        for v in args[1:]:
-            if isinstance(out, _CONSTANTS) and isinstance(v, _CONSTANTS):
-                out = min(out, v) if sign == "<" else max(out, v)
-                continue
-            a, b = self.common(out, v)
-            out = self.build.select(self.build.icmp_signed(sign, a, b), a, b)
-        return out
+        raise NotInLanguage(f"kernels cannot call {fn}")
 
 
 class _Place(NamedTuple):
