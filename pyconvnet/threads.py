@@ -93,15 +93,28 @@ class parallel_region:
 
 def run_team(entry: int, arguments: bytes, parts: int) -> None:
     """Call a kernel of `backends.cpu.compiled` for its parts 0 .. parts - 1; only inside a `parallel_region`."""
-    tables = _tables.get(parts)
-    if tables is None:  # the first number of a thread, how many there are, from one to the next
-        made = [(ctypes.c_size_t * 1)(value) for value in (0, parts, 1)]
-        tables = _tables[parts] = [*made, [ctypes.addressof(table) for table in made]]
+    tables = _tables.get(parts) or _tables_of(parts)
     if parts == 1 or _forked:
         _ENTRY(entry)(*tables[-1], arguments)
     else:
         parallel_for, most = _pool()
         parallel_for(entry, *tables[-1], arguments, 0, 1, min(parts, most))
+
+
+def team(parts: int) -> tuple[int, int, list[int]]:
+    """(The C function that starts the team, or 0: one thread does all; its threads; tables that `run_team` passes)."""
+    tables = _tables.get(parts) or _tables_of(parts)
+    if parts == 1 or _forked:
+        return 0, 1, tables[-1]
+    parallel_for, most = _pool()
+    return ctypes.cast(parallel_for, ctypes.c_void_p).value or 0, min(parts, most), tables[-1]
+
+
+def _tables_of(parts: int) -> list[Any]:
+    """Tables: the first number of a thread, how many there are, from one to the next; and their addresses in a list."""
+    made = [(ctypes.c_size_t * 1)(value) for value in (0, parts, 1)]
+    _tables[parts] = [*made, [ctypes.addressof(table) for table in made]]
+    return _tables[parts]
 
 
 @lru_cache(maxsize=1)

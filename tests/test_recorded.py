@@ -1,9 +1,11 @@
 """Runs that are recorded: the bits of a run layer by layer, and never an old result."""
 
+import os
 import threading
 
 import numpy as np
 import pytest
+from support import python
 
 import pyconvnet as pcn
 from pyconvnet import models
@@ -229,6 +231,23 @@ def test_a_first_image_of_nan_is_no_excuse(layer_by_layer):
     expected = pcn.predict(pcn.deploy(net), x)
     pcn.predict(net, bad), pcn.predict(net, bad)
     assert pcn.predict(net, x).tobytes() == expected.tobytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are spawned there")
+def test_a_forked_process_plays_what_was_recorded_before():
+    code = """
+import os, numpy as np, pyconvnet as pcn
+from pyconvnet import models
+net, x = pcn.deploy(models.build("lenet", seed=0)), np.ones((28, 28, 1, 3), np.float32)
+with pcn.num_threads(2):
+    y = [pcn.predict(net, x) for _ in range(3)][-1]
+    child = os.fork()
+    if not child:
+        os._exit(0 if pcn.predict(net, x).tobytes() == y.tobytes() else 1)
+    print(os.waitpid(child, 0)[1], pcn.predict(net, x).tobytes() == y.tobytes())
+"""
+    done = python(code)
+    assert done.stdout == "0 True\n", done.stderr
 
 
 class TestWeightsThatMayChange:

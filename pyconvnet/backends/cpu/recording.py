@@ -7,8 +7,11 @@ recording of other inputs gives their results.
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,10 @@ import numpy as np
 from pyconvnet.backends.cpu import compiled
 from pyconvnet.backends.cpu.filter_cache import Watch
 from pyconvnet.backends.cpu.layout import Memory, block_of, copy_to, some_memory
-from pyconvnet.threads import parallel_region, run_team
+from pyconvnet.backends.cpu.llvm.player import write_player
+from pyconvnet.threads import parallel_region, team
+
+_PLAY = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)
 
 
 class Recording:
@@ -31,6 +37,7 @@ class Recording:
         self.live: set[tuple[int, int]] = set()  # (address, bytes) of parameters that the calls read where they lie
         self.thread = threading.get_ident()
         self._region = parallel_region()
+        self._pieces: list[Callable[[], Any]] | None = None  # what `play` calls
 
     def __enter__(self) -> Recording:
         self._region.__enter__()
@@ -55,11 +62,10 @@ class Recording:
         """Run the calls on other inputs of the same sizes; only inside a `parallel_region`."""
         for array, x in zip(self.sources, inputs):
             copy_to(array, x)
-        for call in self.calls:
-            if type(call) is tuple:
-                run_team(*call)
-            else:
-                call()
+        if self._pieces is None:
+            self._pieces = [_piece(list(calls), parts) for parts, calls in groupby(self.calls, _parts)]
+        for piece in self._pieces:
+            piece()
 
     # What kernels and their memory tell the recording that is on
 
@@ -94,6 +100,26 @@ class Recording:
             found = self.buffers[name] = some_memory(count).array
             self.kept.append(found)
         return found[:count]
+
+
+def _parts(call: Any) -> int | None:
+    """The number of parts of a kernel's call; None for a function."""
+    return call[2] if type(call) is tuple else None
+
+
+def _piece(calls: list[Any], parts: int | None) -> Callable[[], Any]:
+    """A function that makes these calls, all of kernels in so many parts, or all of functions."""
+    if parts is None:
+        return lambda: [call() for call in calls]
+    arguments = [ctypes.create_string_buffer(packed, len(packed)) for _, packed, _ in calls]
+    table = np.array([[entry, ctypes.addressof(a)] for (entry, *_), a in zip(calls, arguments)])
+    play = _PLAY(compiled.functions("player", write_player)[0])
+
+    def piece(kept: Any = arguments) -> None:
+        start, threads, tables = team(parts)  # a forked process has another team
+        play(table.ctypes.data, len(table), start, threads, *tables)
+
+    return piece
 
 
 def _place(a: np.ndarray) -> tuple[int, int]:
