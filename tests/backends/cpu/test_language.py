@@ -176,6 +176,22 @@ def _unknown(t, threads):
     return nowhere  # noqa: F821
 
 
+def _backwards(t, threads):
+    for _ in range(3, 0, -1):
+        pass
+
+
+def _with_else(t, threads):
+    while t < 0:
+        t += 1
+    else:
+        vset1(np.float32(t))
+
+
+def _with_a_name(t, threads):
+    vset1(value=np.float32(t))
+
+
 @pytest.mark.parametrize(
     ("fn", "args", "reason"),
     [
@@ -185,6 +201,9 @@ def _unknown(t, threads):
         (_over_an_array, (np.zeros(1),), "loops are over a range"),
         (_calls_python, (), "kernels cannot call"),
         (_unknown, (), "no name nowhere"),
+        (_backwards, (), "ranges go upwards"),
+        (_with_else, (), "loops have no else"),
+        (_with_a_name, (), "arguments have no names"),
         (_other_type, (1,), "takes 2 arguments, got 3"),
     ],
 )

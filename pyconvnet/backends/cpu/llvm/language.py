@@ -174,6 +174,8 @@ class _Translation(Numbers):
             raise TypeError(f"{where}: {error}") from error
 
     def write(self, node: ast.stmt) -> None:
+        if isinstance(node, (ast.For, ast.While)) and node.orelse:
+            raise NotInLanguage("loops have no else")
         if isinstance(node, ast.Expr):
             if not isinstance(node.value, ast.Constant):  # that is a docstring
                 self.read(node.value)
@@ -223,6 +225,8 @@ class _Translation(Numbers):
         bounds = [self.value(self.read(a)) for a in call.args]
         start, stop = (I64(0), bounds[0]) if len(bounds) == 1 else bounds[:2]
         step = bounds[2] if len(bounds) == 3 else I64(1)
+        if isinstance(step, ir.Constant) and step.constant < 1:
+            raise NotInLanguage("ranges go upwards")
         with self.build.goto_entry_block():
             count = self.build.alloca(I64)
         self.build.store(start, count)
@@ -364,6 +368,8 @@ class _Translation(Numbers):
         return base[self.read(node.slice)]
 
     def call(self, node: ast.Call) -> Any:
+        if node.keywords:
+            raise NotInLanguage("arguments have no names")
         fn, args = self.read(node.func), [self.read(a) for a in node.args]
         if isinstance(fn, Inner):
             return write_call(self.build, fn.fn, [a if isinstance(a, tuple) else self.value(a) for a in args])
