@@ -8,6 +8,7 @@
     python -m tests.bench gpu                    PyTorch tensors on a GPU, beside plain PyTorch (--help says more)
     python -m tests.bench scaling                training in 1, 2 and 4 processes: see scaling.py
     python -m tests.bench curves                 time and memory against images, batch, threads: see curves.py
+    python -m tests.bench first                  where nothing is compiled yet, and in later processes: see first.py
     python -m tests.bench overhead               a recorded run of ResNet-50 outside its kernels: see overhead.py
     python -m tests.bench soak --minutes 10      threads and processes at once, for long: see soak.py
 
@@ -131,6 +132,10 @@ def main() -> None:
         import curves
 
         sys.exit(curves.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["first"]:
+        import first
+
+        sys.exit(first.main())
     if sys.argv[1:2] == ["overhead"]:
         import overhead
 
