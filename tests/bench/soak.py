@@ -30,6 +30,7 @@ from soak_jobs import Jobs, chain, graph
 
 import pyconvnet as pcn
 from pyconvnet.backends import cpu
+from pyconvnet.backends.cpu.warmup import warmup
 
 THREADS, FORKED, SPAWNED = 4, 2, 2
 MOST_GROWTH = 0.01
@@ -79,6 +80,7 @@ class Soak:
     """The load itself; `faults` and `samples` of memory by process."""
 
     def __init__(self, folder: Path) -> None:
+        warmup()  # a kernel that is compiled later would be a file that is left
         self.folder, self.net = folder, chain()
         self.faults: list[str] = []
         self.samples: dict[str, list[tuple[float, int]]] = {}
