@@ -347,3 +347,11 @@ class TestWeightsThatMayChange:
         for _ in range(2 * recorded.PATIENCE):
             assert pcn.predict(net, x).tobytes() == expected.tobytes()
         assert all(layer_by_layer)
+
+    def test_large_images_through_layers_without_weights_are_not_copied(self, layer_by_layer):
+        """A recording would copy image and result, which takes longer than such a layer."""
+        net = pcn.SimpleNN(layers=[pcn.Struct(type="relu", leak=0)])
+        x = np.ones((512, 512, 4, 1), np.float32)
+        for _ in range(2 * recorded.PATIENCE):
+            pcn.predict(net, x)
+        assert all(layer_by_layer)

@@ -82,7 +82,7 @@ class Recordings:
     def _comes_again(self, key: Any, backend: Any, steps: list[Step]) -> bool:
         """Whether a run came often enough to be recorded."""
         before = self._waiting.pop(key, 0)
-        if before >= (1 if backend.lasts(_params(steps)) else self._patience):
+        if before >= (1 if _lasts(backend, _params(steps)) else self._patience):
             return True
         self._waiting[key] = before + 1
         if len(self._waiting) > 16 * MOST:
@@ -108,6 +108,11 @@ class Recordings:
 
 def _params(steps: list[Step]) -> list[Any]:
     return [p.value for step in steps for p in step.params]
+
+
+def _lasts(backend: Any, params: list[Any]) -> bool:
+    """Whether it is a network that was deployed."""
+    return bool(params) and backend.lasts(params)
 
 
 def clear() -> None:
@@ -143,7 +148,7 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
         return None
     fusion.StrideThrough1x1.propagate(steps)
     params = _params(steps)
-    lasts = backend.lasts(params)
+    lasts = _lasts(backend, params)
     if not lasts and not backend.watchable(params):
         return None
     recording = backend.recording()
