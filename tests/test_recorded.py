@@ -348,6 +348,25 @@ class TestWeightsThatMayChange:
             assert pcn.predict(net, x).tobytes() == expected.tobytes()
         assert all(layer_by_layer)
 
+    def test_filters_that_one_layer_reads_where_they_lie_and_another_in_a_form_of_its_own(self):
+        net, random = pcn.DagNN(), np.random.default_rng(0)
+        for name in "ab":  # fully connected for the small image
+            block = pcn.dagnn.Conv(size=[8, 8, 16, 64], hasBias=False)
+            net.addLayer(name, block, f"x{name}", f"y{name}", ["f"])
+            net.vars[f"y{name}"].precious = True
+        net.params["f"].value = random.standard_normal((8, 8, 16, 64), np.float32)
+        net.mode = "test"
+        images = {f"x{name}": random.standard_normal((n, n, 16, 1), np.float32) for name, n in (("a", 8), ("b", 12))}
+        for _ in range(recorded.PATIENCE + 2):
+            net.eval(images)
+        assert any(net._plan._recordings._runs.values())
+        net.params["f"].value *= 2
+        net.eval(images)
+        found = [net.vars[name].value.copy() for name in ("ya", "yb")]
+        pcn.clear_caches()
+        net.eval(images)
+        assert [net.vars[name].value.tobytes() for name in ("ya", "yb")] == [y.tobytes() for y in found]
+
     def test_large_images_through_layers_without_weights_are_not_copied(self, layer_by_layer):
         """A recording would copy image and result, which takes longer than such a layer."""
         net = pcn.SimpleNN(layers=[pcn.Struct(type="relu", leak=0)])

@@ -52,10 +52,10 @@ def get(
     make   gets outdated memory of the same kind and shape to write into, or None
     scale  a few numbers that `make` uses as well
     """
-    lent = compiled.recording is not None
-    made, start = _get(kind, f, make, scale, lent)
-    if lent:
-        compiled.recording.named(made)
+    recording = compiled.recording_here()
+    made, start = _get(kind, f, make, scale, recording is not None)
+    if recording is not None:
+        recording.named(made)
     return made, start
 
 

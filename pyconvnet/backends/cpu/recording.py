@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
@@ -83,8 +84,12 @@ class Recording:
         self.live.add(_place(parameter))
 
     def watch(self, params: list[np.ndarray]) -> Watch:
-        """What tells whether the other parameters still have the elements that they have now."""
-        return Watch([p for p in params if _place(p) not in self.live])
+        """What tells whether the other parameters still have the elements that they have now.
+
+        Those that several layers share may be read where they lie by one, and in another form by the next.
+        """
+        uses = Counter(map(_place, params))
+        return Watch([p for p in params if _place(p) not in self.live or uses[_place(p)] > 1])
 
     def memory(self, count: int) -> Memory:
         fits = [at for at, memory in enumerate(self.free) if count <= memory.array.size <= 4 * count]
