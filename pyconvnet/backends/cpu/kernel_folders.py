@@ -73,7 +73,7 @@ def _folders() -> tuple[list[Path], Path | None]:
     safe: list[Path] = []
     for place in _places():
         try:
-            _make_private(place)
+            _make(place, 0o777 if place.name == "__pycache__" else 0o700)  # all users of a package read that one
         except OSError:
             continue
         if _is_safe(str(place)):
@@ -97,11 +97,11 @@ def _places() -> list[Path]:
     return out
 
 
-def _make_private(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for the user alone, whatever the umask."""
+def _make(folder: Path, mode: int) -> None:
+    """Make a folder, and those above it that are missing."""
     if not folder.parent.exists():
-        _make_private(folder.parent)
-    folder.mkdir(0o700, exist_ok=True)
+        _make(folder.parent, mode)
+    folder.mkdir(mode, exist_ok=True)
 
 
 def _is_safe(folder: str) -> bool:

@@ -193,6 +193,12 @@ def test_a_user_of_a_package_that_root_installed_has_kernels_at_home_and_runs_wi
     run(package)  # root compiles what all use
     assert run(package, NOBODY, HOME=home)[1:] == (1, "")
     shutil.rmtree(package / "__pycache__")
+    before = os.umask(0o022)
+    run(package)  # which makes the folder
+    os.umask(before)
+    assert stat.S_IMODE(os.stat(package / "__pycache__").st_mode) == 0o755
+    assert run(package, NOBODY, HOME=home)[1:] == (1, "")
+    shutil.rmtree(package / "__pycache__")
     (package / "__pycache__").mkdir(0o755)
     folder, hits, said = run(package, NOBODY, HOME=home)
     assert folder.startswith(str(home / ".cache")) and not hits and not said
