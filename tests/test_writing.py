@@ -30,10 +30,7 @@ EXCEPTIONS = {
     ("pyconvnet/report.py", "figure.savefig"): "memory",
     ("pyconvnet/training/checkpoints.py", "tempfile.TemporaryDirectory"): "process 0 sent it; read back and deleted",
     ("pyconvnet/training/checkpoints.py", "copy.write_bytes"): "process 0 sent it; read back and deleted",
-    (
-        "pyconvnet/backends/cpu/kernel_folders.py",
-        "folder.mkdir",
-    ): "for kernels: the user's own private, whatever the umask",
+    ("pyconvnet/backends/cpu/kernel_folders.py", "folder.mkdir"): "for kernels, a user's own with a mode of its own",
     ("pyconvnet/port/runtime/surroundings.py", "os.remove"): "MATLAB's delete",
     ("compat/matlab/files.py", "np.memmap"): "MATLAB's memmapfile, whose Writable is that writing goes to the file",
 }
