@@ -39,52 +39,56 @@ PAUSE = 0.15  # seconds
 
 
 class Peer:
-    """A live process of one library."""
+    """A live process of one library, made anew where it died."""
 
     def __init__(self, name: str) -> None:
         self.name, self.times, self.peak = name, [], 0.0
         other = Path(name, "tests", "bench")
         run = [other / "worker.py", "pyconvnet"] if other.is_dir() else [FOLDER / "worker.py", name]
-        command = [sys.executable, *map(str, run)]
+        self.command = [sys.executable, *map(str, run)]
+        self.start()
+
+    def start(self) -> None:
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
     def ask(self, **order) -> dict:
         time.sleep(PAUSE)
         print(json.dumps(order), file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline() or '{"error": "the process died"}')
+        answer = self.process.stdout.readline()
+        if not answer:
+            self.close()
+            self.start()
+        return json.loads(answer or '{"error": "the process died"}')
 
     def close(self) -> None:
         self.process.stdin.close()
         self.process.wait()
 
 
-def measure(name: str, peers: list[str], rounds: int, seconds: float) -> dict:
+def measure(name: str, live: list[Peer], rounds: int, seconds: float) -> dict:
     """Times of every library for one benchmark: {peer: {"ms", "first_s", "peak_mb"} or {"error"}}."""
-    live = [Peer(p) for p in [*peers, *worker.LIMITS]]
     found: dict[str, dict] = {}
-    try:
-        for peer in list(live):
-            answer = peer.ask(prepare=name)
-            if answer.get("first") is None:
-                if "error" in answer:
-                    found[peer.name] = answer
-                live.remove(peer)
-                peer.close()
-            else:
-                found[peer.name] = {"first_s": answer["first"]}
-        repeat = {p: max(1, min(100, int(seconds / rounds / max(1e-5, p.ask(repeat=2)["seconds"])))) for p in live}
-        for _ in range(rounds):
-            for peer in live:
-                answer = peer.ask(repeat=repeat[peer])
-                peer.times.append(answer["seconds"])
-                peer.peak = answer["peak_mb"]
-        for peer in live:
-            found[peer.name] |= {"ms": 1e3 * median(peer.times), "peak_mb": peer.peak}
-    finally:
-        for peer in live:
-            peer.close()
+    ready = []
+    for peer in live:
+        answer = peer.ask(prepare=name)
+        if answer.get("first") is not None:
+            found[peer.name] = {"first_s": answer["first"]}
+            peer.times = []
+            ready.append(peer)
+        elif "error" in answer:
+            found[peer.name] = answer
+    repeat = {p: max(1, min(100, int(seconds / rounds / max(1e-5, p.ask(repeat=2)["seconds"])))) for p in ready}
+    for _ in range(rounds):
+        for peer in ready:
+            answer = peer.ask(repeat=repeat[peer])
+            peer.times.append(answer["seconds"])
+            peer.peak = answer["peak_mb"]
+    for peer in ready:
+        found[peer.name] |= {"ms": 1e3 * median(peer.times), "peak_mb": peer.peak}
+    for peer in live:
+        peer.ask(drop=True)
     return found
 
 
@@ -160,11 +164,16 @@ def main() -> None:
     heads = f"{'ms':>9} {'GFLOP/s':>8} {'peak MB':>8} {'of limit':>8} {'':<8} {'ratio':>6} {'target':>7}"
     print(f"{'':<46} {heads} {'best ms':>9} {'peak MB':>8}")
     results = []
-    for name in names:
-        results.append(summary(name, measure(name, peers, args.rounds, args.seconds)))
-        print(row(results[-1]), flush=True)
-        if args.json:
-            args.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    live = [Peer(p) for p in [*peers, *worker.LIMITS]]
+    try:
+        for name in names:
+            results.append(summary(name, measure(name, live, args.rounds, args.seconds)))
+            print(row(results[-1]), flush=True)
+            if args.json:
+                args.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    finally:
+        for peer in live:
+            peer.close()
 
 
 if __name__ == "__main__":
