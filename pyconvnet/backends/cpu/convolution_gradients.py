@@ -6,7 +6,7 @@ Apart from convolution.py, since running a network need not import them.
 from __future__ import annotations
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import depthwise, fully_connected
+from pyconvnet.backends.cpu import depthwise, dilated, fully_connected, winograd_gradient
 from pyconvnet.backends.cpu.data_gradient import data_gradient
 from pyconvnet.backends.cpu.direct import direct
 from pyconvnet.backends.cpu.filter_gradient import bias_gradient, filter_gradient
@@ -31,7 +31,14 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
 
 
 def _filter_gradient(x, dzdy, window: Window, f):
-    gradient = depthwise.filter_gradient if depthwise.suits(f, x.shape[2]) else filter_gradient
+    if depthwise.suits(f, x.shape[2]):
+        gradient = depthwise.filter_gradient
+    elif winograd_gradient.suits(x, f, window):
+        gradient = winograd_gradient.filter_gradient
+    elif dilated.suits(x, f, window):
+        gradient = dilated.filter_gradient
+    else:
+        gradient = filter_gradient
     return gradient(x, dzdy, window, f)
 
 

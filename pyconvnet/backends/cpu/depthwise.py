@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
-from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, padded
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_like_filters, padded
 from pyconvnet.backends.cpu.llvm.simd import prefetch, prefetch_to_write, vadd, vfma, vload, vmax, vset1, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
@@ -70,7 +70,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         n, oh, ow, c = dy.shape
         sums = np.zeros((threads, fh * fw, -(-c // 16), 16), np.float32)
         _filters(threads, address(xp), address(dy), address(sums), n, *xp.shape[1:], oh, ow, _numbers(window))
-    df = np.empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else np.empty(f.shape, np.float32)
+    df = empty_like_filters(f)
     for block, part in enumerate(sums.sum(axis=0).transpose(1, 0, 2)):
         k = min(16 * block, c - 16)
         df[:, :, 0, k : k + 16] = part.reshape(fh, fw, 16)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
+from pyconvnet.backends.cpu import winograd_gradient
 from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.layout import address, channels_fastest, copy_floats, empty, fill_zeros
 from pyconvnet.backends.cpu.winograd import variant, winograd
@@ -38,19 +39,31 @@ def dilated(
     relu: bool = False,
 ) -> np.ndarray:
     """The convolution of `backends.reference.conv.conv`, N x H x W x K; scale: K factors for the filters."""
-    (fh, fw), (dh, dw) = window.size, window.dilate
     oh, ow = window.output_size(*x.shape[:2])
+    _, high, wide = _parts(x, window)
+    with parallel_region() as threads:
+        results = winograd(small_images(x, window), f, b, Window(window.size), scale, relu)
+        y = empty((x.shape[3], oh, ow, f.shape[3]))
+        _join(threads, address(results), address(y), *y.shape, high, wide, *window.dilate)
+    return y
+
+
+def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> np.ndarray:
+    """df in the memory order of f."""
+    derivatives = small_images(dzdy, Window((1, 1), dilate=window.dilate))
+    return winograd_gradient.filter_gradient(small_images(x, window), derivatives, Window(window.size), f)
+
+
+def small_images(x: np.ndarray, window: Window) -> np.ndarray:
+    """H x W x C x d d N, with the window's pad and zeros where results of different ones differ in size."""
+    (fh, fw), (dh, dw) = window.size, window.dilate
     n, high, wide = _parts(x, window)
     with parallel_region() as threads:
         seen = channels_fastest(x)
         parts = empty((n, high + fh - 1, wide + fw - 1, x.shape[2]))
         numbers = np.array([dh, dw, window.pad[0], window.pad[2]])
         _split(threads, address(seen), address(parts), *seen.shape, *parts.shape[1:3], numbers)
-        results = winograd(from_nhwc(parts), f, b, Window(window.size), scale, relu)
-        del parts
-        y = empty((x.shape[3], oh, ow, f.shape[3]))
-        _join(threads, address(results), address(y), *y.shape, high, wide, dh, dw)
-    return y
+    return from_nhwc(parts)
 
 
 def _parts(x: np.ndarray, window: Window) -> tuple[int, int, int]:

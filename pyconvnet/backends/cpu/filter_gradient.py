@@ -12,7 +12,16 @@ import numpy as np
 
 from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel
-from pyconvnet.backends.cpu.layout import address, channels_fastest, fill_zeros, padded, scratch, strides
+from pyconvnet.backends.cpu.layout import (
+    address,
+    channels_fastest,
+    empty,
+    empty_like_filters,
+    fill_zeros,
+    padded,
+    scratch,
+    strides,
+)
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload, vload_part, vstore
 from pyconvnet.geometry import Window
@@ -54,7 +63,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         units = groups * -(-(count // groups) // tile.columns) * pieces.size * tiles
         few = units < 4 * threads or f.size <= SUMMED
         parts = threads if few and len(lines) >= 4 * threads else 1
-        df = np.empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else np.empty(f.shape, np.float32)
+        df = empty_like_filters(f)
         sums = scratch("sums", parts * units * height * tile.columns)
         together = max(1, PANELS // (at_once * ow * tile.columns))
         panels = scratch("derivatives", threads * together * at_once * ow * tile.columns)
@@ -79,7 +88,7 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
         left, right = (np.ascontiguousarray(a).reshape(n, -1) for a in (left, right))
         if turned:
             left, right = right, left
-        df = np.empty((left.shape[1], right.shape[1]), np.float32)
+        df = empty((left.shape[1], right.shape[1]))
         _products(threads, *tile, address(left), address(right), address(df), n, *df.shape)
     return df.reshape(f.shape[::-1]).T if turned else df.reshape(f.shape)
 

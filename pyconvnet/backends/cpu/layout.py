@@ -127,6 +127,11 @@ def empty_like(x: np.ndarray) -> np.ndarray:
     return out.transpose(np.argsort(order))
 
 
+def empty_like_filters(f: np.ndarray) -> np.ndarray:
+    """Memory of `empty_at` for their derivatives, in their memory order where that has no gaps."""
+    return empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else empty(f.shape)
+
+
 def aligned(count: int) -> np.ndarray:
     """np.empty(count, np.float32) that begins at a cache line."""
     return aligned_memory(count).array

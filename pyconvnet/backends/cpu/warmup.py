@@ -13,10 +13,12 @@ from pyconvnet.backends.cpu import CPU
 from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.geometry import Window
 from pyconvnet.randstream import RandStream
+from pyconvnet.threads import get_num_threads
 
 MODULES = (
     "activations batch_normalization channel_normalization data_gradient depthwise dilated direct filter_cache "
-    "filter_gradient fully_connected layout narrow_gradient pooling sgd winograd_kernels ziggurat"
+    "filter_gradient fully_connected layout narrow_gradient pooling sgd winograd_gradient "
+    "winograd_kernels ziggurat"
 ).split()
 
 
@@ -89,6 +91,9 @@ def _calls() -> Iterator[Callable[[], Any]]:
     for n in (1, 9):
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: cpu.conv_backward(x, f, y, three)
+    few, more = _array(18, 18, 16, get_num_threads()), _array(18, 18, 16, 2)  # 25 tiles an image
+    yield lambda: cpu.conv_backward(few, f, _array(18, 18, 32, few.shape[3]), three)  # each thread sums up some tiles
+    yield lambda: cpu.conv_backward(more, _array(3, 3, 16, 1040), _array(18, 18, 1040, 2), three)  # all tiles
     yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
     yield lambda: cpu.conv_backward(_array(6, 6, 64, 2), _array(5, 5, 64, 32), _array(2, 2, 32, 2), five)  # scattered
     yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), five)

@@ -59,7 +59,7 @@ def transform_filters(t, threads, transform, f, plane, blocks, taps, out):
 
 
 @inner
-def _inputs(x, v, shape, first, last, origin, spare):
+def inputs_of(x, v, shape, first, last, origin, spare):
     """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds two tiles."""
     h, w, c, high, wide, side = shape.h, shape.w, shape.c, shape.high, shape.wide, shape.m + shape.r - 1
     for t in range(first, last):
@@ -169,7 +169,7 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape
     spare = sums + 4 * points * (threads * sums_step + 32 * t)
     for q in range(rounds * t // threads, rounds * (t + 1) // threads):
         first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
-        _inputs(x, mine, shape, first, last, first, spare)
+        inputs_of(x, mine, shape, first, last, first, spare)
         for block in range(0, blocks, together):
             now = min(together, blocks - block)
             for p in range(points):
@@ -214,15 +214,16 @@ def by_points(threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shap
     parts = -(-tiles // at_once)
     for part in range(parts):
         start, end = tiles * part // parts, tiles * (part + 1) // parts
-        _all_inputs(threads, x, v, shape, start, end, spare)
+        transform_tiles(threads, x, v, shape, start, end, spare)
         _all_products(threads, kernel, mr, nr, f, plane, v, sums, shape, end - start)
         _all_outputs(threads, y, sums, -(-shape.k // nr) * nr, bias, relu, shape, start, end, spare)
 
 
 @parallel
-def _all_inputs(t, threads, x, v, shape, start, end, spare):
+def transform_tiles(t, threads, x, v, shape, start, end, spare):
+    """Tiles start .. end - 1 of inputs, or of the derivatives of outputs."""
     first, last = _share(start, end, t, threads)
-    _inputs(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
+    inputs_of(x, v, shape, first, last, start, spare + 128 * (shape.m + shape.r - 1) ** 2 * t)
 
 
 @parallel

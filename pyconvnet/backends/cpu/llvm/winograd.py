@@ -18,6 +18,8 @@ its inputs as F(4x4, 3x3) does.
 
 Rows of B' for n = 6 have factors in common, which are applied first (`shared`): 14 operations instead of 20.
 
+The derivative with respect to the filters is this backwards: dG = G' [sum over tiles of (B' d B) * (A dY A')] G.
+
 The functions work on 16 channels at a time, whose values lie together in memory. Kernels are given their addresses, so
 that none of these compiles them again.
 """
@@ -236,6 +238,31 @@ def _outputs(module: ir.Module, m: int, r: int) -> ir.Function:
 def write_transforms(module: ir.Module, m: int, r: int) -> dict[int, ir.Function]:
     """The functions for inputs, filters and outputs, in the places 0, 1 and 2."""
     return {i: make(module, m, r) for i, make in enumerate((_inputs, _filters, _outputs))}
+
+
+def write_derivatives(module: ir.Module, m: int, r: int) -> dict[int, ir.Function]:
+    """Those for the derivative with respect to the filters: A x A' in place 0, called as inputs, G' x G in place 1."""
+    at_points, g, _ = matrices(m, r)
+    n = m + r - 1
+    spread = _Function(module, f"derivatives{m}x{r}", _INPUTS)
+    _two_sided(
+        spread,
+        _transposed(at_points),
+        lambda i, j: spread.place("x", (i, "row"), (j, "column")),
+        lambda i, j, value: spread.store(spread.place("out", (n * i + j, "step")), value),
+    )
+    gathered = _Function(module, f"filter_derivatives{m}x{r}", _FILTERS)
+    _two_sided(
+        gathered,
+        _transposed(g),
+        lambda i, j: gathered.place("f", (n * i + j, "tap")),
+        lambda i, j, value: gathered.store(gathered.place("out", (r * i + j, "step")), value),
+    )
+    return {0: spread.done(), 1: gathered.done()}
+
+
+def _transposed(matrix: Matrix) -> Matrix:
+    return [list(column) for column in zip(*matrix)]
 
 
 def _call_of(arguments: list[str]):
