@@ -27,6 +27,9 @@ LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
 FEW_IMAGES = 8  # for more, filters are the rows and images the columns of the matrix kernel
 # Rows of that, which lie powers of two apart, share a few places of the first-level cache, which has 8 ways.
 ROWS = 6
+# Of fewer images, eight rows are read at a time, in pieces of four vectors, and sums of all filters stay in the caches.
+SEVERAL = 5
+LEAST_ROWS = 64  # of filters as C arrays, for a part of their sum
 NEAR = 64  # vectors of some rows that stay in the first-level cache while all images meet them
 
 
@@ -51,17 +54,17 @@ def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndar
     else:
         columns = np.ascontiguousarray(x.transpose(3, 2, 1, 0))
         note(np.copyto, columns, x.transpose(3, 2, 1, 0))
-        sums = _times_columns(columns.reshape(n, -1), f.T.reshape(count, -1))
+        sums = _times_columns(columns.reshape(n, -1), f.T.reshape(count, -1))[None]
     y = np.empty((n, 1, 1, count), np.float32)
-    given = y, sums[:, None, None], b if b is None else b.ravel(), after
+    given = y, sums[:, :, None, None], b if b is None else b.ravel(), after
     _finish(*given)
     note(_finish, *given)
     return y
 
 
 def _finish(y: np.ndarray, sums: np.ndarray, b: np.ndarray | None, after: Epilogue) -> None:
-    """Write the result from the sums."""
-    np.copyto(y, sums)
+    """Write the result from the parts of the sums."""
+    np.add.reduce(sums, axis=0, out=y)
     if after.scale is not None:
         y *= after.scale
     if b is not None:
@@ -78,18 +81,19 @@ def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
     n = dzdy.shape[3]
     if f.flags.c_contiguous:
         return _times_columns(np.ascontiguousarray(dzdy.reshape(count, n).T), f.reshape(-1, count)).reshape(n, h, w, c)
-    dx = np.ascontiguousarray(_times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1)))
+    dx = np.add.reduce(_times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1)))
     return channels_fastest(dx.reshape(n, c, w, h).transpose(3, 2, 1, 0))
 
 
 def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """x f, of n x D by D x K, both contiguous."""
+    """x f, of n x D by D x K, both contiguous, as parts x n x K whose sum it is."""
     (n, depth), count = x.shape, f.shape[1]
     row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
-    y = zeros((n, row))
     with parallel_region() as threads:
-        _add_rows(threads, address(x), address(f), address(y), n, depth, count, row)
-    return y[:, :count]
+        parts = min(threads, max(1, depth // LEAST_ROWS)) if n < SEVERAL else 1
+        y = zeros((parts, n, row))
+        _add_rows(threads, address(x), address(f), address(y), n, depth, count, row, parts)
+    return y[:, :, :count]
 
 
 def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -118,40 +122,72 @@ def _table(level: str) -> int:
 
 
 @parallel
-def _add_rows(t, threads, x, f, y, n, depth, count, y_row):
-    """y[i, k] += x[i, d] f[d, k]; a thread owns some k, and takes four d at a time."""
-    vectors, zero = -(-count // 16), np.float32(0)
-    first, last = 16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads))
-    whole = first + (last - first) // 16 * 16
-    for d in range(0, depth - 3, 4):
-        row = f + 4 * d * count
-        for k in range(first, whole, 16):
-            here = row + 4 * k
-            f0, f1 = vload(here), vload(here + 4 * count)
-            f2, f3 = vload(here + 8 * count), vload(here + 12 * count)
-            _add_four(x + 4 * d, depth, f0, f1, f2, f3, y + 4 * k, y_row, n)
-        if whole < last:
-            here, part = row + 4 * whole, last - whole
-            f0, f1 = vload_part(here, part, zero), vload_part(here + 4 * count, part, zero)
-            f2, f3 = vload_part(here + 8 * count, part, zero), vload_part(here + 12 * count, part, zero)
-            _add_four(x + 4 * d, depth, f0, f1, f2, f3, y + 4 * whole, y_row, n)
-    for d in range(depth // 4 * 4, depth):
-        for k in range(first, last, 16):
-            filters = vload_part(f + 4 * (d * count + k), min(16, last - k), zero)
-            for i in range(n):
-                target = y + 4 * (i * y_row + k)
-                vstore(target, vfma(filters, vset1(fload(x + 4 * (i * depth + d))), vload(target)))
+def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
+    """y[part, i, k] += x[i, d] f[d, k]: `down` parts take some d each, in one piece, and threads in a part some k."""
+    across, vectors = threads // down, -(-count // 16)
+    part, place = t // across, t % across
+    few = n < SEVERAL
+    rows, columns = 8 if few else 4, 64 if few else 16
+    if part < down:
+        first, last = depth * part // down, depth * (part + 1) // down
+        left, right = 16 * (vectors * place // across), min(count, 16 * (vectors * (place + 1) // across))
+        whole, own = left + (right - left) // columns * columns, y + 4 * part * n * y_row
+        for d in range(first, last, rows):
+            row, of_x, now = f + 4 * d * count, x + 4 * d, min(rows, last - d)
+            k = left
+            if now == rows:
+                while k < whole:
+                    if few:
+                        _add_eight(of_x, depth, row + 4 * k, 4 * count, own + 4 * k, y_row, n)
+                    else:
+                        _add_four(of_x, depth, row + 4 * k, 4 * count, own + 4 * k, y_row, n)
+                    k += columns
+            while k < right:
+                _add_some(of_x, depth, row + 4 * k, 4 * count, now, min(16, right - k), own + 4 * k, y_row, n)
+                k += 16
 
 
 @inner
-def _add_four(x, depth, f0, f1, f2, f3, y, y_row, n):
-    """y[i] += the sum of x[i, d] f_d, d = 0 .. 3, for a vector of y."""
+def _add_four(x, depth, f, f_row, y, y_row, n):
+    """y[i] += the sum of x[i, d] f[d], d = 0 .. 3, for 16 columns, which stay in registers for all images."""
+    f0, f1, f2, f3 = vload(f), vload(f + f_row), vload(f + 2 * f_row), vload(f + 3 * f_row)
     for i in range(n):
         here, target = x + 4 * i * depth, y + 4 * i * y_row
-        sums = vfma(f0, vset1(fload(here)), vload(target))
-        sums = vfma(f1, vset1(fload(here + 4)), sums)
-        sums = vfma(f2, vset1(fload(here + 8)), sums)
-        vstore(target, vfma(f3, vset1(fload(here + 12)), sums))
+        total = vfma(f0, vset1(fload(here)), vload(target))
+        total = vfma(f1, vset1(fload(here + 4)), total)
+        total = vfma(f2, vset1(fload(here + 8)), total)
+        vstore(target, vfma(f3, vset1(fload(here + 12)), total))
+
+
+@inner
+def _add_eight(x, depth, f, f_row, y, y_row, n):
+    """y[i] += the sum of x[i, d] f[d], d = 0 .. 7, for 64 columns: pieces of eight rows are read as fast as one."""
+    for i in range(n):
+        value, at, target = x + 4 * i * depth, f, y + 4 * i * y_row
+        s0, s1, s2, s3 = vload(target), vload(target + 64), vload(target + 128), vload(target + 192)
+        for _ in range(8):
+            v = vset1(fload(value))
+            s0, s1 = vfma(vload(at), v, s0), vfma(vload(at + 64), v, s1)
+            s2, s3 = vfma(vload(at + 128), v, s2), vfma(vload(at + 192), v, s3)
+            value += 4
+            at += f_row
+        vstore(target, s0)
+        vstore(target + 64, s1)
+        vstore(target + 128, s2)
+        vstore(target + 192, s3)
+
+
+@inner
+def _add_some(x, depth, f, f_row, rows, columns, y, y_row, n):
+    """The same for fewer rows, or columns: up to 16."""
+    for i in range(n):
+        value, at, target = x + 4 * i * depth, f, y + 4 * i * y_row
+        total = vload(target)
+        for _ in range(rows):
+            total = vfma(vload_part(at, columns, np.float32(0)), vset1(fload(value)), total)
+            value += 4
+            at += f_row
+        vstore(target, total)
 
 
 @parallel
