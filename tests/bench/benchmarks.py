@@ -8,12 +8,14 @@ from typing import NamedTuple
 import networks
 import startup
 
+FORWARD = "forward", "deployed", "half"  # the modes without a backward pass
+
 
 class Benchmark(NamedTuple):
     """One thing to time.
 
-    mode  "forward", "deployed" (forward after `pyconvnet.deploy`), "backward" (both passes), "step" (both, loss and
-          SGD), or a name of startup.py
+    mode  "forward", "deployed" (forward after `pyconvnet.deploy`), "half" (and with set_precision("half")), "backward"
+          (both passes), "step" (both, loss and SGD), or a name of startup.py
     """
 
     mode: str
@@ -45,6 +47,8 @@ ALL: dict[str, Benchmark] = {
 for _name, _benchmark in list(ALL.items()):
     if _benchmark.mode == "forward":
         ALL[_name.replace("forward", "deployed")] = _benchmark._replace(mode="deployed")
+for _name in ("VGG-VD-16 forward, 1", "VGG-F forward, 1"):  # which read more filters than others
+    ALL[_name.replace("forward", "half precision")] = ALL[_name]._replace(mode="half")
 for _name, (_layers, _size) in networks.operators().items():
     for _mode in ("forward", "backward"):
         ALL[f"{_name}: {_mode}"] = Benchmark(_mode, _operator(_name), _size[3], 1.0)
@@ -59,8 +63,4 @@ def gflop(name: str) -> float:
     benchmark = ALL[name]
     if name in startup.TARGETS:
         return 0.0
-    return (
-        networks.flop(*benchmark.build(), benchmark.batch)
-        * (1 if benchmark.mode in ("forward", "deployed") else 3)
-        / 1e9
-    )
+    return networks.flop(*benchmark.build(), benchmark.batch) * (1 if benchmark.mode in FORWARD else 3) / 1e9

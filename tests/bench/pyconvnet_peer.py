@@ -70,15 +70,16 @@ def _tensor(shape, kind=np.float32):
 def prepare(mode, layers, size, batch):
     """A function to time: one run.
 
-    mode  "forward", "deployed", "backward" (forward and backward), "step" (training, with SGD)
+    mode  "forward", "deployed", "half", "backward" (forward and backward), "step" (training, with SGD)
     """
-    from pyconvnet import Struct, deploy, vl_simplenn, vl_simplenn_tidy
+    from pyconvnet import Struct, deploy, set_precision, vl_simplenn, vl_simplenn_tidy
     from pyconvnet.simplenn import SimpleNN
 
+    set_precision("half" if mode == "half" else "fast")
     x = _tensor((*size, batch), networks.precision(layers))
     if any(layer[0] == "sum" for layer in layers):
         graph, last = _graph(layers)
-        if mode == "deployed":
+        if mode in ("deployed", "half"):
             graph = deploy(graph)
             graph.vars[last].precious = True
 
@@ -88,9 +89,9 @@ def prepare(mode, layers, size, batch):
 
         return run
     net = SimpleNN(layers=[record(layer) for layer in layers])
-    if mode in ("forward", "deployed"):
+    if mode in ("forward", "deployed", "half"):
         net = vl_simplenn_tidy(net)
-        net = deploy(net) if mode == "deployed" else net
+        net = net if mode == "forward" else deploy(net)
         return lambda: vl_simplenn(net, x, mode="test", conserveMemory=True)[-1].x
     if mode == "backward":
         net = vl_simplenn_tidy(net)

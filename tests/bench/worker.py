@@ -71,7 +71,7 @@ def main(peer: str) -> None:
                     run = startup.prepare(peer, module, arguments, benchmark.mode)
                 else:
                     mode = benchmark.mode
-                    if mode == "deployed" and peer != "pyconvnet":
+                    if mode in benchmarks.FORWARD and peer != "pyconvnet":
                         mode = "forward"  # which is what the others do
                     run = prepare(*arguments, mode, *benchmark.build(), benchmark.batch)
                 answer = {"first": None}

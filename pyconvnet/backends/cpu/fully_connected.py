@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pyconvnet.backends.cpu import hardware
+from pyconvnet.backends.cpu import half_filters, hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel, recording_here, table_of
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, zeros
@@ -47,24 +47,30 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """The convolution of `backends.reference.conv.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
-    if (recording := recording_here()) is not None:
+    half, factor = half_filters.kept(f) if n < SEVERAL else None, None
+    if half is None and (recording := recording_here()) is not None:
         recording.read_where_it_lies(f)
-    if f.flags.c_contiguous:
+    if half is not None:
+        start, factor = half
+        sums = half_filters.times_rows(channels_fastest(x).reshape(n, -1), start, count)
+    elif f.flags.c_contiguous:
         sums = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
     else:
         columns = np.ascontiguousarray(x.transpose(3, 2, 1, 0))
         note(np.copyto, columns, x.transpose(3, 2, 1, 0))
         sums = _times_columns(columns.reshape(n, -1), f.T.reshape(count, -1))[None]
     y = np.empty((n, 1, 1, count), np.float32)
-    given = y, sums[:, :, None, None], b if b is None else b.ravel(), after
+    given = y, sums[:, :, None, None], b if b is None else b.ravel(), after, factor
     _finish(*given)
     note(_finish, *given)
     return y
 
 
-def _finish(y: np.ndarray, sums: np.ndarray, b: np.ndarray | None, after: Epilogue) -> None:
-    """Write the result from the parts of the sums."""
+def _finish(y: np.ndarray, sums: np.ndarray, b: np.ndarray | None, after: Epilogue, factor: np.float32 | None) -> None:
+    """Write the result from the parts of the sums, which are multiplied by the factor."""
     np.add.reduce(sums, axis=0, out=y)
+    if factor is not None:
+        y *= factor
     if after.scale is not None:
         y *= after.scale
     if b is not None:

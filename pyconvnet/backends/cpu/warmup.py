@@ -12,12 +12,13 @@ import numpy as np
 from pyconvnet.backends.cpu import CPU
 from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.geometry import Window
+from pyconvnet.precision import local_precision
 from pyconvnet.randstream import RandStream
 from pyconvnet.threads import get_num_threads
 
 MODULES = (
     "activations batch_normalization channel_normalization data_gradient depthwise dilated direct filter_cache "
-    "filter_gradient fully_connected layout narrow_gradient pooling sgd winograd_gradient "
+    "filter_gradient fully_connected half_filters layout narrow_gradient pooling sgd winograd_gradient "
     "winograd_kernels ziggurat"
 ).split()
 
@@ -69,6 +70,13 @@ def _array(*shape: int) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
+def _in_half(cpu: CPU, f: np.ndarray) -> None:
+    """A fully connected layer whose filters nobody can write to, in half precision."""
+    with local_precision("half"):
+        lasting = np.frombuffer(f.tobytes(), np.float32).reshape(f.shape)
+        cpu.conv(_array(*f.shape[:3], 1), lasting, None, Window(f.shape[:2]))
+
+
 def _calls() -> Iterator[Callable[[], Any]]:
     """One small call for each kernel, each kind of layer that has one of its own."""
     from pyconvnet.backends.cpu import convolution
@@ -90,6 +98,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(_array(8, 8, 16, 1), tall, None, Window((8, 8)))  # fully connected
     for n in (1, 9):
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
+    yield lambda: _in_half(cpu, tall)
     yield lambda: cpu.conv_backward(x, f, y, three)
     few, more = _array(18, 18, 16, get_num_threads()), _array(18, 18, 16, 2)  # 25 tiles an image
     yield lambda: cpu.conv_backward(few, f, _array(18, 18, 32, few.shape[3]), three)  # each thread sums up some tiles

@@ -74,7 +74,7 @@ def variant(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, pr
         return None
     out = window.output_size(*shape[:2])
     known = {(4, 3): FEW_TILES + 1, (2, 3): LEAST_TILES, (2, 5): LEAST_TILES}
-    for v, least in known.items() if precision == "fast" else [((2, 3), LEAST_TILES)]:
+    for v, least in known.items() if precision != "high" else [((2, 3), LEAST_TILES)]:
         if v[1] == r and Variant(*v).tiles(shape[3], out) >= least:
             return Variant(*v)
     return None

@@ -28,7 +28,7 @@ LEAST_TILES = 24
 # Up to so many filters' elements, each thread sums up tiles of its own, so that none waits for what another wrote.
 SUMMED = 1 << 14
 # Floats of a round's tiles at a point, of inputs and derivatives together: with that, or for all threads together.
-OWN_ROUND, ROUND = 1 << 13, 1 << 15
+OWN_ROUND, ROUND = 6 << 10, 1 << 15
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:

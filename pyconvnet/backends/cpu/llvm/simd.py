@@ -20,7 +20,7 @@ from pyconvnet.backends.cpu.llvm.ir import (
 )
 from pyconvnet.backends.cpu.llvm.language import op
 
-I16 = ir.VectorType(I32, 16)
+I16, V16_HALF = ir.VectorType(I32, 16), ir.VectorType(ir.HalfType(), 16)
 
 
 @op
@@ -33,6 +33,18 @@ def vload(build, address):
 def vstore(build, address, value):
     """16 floats to a byte address."""
     build.store(value, at(build, address, V16), align=4)
+
+
+@op
+def vload_half(build, address):
+    """16 numbers of half precision from a byte address, as floats."""
+    return build.fpext(build.load(at(build, address, V16_HALF), align=2), V16)
+
+
+@op
+def vstore_half(build, address, value):
+    """16 floats to a byte address, rounded to half precision."""
+    build.store(build.fptrunc(value, V16_HALF), at(build, address, V16_HALF), align=2)
 
 
 @op
