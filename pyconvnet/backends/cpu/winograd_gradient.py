@@ -28,7 +28,7 @@ LEAST_TILES = 24
 # Up to so many filters' elements, each thread sums up tiles of its own, so that none waits for what another wrote.
 SUMMED = 1 << 14
 # Floats of a round's tiles at a point, of inputs and derivatives together: with that, or for all threads together.
-OWN_ROUND, ROUND = 6 << 10, 1 << 15
+OWN_ROUND, ROUND, LEAST_AT_ONCE = 6 << 10, 1 << 15, 16
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -59,7 +59,8 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     with parallel_region() as threads:
         own = c * k <= SUMMED and tiles >= threads * LEAST_TILES
         parts = threads if own else 1
-        at_once = min((OWN_ROUND if own else max(ROUND, c * k)) // (c + k), -(-tiles // parts))
+        at_once = max(LEAST_AT_ONCE, (OWN_ROUND if own else max(ROUND, c * k)) // (c + k))
+        at_once = min(at_once, -(-tiles // parts))
         step, other, apart = at_once * row + 16, at_once * width + 16, c * width + 16
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         sizes = parts * points * step, parts * points * other, parts * points * apart, threads * 32 * points
