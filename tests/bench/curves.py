@@ -48,7 +48,7 @@ CURVES = {
 
 
 class Point(NamedTuple):
-    """One measurement; memory is what the run took on top of the network, in MB."""
+    """One measurement; memory is what the run took on top of the network and its packed filters, in MB."""
 
     at: int
     work: float
@@ -77,6 +77,7 @@ def point(name: str, at: int, seconds: float) -> Point:
     import worker
 
     from pyconvnet import set_num_threads
+    from pyconvnet.backends.cpu import filter_cache
 
     curve = CURVES[name]
     layers, size = curve.build()
@@ -92,7 +93,7 @@ def point(name: str, at: int, seconds: float) -> Point:
         run()
         quickest = min(quickest, time.perf_counter() - start)
     work = networks.flop(layers, size, batch) / (at if curve.varied == "threads" else 1)
-    return Point(at, work, quickest, worker.peak() - before)
+    return Point(at, work, quickest, worker.peak() - before - filter_cache.kept_bytes() / 2**20)
 
 
 def growth(a: Point, b: Point, of: str) -> float:

@@ -109,23 +109,26 @@ def full(length: int, rows: int) -> float:
     return length / (-(-length // rows) * rows)
 
 
-def pack(f: np.ndarray, groups: int, columns: int) -> np.ndarray:
-    """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros."""
+def pack(f: np.ndarray, groups: int, columns: int, out: np.ndarray | None = None) -> np.ndarray:
+    """f, h x w x c x K, as blocks [group][K / columns][h w c][columns], filled up with zeros; out: memory for them."""
     h, w, c, k = f.shape
     each = k // groups
     sh, sw, sc, sk = strides(f)
     with parallel_region() as threads:
-        out = empty((groups * -(-each // columns) * columns * h * w * c,))
+        out = empty((_packed_size(f.shape, groups, columns),)) if out is None else out
         _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
     return out
 
 
+def _packed_size(shape: tuple[int, ...], groups: int, columns: int) -> int:
+    h, w, c, k = shape
+    return groups * -(-(k // groups) // columns) * columns * h * w * c
+
+
 def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
     """A copy of the packed filters f times `scale`; `old` is memory of that size to write into."""
-    packed = pack(f if scale is None else f * scale, groups, columns)
-    kept = aligned(packed.size) if old is None else old
-    kept[:] = packed
-    return kept
+    kept = aligned(_packed_size(f.shape, groups, columns)) if old is None else old
+    return pack(f if scale is None else f * scale, groups, columns, kept)
 
 
 def direct(

@@ -96,10 +96,15 @@ def _get(
             _forget_with(f, key)
         with _guard:
             _entries[key] = entry = _Entry(now, made, address(made), lent)
-            kept = sum(e.made.nbytes for e in _entries.values())
+            kept = kept_bytes()
             while kept > limit():
                 kept -= _entries.popitem(last=False)[1].made.nbytes
     return entry.made, entry.address
+
+
+def kept_bytes() -> int:
+    """Bytes of all transformed filters that are kept now."""
+    return sum(e.made.nbytes for e in _entries.values())
 
 
 def clear() -> None:
