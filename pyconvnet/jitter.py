@@ -26,6 +26,7 @@ from weakref import WeakSet
 import numpy as np
 
 from pyconvnet import rng as library_rng
+from pyconvnet.values import number
 
 Jitter = Callable[..., np.ndarray]
 _SEEDED: WeakSet[Jitter] = WeakSet()  # jitters whose rng may be None
@@ -48,6 +49,10 @@ def _seeded(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> 
     return jitter
 
 
+def _from_zero(name: str, value: float) -> float:
+    return number(name, value, "a finite number from 0 up", lambda v: 0 <= v < np.inf)
+
+
 def compose(*steps: Jitter) -> Jitter:
     """One jitter that applies the steps in order."""
 
@@ -64,7 +69,7 @@ def compose(*steps: Jitter) -> Jitter:
 
 def translate(pixels: float, fill: float | None = None) -> Jitter:
     """Shift by up to `pixels` whole pixels in each direction; pixels from outside are `fill`, or repeat the border."""
-    reach = int(pixels)
+    reach = int(_from_zero("translate: pixels", pixels))
 
     @_seeded
     def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -86,6 +91,7 @@ def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
     """Turn over left to right ('horizontal') or top to bottom ('vertical') with the given probability."""
     if axis not in ("horizontal", "vertical"):
         raise ValueError(f"mirror: axis must be 'horizontal' or 'vertical', got {axis!r}")
+    probability = number("mirror: probability", probability, "a number from 0 to 1", lambda v: 0 <= v <= 1)
 
     @_seeded
     def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -99,6 +105,7 @@ def mirror(axis: str = "horizontal", probability: float = 0.5) -> Jitter:
 
 def rotate(degrees: float) -> Jitter:
     """Rotate about the centre by an angle drawn evenly from -degrees to degrees."""
+    degrees = _from_zero("rotate: degrees", degrees)
 
     def matrix(rng: np.random.Generator) -> np.ndarray:
         a = np.deg2rad(rng.uniform(-degrees, degrees))
@@ -116,6 +123,7 @@ def scale(low: float, high: float) -> Jitter:
 
 def warp(strength: float, smoothness: float = 4.0) -> Jitter:
     """Elastic deformation: random shifts up to `strength` pixels, smoothed by a Gaussian of `smoothness` pixels."""
+    strength, smoothness = _from_zero("warp: strength", strength), _from_zero("warp: smoothness", smoothness)
 
     @_seeded
     def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -136,6 +144,7 @@ def warp(strength: float, smoothness: float = 4.0) -> Jitter:
 
 def noise(deviation: float) -> Jitter:
     """Add independent Gaussian noise of this standard deviation to every pixel; integers are rounded and clipped."""
+    deviation = _from_zero("noise: deviation", deviation)
 
     @_seeded
     def change(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

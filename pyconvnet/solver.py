@@ -28,6 +28,7 @@ def adagrad(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None
     """
     if w is None:
         return Struct(epsilon=1e-10, rho=1.0)
+    _check_options("adagrad", opts)
     state = state * _as(w, opts["rho"]) + grad * grad
     return w - _as(w, lr) * grad / (_sqrt(state) + _as(w, opts["epsilon"])), state
 
@@ -39,6 +40,7 @@ def rmsprop(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None
     """
     if w is None:
         return Struct(epsilon=1e-8, rho=0.99)
+    _check_options("rmsprop", opts)
     state = state * _as(w, opts["rho"]) + grad * grad * _as(w, 1 - opts["rho"])
     return w - _as(w, lr) * grad / (_sqrt(state) + _as(w, opts["epsilon"])), state
 
@@ -50,6 +52,7 @@ def adadelta(w: Any = None, state: Any = None, grad: Any = None, opts: Any = Non
     """
     if w is None:
         return Struct(epsilon=1e-6, rho=0.9)
+    _check_options("adadelta", opts)
     if not isinstance(state, dict):
         state = Struct(g_sqr=_zeros(w), delta_sqr=_zeros(w))
     rho, eps = _as(w, opts["rho"]), _as(w, opts["epsilon"])
@@ -65,6 +68,7 @@ def adam(w: Any = None, state: Any = None, grad: Any = None, opts: Any = None, l
     """
     if w is None:
         return Struct(beta1=0.9, beta2=0.999, eps=1e-8)
+    _check_options("adam", opts)
     if not isinstance(state, dict):
         state = Struct(m=_zeros(w), v=_zeros(w), t=0.0)
     b1, b2, t = opts["beta1"], opts["beta2"], float(host_numbers(state["t"]).item()) + 1
@@ -94,6 +98,11 @@ def sgd(
 
 
 SOLVERS: dict[str, Solver] = {"adam": adam, "adagrad": adagrad, "adadelta": adadelta, "rmsprop": rmsprop, "sgd": sgd}
+
+
+def _check_options(fn: str, opts: Any) -> None:
+    if not isinstance(opts, dict):
+        raise TypeError(f"{fn}: opts must be a dict of options, such as {fn}() returns, got {type(opts).__name__}")
 
 
 def _as(w: Any, value: float) -> Any:

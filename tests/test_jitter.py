@@ -78,3 +78,19 @@ def test_context_keeps_the_middle_letter_and_adds_neighbours_at_the_sides():
     seen = jitter.context(images, np.random.default_rng(0))
     assert np.all(seen[12:20, 14:18] == 0)
     assert (seen[:, :6] == 0).any() and (seen[:, -6:] == 0).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "message"),
+    [
+        (jitter.rotate, "x", "rotate: degrees must be a finite number from 0 up, got 'x'"),
+        (jitter.rotate, np.inf, "rotate: degrees must be a finite number from 0 up, got inf"),
+        (jitter.translate, -1, "translate: pixels must be a finite number from 0 up, got -1"),
+        (jitter.warp, None, "warp: strength must be a finite number from 0 up, got None"),
+        (jitter.noise, np.nan, "noise: deviation must be a finite number from 0 up, got nan"),
+        (lambda p: jitter.mirror(probability=p), 2, "mirror: probability must be a number from 0 to 1, got 2"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_when_a_jitter_is_made(make, given, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make(given)

@@ -52,3 +52,10 @@ def test_sgd_takes_its_options_as_one_dict_as_the_other_solvers_do():
 def test_the_first_step_of_adam_has_the_length_of_the_rate():
     w, state = solver.adam(np.zeros(3), 0.0, np.array([0.1, 5.0, -70.0]), solver.adam(), 0.01)
     assert np.allclose(w, [-0.01, -0.01, 0.01], rtol=1e-4) and state["t"] == 1
+
+
+@pytest.mark.parametrize("name", ["adam", "adagrad", "rmsprop", "adadelta"])
+def test_a_solver_without_its_options_says_what_they_are(name):
+    message = rf"^{name}: opts must be a dict of options, such as {name}\(\) returns, got NoneType$"
+    with pytest.raises(TypeError, match=message):
+        getattr(solver, name)(np.zeros(3), 0.0, np.ones(3), None, 0.1)
