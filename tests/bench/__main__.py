@@ -21,6 +21,7 @@ less. `pip install torch onnxruntime openvino onnx` brings the peers.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -55,22 +56,36 @@ class Peer:
 
     def ask(self, **order) -> dict:
         time.sleep(PAUSE)
-        print(json.dumps(order), file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
+        answer = ""
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(order), file=self.process.stdin, flush=True)
+            answer = self.process.stdout.readline()
         if not answer:
             self.close()
             self.start()
         return json.loads(answer or '{"error": "the process died"}')
 
     def close(self) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 
 def measure(name: str, live: list[Peer], rounds: int, seconds: float) -> dict:
     """Times of every library for one benchmark: {peer: {"ms", "first_s", "peak_mb"} or {"error"}}."""
     found: dict[str, dict] = {}
-    ready = []
+    ready, repeat = [], {}
+
+    def timed(peer: Peer, count: int) -> float | None:
+        """Seconds of a run; where the process died or the run failed, the peer is out."""
+        answer = peer.ask(repeat=count)
+        if "error" in answer:
+            found[peer.name] = answer
+            ready.remove(peer)
+            return None
+        peer.peak = answer["peak_mb"]
+        return answer["seconds"]
+
     for peer in live:
         answer = peer.ask(prepare=name)
         if answer.get("first") is not None:
@@ -79,12 +94,13 @@ def measure(name: str, live: list[Peer], rounds: int, seconds: float) -> dict:
             ready.append(peer)
         elif "error" in answer:
             found[peer.name] = answer
-    repeat = {p: max(1, min(100, int(seconds / rounds / max(1e-5, p.ask(repeat=2)["seconds"])))) for p in ready}
+    for peer in list(ready):
+        if (once := timed(peer, 2)) is not None:
+            repeat[peer] = max(1, min(100, int(seconds / rounds / max(1e-5, once))))
     for _ in range(rounds):
-        for peer in ready:
-            answer = peer.ask(repeat=repeat[peer])
-            peer.times.append(answer["seconds"])
-            peer.peak = answer["peak_mb"]
+        for peer in list(ready):
+            if (once := timed(peer, repeat[peer])) is not None:
+                peer.times.append(once)
     for peer in ready:
         found[peer.name] |= {"ms": 1e3 * median(peer.times), "peak_mb": peer.peak}
     for peer in live:
