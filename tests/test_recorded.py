@@ -10,6 +10,7 @@ from support import python
 import pyconvnet as pcn
 from pyconvnet import models
 from pyconvnet.backends import cpu
+from pyconvnet.backends.cpu import filter_cache
 from pyconvnet.engine import recorded, run
 from pyconvnet.models.sentence import LETTERS
 
@@ -294,6 +295,21 @@ class TestWeightsThatMayChange:
         if hasattr(net, "params"):
             return [param.value for param in net.params]
         return [w for layer in net.layers for w in layer.get("weights") or ()]
+
+    @pytest.mark.parametrize("name", SIZES)
+    def test_weights_are_read_once_a_call(self, name, monkeypatch):
+        pcn.clear_caches()
+        net, x = networks(name), images(name)[0]
+        for _ in range(recorded.PATIENCE + 2):
+            pcn.predict(net, x)
+        read = []
+        kernel = filter_cache._checksums
+        monkeypatch.setattr(filter_cache, "_checksums", lambda *given: read.append(given) or kernel(*given))
+        pcn.predict(net, x)
+        (run,) = (run for each in recorded._all for run in each._runs.values() if run is not None)
+        entries = {form.entry for form in kernel.forms.values()}
+        played = {call[0] for call in run.recording.calls if type(call) is tuple}
+        assert len(read) == 1 and played and not entries & played
 
     def test_weights_that_change_to_and_fro_between_two_sizes_of_images(self):
         """Kept forms of filters that a recording counts on are not written over."""

@@ -8,7 +8,7 @@ from pyconvnet.backends.cpu.llvm.ir import I32, I64, at, build_prefetch
 from pyconvnet.backends.cpu.llvm.language import op
 
 LANES = 16  # 64-bit words that are mixed side by side
-CACHE_LINE, AHEAD = 64, 1024  # bytes; memory is called for so far ahead
+CACHE_LINE, AHEAD = 64, 2048  # bytes; memory is called for so far ahead
 
 
 @op
