@@ -24,6 +24,7 @@ from pyconvnet.arrays import as_tensor, is_empty
 from pyconvnet.engine.step import Step
 from pyconvnet.geometry import Window
 from pyconvnet.layers import BatchNorm, Conv, Layer, ReLU, Sum
+from pyconvnet.layers.conv import filters_and_biases
 from pyconvnet.ops.checks import check_biases, check_filters
 from pyconvnet.options import naming, without_effect
 
@@ -70,19 +71,18 @@ class ConvEpilogue:
         reader = {v: at for at, step in enumerate(steps) for v in step.inputs}
         chain_of: dict[int, list[int]] = {}
         for start, first in enumerate(steps):
-            if not _starts(first.block):
+            if not _starts(first.block) or len(first.outputs) != 1:
                 continue
             chain = [start]
             while (at := cls._next(steps, chain[-1], reader, exposed)) is not None and at not in chain_of:
                 chain.append(at)
-            if len(chain) > 1:
-                chain_of.update(dict.fromkeys(chain, chain))
+            chain_of.update(dict.fromkeys(chain, chain))
         out = []
         for at, step in enumerate(steps):
             chain = chain_of.get(at, [at])
             if at != chain[-1]:
                 continue
-            if len(chain) > 1:
+            if at in chain_of:
                 block = cls([steps[i] for i in chain])
                 step = Step(block, block, block.inputs, block.outputs, block.params, [], checked=False)
             out.append(step)
@@ -212,7 +212,7 @@ def run(
     output_stride     stride of the pixels that are needed of the result, vertical and horizontal; (1, 1): all pixels
     """
     backend = backends.find(x)
-    f, b = (*params[0], None)[:2]
+    f, b = filters_and_biases(layers[0], list(params[0]))
     if backend is None or not backend.fuses(x) or is_empty(f):
         return None
     with naming("vl_nnconv"):

@@ -70,6 +70,15 @@ def test_pixels_that_nobody_reads_are_left_out(stride, size):
     assert wanted(net) == [stride, stride]  # the sum, and the convolution before it
 
 
+def test_a_convolution_with_nothing_after_it_strides_as_well():
+    net = stage()
+    net.removeLayer("b3r")  # the sum reads the convolution itself, as in a network whose normalizations are folded
+    net.layers["b_sum"].inputs = [net.layers["b_sum"].inputs[0], "b3_y"]
+    net.rebuild()
+    check(net, image(9, 8))
+    assert wanted(net) == [(2, 2), (2, 2)]
+
+
 @pytest.mark.parametrize(
     ("change", "left"),
     [

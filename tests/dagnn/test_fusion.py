@@ -77,6 +77,14 @@ def test_results_are_those_of_layers_that_run_one_by_one(mode, steps):
         assert sorted(together(net)) == sorted(steps)
 
 
+def test_biases_count_only_where_the_layer_has_some():
+    net, x = graph(), image()
+    for name in ("a1", "b2"):
+        net.layers[name].block.hasBias = False
+    net.eval({"x": x})
+    near(net.vars["y"].value, plainly(net, x)["y"])
+
+
 def test_a_precious_variable_is_seen_as_it_is():
     net, x = graph(), image()
     net.eval({"x": x})
