@@ -278,8 +278,21 @@ class Backend(Losses):
         """(dx, df, db), None where not needed."""
         raise self._missing("convt_backward")
 
-    def fused_conv(self, x: Array, f: Array, b: Array | None, window: Any, scale: Any, add: Any, relu: bool) -> Any:
-        """max(scale conv(x, f) + b + add, 0), each part if given; None where a backend has no such kernel for these."""
+    def fused_conv(
+        self,
+        x: Array,
+        f: Array,
+        b: Array | None,
+        window: Any,
+        scale: Any,
+        add: Any,
+        relu: bool,
+        overwrites: bool = False,
+    ) -> Any:
+        """max(scale conv(x, f) + b + add, 0), each part if given; None where a backend has no such kernel for these.
+
+        overwrites  whether the result may lie in the memory of `add`
+        """
         return None
 
     def folded_bnorm(self, b: Any, g: Any, offset: Any, moments: Any) -> tuple[Array, Array] | None:

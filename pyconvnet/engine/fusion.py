@@ -2,7 +2,7 @@
 
 ConvEpilogue     a convolution, and after it batch normalization in test mode, a sum with another array, a rectifier,
                  each or none of them: the normalization is multiplied into the filters, the rest done before the
-                 result leaves the registers
+                 result leaves the registers, and a sum written over the other array where nothing else reads that
 StrideThrough1x1 a 1 x 1 convolution with strides skips pixels: the fused layers before it need not compute those
 
 Each pattern is a class over steps (pyconvnet.engine.step), which serves chains and graphs alike.
@@ -43,10 +43,12 @@ def fused_steps(steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
     fused = ConvEpilogue.find(steps, exposed)
     StrideThrough1x1.link(fused, exposed)
     last = {v: at for at, step in enumerate(fused) for v in step.inputs}
-    return [
+    fused = [
         step._replace(ends=[v for v in dict.fromkeys(step.inputs) if last[v] == at and v not in exposed])
         for at, step in enumerate(fused)
     ]
+    ConvEpilogue.mark_overwriting(fused)
+    return fused
 
 
 class ConvEpilogue:
@@ -64,6 +66,7 @@ class ConvEpilogue:
         self.readers: list[ConvEpilogue] = []  # all readers of the output, if they may leave pixels out
         self.output_stride = (1, 1)  # the stride that all readers agree on, vertically and horizontally
         self.input_subsampled = False  # whether the input holds only the pixels that this 1 x 1 convolution reads
+        self.overwrites = False  # whether the result may be written over the other array of the sum
 
     @classmethod
     def find(cls, steps: Sequence[Step], exposed: Collection[Any]) -> list[Step]:
@@ -102,6 +105,18 @@ class ConvEpilogue:
             return None
         return following if len(step.inputs) == (2 if isinstance(step.block, Sum) else 1) else None
 
+    @classmethod
+    def mark_overwriting(cls, steps: Sequence[Step]) -> None:
+        """Set `overwrites` where the other array was made by a fused step, and fused steps alone have read it.
+
+        Others could have kept it, or handed it on as their own result.
+        """
+        made = {step.outputs[0] for step in steps if isinstance(step.block, cls)}
+        handed_on = {v for step in steps if not isinstance(step.block, cls) for v in step.inputs}
+        for step in steps:
+            if isinstance(step.block, cls) and len(step.inputs) == 2 and step.inputs[0] is not step.inputs[1]:
+                step.block.overwrites = step.inputs[1] in step.ends and step.inputs[1] in made - handed_on
+
     def input_stride(self) -> tuple[int, int]:
         """The stride with which the input is read; (1, 1) where all pixels are needed."""
         own = strides(self.blocks[0], self.params[0].value if self.counts[0] else None)
@@ -129,7 +144,14 @@ class ConvEpilogue:
             own.append(params[at : at + count])
             at += count
         self.running = self.members[0]
-        y = run(self.blocks, own, *inputs, input_subsampled=self.input_subsampled, output_stride=self.output_stride)
+        y = run(
+            self.blocks,
+            own,
+            *inputs,
+            input_subsampled=self.input_subsampled,
+            output_stride=self.output_stride,
+            overwrites=self.overwrites,
+        )
         for reader in self.readers:
             reader.input_subsampled = self.output_stride != (1, 1) and (y is not None or self.input_subsampled)
         if y is None:  # one by one
@@ -203,6 +225,7 @@ def run(
     *,
     input_subsampled: bool = False,
     output_stride: tuple[int, int] = (1, 1),
+    overwrites: bool = False,
 ) -> Any:
     """The output of the last of `layers`, None if they must run one by one; `other` is the second input of a Sum.
 
@@ -210,6 +233,7 @@ def run(
     params            the parameters of each layer
     input_subsampled  x already holds only the pixels that this strided 1 x 1 convolution reads
     output_stride     stride of the pixels that are needed of the result, vertical and horizontal; (1, 1): all pixels
+    overwrites        `other` is not needed any longer: the result may lie in its memory
     """
     backend = backends.find(x)
     f, b = filters_and_biases(layers[0], list(params[0]))
@@ -240,7 +264,7 @@ def run(
         other = backend.plain(other)[:: output_stride[0], :: output_stride[1]]
         if other.shape != (*out, f.shape[3], x.shape[3]):
             return None
-    return backend.fused_conv(x, f, b, window, scale, other if Sum in kinds else None, ReLU in kinds)
+    return backend.fused_conv(x, f, b, window, scale, other if Sum in kinds else None, ReLU in kinds, overwrites)
 
 
 def _options(layer: Layer) -> tuple:

@@ -111,11 +111,12 @@ class CPU(Reference):
         scale: np.ndarray | None,
         add: np.ndarray | None,
         relu: bool,
+        overwrites: bool = False,
     ) -> np.ndarray:
         from pyconvnet.backends.cpu.convolution import conv
         from pyconvnet.backends.cpu.direct import Epilogue
 
-        return conv(x, f, b, window, Epilogue(scale, add, relu))
+        return conv(x, f, b, window, Epilogue(scale, add, relu, overwrites))
 
     def folded_bnorm(self, b: Any, g: Any, offset: Any, moments: Any) -> tuple[np.ndarray, np.ndarray] | None:
         if any(not isinstance(p, np.ndarray) or p.dtype != _SINGLE or self.unusable(p) for p in (g, offset, moments)):

@@ -47,6 +47,7 @@ class Epilogue(NamedTuple):
     scale: np.ndarray | None = None  # K factors, which are multiplied into the filters
     add: np.ndarray | None = None  # an array like the result
     relu: bool = False
+    overwrites: bool = False  # whether the result may lie in the memory of `add`
 
 
 PLAIN = Epilogue()
@@ -148,7 +149,10 @@ def direct(
         _, first = _filters(f, groups, tile.columns, after.scale)
         bias = None if b is None else np.ascontiguousarray(b)
         old = None if after.add is None else channels_fastest(after.add)
-        y, start = empty_at((x.shape[3], *out, f.shape[3]))
+        if old is not None and (after.overwrites or not np.may_share_memory(old, after.add)):
+            y, start = old, address(old)
+        else:
+            y, start = empty_at((x.shape[3], *out, f.shape[3]))
         copies = address(scratch("pixels", threads * room)) if room else 0
         memory = address(xp), first, 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)

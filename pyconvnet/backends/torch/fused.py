@@ -22,8 +22,9 @@ def fused_conv(
     scale: torch.Tensor | None,
     add: torch.Tensor | None,
     relu: bool,
+    overwrites: bool = False,
 ) -> torch.Tensor:
-    """max(scale conv(x, f) + b + add, 0), each part if given."""
+    """max(scale conv(x, f) + b + add, 0), each part if given, in memory of its own."""
     y = conv(x, f if scale is None else _scaled(f, scale), b, window)
     if add is not None:
         y.add_(add)

@@ -94,14 +94,14 @@ class _Tile:
         apart = [None, a_row, _hidden(build, build.mul(a_row, I64(2)))]
         zero = ir.Constant(self.v, [0.0] * self.lanes)
         first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
-        far, start = fn.append_basic_block("far"), fn.append_basic_block("start")
+        far, further, start = (fn.append_basic_block(n) for n in ("far", "further", "start"))
         build.cbranch(self.asked(build, FAR), far, start)
         build.position_at_end(far)
-        old = build.select(self.asked(build, ACCUMULATE), arg["old"], arg["c"])
-        for i in range(self.rows):
-            for j in range(0, 4 * self.lanes * self.vectors, 64):
-                build_prefetch(build, build.add(self.row(build, "c", i), I64(j)), True)
-                build_prefetch(build, build.add(build.add(old, build.mul(self.c_row, I64(i))), I64(j)), False)
+        self.prefetch(build, "c", True)
+        apart_from_c = build.icmp_signed("!=", arg["old"], arg["c"])
+        build.cbranch(build.and_(self.asked(build, ACCUMULATE), apart_from_c), further, start)
+        build.position_at_end(further)
+        self.prefetch(build, "old", False)
         build.branch(start)
         build.position_at_end(start)
         build.branch(tap)
@@ -167,6 +167,11 @@ class _Tile:
         for i, row in enumerate(grid):
             for j, value in enumerate(row):
                 act(value, i, j)
+
+    def prefetch(self, build, matrix, to_write):
+        for i in range(self.rows):
+            for j in range(0, 4 * self.lanes * self.vectors, 64):
+                build_prefetch(build, build.add(self.row(build, matrix, i), I64(j)), to_write)
 
     def row(self, build, matrix, i):
         return build.add(self.arg[matrix], build.mul(self.c_row, I64(i)))
