@@ -23,8 +23,8 @@ from pyconvnet.threads import parallel_region
 
 # Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
 FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
-# And up to so many floats of transformed filters, which every round of tiles reads.
-FUSED_UP_TO = 1 << 22
+# And up to so many floats of transformed filters, which every round of tiles reads; so many for each tile.
+FUSED_UP_TO, FUSED_UP_TO_EACH = 1 << 22, 1 << 14
 # Up to so many tiles, F(4 x 4) takes more time to read its filters, the larger ones, than it saves.
 FEW_TILES = 8
 # Tiles of a round, in units of the rows of the matrix kernel (6 or 14): their inputs and the sums of so many blocks of
@@ -109,7 +109,8 @@ def winograd(
         if b is not None:
             bias[:count] = b.ravel()
         y, start = empty_at((n, *out, count))
-        in_rounds = tiles >= FUSED_FROM * threads // 2 and filters.size <= FUSED_UP_TO
+        fits = filters.size <= min(FUSED_UP_TO, tiles * FUSED_UP_TO_EACH)
+        in_rounds = tiles >= FUSED_FROM * threads // 2 and fits
         units = -(-tiles // tile.rows)
         if in_rounds:
             rounds = -(-units // UNITS_AT_ONCE[tile.rows])
