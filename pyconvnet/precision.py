@@ -14,12 +14,13 @@ _context_precision: ContextVar[str | None] = ContextVar("pyconvnet_precision", d
 
 
 def set_precision(precision: str) -> None:
-    """Choose between speed and exactness of 3 x 3 and 5 x 5 convolution of float32 arrays, and of LRN.
+    """Choose between speed and exactness of convolution of float32 arrays by small filters, and of LRN.
 
     "fast"  Winograd's F(4x4, 3x3) and F(2x2, 5x5): errors up to 5e-6 of the largest output (a plain sum: up to 2e-6);
-            the default. LRN raises to a power as MatConvNet's CPU code does, up to 4e-3 off
-    "high"  F(2x2, 3x3), errors under 1e-6, 1.4 times the time; plain sums for 5 x 5, twice the time. LRN with the exact
-            power, as MatConvNet's GPU code has it, and other libraries
+            with stride 2, F(3x3, 2x2) for 3 and 4 taps, 1e-6, and F(4x4, 3x3) for 5 and 6. The default. LRN raises to
+            a power as MatConvNet's CPU code does, up to 4e-3 off
+    "high"  F(2x2, 3x3), errors under 1e-6, 1.4 times the time; plain sums for 5 x 5 of stride 1, twice the time. LRN
+            with the exact power, as MatConvNet's GPU code has it, and other libraries
     "half"  as "fast", and networks that `pyconvnet.deploy` made keep the filters of fully connected layers in half
             precision, for up to 4 images at a time: reading them is half of the time that an image of VGG-F takes, and
             half as much is read. Each filter element is up to 2.4e-4 of itself off, results of such a layer up to 5e-4

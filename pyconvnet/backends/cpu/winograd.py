@@ -1,7 +1,10 @@
-"""3 x 3 and 5 x 5 convolution of stride 1 by Winograd's algorithm, which llvm/winograd.py explains.
+"""Convolution by Winograd's algorithm, which llvm/winograd.py explains.
 
 Each m x m tile of the output becomes n x n products summed over channels, n = m + r - 1: for each of as many points, a
 matrix product of tiles x channels by channels x filters. See winograd_kernels.py for how that is done.
+
+With stride 2, pixels in even and odd rows and columns are four images of half the size, which the taps in even and odd
+rows and columns of the filters see with stride 1: as four times as many channels, and filters of half the size.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ FEW_TILES = 8
 # Tiles of a round, in units of the rows of the matrix kernel (6 or 14): their inputs and the sums of so many blocks of
 # filters lie in the second level of the cache.
 UNITS_AT_ONCE, BLOCKS_AT_ONCE = {6: 4, 14: 2}, {6: 4, 14: 4}
+# With stride 2: from so many tiles and channels up, and up to so many floats of transformed filters.
+STRIDED_FROM, STRIDED_CHANNELS, STRIDED_UP_TO = 48, 32, 1 << 21
 # By points: so many tiles are transformed first.
 TILES_AT_ONCE = 1 << 10
 
@@ -39,6 +44,7 @@ class Variant(NamedTuple):
 
     m: int
     r: int
+    stride: int = 1
 
     @property
     def side(self) -> int:
@@ -47,7 +53,7 @@ class Variant(NamedTuple):
 
     def transforms(self) -> tuple[int, ...]:
         """Addresses of the functions that transform inputs, filters and outputs: see llvm/winograd.py."""
-        return _transforms(*self)
+        return _transforms(self.m, self.r)
 
     def tiles(self, n: int, out: tuple[int, int]) -> int:
         """Number of tiles of n images with outputs of that size."""
@@ -67,12 +73,20 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 @lru_cache(maxsize=1024)
 def variant(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, precision: str) -> Variant | None:
     """The fastest variant for such a layer; None if direct convolution is faster."""
-    (r, _), each = window.size, filters[3] * filters[2] // shape[2]
-    if window.stride != (1, 1) or window.dilate != (1, 1) or max(window.pad) >= r or window.size != (r, r):
+    (r, _), (stride, _), each = window.size, window.stride, filters[3] * filters[2] // shape[2]
+    if window.dilate != (1, 1) or max(window.pad) >= r or window.size != (r, r) or window.stride != (stride, stride):
         return None
     if min(filters[2], each) < LEAST_CHANNELS:
         return None
     out = window.output_size(*shape[:2])
+    if stride > 1:
+        half = -(-r // 2)
+        outputs = {2: 3, 3: 2 if precision == "high" else 4}.get(half)
+        if stride > 2 or outputs is None or min(filters[2], each) < STRIDED_CHANNELS:
+            return None
+        found = Variant(outputs, half, 2)
+        floats = 4 * found.side**2 * filters[2] * each
+        return found if floats <= STRIDED_UP_TO and found.tiles(shape[3], out) >= STRIDED_FROM else None
     known = {(4, 3): FEW_TILES + 1, (2, 3): LEAST_TILES, (2, 5): LEAST_TILES}
     for v, least in known.items() if precision != "high" else [((2, 3), LEAST_TILES)]:
         if v[1] == r and Variant(*v).tiles(shape[3], out) >= least:
@@ -98,7 +112,8 @@ def winograd(
     tile = hardware.tile()
     blocks = -(-k // tile.columns)
     high, wide = -(-out[0] // kind.m), -(-out[1] // kind.m)
-    tiles, points, padded_c = kind.tiles(n, out), kind.side**2, -(-c // 16) * 16
+    tiles, points, phases = kind.tiles(n, out), kind.side**2, kind.stride**2
+    depth, padded_c = phases * c, -(-((phases - 1) * c + -(-c // 16) * 16) // 16) * 16
     with parallel_region() as threads:
         seen = channels_fastest(x)
         key = "winograd", kind, groups, tile.columns
@@ -125,14 +140,15 @@ def winograd(
         parts = threads if in_rounds else 1
         # from the memory of results: where this is much, earlier layers have left more
         v, sums = empty((parts * points * step,)), empty((parts * points * sums_step + threads * 32 * points,))
-        sizes = n, h, w, channels, *out, count, c, k, window.pad[0], window.pad[2]
+        sizes = n, h, w, channels, *out, count, c, depth, k, window.pad[0], window.pad[2]
         inputs, _, outputs = kind.transforms()
-        shape = Shape(*sizes, *kind, high, wide, padded_c, step, sums_step, inputs, outputs)
+        short = kind.stride * kind.r - window.size[0]
+        shape = Shape(*sizes, *kind, short, high, wide, padded_c, step, sums_step, inputs, outputs)
         for g in range(groups):
             memory = (
                 address(seen) + 4 * g * c,
-                first + 4 * g * blocks * c * tile.columns,
-                groups * blocks * c * tile.columns,
+                first + 4 * g * blocks * depth * tile.columns,
+                groups * blocks * depth * tile.columns,
                 address(bias) + 4 * g * k,
                 relu,
                 start + 4 * g * k,
@@ -150,10 +166,22 @@ def transformed(
     f: np.ndarray, kind: Variant, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None = None
 ) -> np.ndarray:
     """G f G' of filters, times `scale`, as [point][group][K / columns][C][columns]; `old`: memory to write into."""
-    packed = pack(f if scale is None else f * scale, groups, columns)
-    taps, plane = kind.r**2, f.shape[2] * columns
+    packed = pack(_stride_1(f if scale is None else f * scale, kind), groups, columns)
+    taps, plane = kind.r**2, kind.stride**2 * f.shape[2] * columns
     out = aligned(kind.side**2 * packed.size // taps) if old is None else old
     with parallel_region() as threads:
         memory = kind.transforms()[1], address(packed)
         transform_filters(threads, *memory, plane, packed.size // (taps * plane), taps, address(out))
+    return out
+
+
+def _stride_1(f: np.ndarray, kind: Variant) -> np.ndarray:
+    """The taps of filters that see the pixels of each phase, row by row, one after the other as channels."""
+    if kind.stride == 1:
+        return f
+    c = f.shape[2]
+    out = np.zeros((kind.r, kind.r, kind.stride**2 * c, f.shape[3]), np.float32)
+    for phase, (i, j) in enumerate(np.ndindex(kind.stride, kind.stride)):
+        taps = f[i :: kind.stride, j :: kind.stride]
+        out[: taps.shape[0], : taps.shape[1], phase * c : (phase + 1) * c] = taps
     return out

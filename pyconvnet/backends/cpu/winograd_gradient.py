@@ -33,7 +33,7 @@ OWN_ROUND, ROUND, LEAST_AT_ONCE = 6 << 10, 1 << 15, 16
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
     """Whether this is the faster way for a layer."""
-    kind = variant(x.shape, f.shape, window, get_precision())
+    kind = variant(x.shape, f.shape, window, get_precision()) if window.stride == (1, 1) else None
     return kind is not None and kind.tiles(x.shape[3], window.output_size(*x.shape[:2])) >= LEAST_TILES
 
 
@@ -54,7 +54,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     tiles, points = n * high * wide, kind.side**2
     # an odd number of cache lines: then the pixels of a tile do not share their places in the caches
     row, width = _odd_lines(c), _odd_lines(-(-k // 16) * 16)
-    spread, gathered = _transforms(*kind)
+    spread, gathered = _transforms(kind.m, kind.r)
     df = empty_like_filters(f)
     with parallel_region() as threads:
         own = c * k <= SUMMED and tiles >= threads * LEAST_TILES
@@ -67,10 +67,12 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         memory = [empty((size,)) for size in sizes]
         v, derivatives, sums, spare = map(address, memory)
         inputs = Shape(
-            n, h, w, channels, oh, ow, count, c, k, window.pad[0], window.pad[2], *kind, high, wide, row, step, 0,
+            n, h, w, channels, oh, ow, count, c, c, k, window.pad[0], window.pad[2], *kind, 0, high, wide, row, step, 0,
             kind.transforms()[0], 0,
         )  # fmt: skip
-        outputs = Shape(n, oh, ow, count, oh, ow, count, k, c, 0, 0, kind.m, 1, high, wide, width, other, 0, spread, 0)
+        outputs = Shape(
+            n, oh, ow, count, oh, ow, count, k, k, c, 0, 0, kind.m, 1, 1, 0, high, wide, width, other, 0, spread, 0
+        )
         steps = np.array(strides(df))
         for g in range(groups):
             given, shifts = address(seen) + 4 * g * c, address(dy) + 4 * g * k

@@ -32,11 +32,14 @@ class Shape(NamedTuple):
     ow: int
     count: int  # filters of all groups
     c: int  # channels that a filter sees
+    depth: int  # as many for each phase of the stride: rows and columns of pixels that the stride leaves apart
     k: int  # filters of a group
     top: int
     left: int
     m: int
     r: int
+    stride: int
+    short: int  # taps that filters lack in odd phases: 1 with stride 2 and filters of an odd size
     high: int  # tiles in a column of an image
     wide: int
     padded_c: int  # floats between tiles of transformed inputs
@@ -61,29 +64,37 @@ def transform_filters(t, threads, transform, f, plane, blocks, taps, out):
 @inner
 def inputs_of(x, v, shape, first, last, origin, spare):
     """Transforms tiles first .. last - 1 into v, in which tile `origin` comes first; `spare` holds two tiles."""
-    h, w, c, high, wide, side = shape.h, shape.w, shape.c, shape.high, shape.wide, shape.m + shape.r - 1
-    for t in range(first, last):
+    h, w, c, high, wide, side, stride = (
+        shape.h, shape.w, shape.c, shape.high, shape.wide, shape.m + shape.r - 1, shape.stride
+    )  # fmt: skip
+    phases = stride * stride
+    for q in range(phases * first, phases * last):
+        t = q // phases
+        phase = q - t * phases
         n = t // (high * wide)
         r = t - n * high * wide
-        i0 = r // wide * shape.m - shape.top
-        j0 = r % wide * shape.m - shape.left
-        inside = i0 >= 0 and j0 >= 0 and i0 + side <= h and j0 + side <= w
+        i0 = r // wide * shape.m * stride - shape.top + phase // stride
+        j0 = r % wide * shape.m * stride - shape.left + phase % stride
+        far = (side - 1) * stride
+        inside = i0 >= 0 and j0 >= 0 and i0 + far < h and j0 + far < w
         for k in range(0, c, 16):
-            target = v + 4 * ((t - origin) * shape.padded_c + k)
+            target = v + 4 * ((t - origin) * shape.padded_c + phase * c + k)
             if inside and k + 16 <= c:
                 pixel = 4 * shape.channels
-                source, row, column = x + ((n * h + i0) * w + j0) * pixel + 4 * k, w * pixel, pixel
+                source = x + ((n * h + i0) * w + j0) * pixel + 4 * k
+                row, column = stride * w * pixel, stride * pixel
                 for i in range(side):
                     for j in range(side, side + shape.m):
-                        prefetch(source + i * row + j * pixel)
+                        prefetch(source + i * row + j * column)
             else:  # zeros outside the image and after the last channel
                 source, row, column = spare, 64 * side, 64
                 for i in range(side):
                     for j in range(side):
                         here = spare + row * i + column * j
                         vstore(here, vset1(np.float32(0)))
-                        if 0 <= i0 + i < h and 0 <= j0 + j < w:
-                            pixel = x + 4 * (((n * h + i0 + i) * w + j0 + j) * shape.channels + k)
+                        i1, j1 = i0 + stride * i, j0 + stride * j
+                        if 0 <= i1 < h and 0 <= j1 < w:
+                            pixel = x + 4 * (((n * h + i1) * w + j1) * shape.channels + k)
                             if k + 16 <= c:
                                 vstore(here, vload(pixel))
                             else:
@@ -94,25 +105,42 @@ def inputs_of(x, v, shape, first, last, origin, spare):
 
 
 @inner
-def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, taps, how):
-    """At one point: `tiles` tiles of v x `blocks` blocks of filters, into sums[tile][width]."""
-    c, padded_c = shape.c, shape.padded_c
-    pieces = -(-c // INPUTS_AT_ONCE)
+def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, p, how):
+    """At point p: `tiles` tiles of v x `blocks` blocks of filters, into sums[tile][width].
+
+    At the points at infinity, filters are their last taps: zeros where they lack them, which are not multiplied.
+    """
+    c, side = shape.c, shape.m + shape.r - 1
+    no_row, no_column = shape.short > 0 and p // side == side - 1, shape.short > 0 and p % side == side - 1
+    if not no_column:
+        end = 2 * c if no_row else shape.depth
+        _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, end)
+    else:
+        _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, c)
+        if not no_row:
+            _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 2 * c, 3 * c)
+
+
+@inner
+def _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, begin, end):
+    """The products with inputs begin .. end - 1, which are added to those before."""
+    c, padded_c = shape.depth, shape.padded_c
+    pieces = -(-(end - begin) // INPUTS_AT_ONCE)
     units = -(-tiles // mr)
     for piece in range(pieces):
-        first, last = c * piece // pieces, c * (piece + 1) // pieces
+        first, last = begin + (end - begin) * piece // pieces, begin + (end - begin) * (piece + 1) // pieces
         for block in range(blocks):
             for u in range(units):
-                i, end = tiles * u // units, tiles * (u + 1) // units
+                i, following = tiles * u // units, tiles * (u + 1) // units
                 target = sums + 4 * (i * width + block * nr)
                 call_tile(
                     kernel,
-                    end - i,
+                    following - i,
                     nr,
                     v + 4 * (i * padded_c + first),
                     padded_c,
                     1,
-                    taps,
+                    no_offset(),
                     1,
                     last - first,
                     f + 4 * (block * c + first) * nr,
@@ -162,7 +190,7 @@ def _outputs(y, sums, width, columns, bias, relu, shape, first, last, origin, sp
 @parallel
 def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape, rounds, together):
     """Each thread takes rounds of tiles, of all filters, `together` blocks at a time."""
-    c, k, step, sums_step = shape.c, shape.k, shape.step, shape.sums_step
+    c, k, step, sums_step = shape.depth, shape.k, shape.step, shape.sums_step
     points, tiles = (shape.m + shape.r - 1) ** 2, shape.n * shape.high * shape.wide
     blocks, units = -(-k // nr), -(-tiles // mr)
     mine, own = v + 4 * t * points * step, sums + 4 * t * points * sums_step
@@ -184,7 +212,7 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape
                     together * nr,
                     shape,
                     last - first,
-                    no_offset(),
+                    p,
                     0,
                 )
             column = block * nr
@@ -247,7 +275,7 @@ def _share(start, end, t, threads):
 @inner
 def _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, count):
     """Thread t's products of `count` tiles at all points: some blocks of filters at a point, and some of the tiles."""
-    c = shape.c
+    c = shape.depth
     blocks = -(-shape.k // nr)
     width = blocks * nr
     groups, rounds = -(-blocks // max(1, FILTERS_AT_ONCE // (c * nr))), -(-count // (16 * mr))
@@ -268,6 +296,6 @@ def _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, cou
             width,
             shape,
             count * (r + 1) // rounds - i,
-            no_offset(),
+            p,
             FAR,
         )

@@ -37,10 +37,11 @@ def precision(request):
 def layers(draw, for_winograd=False):
     """x, f, b, dzdy, window: a convolution that fits."""
     if for_winograd:
-        side = draw(st.sampled_from([3, 5]))
-        window = Window((side, side), (1, 1), draw(st.tuples(*[st.integers(0, side - 1)] * 4)))
+        stride = draw(st.integers(1, 2))
+        side = draw(st.sampled_from([3, 5] if stride == 1 else [3, 4, 5, 6]))
+        window = Window((side, side), (stride, stride), draw(st.tuples(*[st.integers(0, side - 1)] * 4)))
         groups, depth, each = draw(st.integers(1, 2)), draw(st.integers(16, 40)), draw(st.integers(16, 70))
-        h, w, n = draw(st.integers(8, 24)), draw(st.integers(8, 24)), draw(ONE)
+        h, w, n = draw(st.integers(8, 24 * stride)), draw(st.integers(8, 24 * stride)), draw(ONE)
     else:
         pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
         window = Window(draw(pairs), draw(pairs), draw(st.tuples(*[st.integers(0, 3)] * 4)), draw(st.tuples(ONE, ONE)))

@@ -36,7 +36,7 @@ from pyconvnet.backends.cpu.llvm.language import op
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
 Matrix = list[list[Fraction]]
-VARIANTS = (2, 3), (4, 3), (2, 5)  # F(m x m, r x r), as (m, r)
+VARIANTS = (2, 3), (4, 3), (2, 5), (3, 2)  # F(m x m, r x r), as (m, r)
 # Strides in bytes; `spare` is memory for as much as the input, `relu` a truth value.
 _INPUTS = "x row column out step spare".split()
 _FILTERS = "f tap out step".split()
