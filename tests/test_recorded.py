@@ -256,7 +256,8 @@ class TestWeightsThatMayChange:
 
     @pytest.fixture(autouse=True)
     def always_worth_it(self, monkeypatch):
-        monkeypatch.setattr(recorded, "SLOW", 1e9)
+        for bound in ("SLOW", "LARGE", "COPIED"):
+            monkeypatch.setattr(recorded, bound, 1e12)
 
     @pytest.mark.parametrize("name", SIZES)
     def test_a_recorded_run_gives_the_bits_of_its_layers(self, name, layer_by_layer):
@@ -348,8 +349,8 @@ class TestWeightsThatMayChange:
                 w -= 0.01 * np.sign(w)
             assert pcn.predict(net, x).tobytes() != y.tobytes()
 
-    @pytest.mark.parametrize("bound", ["SLOW", "COPIED"])
-    def test_long_layers_and_large_images_are_not_worth_it(self, monkeypatch, layer_by_layer, bound):
+    @pytest.mark.parametrize("bound", ["SLOW", "LARGE", "COPIED"])
+    def test_long_runs_and_large_images_are_not_worth_it(self, monkeypatch, layer_by_layer, bound):
         monkeypatch.setattr(recorded, bound, 0)
         net, x = networks("lenet"), images("lenet")[0]
         for _ in range(3 * recorded.PATIENCE):
@@ -383,8 +384,9 @@ class TestWeightsThatMayChange:
         net.eval(images)
         assert [net.vars[name].value.tobytes() for name in ("ya", "yb")] == [y.tobytes() for y in found]
 
-    def test_large_images_through_layers_without_weights_are_not_copied(self, layer_by_layer):
+    def test_large_images_through_layers_without_weights_are_not_copied(self, layer_by_layer, monkeypatch):
         """A recording would copy image and result, which takes longer than such a layer."""
+        monkeypatch.undo()
         net = pcn.SimpleNN(layers=[pcn.Struct(type="relu", leak=0)])
         x = np.ones((512, 512, 4, 1), np.float32)
         for _ in range(2 * recorded.PATIENCE):

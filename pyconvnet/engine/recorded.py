@@ -31,9 +31,9 @@ MOST = 4  # recordings of a network, for sizes of images and numbers of threads
 # How often a run of a network whose weights may change comes before it is recorded: so many times, doubled each time
 # that they did change.
 PATIENCE = 6
-# Such a recording is worth its memory up to so many seconds of a layer, on average, and so many elements of images and
-# results, which are copied.
-SLOW, COPIED = 2e-3, 1 << 19
+# Such a recording is worth its memory, and the runs that make it, up to so many seconds of a run, so many elements of a
+# layer's result, and so many in each second of images and results, which are copied.
+SLOW, LARGE, COPIED = 0.5, 1 << 24, 1 << 26
 _all: weakref.WeakSet[Recordings] = weakref.WeakSet()
 
 
@@ -160,10 +160,13 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
         others.append(other)
     for slot, x in zip(sources, others):
         slot.value = x
-    start = perf_counter()
-    forward(steps, set())
-    slow = perf_counter() - start > SLOW * len(steps)
-    if not lasts and (slow or sum(x.size for x in (*others, *(slot.value for slot in results))) > COPIED):
+    start, largest = perf_counter(), 0
+    for step in steps:
+        forward([step], set())
+        largest = max([largest, *(slot.value.size for slot in step.outputs)])
+    seconds = perf_counter() - start
+    copied = sum(x.size for x in (*others, *(slot.value for slot in results)))
+    if not lasts and (seconds > SLOW or largest > LARGE or copied > COPIED * seconds):
         for slot, x in zip(sources, inputs):
             slot.value = x
         return None
