@@ -6,7 +6,7 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import inner, parallel
-from pyconvnet.backends.cpu.layout import AHEAD, address, channels_fastest, empty, empty_like
+from pyconvnet.backends.cpu.layout import AHEAD, STREAMED, address, channels_fastest, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import (
     finish_streams,
     prefetch,
@@ -29,8 +29,6 @@ from pyconvnet.backends.cpu.vmath import vexp
 from pyconvnet.threads import parallel_region
 
 RELU, SIGMOID = 0, 1
-# Results of so many floats leave the caches anyway, so a rectifier writes past them (a sigmoid is slower that way).
-FAR = 1 << 22
 
 
 def relu(x: np.ndarray, leak: float) -> np.ndarray:
@@ -130,7 +128,7 @@ def _add_to(t, threads, y, x, count, relu):
 def _elements(t, threads, x, y, count, which, leak):
     zero, slope = vset1(np.float32(0)), vset1(leak)
     vectors = -(-count // 16)
-    far = which == RELU and count >= FAR and y % 64 == 0
+    far = which == RELU and count >= STREAMED and y % 64 == 0  # a sigmoid is slower that way
     for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
         part = min(16, count - i)
         v = vload_part(x + 4 * i, part, np.float32(0))
@@ -153,7 +151,7 @@ def _elements(t, threads, x, y, count, which, leak):
 def _derivatives(t, threads, x, dy, dx, count, which, leak):
     zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
     vectors = -(-count // 16)
-    far = which == RELU and count >= FAR and dx % 64 == 0
+    far = which == RELU and count >= STREAMED and dx % 64 == 0
     for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
         part = min(16, count - i)
         v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))

@@ -19,13 +19,13 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, aft
         return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
     if depthwise.suits(f, x.shape[2]):
         return from_nhwc(depthwise.depthwise(x, f, b, window, after))
+    relu = after.relu and after.add is None
     if suits(x, f, window):
-        transformed = winograd
+        y = winograd(x, f, b, window, after.scale, relu, read_soon=after.add is not None)
     elif dilated.suits(x, f, window):
-        transformed = dilated.dilated
+        y = dilated.dilated(x, f, b, window, after.scale, relu)
     else:
         return from_nhwc(direct(x, f, b, window, after))
-    y = transformed(x, f, b, window, after.scale, after.relu and after.add is None)
     if after.add is not None:
         add_to(y, channels_fastest(after.add), after.relu)
     return from_nhwc(y)

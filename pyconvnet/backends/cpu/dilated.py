@@ -42,7 +42,7 @@ def dilated(
     oh, ow = window.output_size(*x.shape[:2])
     _, high, wide = _parts(x, window)
     with parallel_region() as threads:
-        results = winograd(small_images(x, window), f, b, Window(window.size), scale, relu)
+        results = winograd(small_images(x, window), f, b, Window(window.size), scale, relu, read_soon=True)
         y = empty((x.shape[3], oh, ow, f.shape[3]))
         _join(threads, address(results), address(y), *y.shape, high, wide, *window.dilate)
     return y

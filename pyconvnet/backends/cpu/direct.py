@@ -20,10 +20,11 @@ from pyconvnet.backends.cpu.layout import (
     empty_at,
     padded,
     scratch,
+    streams,
     strides,
 )
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, call_tile
-from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vload, vstore
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, BIAS, FAR, RELU, STREAM, call_tile
+from pyconvnet.backends.cpu.llvm.simd import finish_streams, fload, fstore, vload, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -156,6 +157,7 @@ def direct(
         copies = address(scratch("pixels", threads * room)) if room else 0
         memory = address(xp), first, 0 if bias is None else address(bias), 0 if old is None else address(old)
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
+        mode += STREAM if y is not old and streams(y, f.shape[3] // groups) else 0
         correlate(threads, *tile, *memory, start, copies, starts, taps, sizes, mode)
     return y
 
@@ -208,6 +210,8 @@ def correlate(t, threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps,
     total = rounds * columns
     least, more = length // per_line, length % per_line  # pixels of a tile, and how many tiles of a line have one more
     contiguous, near = step == depth and pieces == 1, columns * panel <= NEAR
+    if chunks > 1 and mode >= STREAM:  # what is written is read again
+        mode -= STREAM
     for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
         first_column = max(0, total * t // threads - r * columns)
         last_column = min(columns, total * (t + 1) // threads - r * columns)
@@ -269,6 +273,7 @@ def correlate(t, threads, kernel, mr, nr, x, f, b, old, y, copies, starts, taps,
                     first, i = last, i + 1
                     if i == per_line:
                         first, i, line = 0, 0, line + 1
+    finish_streams()
 
 
 @parallel

@@ -28,6 +28,7 @@ LEAST_KEPT = 1 << 14  # floats; smaller results are not worth keeping
 MOST_KEPT, MOST_SIZES = 1 / 16, 64  # of the machine's memory; and so many different ones
 SPARE = 16  # one part in so many more is asked for, in which the same image with a border finds room
 CACHE_LINE = 16  # floats in a cache line
+STREAMED = 1 << 22  # results of so many floats leave the caches anyway, so they are written past them
 AHEAD = 256  # prefetch distance in floats, of loops that compute too long to wait for memory
 
 
@@ -160,6 +161,11 @@ def address(a: np.ndarray) -> int:
     if compiled.recording is not None and (recording := compiled.recording_here()) is not None:
         recording.named(a)
     return a.__array_interface__["data"][0]
+
+
+def streams(y: np.ndarray, columns: int) -> bool:
+    """Whether a result, whose pixels are written in pieces of so many channels, goes past the caches."""
+    return y.size >= STREAMED and columns % CACHE_LINE == 0 and address(y) % (4 * CACHE_LINE) == 0
 
 
 def strides(a: np.ndarray) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.compiled import functions
 from pyconvnet.backends.cpu.direct import pack
-from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_at
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_at, streams
 from pyconvnet.backends.cpu.llvm.winograd import VARIANTS, write_transforms
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.geometry import Window
@@ -52,7 +52,7 @@ class Variant(NamedTuple):
         return self.m + self.r - 1
 
     def transforms(self) -> tuple[int, ...]:
-        """Addresses of the functions that transform inputs, filters and outputs: see llvm/winograd.py."""
+        """Addresses of the functions that transform inputs, filters, outputs, and outputs past the caches."""
         return _transforms(self.m, self.r)
 
     def tiles(self, n: int, out: tuple[int, int]) -> int:
@@ -101,8 +101,13 @@ def winograd(
     window: Window,
     scale: np.ndarray | None = None,
     relu: bool = False,
+    read_soon: bool = False,
 ) -> np.ndarray:
-    """The convolution of `backends.reference.conv.conv`, N x H x W x K; scale: K factors for the filters."""
+    """The convolution of `backends.reference.conv.conv`, N x H x W x K.
+
+    scale      K factors for the filters
+    read_soon  whether the whole result is read again at once
+    """
     kind = variant(x.shape, f.shape, window, get_precision())
     h, w, channels, n = x.shape
     c, count = f.shape[2:]
@@ -141,9 +146,10 @@ def winograd(
         # from the memory of results: where this is much, earlier layers have left more
         v, sums = empty((parts * points * step,)), empty((parts * points * sums_step + threads * 32 * points,))
         sizes = n, h, w, channels, *out, count, c, depth, k, window.pad[0], window.pad[2]
-        inputs, _, outputs = kind.transforms()
+        inputs, _, outputs, past = kind.transforms()
+        past = past if streams(y, k) and not read_soon else outputs
         short = kind.stride * kind.r - window.size[0]
-        shape = Shape(*sizes, *kind, short, high, wide, padded_c, step, sums_step, inputs, outputs)
+        shape = Shape(*sizes, *kind, short, high, wide, padded_c, step, sums_step, inputs, outputs, past)
         for g in range(groups):
             memory = (
                 address(seen) + 4 * g * c,

@@ -68,10 +68,10 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         v, derivatives, sums, spare = map(address, memory)
         inputs = Shape(
             n, h, w, channels, oh, ow, count, c, c, k, window.pad[0], window.pad[2], *kind, 0, high, wide, row, step, 0,
-            kind.transforms()[0], 0,
+            kind.transforms()[0], 0, 0,
         )  # fmt: skip
         outputs = Shape(
-            n, oh, ow, count, oh, ow, count, k, k, c, 0, 0, kind.m, 1, 1, 0, high, wide, width, other, 0, spread, 0
+            n, oh, ow, count, oh, ow, count, k, k, c, 0, 0, kind.m, 1, 1, 0, high, wide, width, other, 0, spread, 0, 0
         )
         steps = np.array(strides(df))
         for g in range(groups):

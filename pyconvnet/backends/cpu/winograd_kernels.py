@@ -14,7 +14,7 @@ import numpy as np
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import INPUTS_AT_ONCE
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, FAR, call_tile, no_offset
-from pyconvnet.backends.cpu.llvm.simd import fload, fstore, prefetch, vload, vset1, vstore
+from pyconvnet.backends.cpu.llvm.simd import finish_streams, fload, fstore, prefetch, vload, vset1, vstore
 from pyconvnet.backends.cpu.llvm.winograd import call_filters, call_inputs, call_outputs
 
 # By points: floats of filters that stay in the second level of the cache while the tiles pass by.
@@ -47,6 +47,7 @@ class Shape(NamedTuple):
     sums_step: int  # floats between points of the sums
     input_transform: int  # addresses of functions of llvm/winograd.py
     output_transform: int
+    far_output_transform: int  # for tiles of results that go past the caches, or output_transform
 
 
 @parallel
@@ -170,12 +171,13 @@ def _outputs(y, sums, width, columns, bias, relu, shape, first, last, origin, sp
         for k in range(0, columns, 16):
             source, target = sums + 4 * ((t - origin) * width + k), y + 4 * (((n * h + i0) * w + j0) * count + k)
             whole = i0 + m <= h and j0 + m <= w and k + 16 <= columns
-            if whole:  # the pixels of the next tile
+            transform = shape.far_output_transform if whole else shape.output_transform
+            if whole and transform == shape.output_transform:  # the pixels of the next tile
                 for i in range(m):
                     for j in range(m, 2 * m):
                         prefetch(target + 4 * (i * w + j) * count)
             out, row, column = (target, 4 * w * count, 4 * count) if whole else (spare, 64 * m, 64)
-            call_outputs(shape.output_transform, (source, 4 * step, bias + 4 * k, relu, out, row, column))
+            call_outputs(transform, (source, 4 * step, bias + 4 * k, relu, out, row, column))
             if not whole:
                 for i in range(min(m, h - i0)):
                     for j in range(min(m, w - j0)):
@@ -230,6 +232,7 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape
                 first,
                 spare,
             )
+    finish_streams()
 
 
 def by_points(threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape, at_once):
@@ -264,6 +267,7 @@ def _all_outputs(t, threads, y, sums, width, bias, relu, shape, start, end, spar
     first, last = _share(start, end, t, threads)
     mine = spare + 128 * (shape.m + shape.r - 1) ** 2 * t
     _outputs(y, sums, width, shape.k, bias, relu, shape, first, last, start, mine)
+    finish_streams()
 
 
 @inner

@@ -238,3 +238,30 @@ def test_an_unknown_cpu_level_is_refused(monkeypatch):
     monkeypatch.setenv("PYCONVNET_CPU", "sse9")
     with pytest.raises(ValueError, match="PYCONVNET_CPU must be one of avx512, avx2, plain, got 'sse9'"):
         hardware.isa()
+
+
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(
+    ("size", "stride", "count"), [(1, 1, 64), (1, 1, 96), (3, 1, 64), (3, 2, 48), (5, 3, 32), (4, 1, 40)]
+)
+def test_results_written_past_the_caches_have_the_same_bits(monkeypatch, size, stride, count, groups):
+    """Directly and by Winograd's way, with and without what is added, which is read again."""
+    from pyconvnet.backends.cpu import layout
+    from pyconvnet.backends.cpu.convolution import conv
+    from pyconvnet.backends.cpu.direct import Epilogue
+
+    random = np.random.default_rng(0)
+    x = random.standard_normal((2, 37, 34, 32 * groups), dtype=np.float32).transpose(1, 2, 3, 0)
+    f = random.standard_normal((size, size, 32, count * groups), dtype=np.float32)
+    b = random.standard_normal(count * groups, dtype=np.float32)
+    window = Window((size, size), (stride, stride), (size // 2,) * 4)
+    shape = 2, *window.output_size(37, 34), count * groups
+    add = random.standard_normal(shape, dtype=np.float32).transpose(1, 2, 3, 0)
+    for after in (Epilogue(), Epilogue(relu=True), Epilogue(add=add, relu=True)):
+        results = []
+        for streamed in (1, 1 << 40):
+            monkeypatch.setattr(layout, "STREAMED", streamed)
+            assert layout.streams(layout.empty((64, 16)), 16) is (streamed == 1)
+            results.append(conv(x, f, b, window, after).tobytes())
+        assert results[0] == results[1]

@@ -15,6 +15,7 @@ from llvmlite import ir
 
 from pyconvnet.backends.cpu.llvm.ir import (
     F32,
+    I32,
     I64,
     alloca,
     at,
@@ -27,8 +28,9 @@ from pyconvnet.backends.cpu.llvm.ir import (
 )
 from pyconvnet.backends.cpu.llvm.language import op
 
-# Bits of `mode`: steps at the end, in this order; FAR: C is not in the caches and is prefetched at the start.
-ACCUMULATE, BIAS, RELU, FAR = 4, 2, 1, 8
+# Bits of `mode`: steps at the end, in this order; FAR: C is not in the caches and is prefetched at the start; STREAM:
+# whole vectors of it are written past the caches, each to the beginning of a cache line.
+ACCUMULATE, BIAS, RELU, FAR, STREAM = 4, 2, 1, 8, 16
 _ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
 # A table of kernels holds the lanes of a vector, and from each of these slots on the kernels for 1, 2 .. rows: of two
 # whole vectors of columns, of two with the last one masked, and of one masked vector.
@@ -68,7 +70,7 @@ class _Tile:
             return masked_load(build, where, self.lanes_in_use, ir.Constant(self.v, [0.0] * self.lanes))
         return build.load(at(build, where, self.v), align=4)
 
-    def store(self, build, sums):
+    def store(self, build, sums, stream=False):
         last = [[], []]
         for i, row in enumerate(sums):
             for j, value in enumerate(row):
@@ -77,7 +79,9 @@ class _Tile:
                     last[0].append(value)
                     last[1].append(where)
                 else:
-                    build.store(value, at(build, where, self.v), align=4)
+                    stored = build.store(value, at(build, where, self.v), align=4 * self.lanes if stream else 4)
+                    if stream:
+                        stored.set_metadata("nontemporal", build.module.add_metadata([I32(1)]))
         if self.masked:
             store_first(build, *last, self.columns_of_last(build))
 
@@ -94,10 +98,14 @@ class _Tile:
         apart = [None, a_row, _hidden(build, build.mul(a_row, I64(2)))]
         zero = ir.Constant(self.v, [0.0] * self.lanes)
         first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
-        far, further, start = (fn.append_basic_block(n) for n in ("far", "further", "start"))
+        far, own, other, further, start = map(fn.append_basic_block, ("far", "own", "other", "further", "start"))
         build.cbranch(self.asked(build, FAR), far, start)
         build.position_at_end(far)
+        build.cbranch(self.asked(build, STREAM), other, own)
+        build.position_at_end(own)
         self.prefetch(build, "c", True)
+        build.branch(other)
+        build.position_at_end(other)
         apart_from_c = build.icmp_signed("!=", arg["old"], arg["c"])
         build.cbranch(build.and_(self.asked(build, ACCUMULATE), apart_from_c), further, start)
         build.position_at_end(further)
@@ -159,6 +167,13 @@ class _Tile:
         sums = self.when(build, ACCUMULATE, sums, self.add_old)
         sums = self.when(build, BIAS, sums, self.add_bias)
         sums = self.when(build, RELU, sums, self.rectify)
+        if not self.masked:
+            past, through = fn.append_basic_block("past"), fn.append_basic_block("through")
+            build.cbranch(self.asked(build, STREAM), past, through)
+            build.position_at_end(past)
+            self.store(build, sums, stream=True)
+            build.ret_void()
+            build.position_at_end(through)
         self.store(build, sums)
         build.ret_void()
 
@@ -238,8 +253,8 @@ def call_tile(
 
     a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
     a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
-    with rows as far apart as those of C, is added), BIAS, RELU and FAR. Prefetches from `ahead`, advancing `ahead_k`
-    bytes per k (0: no prefetch).
+    with rows as far apart as those of C, is added), BIAS, RELU, FAR and STREAM. Prefetches from `ahead`, advancing
+    `ahead_k` bytes per k (0: no prefetch).
     """
     given = rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
     table = alloca(build, ir.ArrayType(I64, len(_ARGUMENTS)))

@@ -31,7 +31,7 @@ from fractions import Fraction
 
 from llvmlite import ir
 
-from pyconvnet.backends.cpu.llvm.ir import I1, I64, V16, at, counted, fma, splat
+from pyconvnet.backends.cpu.llvm.ir import I1, I32, I64, V16, at, counted, fma, splat
 from pyconvnet.backends.cpu.llvm.language import op
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
@@ -111,8 +111,10 @@ class _Function:
     def load(self, name: str, where: ir.Value) -> None:
         self.values[name] = self.build.load(at(self.build, where, V16), align=4)
 
-    def store(self, where: ir.Value, value: ir.Value) -> None:
-        self.build.store(value, at(self.build, where, V16), align=4)
+    def store(self, where: ir.Value, value: ir.Value, stream: bool = False) -> None:
+        stored = self.build.store(value, at(self.build, where, V16), align=64 if stream else 4)
+        if stream:
+            stored.set_metadata("nontemporal", self.build.module.add_metadata([I32(1)]))
 
     def set_sum(self, name: str, terms: dict[str, Fraction]) -> None:
         """name = sum of factor * value, in fused multiply-adds; terms with factor 1 first."""
@@ -220,24 +222,25 @@ def _filters(module: ir.Module, m: int, r: int) -> ir.Function:
     return f.done()
 
 
-def _outputs(module: ir.Module, m: int, r: int) -> ir.Function:
-    """A' x A + bias, with `relu` the maximum of that and 0: 0 for NaN, as MATLAB's."""
-    f, n = _Function(module, f"outputs{m}x{r}", _OUTPUTS), m + r - 1
+def _outputs(module: ir.Module, m: int, r: int, stream: bool = False) -> ir.Function:
+    """A' x A + bias, with `relu` the maximum of that and 0: 0 for NaN, as MATLAB's. With `stream`, past the caches."""
+    f, n = _Function(module, f"outputs{m}x{r}{'past' if stream else ''}", _OUTPUTS), m + r - 1
     f.load("bias", f.arg["bias"])
     zero, rectified = ir.Constant(V16, [0.0] * 16), splat(f.build, f.arg["relu"], 16)
 
     def store(i: int, j: int, value: ir.Value) -> None:
         total = f.build.fadd(value, f.values["bias"])
         below = f.build.and_(f.build.fcmp_unordered("<=", total, zero), rectified)
-        f.store(f.place("out", (i, "row"), (j, "column")), f.build.select(below, zero, total))
+        f.store(f.place("out", (i, "row"), (j, "column")), f.build.select(below, zero, total), stream)
 
     _two_sided(f, matrices(m, r)[0], lambda i, j: f.place("x", (n * i + j, "step")), store)
     return f.done()
 
 
 def write_transforms(module: ir.Module, m: int, r: int) -> dict[int, ir.Function]:
-    """The functions for inputs, filters and outputs, in the places 0, 1 and 2."""
-    return {i: make(module, m, r) for i, make in enumerate((_inputs, _filters, _outputs))}
+    """The functions for inputs, filters, outputs, and outputs past the caches, in the places 0 to 3."""
+    made = {i: make(module, m, r) for i, make in enumerate((_inputs, _filters, _outputs))}
+    return {**made, 3: _outputs(module, m, r, stream=True)}
 
 
 def write_derivatives(module: ir.Module, m: int, r: int) -> dict[int, ir.Function]:
