@@ -26,7 +26,7 @@ from pyconvnet.backends.cpu.llvm.ir import F32, F64, I1, I64, at, counted
 from pyconvnet.backends.cpu.llvm.language import Array, Inner, write_call
 from pyconvnet.threads import guard, run_team
 
-MOST = 53  # kernels and functions that there are on one CPU
+MOST = 54  # kernels and functions that there are on one CPU
 compiled_now = 0  # by this process
 silent = False  # whether another progress is shown
 recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region

@@ -1,8 +1,9 @@
 """Fully connected layers of a few images, which take as long as their filters take to be read: once, and never packed.
 
-Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters. Filters as
-MATLAB keeps them are one row for each filter: inner products of rows and images, or for more of these the matrix
-kernel. Backward, inputs and filters change places, and so do the two ways.
+Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters: eight rows at
+a time, in registers, meet all images, or for more of these the matrix kernel takes them. Filters as MATLAB keeps them
+are one row for each filter: inner products of rows and images, or for more of these the matrix kernel. Backward, inputs
+and filters change places, and so do the two ways.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 from pyconvnet.backends.cpu import half_filters, hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel, recording_here, table_of
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
-from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, zeros
+from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch, zeros
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
-from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile, no_offset
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.backends.cpu.recording import note
 from pyconvnet.geometry import Window
@@ -24,11 +25,11 @@ from pyconvnet.threads import parallel_region
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
-FEW_IMAGES = 8  # for more, filters are the rows and images the columns of the matrix kernel
-# Rows of that, which lie powers of two apart, share a few places of the first-level cache, which has 8 ways.
-ROWS = 6
-# Of fewer images, eight rows are read at a time, in pieces of four vectors, and sums of all filters stay in the caches.
-SEVERAL = 5
+FEW_IMAGES = 8  # for more, the matrix kernel, so many images at a time where they are its rows
+HALF_IMAGES = 4  # for more, filters in half precision are no faster
+# Filters as rows of that kernel, which lie powers of two apart, share a few places of the first-level cache, which has
+# 8 ways; as its columns, so many inputs at a time, it prefetches so many bytes further along them.
+ROWS, INPUTS, AHEAD = 6, 32, 256
 LEAST_ROWS = 64  # of filters as C arrays, for a part of their sum
 NEAR = 64  # vectors of some rows that stay in the first-level cache while all images meet them
 
@@ -47,7 +48,7 @@ def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
 def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """The convolution of `backends.reference.conv.conv` as an N x 1 x 1 x K array."""
     n, count = x.shape[3], f.shape[3]
-    half, factor = half_filters.kept(f) if n < SEVERAL else None, None
+    half, factor = half_filters.kept(f) if n <= HALF_IMAGES else None, None
     if half is None and (recording := recording_here()) is not None:
         recording.read_where_it_lies(f)
     if half is not None:
@@ -96,9 +97,18 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     (n, depth), count = x.shape, f.shape[1]
     row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
     with parallel_region() as threads:
-        parts = min(threads, max(1, depth // LEAST_ROWS)) if n < SEVERAL else 1
-        y = zeros((parts, n, row))
-        _add_rows(threads, address(x), address(f), address(y), n, depth, count, row, parts)
+        columns = np.ascontiguousarray(x.T)
+        note(np.copyto, columns, x.T)
+        if n <= FEW_IMAGES:
+            parts = min(threads, max(1, depth // LEAST_ROWS))
+            y = zeros((parts, n, row))
+            _add_rows(threads, address(columns), address(f), address(y), n, depth, count, row, parts)
+        else:
+            tile, y = hardware.tile(), empty((1, n, row))
+            memory = address(columns), address(f), address(y)
+            _images_by_columns(
+                threads, tile.kernel, min(FEW_IMAGES, tile.rows), tile.columns, *memory, n, depth, count, row
+            )
     return y[:, :, :count]
 
 
@@ -129,71 +139,101 @@ def _table(level: str) -> int:
 
 @parallel
 def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
-    """y[part, i, k] += x[i, d] f[d, k]: `down` parts take some d each, in one piece, and threads in a part some k."""
+    """y[part, i, k] += x[d, i] f[d, k]: `down` parts take some d each, in one piece, and threads in a part some k."""
     across, vectors = threads // down, -(-count // 16)
     part, place = t // across, t % across
-    few = n < SEVERAL
-    rows, columns = 8 if few else 4, 64 if few else 16
     if part < down:
         first, last = depth * part // down, depth * (part + 1) // down
         left, right = 16 * (vectors * place // across), min(count, 16 * (vectors * (place + 1) // across))
-        whole, own = left + (right - left) // columns * columns, y + 4 * part * n * y_row
-        for d in range(first, last, rows):
-            row, of_x, now = f + 4 * d * count, x + 4 * d, min(rows, last - d)
+        whole, own = left + (right - left) // 32 * 32, y + 4 * part * n * y_row
+        for d in range(first, last, 8):
+            row, of_x, now = f + 4 * d * count, x + 4 * d * n, min(8, last - d)
             k = left
-            if now == rows:
+            if now == 8:
                 while k < whole:
-                    if few:
-                        _add_eight(of_x, depth, row + 4 * k, 4 * count, own + 4 * k, y_row, n)
-                    else:
-                        _add_four(of_x, depth, row + 4 * k, 4 * count, own + 4 * k, y_row, n)
-                    k += columns
+                    _add_eight(of_x, 4 * n, row + 4 * k, 4 * count, own + 4 * k, y_row, n)
+                    k += 32
             while k < right:
-                _add_some(of_x, depth, row + 4 * k, 4 * count, now, min(16, right - k), own + 4 * k, y_row, n)
+                _add_some(of_x, 4 * n, row + 4 * k, 4 * count, now, min(16, right - k), own + 4 * k, y_row, n)
                 k += 16
 
 
 @inner
-def _add_four(x, depth, f, f_row, y, y_row, n):
-    """y[i] += the sum of x[i, d] f[d], d = 0 .. 3, for 16 columns, which stay in registers for all images."""
-    f0, f1, f2, f3 = vload(f), vload(f + f_row), vload(f + 2 * f_row), vload(f + 3 * f_row)
+def _add_eight(x, step, f, f_row, y, y_row, n):
+    """y[i] += the sum of x[d, i] f[d], d = 0 .. 7, for 32 columns, which stay in registers for all images."""
+    a0, b0 = vload(f), vload(f + 64)
+    a1, b1 = vload(f + f_row), vload(f + f_row + 64)
+    a2, b2 = vload(f + 2 * f_row), vload(f + 2 * f_row + 64)
+    a3, b3 = vload(f + 3 * f_row), vload(f + 3 * f_row + 64)
+    a4, b4 = vload(f + 4 * f_row), vload(f + 4 * f_row + 64)
+    a5, b5 = vload(f + 5 * f_row), vload(f + 5 * f_row + 64)
+    a6, b6 = vload(f + 6 * f_row), vload(f + 6 * f_row + 64)
+    a7, b7 = vload(f + 7 * f_row), vload(f + 7 * f_row + 64)
     for i in range(n):
-        here, target = x + 4 * i * depth, y + 4 * i * y_row
-        total = vfma(f0, vset1(fload(here)), vload(target))
-        total = vfma(f1, vset1(fload(here + 4)), total)
-        total = vfma(f2, vset1(fload(here + 8)), total)
-        vstore(target, vfma(f3, vset1(fload(here + 12)), total))
+        here, target = x + 4 * i, y + 4 * i * y_row
+        v = vset1(fload(here))
+        s, r = vfma(a0, v, vload(target)), vfma(b0, v, vload(target + 64))
+        v = vset1(fload(here + step))
+        s, r = vfma(a1, v, s), vfma(b1, v, r)
+        v = vset1(fload(here + 2 * step))
+        s, r = vfma(a2, v, s), vfma(b2, v, r)
+        v = vset1(fload(here + 3 * step))
+        s, r = vfma(a3, v, s), vfma(b3, v, r)
+        v = vset1(fload(here + 4 * step))
+        s, r = vfma(a4, v, s), vfma(b4, v, r)
+        v = vset1(fload(here + 5 * step))
+        s, r = vfma(a5, v, s), vfma(b5, v, r)
+        v = vset1(fload(here + 6 * step))
+        s, r = vfma(a6, v, s), vfma(b6, v, r)
+        v = vset1(fload(here + 7 * step))
+        vstore(target, vfma(a7, v, s))
+        vstore(target + 64, vfma(b7, v, r))
 
 
 @inner
-def _add_eight(x, depth, f, f_row, y, y_row, n):
-    """y[i] += the sum of x[i, d] f[d], d = 0 .. 7, for 64 columns: pieces of eight rows are read as fast as one."""
-    for i in range(n):
-        value, at, target = x + 4 * i * depth, f, y + 4 * i * y_row
-        s0, s1, s2, s3 = vload(target), vload(target + 64), vload(target + 128), vload(target + 192)
-        for _ in range(8):
-            v = vset1(fload(value))
-            s0, s1 = vfma(vload(at), v, s0), vfma(vload(at + 64), v, s1)
-            s2, s3 = vfma(vload(at + 128), v, s2), vfma(vload(at + 192), v, s3)
-            value += 4
-            at += f_row
-        vstore(target, s0)
-        vstore(target + 64, s1)
-        vstore(target + 128, s2)
-        vstore(target + 192, s3)
-
-
-@inner
-def _add_some(x, depth, f, f_row, rows, columns, y, y_row, n):
+def _add_some(x, step, f, f_row, rows, columns, y, y_row, n):
     """The same for fewer rows, or columns: up to 16."""
     for i in range(n):
-        value, at, target = x + 4 * i * depth, f, y + 4 * i * y_row
+        value, at, target = x + 4 * i, f, y + 4 * i * y_row
         total = vload(target)
         for _ in range(rows):
             total = vfma(vload_part(at, columns, np.float32(0)), vset1(fload(value)), total)
-            value += 4
+            value += step
             at += f_row
         vstore(target, total)
+
+
+@parallel
+def _images_by_columns(t, threads, kernel, mr, nr, x, f, y, n, depth, count, y_row):
+    """y[i, k] = sum over d of x[d, i] f[d, k], some d at a time; threads take some k each."""
+    tiles, units = -(-count // nr), -(-n // mr)
+    for d in range(0, depth, INPUTS):
+        for q in range(tiles * t // threads, tiles * (t + 1) // threads):
+            k = q * nr
+            here = f + 4 * (d * count + k)
+            for u in range(units):
+                i, end = n * u // units, n * (u + 1) // units
+                target = y + 4 * (i * y_row + k)
+                call_tile(
+                    kernel,
+                    end - i,
+                    min(nr, count - k),
+                    x + 4 * (d * n + i),
+                    1,
+                    n,
+                    no_offset(),
+                    1,
+                    min(INPUTS, depth - d),
+                    here,
+                    count,
+                    target,
+                    y_row,
+                    target,
+                    0,
+                    ACCUMULATE if d > 0 else 0,
+                    here + AHEAD,
+                    4 * count,
+                )
 
 
 @parallel
