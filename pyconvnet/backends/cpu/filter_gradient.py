@@ -20,10 +20,11 @@ from pyconvnet.backends.cpu.layout import (
     fill_zeros,
     padded,
     scratch,
+    streams,
     strides,
 )
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
-from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vadd, vload, vload_part, vstore
+from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, STREAM, call_tile, no_offset
+from pyconvnet.backends.cpu.llvm.simd import finish_streams, fload, fstore, vadd, vload, vload_part, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -32,6 +33,7 @@ PANELS = 1 << 15  # floats of dzdy that are laid out at once, for some tiles
 PACKED_FROM = 12  # channels
 # Of up to so many elements of filters, a thread sees some of the pixels: then no two lay out the same x.
 SUMMED = 1 << 17
+SEVERAL = 5  # images, from which on it is faster to write derivatives of fully connected layers past the caches
 SPARE = 16  # floats after the pixels of a tile, since whole vectors are written
 
 
@@ -89,7 +91,8 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
         if turned:
             left, right = right, left
         df = empty((left.shape[1], right.shape[1]))
-        _products(threads, *tile, address(left), address(right), address(df), n, *df.shape)
+        mode = STREAM if n >= SEVERAL and streams(df, df.shape[1]) else 0
+        _products(threads, *tile, address(left), address(right), address(df), n, *df.shape, mode)
     return df.reshape(f.shape[::-1]).T if turned else df.reshape(f.shape)
 
 
@@ -232,7 +235,7 @@ def _put_in_place(t, threads, mr, nr, sums, df, steps, shape, parts):
 
 
 @parallel
-def _products(t, threads, kernel, mr, nr, a, b, c, n, rows, columns):
+def _products(t, threads, kernel, mr, nr, a, b, c, n, rows, columns, mode):
     """C = A' B of A, n x rows, and B, n x columns."""
     tiles, blocks = -(-rows // mr), -(-columns // nr)
     for q in range(tiles * blocks * t // threads, tiles * blocks * (t + 1) // threads):
@@ -255,10 +258,11 @@ def _products(t, threads, kernel, mr, nr, a, b, c, n, rows, columns):
             columns,
             0,
             0,
-            0,
+            mode,
             0,
             0,
         )
+    finish_streams()
 
 
 @inner

@@ -268,3 +268,20 @@ def test_results_written_past_the_caches_have_the_same_bits(monkeypatch, size, s
             assert layout.streams(layout.empty((64, 16)), 16) is (streamed == 1)
             results.append(conv(x, f, b, window, after).tobytes())
         assert results[0] == results[1]
+
+
+@pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
+@pytest.mark.parametrize("order", "CF")
+def test_derivatives_written_past_the_caches_have_the_same_bits(monkeypatch, order):
+    from pyconvnet.backends.cpu import layout
+
+    random = np.random.default_rng(0)
+    x, dzdy = (random.standard_normal((1, 1, count, 6), dtype=np.float32) for count in (272, 304))
+    f = np.asarray(random.standard_normal((1, 1, 272, 304), dtype=np.float32), order=order)
+    results = []
+    for streamed in (1, 1 << 40):
+        monkeypatch.setattr(layout, "STREAMED", streamed)
+        df = cpu.conv_backward(x, f, dzdy, Window((1, 1)), (False, True, False))[1]
+        assert_near(df, plain.conv_backward(*wide(x, f, dzdy), Window((1, 1)))[1], 1e-6)
+        results.append(df.tobytes())
+    assert results[0] == results[1]
