@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,7 @@ def matlab_value(value: Any, where: str) -> Any:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")  # h5py gives text so
     if isinstance(value, str):
+        _check_text(value, where)
         return value if value else np.empty((0, 0), "U1")
     if isinstance(value, (bool, np.bool_)):
         return np.array([[bool(value)]])
@@ -49,6 +51,16 @@ def matlab_value(value: Any, where: str) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return _array(np.asarray(value), where)
     raise TypeError(f"{where} is {_kind(value)}, which a .mat file cannot hold")
+
+
+def _check_text(text: str, where: str) -> None:
+    """Refuse text with half of a pair of UTF-16, which no encoding of a file holds."""
+    half = re.search("[\ud800-\udfff]", text)
+    if half:
+        raise ValueError(
+            f"{where} is {text!a}, which a .mat file cannot hold: {half[0]!a} is half of a character; "
+            "give text of whole characters"
+        )
 
 
 def _array(a: np.ndarray, where: str) -> Any:

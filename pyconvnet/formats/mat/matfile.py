@@ -105,7 +105,7 @@ def write(path: str | os.PathLike[str], values: dict[str, Any]) -> None:
     objects is written as a cell of its elements, column by column, of one string as that; names that numpy or scipy
     fill up with blanks lose them.
     Raises TypeError for values that a MAT file cannot hold, and
-    ValueError for an array over 2 GiB, with the place where it stands.
+    ValueError for an array over 2 GiB or text with half a character (a lone surrogate), with the place where it stands.
     """
     import scipy.io
 

@@ -1,5 +1,7 @@
 """Text of several rows and names, in every form that numpy, scipy, h5py and MATLAB give them: one list of names."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import scipy.io
 
 import pyconvnet as pcn
 from pyconvnet.compat import matfile
-from pyconvnet.imdb import load_imdb
+from pyconvnet.imdb import load_imdb, save_imdb
 from pyconvnet.view import confusion_text
 
 NAMES = ["ant", "bee", "ibex"]
@@ -145,3 +147,19 @@ def test_the_best_classes_of_several_images_are_a_list_for_each():
 def test_best_classes_refuses_what_has_no_channels():
     with pytest.raises(ValueError, match=r"best_classes: y must be scores H x W x K x N, got 3"):
         pcn.best_classes(network(NAMES), np.zeros(3))
+
+
+def test_half_a_character_is_refused_by_its_place_before_a_file_is_made(tmp_path):
+    wrong = r"is 'a\\ud800b', which a .mat file cannot hold: '\\ud800' is half of a character; give text of whole"
+    named = network(None)
+    named.layers[0].name = "a\ud800b"
+    graph = pcn.DagNN.fromSimpleNN(named)
+    imdb = {"images": {"data": np.zeros((2, 2, 1, 4), np.float32)}, "meta": {"classes": ["ant", "a\ud800b"]}}
+    for where, net in {"layers{1}.name": named, "meta.classes{1}": network(["a\ud800b"])}.items():
+        with pytest.raises(ValueError, match=re.escape(where) + " " + wrong):
+            pcn.save(tmp_path / "a.mat", net)
+    with pytest.raises(ValueError, match=r"params\.name is 'a\\ud800bf', which a .mat file"):
+        pcn.save(tmp_path / "a.mat", graph)
+    with pytest.raises(ValueError, match=r"meta\.classes\{2\} " + wrong):
+        save_imdb(tmp_path / "a.mat", imdb)
+    assert list(tmp_path.iterdir()) == []
