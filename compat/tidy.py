@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet.arrays import is_empty
 from pyconvnet.layers import layer_class
 from pyconvnet.options import option_list
-from pyconvnet.records import Struct, reader_hint
+from pyconvnet.records import Struct, StructArray, reader_hint
 from pyconvnet.text import listed
 
 FN = "vl_simplenn_tidy"
@@ -24,7 +24,8 @@ def vl_simplenn_tidy(net: Any) -> Any:
     - bnorm gets a third weight, the moments, where there are two
     - missing fields get their defaults, empty ones too (a struct array has all fields in each layer); missing names
       become layer1, layer2 ...
-    - `classes`, `normalization` and whatever else stood at the top goes into `meta`
+    - `classes`, `normalization` and whatever else stood at the top goes into `meta`, whose
+      records become Structs: net.meta.normalization.imageSize
 
     Layers of an unknown type are kept as they are.
 
@@ -40,6 +41,7 @@ def vl_simplenn_tidy(net: Any) -> Any:
     meta = Struct({k: v for k, v in net.items() if k not in ("layers", "meta")})
     if isinstance(net.get("meta"), dict):
         meta.update(net["meta"])
+    meta = Struct({k: _structs(v) for k, v in meta.items()})
     layers = net["layers"]
     if isinstance(layers, dict):
         layers = [layers]
@@ -54,6 +56,21 @@ def vl_simplenn_tidy(net: Any) -> Any:
         channels = _output_channels(record, channels)
         records.append(record)
     return SimpleNN(layers=records, meta=meta)
+
+
+def _structs(value: Any) -> Any:
+    """Plain dicts in `value` as Structs; what holds none is shared, since the network given stays as it is."""
+    if isinstance(value, dict):
+        fields = {k: _structs(v) for k, v in value.items()}
+        if type(value) is dict:
+            return Struct(fields)
+        return value if all(fields[k] is v for k, v in value.items()) else type(value)(fields)
+    if isinstance(value, (list, tuple)):
+        items = [_structs(v) for v in value]
+        if all(new is old for new, old in zip(items, value)):
+            return value
+        return StructArray(items) if isinstance(value, StructArray) else type(value)(items)
+    return value
 
 
 def _tidied(record: Struct, i: int, channels: int | None) -> Struct:
