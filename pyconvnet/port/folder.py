@@ -52,8 +52,11 @@ class Unit:
         self.folder, self.path = folder, path
         self.name = visible(path.relative_to(folder.root).as_posix())
         self.stem = path.stem
-        parts = [re.sub(r"\W", "_", p.lstrip("+@")) for p in path.relative_to(folder.root).with_suffix("").parts]
-        self.module = ".".join(parts)
+        parts = [p.lstrip("+@") for p in path.relative_to(folder.root).with_suffix("").parts]
+        self.module = ".".join(map(names.importable, parts))
+        while self.module in folder.units:  # x1x.m beside 1x.m
+            self.module += "_"
+        self.renamed = self.module != ".".join(parts)
         self.text = source.read(path)
         self.source_lines = self.text.split("\n")
         self.root = source.parse(self.text)
@@ -87,6 +90,7 @@ class Unit:
 
     def packaged(self, parts: list[str]) -> str | None:
         """The code of pkg.name, from a folder +pkg."""
+        parts = [names.importable(p) for p in parts]
         other = next(
             (u for u in self.folder.units.values() if "+" in u.name and u.module.split(".")[-len(parts) :] == parts),
             None,

@@ -75,6 +75,13 @@ def identifier(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) or name in RESERVED or name in USED_BUILTINS else name
 
 
+def importable(name: str) -> str:
+    """The name of a file or folder as Python imports it: 1x is x1x, as matlab.lang.makeValidName has it."""
+    name = "".join(c if f"x{c}".isidentifier() else "_" for c in name)
+    name = name if name.isidentifier() else f"x{name}"
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
 def attribute(code: str, name: str, of_object: bool = False) -> str:
     """code.name, or code["name"] where Python reads the former otherwise and it may be a struct."""
     if not of_object and (keyword.iskeyword(name) or name in DICT_METHODS):

@@ -7,7 +7,7 @@ from pyconvnet.text import visible
 
 
 def summary(folder: Folder) -> str:
-    """A table with a line for each file, and below it each statement that is not translated, with the reason."""
+    """A table with a line for each file, and below it what has another name and what is not translated."""
     width = max(len(name) for name in ["file", *(u.name for u in folder.units.values())])
     lines = [f"{'file':<{width}}  translated  uncertain  untranslated"]
     totals = [0, 0, 0]
@@ -17,6 +17,10 @@ def summary(folder: Folder) -> str:
         lines.append(_line(unit.name, counts, width))
     if len(folder.units) > 1:
         lines.append(_line("total", totals, width))
+    renamed = [u for u in folder.units.values() if u.renamed]
+    if renamed:
+        lines += ["", "named so that Python can import them:"]
+        lines += [f"  {u.name}: {u.target.as_posix()}" for u in renamed]
     problems = [(u.name, *p) for u in folder.units.values() for p in u.problems]
     if problems:
         lines += ["", "not translated (these lines raise NotImplementedError):"]

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'")
 from pyconvnet import cli
 from pyconvnet.port import port
+from pyconvnet.port.summary import summary
 
 
 def ported(tmp_path, **files):
@@ -64,3 +65,19 @@ def test_the_command_prints_how_much_of_each_file_is_translated(tmp_path, capsys
 def test_a_folder_without_matlab_files_is_refused(tmp_path, capsys):
     assert cli.main(["port", str(tmp_path)]) == 1
     assert "has no .m file" in capsys.readouterr().err
+
+
+def test_files_and_folders_get_names_that_python_can_import(tmp_path, monkeypatch):
+    add = "function r = {}(x)\nr = x + 1;\nend\n"
+    (tmp_path / "+pass").mkdir()
+    (tmp_path / "+pass" / "f.m").write_text(add.format("f"))
+    code = {"1x": "y = lambda(2) + pass.f(3);\n", "x1x": "z = 5;\n", "lambda": add.format("lambda")}
+    for name, text in code.items():
+        (tmp_path / f"{name}.m").write_text(text)
+    folder = port(tmp_path, tmp_path / "out")
+    monkeypatch.syspath_prepend(str(tmp_path / "out"))
+    made = {u.name: u.target.as_posix() for u in folder.units.values()}
+    assert made == {"+pass/f.m": "pass_/f.py", "1x.m": "x1x.py", "lambda.m": "lambda_.py", "x1x.m": "x1x_.py"}
+    assert runpy.run_path(str(tmp_path / "out" / "x1x.py"))["y"] == 7
+    assert runpy.run_path(str(tmp_path / "out" / "x1x_.py"))["z"] == 5
+    assert "named so that Python can import them:\n  +pass/f.m: pass_/f.py\n  1x.m: x1x.py\n" in summary(folder)
