@@ -213,6 +213,43 @@ def test_the_other_values_of_a_network_are_forgotten_as_ever():
         assert [r.x is not None for r in res] == [False] * (len(res) - 1) + [True]
 
 
+@pytest.mark.parametrize("deployed", [True, False])
+def test_outputs_that_no_layer_reads_keep_their_values(deployed, monkeypatch, layer_by_layer):
+    """Of a graph that is asked for its variables by name, as in MATLAB."""
+    for bound in ("SLOW", "LARGE", "COPIED"):
+        monkeypatch.setattr(recorded, bound, 1e12)
+    net = inception()
+    net.addLayer("pooled", pcn.dagnn.Pooling(poolSize=[2, 2]), "d", "pooled")
+    net = pcn.deploy(net) if deployed else net
+    xs = images("inception")
+    expected = []
+    for x in xs:
+        net.eval({"x": x})
+        expected.append([net.vars[name].value.tobytes() for name in ("r", "pooled")])
+    for _ in range(recorded.PATIENCE):
+        for x, values in zip(xs, expected):
+            net.eval({"x": x})
+            assert [v.name for v in net.vars if v.value is not None] == ["r", "pooled"]
+            assert [net.vars[name].value.tobytes() for name in ("r", "pooled")] == values
+    assert layer_by_layer[-1] == 0, "layers ran in Python"
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_moments_that_are_all_zero_are_those_of_each_batch(deployed):
+    net = inception()
+    net.params["nm"].value[:] = 0
+    net = pcn.deploy(net) if deployed else net
+    for _ in range(recorded.PATIENCE):
+        for x in images("inception"):
+            with pytest.warns(UserWarning, match="moments are all zero"):
+                net.eval({"x": x})
+                found = net.vars["r"].value
+                whole = net.copy()
+                whole.conserveMemory, whole.mode = False, "test"
+                whole.eval({"x": x})
+            np.testing.assert_allclose(found, whole.vars["r"].value, rtol=0, atol=2e-5 * abs(found).max())
+
+
 def test_sizes_that_come_once_leave_little_behind():
     net = pcn.deploy(inception())
     net.vars["r"].precious = True

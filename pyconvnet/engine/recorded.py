@@ -48,9 +48,9 @@ class Recordings:
         _all.add(self)
 
     def play(self, steps: list[Step], exposed: Collection[Any]) -> bool:
-        """Whether there was a recording of these steps: then the exposed slots have the values that they would write.
+        """Whether there was a recording of these steps: then slots have the values that these would leave.
 
-        The other slots are forgotten, as by `run.forward`.
+        The others are forgotten, as by `run.forward`.
         """
         sources, results = self._ends_of(steps, exposed)
         inputs = [slot.value for slot in sources]
@@ -90,14 +90,18 @@ class Recordings:
         return False
 
     def _ends_of(self, steps: list[Step], exposed: Collection[Any]) -> tuple[list[Any], list[Any]]:
-        """(slots that the steps read and none of them writes, exposed slots that they write)."""
+        """(slots that the steps read and none of them writes, slots that keep what the steps write).
+
+        These are the exposed ones and those that no step reads, such as the output of a graph.
+        """
         known = self._ends.get(id(steps))
         if known is None:
             if len(self._ends) > 4 * MOST:
                 self.clear()
             written = [v for step in steps for v in step.outputs]
-            sources = [v for v in dict.fromkeys(v for step in steps for v in step.inputs) if v not in written]
-            known = self._ends[id(steps)] = steps, sources, [v for v in written if v in exposed]
+            read = dict.fromkeys(v for step in steps for v in step.inputs)
+            sources, kept = [v for v in read if v not in written], [v for v in written if v in exposed or v not in read]
+            known = self._ends[id(steps)] = steps, sources, kept
         return known[1:]
 
     def clear(self) -> None:
