@@ -55,7 +55,8 @@ class SimpleNN(Struct):
 class Result(Struct):
     """The results between two layers: x, dzdx, dzdw, aux, stats, and times in seconds.
 
-    dzdw, time (also forwardTime) and backwardTime belong to the layer that follows, aux to the layer before.
+    dzdw, time (also forwardTime) and backwardTime belong to the layer that follows, aux to the layer before. Of layers
+    that run as one, as those of a recorded run do, the last has the time of all.
     """
 
     __slots__ = ()

@@ -234,6 +234,18 @@ def test_outputs_that_no_layer_reads_keep_their_values(deployed, monkeypatch, la
     assert layer_by_layer[-1] == 0, "layers ran in Python"
 
 
+def test_the_last_layer_has_the_time_of_a_run():
+    net, x = pcn.deploy(inception()), images("inception")[0]
+    for _ in range(3):
+        net.eval({"x": x})
+    times = [layer.forwardTime for layer in net.layers]
+    assert times[-1] > 0 and not any(times[:-1])
+    chain, x = pcn.deploy(networks("lenet")), images("lenet")[0]
+    for _ in range(3):
+        res = pcn.vl_simplenn(chain, x, mode="test", conserveMemory=True)
+    assert res[-2].time > 0 and not any(r.time for r in res[:-2])
+
+
 @pytest.mark.parametrize("deployed", [True, False])
 def test_moments_that_are_all_zero_are_those_of_each_batch(deployed):
     net = inception()

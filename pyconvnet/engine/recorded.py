@@ -50,7 +50,7 @@ class Recordings:
     def play(self, steps: list[Step], exposed: Collection[Any]) -> bool:
         """Whether there was a recording of these steps: then slots have the values that these would leave.
 
-        The others are forgotten, as by `run.forward`.
+        The others are forgotten, as by `run.forward`. The last step has the time of all.
         """
         sources, results = self._ends_of(steps, exposed)
         inputs = [slot.value for slot in sources]
@@ -73,7 +73,11 @@ class Recordings:
         self._runs.move_to_end(key)
         if run is None:
             return False
+        start = perf_counter()
         run.play(inputs, results)
+        for step in steps:
+            step.entry.forwardTime = 0.0
+        steps[-1].entry.forwardTime = perf_counter() - start
         for slot in sources:
             if slot not in exposed:
                 slot.value = None
