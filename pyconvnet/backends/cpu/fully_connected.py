@@ -26,7 +26,7 @@ from pyconvnet.threads import parallel_region
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
 FEW_IMAGES = 8  # for more, the matrix kernel, so many images at a time where they are its rows
-HALF_IMAGES = 4  # for more, filters in half precision are no faster
+HALF_IMAGES = 4  # up to so many, filters in half precision are used where there are some
 # Filters as rows of that kernel, which lie powers of two apart, share a few places of the first-level cache, which has
 # 8 ways; as its columns, so many inputs at a time, it prefetches so many bytes further along them.
 ROWS, INPUTS, AHEAD = 6, 32, 256

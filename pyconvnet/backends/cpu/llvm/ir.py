@@ -65,6 +65,12 @@ def build_prefetch(build, address, write):
     build.call(fetch, [pointer, I32(int(write)), I32(3), I32(1)])
 
 
+def store_past(build, value, pointer):
+    """Stores a vector past the caches, at a multiple of its size: the cache line need not be read first."""
+    store = build.store(value, pointer, align=4 * value.type.count)
+    store.set_metadata("nontemporal", build.module.add_metadata([I32(1)]))
+
+
 def first_lanes(build, count, lanes):
     """A mask with the first `count` (64 bits) lanes set."""
     lane = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))

@@ -15,7 +15,6 @@ from llvmlite import ir
 
 from pyconvnet.backends.cpu.llvm.ir import (
     F32,
-    I32,
     I64,
     alloca,
     at,
@@ -25,6 +24,7 @@ from pyconvnet.backends.cpu.llvm.ir import (
     masked_load,
     splat,
     store_first,
+    store_past,
 )
 from pyconvnet.backends.cpu.llvm.language import op
 
@@ -79,9 +79,8 @@ class _Tile:
                     last[0].append(value)
                     last[1].append(where)
                 else:
-                    stored = build.store(value, at(build, where, self.v), align=4 * self.lanes if stream else 4)
-                    if stream:
-                        stored.set_metadata("nontemporal", build.module.add_metadata([I32(1)]))
+                    place = at(build, where, self.v)
+                    store_past(build, value, place) if stream else build.store(value, place, align=4)
         if self.masked:
             store_first(build, *last, self.columns_of_last(build))
 

@@ -17,6 +17,7 @@ from pyconvnet.backends.cpu.llvm.ir import (
     masked_load,
     splat,
     store_first,
+    store_past,
 )
 from pyconvnet.backends.cpu.llvm.language import op
 
@@ -49,9 +50,8 @@ def vstore_half(build, address, value):
 
 @op
 def vstream(build, address, value):
-    """16 floats to the beginning of a cache line, past the caches: the line need not be read first."""
-    store = build.store(value, at(build, address, V16), align=64)
-    store.set_metadata("nontemporal", build.module.add_metadata([I32(1)]))
+    """16 floats to the beginning of a cache line, past the caches."""
+    store_past(build, value, at(build, address, V16))
 
 
 @op

@@ -31,7 +31,7 @@ from fractions import Fraction
 
 from llvmlite import ir
 
-from pyconvnet.backends.cpu.llvm.ir import I1, I32, I64, V16, at, counted, fma, splat
+from pyconvnet.backends.cpu.llvm.ir import I1, I64, V16, at, counted, fma, splat, store_past
 from pyconvnet.backends.cpu.llvm.language import op
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
@@ -112,9 +112,8 @@ class _Function:
         self.values[name] = self.build.load(at(self.build, where, V16), align=4)
 
     def store(self, where: ir.Value, value: ir.Value, stream: bool = False) -> None:
-        stored = self.build.store(value, at(self.build, where, V16), align=64 if stream else 4)
-        if stream:
-            stored.set_metadata("nontemporal", self.build.module.add_metadata([I32(1)]))
+        place = at(self.build, where, V16)
+        store_past(self.build, value, place) if stream else self.build.store(value, place, align=4)
 
     def set_sum(self, name: str, terms: dict[str, Fraction]) -> None:
         """name = sum of factor * value, in fused multiply-adds; terms with factor 1 first."""
