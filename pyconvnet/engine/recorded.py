@@ -30,7 +30,7 @@ _KINDS = {fusion.ConvEpilogue, Conv, BatchNorm, ReLU, Sigmoid, Pooling, LRN, Sof
 MOST = 4  # recordings of a network, for sizes of images and numbers of threads
 # How often a run of a network whose weights may change comes before it is recorded: so many times, doubled each time
 # that they did change.
-PATIENCE = 6
+PATIENCE = 2
 # Such a recording is worth its memory, and the runs that make it, up to so many seconds of a run, so many elements of a
 # layer's result, and so many in each second of images and results, which are copied.
 SLOW, LARGE, COPIED = 0.5, 1 << 24, 1 << 26
@@ -64,17 +64,18 @@ class Recordings:
             del self._runs[key]
             if run.watch is not None:
                 self._patience *= 2
-        if not known:
-            if not self._comes_again(key, backend, steps):
-                return False
+        if not known and not self._comes_again(key, backend, steps):
+            return False
+        start = perf_counter()
+        if known and run is not None:
+            run.play(inputs, results)
+        elif not known:
             run = self._runs[key] = _record(backend, steps, sources, results, inputs)
             if len(self._runs) > MOST:
                 self._runs.popitem(last=False)
         self._runs.move_to_end(key)
         if run is None:
             return False
-        start = perf_counter()
-        run.play(inputs, results)
         for step in steps:
             step.entry.forwardTime = 0.0
         steps[-1].entry.forwardTime = perf_counter() - start
@@ -151,7 +152,7 @@ class _Run:
 
 
 def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
-    """The run on these inputs; None where it cannot be recorded, is not worth it, or gives other results."""
+    """The run on these inputs, whose results are left; None where it cannot be recorded, is not worth it, or gives others."""
     if not all(type(step.block) in _KINDS and step.forward_itself is None for step in steps):
         return None
     fusion.StrideThrough1x1.propagate(steps)
@@ -183,10 +184,12 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
         for slot, x in zip(sources, inputs):
             slot.value = recording.source(x)
         forward(steps, set())
+    found = [slot.value for slot in results]
+    answers = [y.copy(order="K") for y in found]
     # not inside, where the kernel that watches would be recorded as well
-    run = _Run(recording, steps, [slot.value for slot in results], None if lasts else recording.watch(params))
+    run = _Run(recording, steps, found, None if lasts else recording.watch(params))
     run.play(others, results)
     same = expected == [slot.value.tobytes() for slot in results]
-    for slot, x in zip(sources, inputs):
-        slot.value = x
+    for slot, value in zip((*sources, *results), (*inputs, *answers)):
+        slot.value = value
     return run if same else None
