@@ -152,7 +152,10 @@ class _Run:
 
 
 def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
-    """The run on these inputs, whose results are left; None where it cannot be recorded, is not worth it, or gives others."""
+    """The run on these inputs, whose results are left.
+
+    None where it cannot be recorded, is not worth it, or gives other results on other inputs.
+    """
     if not all(type(step.block) in _KINDS and step.forward_itself is None for step in steps):
         return None
     fusion.StrideThrough1x1.propagate(steps)

@@ -24,9 +24,10 @@ from llvmlite import binding, ir
 from pyconvnet.backends.cpu import kernel_folders
 from pyconvnet.backends.cpu.llvm.ir import F32, F64, I1, I64, at, counted
 from pyconvnet.backends.cpu.llvm.language import Array, Inner, write_call
+from pyconvnet.backends.cpu.placement import make_room
 from pyconvnet.threads import guard, run_team
 
-MOST = 54  # kernels and functions that there are on one CPU
+MOST = 55  # kernels and functions that there are on one CPU
 compiled_now = 0  # by this process
 silent = False  # whether another progress is shown
 recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region
@@ -62,6 +63,8 @@ class Kernel:
         if form is None:
             form = self.form(types_now, args)
         packed = form.pack(threads, *(args if form.flat else _flattened(args)))
+        if threads > 1:
+            make_room(threads)
         run_team(form.entry, packed, threads)
         if recording is not None and (here := recording_here()):
             here.kernel(form.entry, packed, threads, args)

@@ -79,7 +79,7 @@ def _in_half(cpu: CPU, f: np.ndarray) -> None:
 
 def _calls() -> Iterator[Callable[[], Any]]:
     """One small call for each kernel, each kind of layer that has one of its own."""
-    from pyconvnet.backends.cpu import convolution
+    from pyconvnet.backends.cpu import convolution, placement
     from pyconvnet.backends.cpu.compiled import functions
     from pyconvnet.backends.cpu.direct import Epilogue
     from pyconvnet.backends.cpu.llvm.player import write_player
@@ -113,6 +113,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(_array(24, 24, 16, 1), f, None, Window((3, 3), (1, 1), (2, 2, 2, 2), (2, 2)))
     yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
     yield lambda: functions("player", write_player)
+    yield placement.prepare
     yield lambda: RandStream().randn(1)
     yield lambda: descend(g, g, g, 1, 1, 1, 1, False)
     yield lambda: cpu.pool(x, window, "max")
