@@ -24,6 +24,7 @@ ALLOWED = {
     ("pyconvnet/training/team.py", "all_gather_object"): "between the processes of one training, of the same user",
     ("pyconvnet/backends/cpu/compiled.py", "ctypes"): "addresses of kernels compiled here",
     ("pyconvnet/backends/cpu/recording.py", "ctypes"): "the same",
+    ("pyconvnet/backends/cpu/placement.py", "ctypes"): "the C library's function that tells the processor",
     ("pyconvnet/threads.py", "import_module"): "numba's layer of threads, one of three",
     ("pyconvnet/threads.py", "ctypes"): "the OpenBLAS that lies beside numpy, and the OpenMP that is loaded already",
     ("pyconvnet/threads.py", "CDLL"): "the same",
