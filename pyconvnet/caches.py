@@ -8,7 +8,7 @@ folded        multipliers and biases of batch normalization that runs in one wit
 schedules     of convolutions, for the last 256 sizes and 256 of derivatives: 8 bytes for each row of their images
 looked up     parsed options, windows and sizes of calls: 1,024 of each kind, a few hundred bytes each
 recordings    of networks in test mode: as much memory as a run takes, and the packed filters of that run; four for
-              each network, gone with it
+              each network, gone with it; of training steps of up to 0.05 s: twice what such a step takes, two likewise
 plans         how a network runs: one for each SimpleNN and DagNN, with it, and without arrays
 """
 

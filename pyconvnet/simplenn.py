@@ -139,15 +139,18 @@ def vl_simplenn(
     if not skipForward:
         res[0].x = as_tensor(f"{FN}: x", x)
     plan.bind(res, "normal" if mode is None else mode.lower(), first, accumulate)
+    step = None
+    if backward and conserveMemory and first == 0 and not (skipForward or accumulate):
+        step = plan.recorded_step(inputDer)
     try:
         if not skipForward:
-            _forward(plan, first, conserveMemory, mode == "test" and not backward)
+            _forward(plan, first, conserveMemory, mode == "test" and not backward, step)
         if backward:
             last = plan.slots[-1]
             last.der = _seed(dzdy, last.value, bool(layers) and isinstance(layers[-1], Loss))
             if layers:
                 layers[first].input_der = inputDer
-            _backward(plan, first, conserveMemory, accumulate)
+            _backward(plan, first, conserveMemory, accumulate, step)
     finally:
         for layer in layers[first : first + 1]:
             layer.input_der = True
@@ -169,10 +172,13 @@ def _take_plan(net: Any, records: list[Any]) -> ChainPlan:
     return ChainPlan(records)
 
 
-def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool) -> None:
-    """Run all layers; `first` is the first one that backward passes through."""
+def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool, step: Any) -> None:
+    """Run all layers; `first` is the first one that backward passes through, `step` a recording of the first layers."""
     steps = plan.steps
-    if conserve:
+    if step is not None:
+        step.forward()
+        steps = step.rest
+    elif conserve:
         mode = plan.layers[0].mode if plan.layers else ""
         steps = plan.in_one(first, frozenset(s for s in plan.slots if s.precious), mode, predicts)
     run.forward(steps, set())
@@ -181,13 +187,15 @@ def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool) -> Non
             after.result["aux"] = step.block.aux
 
 
-def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool) -> None:
+def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool, step: Any) -> None:
     for entry in plan.entries[first:]:
         entry.before.der = None
         earlier = entry.before.result["dzdw"] or () if accumulate else ()
         for weight, der in zip(entry.weights, earlier):
             weight.der = der
-    run.backward(plan.steps[first:], conserve)
+    run.backward(plan.steps[first if step is None else step.depth :], conserve)
+    if step is not None:
+        step.backward()
     for step in plan.steps[first:]:
         if step.backward_itself is None:
             step.entry.before.result["dzdw"] = [weight.der for weight in step.entry.weights]

@@ -59,7 +59,7 @@ class Backend(Losses):
         """Whether runs of networks on x can be recorded and played again."""
         return False
 
-    def recording(self) -> Any:
+    def recording(self, trains: bool = False) -> Any:
         """A new recording: see cpu/recording.py."""
         raise NotImplementedError
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import shape_of, size_text
+from pyconvnet.engine import run
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
@@ -142,6 +143,8 @@ class ChainPlan(Plan):
         ]
         self.layers = [entry.layer for entry in self.entries]
         self.network = Mode()
+        self._head: Any = None
+        self.seconds = 0.0  # that the layers took in the last call
         for layer in self.layers:
             layer.net = self.network
         super().__init__([_step(entry) for entry in self.entries])
@@ -165,6 +168,20 @@ class ChainPlan(Plan):
             if entry.layer.aux is not after["aux"]:
                 entry.layer.aux = after["aux"]
 
+    def recorded_step(self, input_der: bool) -> Any:
+        """The recorded step of training for the results that are bound, None where there is none.
+
+        What it passes through is forgotten; only where nobody wants that.
+        """
+        if self._head is None:
+            from pyconvnet.engine.recorded_steps import Head
+
+            self._head = Head(self.steps)
+        count = self._head.count
+        if count < 2 or run.told() or any(slot.precious for slot in self.slots[1:count]):
+            return None
+        return self._head.step(self, input_der)
+
     def release(self) -> list[Any]:
         """The results, to which the plan keeps no reference."""
         for entry in self.entries:
@@ -173,6 +190,7 @@ class ChainPlan(Plan):
             for weight in entry.weights:
                 weight.der = None
         out = [slot.result for slot in self.slots]
+        self.seconds = sum([(r["forwardTime"] or 0.0) + (r["backwardTime"] or 0.0) for r in out])
         for slot in self.slots:
             slot.result = None
         return out

@@ -34,7 +34,7 @@ PATIENCE = 2
 # Such a recording is worth its memory, and the runs that make it, up to so many seconds of a run, so many elements of a
 # layer's result, and so many in each second of images and results, which are copied.
 SLOW, LARGE, COPIED = 0.5, 1 << 24, 1 << 26
-_all: weakref.WeakSet[Recordings] = weakref.WeakSet()
+_all: weakref.WeakSet[Any] = weakref.WeakSet()  # what `clear` clears
 
 
 class Recordings:
@@ -45,7 +45,7 @@ class Recordings:
         self._waiting: OrderedDict[Any, int] = OrderedDict()  # how often what is not yet recorded came
         self._patience = PATIENCE
         self._ends: dict[int, Any] = {}
-        _all.add(self)
+        register(self)
 
     def play(self, steps: list[Step], exposed: Collection[Any]) -> bool:
         """Whether there was a recording of these steps: then slots have the values that these would leave.
@@ -122,6 +122,11 @@ def _params(steps: list[Step]) -> list[Any]:
 def _lasts(backend: Any, params: list[Any]) -> bool:
     """Whether it is a network that was deployed."""
     return bool(params) and backend.lasts(params)
+
+
+def register(recordings: Any) -> None:
+    """Have `clear` clear these, too."""
+    _all.add(recordings)
 
 
 def clear() -> None:

@@ -27,6 +27,11 @@ def after_backward(call: Callable[[Step], None] | None) -> Iterator[None]:
         _after.reset(token)
 
 
+def told() -> bool:
+    """Whether there is something to call after each step of backward."""
+    return _after.get() is not None
+
+
 def forward(steps: list[Step], held: set[Any]) -> int:
     """Run the steps whose inputs all have a value; returns their number. Slots in `held` are never forgotten."""
     step: Any = None

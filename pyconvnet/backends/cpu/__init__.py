@@ -84,10 +84,10 @@ class CPU(Reference):
     def recordable(self, x: Any) -> bool:
         return type(x) is np.ndarray and x.ndim == 4 and self.fuses(x) and x.flags.aligned
 
-    def recording(self) -> Any:
+    def recording(self, trains: bool = False) -> Any:
         from pyconvnet.backends.cpu.recording import Recording
 
-        return Recording()
+        return Recording(trains)
 
     def lasts(self, params: list[Any]) -> bool:
         from pyconvnet.backends.cpu.filter_cache import lasts

@@ -25,6 +25,7 @@ from pyconvnet.backends.cpu.layout import (
 )
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, STREAM, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import finish_streams, fload, fstore, vadd, vload, vload_part, vstore
+from pyconvnet.backends.cpu.recording import note
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -87,7 +88,7 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
     with parallel_region() as threads:
         turned = f.flags.f_contiguous and not f.flags.c_contiguous
         left, right = x.transpose(3, 2, 1, 0) if turned else channels_fastest(x), channels_fastest(dzdy)
-        left, right = (np.ascontiguousarray(a).reshape(n, -1) for a in (left, right))
+        left, right = (_contiguous(a).reshape(n, -1) for a in (left, right))
         if turned:
             left, right = right, left
         df = empty((left.shape[1], right.shape[1]))
@@ -96,14 +97,29 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
     return df.reshape(f.shape[::-1]).T if turned else df.reshape(f.shape)
 
 
+def _contiguous(a: np.ndarray) -> np.ndarray:
+    out = np.ascontiguousarray(a)
+    if out is not a:
+        note(np.copyto, out, a)
+    return out
+
+
 def bias_gradient(dzdy: np.ndarray) -> np.ndarray:
     """Sums over pixels and images, K."""
     with parallel_region() as threads:
         dy = channels_fastest(dzdy)
-        sums = np.zeros((threads, dy.shape[3]))
+        sums, db = np.empty((threads, dy.shape[3])), np.empty(dy.shape[3], np.float32)
+        sums.fill(0)
+        note(sums.fill, 0)
         part = scratch("columns", threads * -(-dy.shape[3] // 16) * 16)
         _column_sums(threads, address(dy), address(part), sums, dy.size // dy.shape[3])
-    return sums.sum(axis=0).astype(np.float32)
+        _add_up(sums, db)
+        note(_add_up, sums, db)
+    return db
+
+
+def _add_up(sums: np.ndarray, out: np.ndarray) -> None:
+    out[...] = np.add.reduce(sums, axis=0)
 
 
 @parallel

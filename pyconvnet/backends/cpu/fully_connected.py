@@ -87,8 +87,12 @@ def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
     h, w, c, count = f.shape
     n = dzdy.shape[3]
     if f.flags.c_contiguous:
-        return _times_columns(np.ascontiguousarray(dzdy.reshape(count, n).T), f.reshape(-1, count)).reshape(n, h, w, c)
-    dx = np.add.reduce(_times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1)))
+        dy = np.ascontiguousarray(dzdy.reshape(count, n).T)
+        note(np.copyto, dy, dzdy.reshape(count, n).T)
+        return _times_columns(dy, f.reshape(-1, count)).reshape(n, h, w, c)
+    parts = _times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1))
+    dx = np.add.reduce(parts)
+    note(np.add.reduce, parts, out=dx)
     return channels_fastest(dx.reshape(n, c, w, h).transpose(3, 2, 1, 0))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -27,14 +27,19 @@ _PLAY = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)
 
 
 class Recording:
-    """The calls made inside `with recording:`, on arrays from `source`, by one thread."""
+    """The calls made inside `with recording:`, on arrays from `source`, by one thread.
 
-    def __init__(self) -> None:
+    trains  weights change from run to run: they come from `parameter`, and their packed forms are made anew each time
+    """
+
+    def __init__(self, trains: bool = False) -> None:
+        self.trains = trains
         self.calls: list[Any] = []  # (address of a kernel, its arguments, parts), or a function
         self.kept: list[Any] = []  # what the calls name by address
         self.free: list[Memory] = []  # memory of this recording that no later call reads
         self.buffers: dict[str, np.ndarray] = {}
         self.sources: list[np.ndarray] = []
+        self.parameters: list[np.ndarray] = []
         self.live: set[tuple[int, int]] = set()  # (address, bytes) of parameters that the calls read where they lie
         self.thread = threading.get_ident()
         self._region = parallel_region()
@@ -59,10 +64,21 @@ class Recording:
         array[...] = x  # by numpy: the kernel that copies would be recorded
         return array
 
-    def play(self, inputs: list[np.ndarray]) -> None:
-        """Run the calls on other inputs of the same sizes; only inside a `parallel_region`."""
+    def parameter(self, w: np.ndarray) -> np.ndarray:
+        """Memory for a parameter like w, contiguous in the same order, with the values of w."""
+        memory = some_memory(w.size)
+        self.kept.append(memory)
+        array = memory.array[: w.size].reshape(w.shape, order="C" if w.flags.c_contiguous else "F")
+        self.parameters.append(array)
+        array[...] = w
+        return array
+
+    def play(self, inputs: list[np.ndarray], parameters: Sequence[np.ndarray] = ()) -> None:
+        """Run the calls on other inputs and parameters of the same sizes; only inside a `parallel_region`."""
         for array, x in zip(self.sources, inputs):
             copy_to(array, x)
+        for array, w in zip(self.parameters, parameters):
+            np.copyto(array, w)
         if self._pieces is None:
             self._pieces = [_piece(list(calls), parts) for parts, calls in groupby(self.calls, _parts)]
         for piece in self._pieces:
@@ -135,3 +151,9 @@ def note(fn: Any, *args: Any, **options: Any) -> None:
     """Have a function of numpy, which has just been called on arrays, played with the kernels."""
     if (recording := compiled.recording_here()) is not None:
         recording.calls.append(partial(fn, *args, **options))
+
+
+def note_of_weights(fn: Any, *args: Any, **options: Any) -> None:
+    """The same where weights change from run to run: for what is made of weights alone."""
+    if (recording := compiled.recording_here()) is not None and recording.trains:
+        note(fn, *args, **options)

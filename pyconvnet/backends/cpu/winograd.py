@@ -19,6 +19,7 @@ from pyconvnet.backends.cpu.compiled import functions
 from pyconvnet.backends.cpu.direct import pack
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_at, streams
 from pyconvnet.backends.cpu.llvm.winograd import VARIANTS, write_transforms
+from pyconvnet.backends.cpu.recording import note_of_weights
 from pyconvnet.backends.cpu.winograd_kernels import Shape, by_points, fused, transform_filters
 from pyconvnet.geometry import Window
 from pyconvnet.precision import get_precision
@@ -128,6 +129,7 @@ def winograd(
         bias = np.zeros(count + tile.columns, np.float32)
         if b is not None:
             bias[:count] = b.ravel()
+            note_of_weights(np.copyto, bias[:count], b.ravel())
         y, start = empty_at((n, *out, count))
         fits = filters.size <= min(FUSED_UP_TO, tiles * FUSED_UP_TO_EACH)
         in_rounds = tiles >= FUSED_FROM * threads // 2 and fits
@@ -189,5 +191,7 @@ def _stride_1(f: np.ndarray, kind: Variant) -> np.ndarray:
     out = np.zeros((kind.r, kind.r, kind.stride**2 * c, f.shape[3]), np.float32)
     for phase, (i, j) in enumerate(np.ndindex(kind.stride, kind.stride)):
         taps = f[i :: kind.stride, j :: kind.stride]
-        out[: taps.shape[0], : taps.shape[1], phase * c : (phase + 1) * c] = taps
+        place = out[: taps.shape[0], : taps.shape[1], phase * c : (phase + 1) * c]
+        place[...] = taps
+        note_of_weights(np.copyto, place, taps)
     return out

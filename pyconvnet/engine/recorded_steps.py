@@ -1,0 +1,236 @@
+"""Steps of training are recorded as well, where a network is so small that the Python between its layers counts.
+
+What is recorded are the first layers of a chain, up to one that computes in Python, such as the loss: their run forward
+and their run backward, each a function of the image, the weights and the derivative that comes back. All of these are
+copied to memory of the recording, so that it does not matter how weights change. A recording is used once it has given,
+for other images, weights and derivatives, what the layers themselves give, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pyconvnet import backends
+from pyconvnet.engine import recorded, run
+from pyconvnet.engine.plan import Plan
+from pyconvnet.engine.step import Step
+from pyconvnet.layers import LRN, Conv, Pooling, ReLU, Sigmoid
+from pyconvnet.layers.base import Unchanged
+from pyconvnet.ops.checks import check_derivative
+from pyconvnet.precision import get_precision
+from pyconvnet.threads import get_num_threads, parallel_region
+
+# What their kernels compute is all that they compute, forward and backward.
+_KINDS = {Conv, Pooling, ReLU, Sigmoid, LRN}
+# A step is recorded after it came so often, with images of a size, and where it is no longer than so many seconds and
+# copies no more than so many elements a second.
+PATIENCE, SLOW, COPIED = 3, 0.05, 1 << 28
+MOST = 2  # recordings of a network: batches of two sizes
+
+
+class _Value:
+    """A slot, or a parameter, of the layers that are recorded."""
+
+    precious, optional, fanout = False, False, 1
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.der: Any = None
+
+
+class _Place:
+    """The entry of a layer that is recorded; its times are nobody's."""
+
+    forwardTime = backwardTime = 0.0
+
+    def __init__(self, entry: Any) -> None:
+        self.where = entry.where
+
+
+class Head:
+    """The first layers of a chain, and their recordings."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        count = 0
+        while count < len(steps) and _simple(steps[count]):
+            count += 1
+        self.count = count if count < len(steps) else 0  # there is a layer after them, which gives the derivative
+        self.blocks = [step.block for step in steps[: self.count]]
+        self.slots = [_Value() for _ in range(self.count + 1)]
+        self.params: list[_Value] = []
+        own = []
+        for at, step in enumerate(steps[: self.count]):
+            new = {step.inputs[0]: self.slots[at], step.outputs[0]: self.slots[at + 1], None: None}
+            params = [_Value() for _ in step.params]
+            self.params += params
+            given = [new[v] for v in step.given]
+            ins, outs = self.slots[at : at + 1], self.slots[at + 1 : at + 2]
+            own.append(Step(_Place(step.entry), step.block, ins, outs, params, given, step.reads_both))
+        self.plan = Plan(own)
+        self._runs: OrderedDict[Any, _Run | None] = OrderedDict()
+        self._came: OrderedDict[Any, int] = OrderedDict()
+        recorded.register(self)
+
+    def clear(self) -> None:
+        self._runs.clear()
+        self._came.clear()
+
+    def step(self, chain: Any, input_der: bool) -> _Step | None:
+        """The recorded step for the results that a chain is bound to."""
+        fused = chain.in_one(0, frozenset(s for s in chain.slots if s.precious), chain.network.mode)
+        rest = [at for at, step in enumerate(fused) if step.inputs[0] is chain.slots[self.count]]
+        weights = [w.value for entry in chain.entries[: self.count] for w in entry.weights]
+        x, mode = chain.slots[0].value, chain.network.mode
+        found = self._find(x, weights, mode, input_der, chain.seconds) if rest else None
+        return None if found is None else _Step(chain, self.count, found, weights, fused[rest[0] :])
+
+    def _find(self, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float) -> _Run | None:
+        """The recording for such images and weights, made now if they came often enough; seconds: of the last step."""
+        backend = backends.find(x)
+        if backend is None or not backend.recordable(x) or not all(map(_plain, params)):
+            return None
+        key = x.shape, tuple((w.shape, w.strides) for w in params), mode, input_der, get_num_threads(), get_precision()
+        if key in self._runs:
+            found = self._runs[key]
+            if found is None or found.unchanged:
+                self._runs.move_to_end(key)
+                return found
+            del self._runs[key]
+        if seconds > SLOW or x.size + 2 * sum(w.size for w in params) > COPIED * seconds:
+            return None
+        came = self._came.pop(key, 0) + 1
+        if came <= PATIENCE:
+            self._came[key] = came
+            if len(self._came) > 16 * MOST:
+                self._came.popitem(last=False)
+            return None
+        self._runs[key] = found = self._record(backend, x, params, mode, input_der)
+        if len(self._runs) > MOST:
+            self._runs.popitem(last=False)
+        return found
+
+    def _record(self, backend: Any, x: Any, params: list[Any], mode: str, input_der: bool) -> _Run | None:
+        """A recording; None where it gives other results than the layers."""
+        random = np.random.default_rng(0)
+        try:
+            image, *weights = [_other(random, a) for a in (x, *params)]
+            y = self._forward(image, weights, mode)
+            dzdy = random.standard_normal(y.shape, np.float32)
+            expected = _bytes(y, *self._backward(dzdy, input_der))
+            forward, backward = backend.recording(trains=True), backend.recording(trains=True)
+            with forward:
+                y = self._forward(forward.source(x), [forward.parameter(w) for w in params], mode)
+            with backward:
+                ders = self._backward(backward.source(-dzdy), input_der)
+            found = _Run(self.blocks, forward, backward, y, ders)
+            return found if _bytes(found.forward(image, weights), *found.backward(dzdy)) == expected else None
+        finally:
+            for slot in (*self.slots, *self.params):
+                slot.value = slot.der = None
+
+    def _forward(self, x: Any, params: list[Any], mode: str) -> Any:
+        self.slots[0].value = x
+        for slot, w in zip(self.params, params):
+            slot.value = w
+        run.forward(self.plan.in_one(0, frozenset(self.slots[-1:]), mode), set())
+        return self.slots[-1].value
+
+    def _backward(self, dzdy: Any, input_der: bool) -> list[Any]:
+        """The derivatives of the image, None where it is not asked for, and of the parameters."""
+        for slot in (*self.slots, *self.params):
+            slot.der = None
+        self.slots[-1].der = dzdy
+        block = self.blocks[0]
+        before, block.input_der = block.input_der, input_der
+        try:
+            run.backward(self.plan.steps, True)
+        finally:
+            block.input_der = before
+        return [slot.der for slot in (*self.slots[:1], *self.params)]
+
+
+class _Step(NamedTuple):
+    """A recorded step, with the results and weights that it is for."""
+
+    chain: Any
+    depth: int
+    run: _Run
+    weights: list[Any]
+    rest: list[Step]
+    """the steps after those that are recorded, fused"""
+
+    def forward(self) -> None:
+        chain, depth, start = self.chain, self.depth, perf_counter()
+        chain.slots[depth].value = self.run.forward(chain.slots[0].value, self.weights)
+        for slot in chain.slots[1:depth]:
+            slot.value = None
+        for entry in chain.entries[:depth]:
+            entry.forwardTime = 0.0
+        entry.forwardTime = perf_counter() - start
+
+    def backward(self) -> None:
+        """After the layers that are not recorded have passed their derivative back."""
+        last, start = self.chain.slots[self.depth], perf_counter()
+        if last.der is None:
+            return
+        dzdy = check_derivative(last.der, self.run.y, tuple(self.run.y.shape))
+        if not last.precious:
+            last.der = last.value = None
+        self.chain.slots[0].der, *ders = self.run.backward(dzdy)
+        entries = self.chain.entries[: self.depth]
+        for weight, d in zip((w for entry in entries for w in entry.weights), ders):
+            weight.der = d
+        for entry in entries:
+            entry.backwardTime = 0.0
+        entries[0].backwardTime = perf_counter() - start
+
+
+class _Run:
+    """The recordings of a step, forward and backward."""
+
+    def __init__(self, blocks: list[Any], forward: Any, backward: Any, y: Any, ders: list[Any]) -> None:
+        self._forward, self._backward, self.y, self._ders = forward, backward, y, ders
+        self.unchanged = Unchanged(blocks)
+
+    def forward(self, x: Any, params: list[Any]) -> Any:
+        with parallel_region():
+            self._forward.play([x], params)
+            return self.y.copy(order="K")
+
+    def backward(self, dzdy: Any) -> list[Any]:
+        """Of the last run forward."""
+        with parallel_region():
+            self._backward.play([dzdy])
+            return [None if d is None else d.copy(order="K") for d in self._ders]
+
+
+def _simple(step: Step) -> bool:
+    return (
+        type(step.block) in _KINDS
+        and len(step.inputs) == 1
+        and step.forward_itself is None
+        and step.backward_itself is None
+    )
+
+
+def _bytes(*arrays: Any) -> list[bytes | None]:
+    return [None if a is None else a.tobytes() for a in arrays]
+
+
+def _plain(a: Any) -> bool:
+    """Whether it is an array that `Recording.parameter` has memory for."""
+    if type(a) is not np.ndarray or a.dtype != np.float32 or not a.size or not a.flags.aligned:
+        return False
+    return bool(a.flags.c_contiguous or a.flags.f_contiguous)
+
+
+def _other(random: np.random.Generator, a: Any) -> Any:
+    """Another array like `a`, of numbers of the same size."""
+    other = np.empty_like(a)
+    other[...] = random.standard_normal(a.shape, np.float32) * (abs(a).max(where=np.isfinite(a), initial=0) or 1)
+    return other

@@ -1,0 +1,220 @@
+"""Recorded steps of training: to the bit the values, derivatives and weights of steps that run layer by layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyconvnet as pcn
+from pyconvnet import models
+from pyconvnet.backends.cpu import hardware
+from pyconvnet.engine import recorded_steps
+
+pytestmark = pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is recorded on this CPU")
+NEVER = 10**9
+UNTIL = recorded_steps.PATIENCE + 1  # steps that run layer by layer: the time of the first one is not yet known
+
+
+@pytest.fixture(autouse=True)
+def always_worth_it(monkeypatch):
+    monkeypatch.setattr(recorded_steps, "SLOW", 1e9)
+    monkeypatch.setattr(recorded_steps, "COPIED", 1e18)
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """For each recorded step that ran, how many layers it has."""
+    found = []
+    forward = recorded_steps._Step.forward
+    monkeypatch.setattr(recorded_steps._Step, "forward", lambda step: found.append(step.depth) or forward(step))
+    return found
+
+
+def lenet():
+    return models.build("lenet", seed=0)
+
+
+def with_dropout():
+    """The layers up to the dropout are recorded, a convolution with a rectifier after it is not."""
+    net = lenet()
+    net.layers.insert(5, pcn.Struct(type="dropout", name="dropout", rate=0.5))
+    return pcn.vl_simplenn_tidy(net)
+
+
+def of_many_kinds():
+    """Padding, strides, groups, dilation, average pooling, LRN, sigmoid, filters without biases, in both orders."""
+    random = np.random.default_rng(3)
+
+    def conv(*shape, biases=True, order="C", **options):
+        f = np.asarray(random.standard_normal(shape) / 9, np.float32, order=order)
+        return pcn.Struct(
+            type="conv", weights=[f, random.standard_normal(shape[3]).astype(np.float32)] if biases else [f], **options
+        )
+
+    layers = [
+        conv(3, 3, 1, 24, pad=1),
+        pcn.Struct(type="relu", leak=0.1),
+        conv(3, 3, 12, 32, pad=1, order="F"),
+        pcn.Struct(type="lrn", param=[5, 1, 1e-4, 0.75]),
+        pcn.Struct(type="pool", pool=[3, 3], stride=2, pad=[0, 1, 0, 1], method="avg"),
+        conv(3, 3, 32, 32, pad=2, dilate=2),
+        pcn.Struct(type="sigmoid"),
+        conv(3, 3, 32, 40, stride=2, biases=False),
+        pcn.Struct(type="relu"),
+        pcn.Struct(type="pool", pool=[2, 2], stride=1, method="max"),
+        conv(5, 5, 40, 10),
+        pcn.Struct(type="softmaxloss"),
+    ]
+    return pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=layers))
+
+
+def weights_of(net):
+    return [w for layer in net.layers for w in layer.get("weights") or ()]
+
+
+def trained(net, steps=8, images=20, size=28, replace=False, **options):
+    """What each step gave, and the weights at the end."""
+    random, found = np.random.default_rng(1), []
+    pcn.rng.seed(0)
+    for _ in range(steps):
+        x = random.standard_normal((size, size, 1, images), np.float32)
+        net.layers[-1]["class"] = random.integers(1, 11, images).astype(np.float32)
+        res = pcn.vl_simplenn(net, x, 1, **{"mode": "normal", "conserveMemory": True, **options})
+        ders = [d for result in res for d in result.dzdw or ()]
+        found.append(
+            (
+                [None if r.x is None else r.x.tobytes() for r in res],
+                [None if r.dzdx is None else r.dzdx.tobytes() for r in res],
+                [None if d is None else (d.shape, d.tobytes()) for d in ders],
+            )
+        )
+        for layer, result in zip(net.layers, res):
+            for at, d in enumerate(result.dzdw or ()):
+                if replace:
+                    layer.weights[at] = layer.weights[at] - 0.01 * d
+                else:
+                    layer.weights[at] -= 0.01 * d
+    return found, [w.tobytes() for w in weights_of(net)]
+
+
+@pytest.mark.parametrize("make, layers", [(lenet, 7), (with_dropout, 5), (of_many_kinds, 11)])
+@pytest.mark.parametrize("options", [{}, {"inputDer": False}, {"replace": True}, {"images": 3}])
+def test_recorded_steps_give_the_bits_of_their_layers(monkeypatch, played, make, layers, options):
+    found = trained(make(), steps=14, **options)
+    assert set(played) == {layers} and len(played) >= 14 - 2 * UNTIL
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert trained(make(), steps=14, **options) == found
+
+
+def test_the_result_before_the_loss_is_kept_where_it_is_precious(monkeypatch, played):
+    def make():
+        net = lenet()
+        net.layers[-2].precious = True
+        return net
+
+    found = trained(make())
+    assert len(played) == 8 - UNTIL and found[0][-1][0][-2] is not None
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert trained(make()) == found
+
+
+@pytest.mark.parametrize("options", [{"conserveMemory": False}, {"backPropDepth": 3}])
+def test_what_needs_results_between_layers_runs_layer_by_layer(played, options):
+    trained(lenet(), **options)
+    net = lenet()
+    net.layers[1].precious = True
+    trained(net)
+    assert not played
+
+
+def test_sub_batches_add_up_to_the_same(monkeypatch, played):
+    def run():
+        net, x = lenet(), np.random.default_rng(2).standard_normal((28, 28, 1, 20), np.float32)
+        for _ in range(8):
+            res = None
+            for half in (x[..., :10], x[..., 10:]):
+                net.layers[-1]["class"] = np.ones(10, np.float32)
+                first = res is None
+                res = pcn.vl_simplenn(net, half, 1, res, mode="normal", conserveMemory=True, accumulate=not first)
+        return [d.tobytes() for result in res for d in result.dzdw or ()]
+
+    found = run()
+    assert played  # for the first half
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert run() == found
+
+
+def test_results_of_an_earlier_call_are_overwritten(played):
+    net, x = lenet(), np.ones((28, 28, 1, 4), np.float32)
+    net.layers[-1]["class"] = np.ones(4, np.float32)
+    whole = pcn.vl_simplenn(net, x, 1, mode="normal")
+    for _ in range(UNTIL):
+        res = pcn.vl_simplenn(net, x, 1, mode="normal", conserveMemory=True)
+    res = pcn.vl_simplenn(net, x, 1, whole, mode="normal", conserveMemory=True)
+    assert played and all(r.x is None and r.dzdx is None for r in res[1:-1])
+
+
+def test_layers_that_change_are_recorded_anew(monkeypatch, played):
+    def run():
+        net = lenet()
+        found = [trained(net)]
+        net.layers[1].method = "avg"
+        found.append(trained(net))
+        net.layers[6].weights = net.layers[6].weights[:1]
+        return [*found, trained(net)]
+
+    found = run()
+    assert len(played) == 3 * (8 - UNTIL)
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert run() == found
+
+
+def test_long_steps_and_large_batches_are_not_worth_it(monkeypatch, played):
+    for bound in ("SLOW", "COPIED"):
+        with monkeypatch.context() as patch:
+            patch.setattr(recorded_steps, bound, 0)
+            trained(lenet())
+    assert not played
+
+
+def test_derivatives_are_the_callers_own(played):
+    net, x = lenet(), np.ones((28, 28, 1, 4), np.float32)
+    net.layers[-1]["class"] = np.ones(4, np.float32)
+    ders = []
+    for _ in range(UNTIL + 3):
+        res = pcn.vl_simplenn(net, x, 1, mode="normal", conserveMemory=True)
+        ders.append([d for r in res for d in r.dzdw or ()])
+    kept = [d.tobytes() for d in ders[-2]]
+    for d in ders[-1]:
+        d *= 0
+    res = pcn.vl_simplenn(net, 2 * x, 1, mode="normal", conserveMemory=True)
+    assert len(played) == 4 and [d.tobytes() for d in ders[-2]] == kept
+    assert not any(np.may_share_memory(a, b) for a, b in zip(ders[-1], ders[-2]))
+
+
+def test_cnn_train_ends_at_the_same_weights(monkeypatch, played, tmp_path):
+    random = np.random.default_rng(4)
+    images = {
+        "data": random.standard_normal((28, 28, 1, 90)).astype(np.float32),
+        "labels": random.integers(1, 11, 90).astype(np.float32),
+        "set": np.where(np.arange(90) < 70, 1, 2),
+    }
+
+    def run(folder):
+        net, _ = pcn.cnn_train(
+            lenet(),
+            {"images": images},
+            lambda imdb, batch: (imdb["images"]["data"][..., batch], imdb["images"]["labels"][batch]),
+            expDir=str(tmp_path / folder),
+            numEpochs=3,
+            batchSize=10,
+            train=np.flatnonzero(images["set"] == 1),
+            val=np.flatnonzero(images["set"] == 2),
+            plotStatistics=False,
+        )
+        return [w.tobytes() for w in weights_of(net)]
+
+    found = run("recorded")
+    assert played
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert run("plain") == found
