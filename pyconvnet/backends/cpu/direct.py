@@ -140,14 +140,18 @@ def direct(
     window: Window,
     after: Epilogue = PLAIN,
     groups: int | None = None,
+    lasting: bool = True,
 ) -> np.ndarray:
-    """The convolution of `backends.reference.conv.conv` as an N x H x W x K array."""
+    """The convolution of `backends.reference.conv.conv` as an N x H x W x K array.
+
+    lasting  whether f are filters, which come again, and not a derivative
+    """
     groups = groups or x.shape[2] // f.shape[2]
     tile = hardware.tile()
     with parallel_region() as threads:
         xp = padded(x, window.pad)
         out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
-        _, first = _filters(f, groups, tile.columns, after.scale)
+        _, first = _filters(f, groups, tile.columns, after.scale, lasting)
         bias = None if b is None else np.ascontiguousarray(b)
         old = None if after.add is None else channels_fastest(after.add)
         if old is not None and (after.overwrites or not np.may_share_memory(old, after.add)):
@@ -185,9 +189,11 @@ def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, th
     return lines.starts, taps, np.array(sizes), room
 
 
-def _filters(f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None) -> tuple[np.ndarray, int]:
+def _filters(
+    f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None, lasting: bool
+) -> tuple[np.ndarray, int]:
     """(f times `scale`, packed, its address), kept from call to call if that saves time."""
-    if f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
+    if not lasting or f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
         packed = pack(f if scale is None else f * scale, groups, columns)
         return packed, address(packed)
     kind = "direct", groups, columns

@@ -128,6 +128,16 @@ def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_ro
                             here = dx + origin + 4 * (u * w + v) * c
                             _store(here, pending if once else vadd(_load(here, part), pending), part)
                     continue
+                if once and h1 - h0 == 2 and w1 - w0 == 2:
+                    _to_largest_of_four(
+                        x + origin + 4 * (h0 * w + w0) * c,
+                        dx + origin + 4 * (h0 * w + w0) * c,
+                        4 * w * c,
+                        4 * c,
+                        pending,
+                        part,
+                    )
+                    continue
                 largest = lowest
                 for u in range(h0, h1):
                     for v in range(w0, w1):
@@ -140,6 +150,22 @@ def _scatter(x, dy, dx, image, h, w, c, oh, ow, numbers, average, once, first_ro
                         mine = vif_equal(seen, largest, pending, zero)
                         pending = vif_equal(seen, largest, zero, pending)
                         _store(dx + place, mine if once else vadd(_load(dx + place, part), mine), part)
+
+
+@inner
+def _to_largest_of_four(x, dx, row, pixel, pending, part):
+    """The same for a window of 2 x 2, whose pixels stay in registers."""
+    zero, lowest = vset1(np.float32(0)), vset1(np.float32(-np.inf))
+    a, b, c, d = _load(x, part), _load(x + row, part), _load(x + pixel, part), _load(x + row + pixel, part)
+    largest = vmax(d, vmax(b, vmax(c, vmax(a, lowest))))
+    pending = vif_greater(largest, lowest, pending, zero)
+    _store(dx, vif_equal(a, largest, pending, zero), part)
+    pending = vif_equal(a, largest, zero, pending)
+    _store(dx + row, vif_equal(b, largest, pending, zero), part)
+    pending = vif_equal(b, largest, zero, pending)
+    _store(dx + pixel, vif_equal(c, largest, pending, zero), part)
+    pending = vif_equal(c, largest, zero, pending)
+    _store(dx + row + pixel, vif_equal(d, largest, pending, zero), part)
 
 
 @inner

@@ -107,7 +107,8 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv_backward(_array(6, 6, 64, 2), _array(5, 5, 64, 32), _array(2, 2, 32, 2), five)  # scattered
     yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), five)
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 1), tall, _array(1, 1, 128, 1), Window((8, 8)))
-    yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), tall, _array(1, 1, 128, 20), Window((8, 8)))
+    turned = np.asfortranarray(tall)
+    yield lambda: cpu.conv_backward(_array(8, 8, 16, 20), turned, _array(1, 1, 128, 20), Window((8, 8)))
     yield lambda: cpu.conv(x, f[:, :, :1, :16], None, three)  # each channel by a filter of its own
     yield lambda: cpu.conv_backward(x, f[:, :, :1, :16], _array(4, 4, 16, 2), strided)
     yield lambda: cpu.conv(_array(24, 24, 16, 1), f, None, Window((3, 3), (1, 1), (2, 2, 2, 2), (2, 2)))
