@@ -153,7 +153,7 @@ class _Run:
         with parallel_region():
             self.recording.play(inputs)
             for slot, y in zip(results, self.found):
-                slot.value = y.copy(order="K")
+                slot.value = self.recording.result(y)
 
 
 def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
@@ -193,7 +193,7 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
             slot.value = recording.source(x)
         forward(steps, set())
     found = [slot.value for slot in results]
-    answers = [y.copy(order="K") for y in found]
+    answers = [recording.result(y) for y in found]
     # not inside, where the kernel that watches would be recorded as well
     run = _Run(recording, steps, found, None if lasts else recording.watch(params))
     run.play(others, results)

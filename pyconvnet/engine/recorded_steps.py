@@ -200,13 +200,13 @@ class _Run:
     def forward(self, x: Any, params: list[Any]) -> Any:
         with parallel_region():
             self._forward.play([x], params)
-            return self.y.copy(order="K")
+            return self._forward.result(self.y)
 
     def backward(self, dzdy: Any) -> list[Any]:
         """Of the last run forward."""
         with parallel_region():
             self._backward.play([dzdy])
-            return [None if d is None else d.copy(order="K") for d in self._ders]
+            return [self._backward.result(d) for d in self._ders]
 
 
 def _simple(step: Step) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu.compiled import inner, parallel
-from pyconvnet.backends.cpu.layout import AHEAD, STREAMED, address, channels_fastest, empty, empty_like
+from pyconvnet.backends.cpu.layout import AHEAD, STREAMED, address, channels_fastest, dense, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import (
     finish_streams,
     prefetch,
@@ -71,14 +71,9 @@ def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
     return from_nhwc(dx)
 
 
-def _dense(x: np.ndarray) -> bool:
-    """Whether the elements fill their memory, in any order of the axes."""
-    return x.transpose(np.argsort(x.strides)[::-1]).flags.c_contiguous
-
-
 def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
     with parallel_region() as threads:
-        seen = x if _dense(x) else from_nhwc(channels_fastest(x))
+        seen = x if dense(x) else from_nhwc(channels_fastest(x))
         y = empty_like(seen)
         _elements(threads, address(seen), address(y), x.size, which, np.float32(leak))
     return y
@@ -86,7 +81,7 @@ def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
 
 def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.ndarray:
     with parallel_region() as threads:
-        same = x.strides == dzdy.strides and _dense(x)
+        same = x.strides == dzdy.strides and dense(x)
         seen, dy = (x, dzdy) if same else (from_nhwc(channels_fastest(a)) for a in (x, dzdy))
         dx = empty_like(seen)
         _derivatives(threads, address(seen), address(dy), address(dx), x.size, which, np.float32(leak))
@@ -95,7 +90,7 @@ def _backward(x: np.ndarray, dzdy: np.ndarray, which: int, leak: float) -> np.nd
 
 def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y, of one shape, in memory that results share."""
-    x = x if _dense(x) else from_nhwc(channels_fastest(x))
+    x = x if dense(x) else from_nhwc(channels_fastest(x))
     out = np.add(x, y, out=empty_like(x))
     note(np.add, x, y, out=out)
     return out

@@ -213,6 +213,26 @@ def copy_to(out: np.ndarray, x: np.ndarray) -> None:
         _copy_padded(threads, address(x), *strides(seen), address(out), *seen.shape, 0, 0, 0, 0)
 
 
+def dense(x: np.ndarray) -> bool:
+    """Whether the elements fill their memory, in any order of the axes."""
+    return x.transpose(np.argsort(x.strides)[::-1]).flags.c_contiguous
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """A copy of a float32 array in its memory order."""
+    if x.size < LEAST_KEPT or not dense(x):
+        return x.copy(order="K")
+    out = empty_like(x)
+    copy_elements(out, x)
+    return out
+
+
+def copy_elements(out: np.ndarray, x: np.ndarray) -> None:
+    """Copy x to an array of the same shape and memory order; both fill their memory."""
+    with parallel_region() as threads:
+        _copy_elements(threads, address(out), address(x), x.size)
+
+
 def padded(x: np.ndarray, pad: tuple[int, int, int, int]) -> np.ndarray:
     """Like `channels_fastest`, with zeros around, `pad` = (top, bottom, left, right)."""
     if not any(pad):
@@ -251,6 +271,12 @@ def _copy_padded(t, threads, x, xn, xh, xw, xc, y, n, h, w, c, top, bottom, left
             for j in range(w):
                 for k in range(c):
                     fstore(out + 4 * (j * c + k), fload(source + 4 * (j * xw + k * xc)))
+
+
+@parallel
+def _copy_elements(t, threads, out, source, count):
+    first, last = count * t // threads, count * (t + 1) // threads
+    copy_floats(out + 4 * first, source + 4 * first, last - first)
 
 
 @parallel

@@ -19,7 +19,7 @@ import numpy as np
 
 from pyconvnet.backends.cpu import compiled
 from pyconvnet.backends.cpu.filter_cache import Watch
-from pyconvnet.backends.cpu.layout import Memory, block_of, copy_to, some_memory
+from pyconvnet.backends.cpu.layout import Memory, block_of, copied, copy_elements, copy_to, some_memory
 from pyconvnet.backends.cpu.llvm.player import write_player
 from pyconvnet.threads import parallel_region, team
 
@@ -78,11 +78,15 @@ class Recording:
         for array, x in zip(self.sources, inputs):
             copy_to(array, x)
         for array, w in zip(self.parameters, parameters):
-            np.copyto(array, w)
+            copy_elements(array, w)
         if self._pieces is None:
             self._pieces = [_piece(list(calls), parts) for parts, calls in groupby(self.calls, _parts)]
         for piece in self._pieces:
             piece()
+
+    def result(self, y: np.ndarray | None) -> np.ndarray | None:
+        """A copy of what the calls have written."""
+        return None if y is None else copied(y)
 
     # What kernels and their memory tell the recording that is on
 

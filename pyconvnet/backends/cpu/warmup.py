@@ -82,6 +82,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     from pyconvnet.backends.cpu import convolution, placement
     from pyconvnet.backends.cpu.compiled import functions
     from pyconvnet.backends.cpu.direct import Epilogue
+    from pyconvnet.backends.cpu.layout import copied
     from pyconvnet.backends.cpu.llvm.player import write_player
     from pyconvnet.backends.cpu.sgd import descend
 
@@ -115,6 +116,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: convolution.conv(x, f, None, three, Epilogue(add=y))
     yield lambda: functions("player", write_player)
     yield placement.prepare
+    yield lambda: copied(_array(1 << 14))
     yield lambda: RandStream().randn(1)
     yield lambda: descend(g, g, g, 1, 1, 1, 1, False)
     yield lambda: cpu.pool(x, window, "max")

@@ -161,8 +161,10 @@ def test_many_channels_whose_pixels_lie_pages_apart_agree_with_float64(level, gr
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize(
     ("size", "count", "n"),
-    [((3, 2, 41), 300, 1), ((3, 2, 43), 293, 5), ((1, 1, 71), 1001, 8), ((1, 1, 73), 1001, 11), ((2, 3, 50), 256, 16)]
-    + [((3, 2, 41), 300, 17), ((2, 3, 50), 500, 100), ((1, 1, 71), 1024, 70)],
+    [
+        *[((3, 2, 41), 300, 1), ((3, 2, 43), 293, 5), ((1, 1, 71), 1001, 8), ((1, 1, 73), 1001, 11)],
+        *[((2, 3, 50), 256, 16), ((3, 2, 41), 300, 17), ((2, 3, 50), 500, 100), ((1, 1, 71), 1024, 70)],
+    ],
 )
 def test_fully_connected_layers_agree_with_float64(level, order, size, count, n):
     random = np.random.default_rng(0)
