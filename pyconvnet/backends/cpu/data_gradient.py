@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pyconvnet.backends.cpu import dilated, hardware
+from pyconvnet.backends.cpu import dilated, hardware, winograd_transposed
 from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.direct import direct
 from pyconvnet.backends.cpu.layout import address, channels_fastest, scratch, strides, zeros
@@ -34,6 +34,8 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
             return winograd(dzdy, flipped, None, back)
         if dilated.suits(dzdy, flipped, back):
             return dilated.dilated(dzdy, flipped, None, back)
+    if winograd_transposed.suits(dzdy, f, window, size, groups):
+        return winograd_transposed.data_gradient(dzdy, f, window, size)
     if f.shape[2] <= MOST_CHANNELS and window.size[1] > 1 and pixels > 1:
         return narrow_gradient(dzdy, f, window, size, groups)
     if direct_way:

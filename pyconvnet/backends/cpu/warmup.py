@@ -19,7 +19,7 @@ from pyconvnet.threads import get_num_threads
 MODULES = (
     "activations batch_normalization channel_normalization data_gradient depthwise dilated direct filter_cache "
     "filter_gradient fully_connected half_filters layout narrow_gradient pooling sgd winograd_gradient "
-    "winograd_kernels ziggurat"
+    "winograd_kernels winograd_transposed ziggurat"
 ).split()
 
 
@@ -105,6 +105,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv_backward(few, f, _array(18, 18, 32, few.shape[3]), three)  # each thread sums up some tiles
     yield lambda: cpu.conv_backward(more, _array(3, 3, 16, 1040), _array(18, 18, 1040, 2), three)  # all tiles
     yield lambda: cpu.conv_backward(_array(16, 16, 16, 2), f, y, strided)  # narrow
+    yield lambda: cpu.conv_backward(_array(10, 10, 32, 8), _array(3, 3, 32, 32), _array(8, 8, 32, 8), Window((3, 3)))
     yield lambda: cpu.conv_backward(_array(6, 6, 64, 2), _array(5, 5, 64, 32), _array(2, 2, 32, 2), five)  # scattered
     yield lambda: cpu.conv_backward(_array(6, 6, 4, 12), _array(5, 5, 4, 16), _array(2, 2, 16, 12), five)
     yield lambda: cpu.conv_backward(_array(8, 8, 16, 1), tall, _array(1, 1, 128, 1), Window((8, 8)))

@@ -42,6 +42,11 @@ def _transforms(m: int, r: int) -> tuple[int, ...]:
     return tuple(functions(f"winograd_gradient.{m}x{r}", lambda module: write_derivatives(module, m, r)))
 
 
+def spread_transform(m: int, r: int) -> int:
+    """The address of the function that transforms derivatives of outputs."""
+    return _transforms(m, r)[0]
+
+
 def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> np.ndarray:
     """df, h x w x C x K, in the memory order of the filters f."""
     kind = variant(x.shape, f.shape, window, get_precision())
@@ -53,7 +58,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     high, wide = -(-oh // kind.m), -(-ow // kind.m)
     tiles, points = n * high * wide, kind.side**2
     # an odd number of cache lines: then the pixels of a tile do not share their places in the caches
-    row, width = _odd_lines(c), _odd_lines(-(-k // 16) * 16)
+    row, width = odd_lines(c), odd_lines(-(-k // 16) * 16)
     spread, gathered = _transforms(kind.m, kind.r)
     df = empty_like_filters(f)
     with parallel_region() as threads:
@@ -93,7 +98,7 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     return df
 
 
-def _odd_lines(count: int) -> int:
+def odd_lines(count: int) -> int:
     lines = -(-count // 16)
     return 16 * (lines + 1 - lines % 2)
 

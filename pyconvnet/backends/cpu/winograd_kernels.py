@@ -115,15 +115,15 @@ def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, p, how):
     no_row, no_column = shape.short > 0 and p // side == side - 1, shape.short > 0 and p % side == side - 1
     if not no_column:
         end = 2 * c if no_row else shape.depth
-        _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, end)
+        multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, end)
     else:
-        _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, c)
+        multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, c)
         if not no_row:
-            _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 2 * c, 3 * c)
+            multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 2 * c, 3 * c)
 
 
 @inner
-def _of_inputs(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, begin, end):
+def multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, begin, end):
     """The products with inputs begin .. end - 1, which are added to those before."""
     c, padded_c = shape.depth, shape.padded_c
     pieces = -(-(end - begin) // INPUTS_AT_ONCE)

@@ -18,7 +18,8 @@ its inputs as F(4x4, 3x3) does.
 
 Rows of B' for n = 6 have factors in common, which are applied first (`shared`): 14 operations instead of 20.
 
-The derivative with respect to the filters is this backwards: dG = G' [sum over tiles of (B' d B) * (A dY A')] G.
+The derivative with respect to the filters is this backwards: dG = G' [sum over tiles of (B' d B) * (A dY A')] G; that
+with respect to a tile of inputs is B [(G g G') * (A dY A')] B'.
 
 The functions work on 16 channels at a time, whose values lie together in memory. Kernels are given their addresses, so
 that none of these compiles them again.
@@ -261,6 +262,18 @@ def write_derivatives(module: ir.Module, m: int, r: int) -> dict[int, ir.Functio
         lambda i, j, value: gathered.store(gathered.place("out", (r * i + j, "step")), value),
     )
     return {0: spread.done(), 1: gathered.done()}
+
+
+def write_scattered(module: ir.Module, m: int, r: int) -> dict[int, ir.Function]:
+    """B x B', for the derivative with respect to the inputs, in place 0; called as those for filters."""
+    f, n = _Function(module, f"scattered{m}x{r}", _FILTERS), m + r - 1
+    _two_sided(
+        f,
+        _transposed(matrices(m, r)[2]),
+        lambda i, j: f.place("f", (n * i + j, "tap")),
+        lambda i, j, value: f.store(f.place("out", (n * i + j, "step")), value),
+    )
+    return {0: f.done()}
 
 
 def _transposed(matrix: Matrix) -> Matrix:
