@@ -190,7 +190,7 @@ class ChainPlan(Plan):
             for weight in entry.weights:
                 weight.der = None
         out = [slot.result for slot in self.slots]
-        self.seconds = sum([(r["forwardTime"] or 0.0) + (r["backwardTime"] or 0.0) for r in out])
+        self.seconds = sum([(r.get("forwardTime") or 0.0) + (r.get("backwardTime") or 0.0) for r in out])
         for slot in self.slots:
             slot.result = None
         return out
