@@ -192,6 +192,81 @@ def test_derivatives_are_the_callers_own(played):
     assert not any(np.may_share_memory(a, b) for a, b in zip(ders[-1], ders[-2]))
 
 
+class TestGraphs:
+    """The same for a DagNN."""
+
+    @staticmethod
+    def graph():
+        net = pcn.DagNN.fromSimpleNN(lenet(), canonicalNames=True)
+        net.addLayer("error", pcn.dagnn.Loss(loss="classerror"), ["prediction", "label"], "error")
+        return net
+
+    @staticmethod
+    def trained(net, steps=8, sub_batches=1, scores="prediction"):
+        random, found = np.random.default_rng(1), []
+        for _ in range(steps):
+            for part in range(sub_batches):
+                x = random.standard_normal((28, 28, 1, 6), np.float32)
+                labels = random.integers(1, 11, 6).astype(np.float32)
+                net.accumulateParamDers = part > 0
+                net.eval({"input": x, "label": labels}, {"objective": 1})
+                found.append([(v.name, *map(TestGraphs.bytes_of, (v.value, v.der))) for v in net.vars])
+                found.append([TestGraphs.bytes_of(p.der) for p in net.params])
+            for p in net.params:
+                p.value -= 0.01 * p.der
+        return found, [p.value.tobytes() for p in net.params]
+
+    @staticmethod
+    def bytes_of(a):
+        return None if a is None else np.asarray(a).tobytes()
+
+    @pytest.mark.parametrize("change", ["none", "sub-batches", "inputDers", "precious scores", "precious input"])
+    def test_recorded_steps_give_the_bits_of_their_layers(self, monkeypatch, played, change):
+        def run():
+            net = self.graph()
+            net.inputDers = change == "inputDers"
+            net.vars["prediction"].precious = change == "precious scores"
+            net.vars["input"].precious = change == "precious input"
+            return self.trained(net, sub_batches=3 if change == "sub-batches" else 1)
+
+        found = run()
+        assert played and set(played) == {7}
+        monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+        assert run() == found
+
+    def test_what_needs_values_between_layers_runs_layer_by_layer(self, played):
+        for change in ("conserveMemory", "precious", "read twice", "wanted"):
+            net = self.graph()
+            inner = net.layers[1].outputs[0]
+            wanted = {"objective": 1}
+            if change == "conserveMemory":
+                net.conserveMemory = False
+            elif change == "precious":
+                net.vars[inner].precious = True
+            elif change == "read twice":
+                net.addLayer("other", pcn.dagnn.ReLU(), inner, "other")
+            else:
+                wanted[inner] = np.ones((12, 12, 20, 6), np.float32)
+            for _ in range(8):
+                x, labels = np.ones((28, 28, 1, 6), np.float32), np.ones(6, np.float32)
+                net.eval({"input": x, "label": labels}, wanted)
+        assert 7 not in played
+
+    def test_forward_and_backward_apart(self, monkeypatch, played):
+        def run():
+            net, found = self.graph(), []
+            for _ in range(8):
+                net.forward({"input": np.ones((28, 28, 1, 6), np.float32), "label": np.ones(6, np.float32)})
+                net.backward({"objective": 1})
+                found.append([p.der.tobytes() for p in net.params])
+            return found
+
+        found = run()
+        assert not played
+        monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+        assert run() == found
+
+
 def test_cnn_train_ends_at_the_same_weights(monkeypatch, played, tmp_path):
     random = np.random.default_rng(4)
     images = {

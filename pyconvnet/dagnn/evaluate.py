@@ -79,8 +79,9 @@ def run(
     whole = plan.steps
     steps = plan.forgetting(first) if net.conserveMemory else whole
 
+    seconds = sum([(s.entry.forwardTime or 0.0) + (s.entry.backwardTime or 0.0) for s in whole]) if wanted else 0.0
     _place(net, given)
-    held = {var for var, _ in wanted}
+    held, recorded = {var for var, _ in wanted}, None
     fixed = {var for var, _ in given if var.fanin}
     if fixed:
         whole = [step for step in whole if fixed.isdisjoint(step.outputs)]
@@ -88,6 +89,11 @@ def run(
     elif net.conserveMemory and all(v.fanin or v.value is not None for v in net.vars):
         exposed = frozenset(held.union(v for v in net.vars if v.precious))
         steps = plan.in_one(first, exposed, net.mode, net.mode == "test" and not net.computingDerivative)
+        if wanted and not (keep or factors):
+            recorded = _recorded_step(net, plan, steps, held, seconds)
+    if recorded is not None:
+        recorded.forward()
+        steps, whole = recorded.rest, whole[recorded.depth :]
     if not forward(steps, held) and steps:
         missing = [var.name for var in net.vars if not var.fanin and var.value is None]
         raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {listed(missing)}")
@@ -95,6 +101,17 @@ def run(
         net._kept = whole
     if wanted:
         _differentiate(net, wanted, whole, factors)
+    if recorded is not None:
+        recorded.backward()
+
+
+def _recorded_step(net: DagNN, plan: GraphPlan, steps: list[Step], held: set[Var], seconds: float) -> Any:
+    """The recorded step of training for the inputs that are set, None where there is none."""
+    head = plan.head()
+    if not held.isdisjoint(head.passing):
+        return None
+    asked = net.inputDers or any(v.precious for v in head.passing[:1])
+    return head.step(steps, net.mode, asked or not any(block in head.blocks for block, _ in plan.firsts), seconds)
 
 
 def run_back(net: DagNN, derOutputs: Any) -> None:

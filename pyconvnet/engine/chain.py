@@ -9,7 +9,6 @@ import numpy as np
 
 from pyconvnet import backends
 from pyconvnet.arrays import shape_of, size_text
-from pyconvnet.engine import run
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
@@ -143,7 +142,6 @@ class ChainPlan(Plan):
         ]
         self.layers = [entry.layer for entry in self.entries]
         self.network = Mode()
-        self._head: Any = None
         self.seconds = 0.0  # that the layers took in the last call
         for layer in self.layers:
             layer.net = self.network
@@ -169,18 +167,12 @@ class ChainPlan(Plan):
                 entry.layer.aux = after["aux"]
 
     def recorded_step(self, input_der: bool) -> Any:
-        """The recorded step of training for the results that are bound, None where there is none.
-
-        What it passes through is forgotten; only where nobody wants that.
-        """
-        if self._head is None:
-            from pyconvnet.engine.recorded_steps import Head
-
-            self._head = Head(self.steps)
-        count = self._head.count
-        if count < 2 or run.told() or any(slot.precious for slot in self.slots[1:count]):
+        """The recorded step of training for the results that are bound, None where there is none."""
+        head, mode = self.head(), self.network.mode
+        if not head.steps:
             return None
-        return self._head.step(self, input_der)
+        fused = self.in_one(0, frozenset(s for s in self.slots if s.precious), mode)
+        return head.step(fused, mode, input_der, self.seconds)
 
     def release(self) -> list[Any]:
         """The results, to which the plan keeps no reference."""

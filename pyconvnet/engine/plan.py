@@ -23,6 +23,7 @@ class Plan:
         self._in_one: dict[Any, list[Step]] = {}
         self.fused: list[Step] = []  # the last result of in_one
         self._recordings: Any = None
+        self._head: Any = None
 
     def forgetting(self, first: int) -> list[Step]:
         """The steps, each with the slots that may be forgotten after it, where backward passes from the end to `first`.
@@ -54,6 +55,14 @@ class Plan:
             return []
         fusion.StrideThrough1x1.propagate(self.fused)
         return self.fused
+
+    def head(self) -> Any:
+        """The first layers, whose steps of training may be recorded: see recorded_steps.Head."""
+        if self._head is None:
+            from pyconvnet.engine.recorded_steps import Head
+
+            self._head = Head(self.steps)
+        return self._head
 
     def _recorded(self, steps: list[Step], exposed: Collection[Any]) -> bool:
         """Whether a recording of these steps was played."""

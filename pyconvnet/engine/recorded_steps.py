@@ -1,9 +1,10 @@
 """Steps of training are recorded as well, where a network is so small that the Python between its layers counts.
 
-What is recorded are the first layers of a chain, up to one that computes in Python, such as the loss: their run forward
-and their run backward, each a function of the image, the weights and the derivative that comes back. All of these are
-copied to memory of the recording, so that it does not matter how weights change. A recording is used once it has given,
-for other images, weights and derivatives, what the layers themselves give, to the bit.
+What is recorded are the first layers, of which each one reads the last one's result alone, up to one that computes in
+Python, such as the loss: their run forward and their run backward, each a function of the image, the weights and the
+derivative that comes back. All of these are copied to memory of the recording, so that it does not matter how weights
+change. A recording is used once it has given, for other images, weights and derivatives, what the layers themselves
+give, to the bit.
 """
 
 from __future__ import annotations
@@ -53,18 +54,24 @@ class _Place:
 
 
 class Head:
-    """The first layers of a chain, and their recordings."""
+    """The first layers of a network, and their recordings.
+
+    steps    of these layers, none where they are too few
+    passing  the slots that they read and write, in order
+    """
 
     def __init__(self, steps: Sequence[Step]) -> None:
         count = 0
-        while count < len(steps) and _simple(steps[count]):
+        while count < len(steps) and _simple(steps[count], steps[count - 1] if count else None):
             count += 1
-        self.count = count if count < len(steps) else 0  # there is a layer after them, which gives the derivative
-        self.blocks = [step.block for step in steps[: self.count]]
-        self.slots = [_Value() for _ in range(self.count + 1)]
+        # there is a layer after them, which gives the derivative
+        self.steps = list(steps[:count]) if 1 < count < len(steps) else []
+        self.passing = [step.inputs[0] for step in self.steps[:1]] + [step.outputs[0] for step in self.steps]
+        self.blocks = [step.block for step in self.steps]
+        self.slots = [_Value() for _ in self.passing]
         self.params: list[_Value] = []
         own = []
-        for at, step in enumerate(steps[: self.count]):
+        for at, step in enumerate(self.steps):
             new = {step.inputs[0]: self.slots[at], step.outputs[0]: self.slots[at + 1], None: None}
             params = [_Value() for _ in step.params]
             self.params += params
@@ -80,14 +87,19 @@ class Head:
         self._runs.clear()
         self._came.clear()
 
-    def step(self, chain: Any, input_der: bool) -> _Step | None:
-        """The recorded step for the results that a chain is bound to."""
-        fused = chain.in_one(0, frozenset(s for s in chain.slots if s.precious), chain.network.mode)
-        rest = [at for at, step in enumerate(fused) if step.inputs[0] is chain.slots[self.count]]
-        weights = [w.value for entry in chain.entries[: self.count] for w in entry.weights]
-        x, mode = chain.slots[0].value, chain.network.mode
-        found = self._find(x, weights, mode, input_der, chain.seconds) if rest else None
-        return None if found is None else _Step(chain, self.count, found, weights, fused[rest[0] :])
+    def step(self, fused: list[Step], mode: str, input_der: bool, seconds: float) -> _Step | None:
+        """The recorded step for the values and weights that are there now; None where it has to run layer by layer.
+
+        fused      the steps of the network as `Plan.in_one` gives them
+        input_der  whether the derivative of the image is asked for
+        seconds    that the last step took
+        """
+        if not self.steps or run.told() or any([v.precious for v in self.passing[1:-1]]):
+            return None
+        rest = [at for at, step in enumerate(fused) if self.passing[-1] in step.inputs]
+        weights = [p.value for step in self.steps for p in step.params]
+        found = self._find(self.passing[0].value, weights, mode, input_der, seconds) if rest else None
+        return None if found is None else _Step(self, found, weights, fused[rest[0] :])
 
     def _find(self, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float) -> _Run | None:
         """The recording for such images and weights, made now if they came often enough; seconds: of the last step."""
@@ -155,39 +167,42 @@ class Head:
 
 
 class _Step(NamedTuple):
-    """A recorded step, with the results and weights that it is for."""
+    """A recorded step, with the weights that it is for."""
 
-    chain: Any
-    depth: int
+    head: Head
     run: _Run
     weights: list[Any]
     rest: list[Step]
     """the steps after those that are recorded, fused"""
 
+    @property
+    def depth(self) -> int:
+        """The number of layers that are recorded."""
+        return len(self.head.steps)
+
     def forward(self) -> None:
-        chain, depth, start = self.chain, self.depth, perf_counter()
-        chain.slots[depth].value = self.run.forward(chain.slots[0].value, self.weights)
-        for slot in chain.slots[1:depth]:
+        start = perf_counter()
+        first, *inner, last = self.head.passing
+        last.value = self.run.forward(first.value, self.weights)
+        for slot in inner:
             slot.value = None
-        for entry in chain.entries[:depth]:
-            entry.forwardTime = 0.0
-        entry.forwardTime = perf_counter() - start
+        for step in self.head.steps:
+            step.entry.forwardTime = 0.0
+        step.entry.forwardTime = perf_counter() - start
 
     def backward(self) -> None:
         """After the layers that are not recorded have passed their derivative back."""
-        last, start = self.chain.slots[self.depth], perf_counter()
+        start = perf_counter()
+        steps, first, last = self.head.steps, self.head.passing[0], self.head.passing[-1]
         if last.der is None:
             return
         dzdy = check_derivative(last.der, self.run.y, tuple(self.run.y.shape))
-        if not last.precious:
-            last.der = last.value = None
-        self.chain.slots[0].der, *ders = self.run.backward(dzdy)
-        entries = self.chain.entries[: self.depth]
-        for weight, d in zip((w for entry in entries for w in entry.weights), ders):
-            weight.der = d
-        for entry in entries:
-            entry.backwardTime = 0.0
-        entries[0].backwardTime = perf_counter() - start
+        run.forget([last])
+        dx, *ders = self.run.backward(dzdy)
+        run.add([first], [p for step in steps for p in step.params], [dx], ders)
+        for step in steps:
+            step.entry.backwardTime = 0.0
+        steps[0].entry.backwardTime = perf_counter() - start
 
 
 class _Run:
@@ -209,10 +224,13 @@ class _Run:
             return [self._backward.result(d) for d in self._ders]
 
 
-def _simple(step: Step) -> bool:
+def _simple(step: Step, before: Step | None) -> bool:
+    """Whether a step may be recorded after another one: nobody else reads what lies between."""
     return (
         type(step.block) in _KINDS
-        and len(step.inputs) == 1
+        and len(step.inputs) == len(step.outputs) == 1
+        and step.inputs[0].fanout == 1
+        and (before is None or step.inputs[0] is before.outputs[0])
         and step.forward_itself is None
         and step.backward_itself is None
     )

@@ -119,7 +119,7 @@ def _step_back(step: Step, conserve: bool, factors: dict[Any, float] | None) -> 
     if checked:
         add_derivatives(block, inputs, ins, params, ders)
     else:
-        _add(ins, params, *block.backward(inputs, [p.value for p in params], ders))
+        add(ins, params, *block.backward(inputs, [p.value for p in params], ders))
     if conserve and reads_both:
         forget(outs)
     return True
@@ -148,10 +148,11 @@ def add_derivatives(block: Any, inputs: list[Any], ins: list[Any], params: list[
     returned = block.backward(inputs, weights, ders)
     optional = sum(v.optional for v in ins)
     d_inputs, d_params = checks.derivatives(returned, [v.value for v in ins], weights, optional)
-    _add(ins, params, [_some(d) for d in d_inputs], [_some(d) for d in d_params])
+    add(ins, params, [_some(d) for d in d_inputs], [_some(d) for d in d_params])
 
 
-def _add(ins: list[Any], params: list[Any], d_inputs: list[Any], d_params: list[Any]) -> None:
+def add(ins: list[Any], params: list[Any], d_inputs: list[Any], d_params: list[Any]) -> None:
+    """Add derivatives to those that inputs and parameters have."""
     for slot, d in zip(ins, d_inputs):
         if d is not None:
             slot.der = d if slot.der is None else _total(slot.der, d)
