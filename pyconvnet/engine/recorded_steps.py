@@ -96,10 +96,12 @@ class Head:
         """
         if not self.steps or run.told() or any([v.precious for v in self.passing[1:-1]]):
             return None
-        rest = [at for at, step in enumerate(fused) if self.passing[-1] in step.inputs]
+        rest = [step for step in fused if step.outputs[0] not in self.passing]
+        if any([v in self.passing[:-1] for step in rest for v in step.inputs]):  # fused with a layer that is recorded
+            return None
         weights = [p.value for step in self.steps for p in step.params]
-        found = self._find(self.passing[0].value, weights, mode, input_der, seconds) if rest else None
-        return None if found is None else _Step(self, found, weights, fused[rest[0] :])
+        found = self._find(self.passing[0].value, weights, mode, input_der, seconds)
+        return None if found is None else _Step(self, found, weights, rest)
 
     def _find(self, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float) -> _Run | None:
         """The recording for such images and weights, made now if they came often enough; seconds: of the last step."""
