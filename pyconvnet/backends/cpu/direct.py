@@ -30,7 +30,7 @@ from pyconvnet.threads import parallel_region
 
 # A product of a tile is summed over this many inputs at a time, whose filters then stay in the nearest caches while
 # the tiles of a group of pixels pass by; so do the inputs of such a group: tiles of 6 or 14 pixels.
-INPUTS_AT_ONCE, TILES_AT_ONCE = 640, {6: 16, 14: 8}
+INPUTS_AT_ONCE, TILES_AT_ONCE = 512, {6: 16, 14: 8}
 # Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
 LINE = 1 << 17
 # Packing fewer elements of filters takes less time than a checksum of them.
