@@ -139,18 +139,18 @@ def vl_simplenn(
     if not skipForward:
         res[0].x = as_tensor(f"{FN}: x", x)
     plan.bind(res, "normal" if mode is None else mode.lower(), first, accumulate)
-    step = None
-    if backward and conserveMemory and first == 0 and not (skipForward or accumulate):
-        step = plan.recorded_step(inputDer)
+    recorded = None
     try:
+        if backward and conserveMemory and first == 0 and not (skipForward or accumulate):
+            recorded = plan.recorded_step(inputDer)
         if not skipForward:
-            _forward(plan, first, conserveMemory, mode == "test" and not backward, step)
+            _forward(plan, first, conserveMemory, mode == "test" and not backward, recorded)
         if backward:
             last = plan.slots[-1]
             last.der = _seed(dzdy, last.value, bool(layers) and isinstance(layers[-1], Loss))
             if layers:
                 layers[first].input_der = inputDer
-            _backward(plan, first, conserveMemory, accumulate, step)
+            _backward(plan, first, conserveMemory, accumulate, recorded)
     finally:
         for layer in layers[first : first + 1]:
             layer.input_der = True
@@ -172,12 +172,12 @@ def _take_plan(net: Any, records: list[Any]) -> ChainPlan:
     return ChainPlan(records)
 
 
-def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool, step: Any) -> None:
-    """Run all layers; `first` is the first one that backward passes through, `step` a recording of the first layers."""
+def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool, recorded: Any) -> None:
+    """Run all layers; backward passes through those from `first` on; recorded: a recording of the first ones."""
     steps = plan.steps
-    if step is not None:
-        step.forward()
-        steps = step.rest
+    if recorded is not None:
+        recorded.forward()
+        steps = recorded.rest
     elif conserve:
         mode = plan.layers[0].mode if plan.layers else ""
         steps = plan.in_one(first, frozenset(s for s in plan.slots if s.precious), mode, predicts)
@@ -187,15 +187,15 @@ def _forward(plan: ChainPlan, first: int, conserve: bool, predicts: bool, step: 
             after.result["aux"] = step.block.aux
 
 
-def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool, step: Any) -> None:
+def _backward(plan: ChainPlan, first: int, conserve: bool, accumulate: bool, recorded: Any) -> None:
     for entry in plan.entries[first:]:
         entry.before.der = None
         earlier = entry.before.result["dzdw"] or () if accumulate else ()
         for weight, der in zip(entry.weights, earlier):
             weight.der = der
-    run.backward(plan.steps[first if step is None else step.depth :], conserve)
-    if step is not None:
-        step.backward()
+    run.backward(plan.steps[first if recorded is None else recorded.depth :], conserve)
+    if recorded is not None:
+        recorded.backward()
     for step in plan.steps[first:]:
         if step.backward_itself is None:
             step.entry.before.result["dzdw"] = [weight.der for weight in step.entry.weights]
