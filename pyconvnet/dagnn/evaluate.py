@@ -111,7 +111,7 @@ def _recorded_step(net: DagNN, plan: GraphPlan, steps: list[Step], held: set[Var
     if not held.isdisjoint(head.passing):
         return None
     asked = net.inputDers or any(v.precious for v in head.passing[:1])
-    return head.step(steps, net.mode, asked or not any(block in head.blocks for block, _ in plan.firsts), seconds)
+    return head.step(steps, net.mode, asked, seconds)
 
 
 def run_back(net: DagNN, derOutputs: Any) -> None:

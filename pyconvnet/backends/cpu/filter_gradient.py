@@ -25,7 +25,7 @@ from pyconvnet.backends.cpu.layout import (
 )
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, STREAM, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import finish_streams, fload, fstore, vadd, vload, vload_part, vstore
-from pyconvnet.backends.cpu.recording import note
+from pyconvnet.backends.cpu.recording import contiguous, note
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -88,20 +88,13 @@ def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.nd
     with parallel_region() as threads:
         turned = f.flags.f_contiguous and not f.flags.c_contiguous
         left, right = x.transpose(3, 2, 1, 0) if turned else channels_fastest(x), channels_fastest(dzdy)
-        left, right = (_contiguous(a).reshape(n, -1) for a in (left, right))
+        left, right = (contiguous(a).reshape(n, -1) for a in (left, right))
         if turned:
             left, right = right, left
         df = empty((left.shape[1], right.shape[1]))
         mode = STREAM if n >= SEVERAL and streams(df, df.shape[1]) else 0
         _products(threads, *tile, address(left), address(right), address(df), n, *df.shape, mode)
     return df.reshape(f.shape[::-1]).T if turned else df.reshape(f.shape)
-
-
-def _contiguous(a: np.ndarray) -> np.ndarray:
-    out = np.ascontiguousarray(a)
-    if out is not a:
-        note(np.copyto, out, a)
-    return out
 
 
 def bias_gradient(dzdy: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scra
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
-from pyconvnet.backends.cpu.recording import note
+from pyconvnet.backends.cpu.recording import contiguous, note
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -57,8 +57,7 @@ def fully_connected(x, f, b, window: Window, after: Epilogue = PLAIN) -> np.ndar
     elif f.flags.c_contiguous:
         sums = _times_rows(channels_fastest(x).reshape(n, -1), f.reshape(-1, count))
     else:
-        columns = np.ascontiguousarray(x.transpose(3, 2, 1, 0))
-        note(np.copyto, columns, x.transpose(3, 2, 1, 0))
+        columns = contiguous(x.transpose(3, 2, 1, 0))
         sums = _times_columns(columns.reshape(n, -1), f.T.reshape(count, -1))[None]
     y = np.empty((n, 1, 1, count), np.float32)
     given = y, sums[:, :, None, None], b if b is None else b.ravel(), after, factor
@@ -87,8 +86,7 @@ def fully_connected_gradient(dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
     h, w, c, count = f.shape
     n = dzdy.shape[3]
     if f.flags.c_contiguous:
-        dy = np.ascontiguousarray(dzdy.reshape(count, n).T)
-        note(np.copyto, dy, dzdy.reshape(count, n).T)
+        dy = contiguous(dzdy.reshape(count, n).T)
         return _times_columns(dy, f.reshape(-1, count)).reshape(n, h, w, c)
     parts = _times_rows(channels_fastest(dzdy).reshape(n, count), f.T.reshape(count, -1))
     dx = np.add.reduce(parts)
@@ -101,8 +99,7 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     (n, depth), count = x.shape, f.shape[1]
     row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
     with parallel_region() as threads:
-        columns = np.ascontiguousarray(x.T)
-        note(np.copyto, columns, x.T)
+        columns = contiguous(x.T)
         if n <= FEW_IMAGES:
             parts = min(threads, max(1, depth // LEAST_ROWS))
             y = zeros((parts, n, row))
@@ -121,8 +118,7 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     (n, depth), count = x.shape, f.shape[0]
     with parallel_region() as threads:
         if n > FEW_IMAGES:
-            tile, columns = hardware.tile(), np.ascontiguousarray(x.T)
-            note(np.copyto, columns, x.T)
+            tile, columns = hardware.tile(), contiguous(x.T)
             y = np.empty((count, n), np.float32)
             memory = address(f), address(columns), address(y)
             _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)

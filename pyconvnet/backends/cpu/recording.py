@@ -157,7 +157,15 @@ def note(fn: Any, *args: Any, **options: Any) -> None:
         recording.calls.append(partial(fn, *args, **options))
 
 
+def contiguous(a: np.ndarray) -> np.ndarray:
+    """np.ascontiguousarray(a); where that copies, the copy is played with the kernels."""
+    out = np.ascontiguousarray(a)
+    if out is not a:
+        note(np.copyto, out, a)
+    return out
+
+
 def note_of_weights(fn: Any, *args: Any, **options: Any) -> None:
-    """The same where weights change from run to run: for what is made of weights alone."""
+    """`note` where weights change from run to run: for what is made of weights alone."""
     if (recording := compiled.recording_here()) is not None and recording.trains:
         note(fn, *args, **options)

@@ -12,6 +12,7 @@ from pyconvnet.backends.cpu import CPU, data_gradient, hardware, winograd_transp
 from pyconvnet.geometry import Window
 
 pytestmark = pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
+# Off by 2e-6 of the largest derivative, with "high" by 5e-7, as measured.
 # height and width, inputs, filters, images, side of the filters, border
 LAYERS = [
     ((12, 12), 20, 50, 100, 5, (0, 0, 0, 0)),
@@ -45,7 +46,7 @@ def test_it_agrees_with_float64(calls, precision, sizes, order):
     with pcn.local_precision(precision):
         dx = CPU().conv_backward(x, f, dzdy, window, (True, False, False))[0]
     assert bool(calls) == (precision == "fast" or sizes[4] == 3)
-    assert abs(dx - exact[0]).max() < (5e-6 if precision == "fast" else 1e-6) * abs(exact[0]).max()
+    assert abs(dx - exact[0]).max() < (3e-6 if precision == "fast" else 7e-7) * abs(exact[0]).max()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -55,4 +56,4 @@ def test_threads_share_the_images(calls, threads):
     with pcn.num_threads(threads):
         found = data_gradient.data_gradient(dzdy, f, window, x.shape[:2], 1)
     assert len(calls) == 2
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * abs(expected).max())
+    assert np.array_equal(found, expected)
