@@ -25,8 +25,8 @@ from pyconvnet.threads import parallel_region
 
 # From so many tiles up; of few channels (see narrow_gradient.py), from so many tiles and filters.
 LEAST_TILES, FEW_CHANNELS, NARROW_TILES, NARROW_FILTERS = 8, 24, 256, 32
-# Where that saves so many of the tiles; a thread sums up those of its images, in rounds of so many rows of the matrix
-# kernel (6 or 14), whose values stay in the second level of the cache with this many floats of filters.
+# Where that saves so many of the tiles. A thread sums up those of its images, in rounds of some times the rows of the
+# matrix kernel (6 or 14), whose values stay in the second level of the cache; each reads up to so many filter elements.
 SAVED, UNITS_AT_ONCE, MOST_FILTERS = 1.5, {6: 6, 14: 3}, 1 << 20
 
 
