@@ -25,6 +25,8 @@ ALLOWED = {
     ("pyconvnet/backends/cpu/compiled.py", "ctypes"): "addresses of kernels compiled here",
     ("pyconvnet/backends/cpu/recording.py", "ctypes"): "the same",
     ("pyconvnet/backends/cpu/placement.py", "ctypes"): "the C library's function that tells the processor",
+    ("pyconvnet/backends/cpu/page_watch.py", "ctypes"): "a call of Linux, userfaultfd",
+    ("pyconvnet/backends/cpu/page_watch.py", "CDLL"): "the C library of this process, which makes it",
     ("pyconvnet/threads.py", "import_module"): "numba's layer of threads, one of three",
     ("pyconvnet/threads.py", "ctypes"): "the OpenBLAS that lies beside numpy, and the OpenMP that is loaded already",
     ("pyconvnet/threads.py", "CDLL"): "the same",

@@ -16,6 +16,7 @@ EXCEPTIONS = {
     ("pyconvnet/training/expdir.py", "os.write"): "the name of who has the lock, in the lock",
     ("pyconvnet/training/expdir.py", "os.ftruncate"): "the name of who had the lock",
     ("pyconvnet/cli/__init__.py", "os.open"): "the null device",
+    ("pyconvnet/backends/cpu/page_watch.py", "os.open"): "what Linux tells about this process, to read",
     ("pyconvnet/download.py", "_OPENER.open"): "a request",
     ("pyconvnet/download.py", "open"): "a draft that the next call goes on with, renamed by atomic.rename",
     ("pyconvnet/download.py", "other.unlink"): "drafts of other versions",

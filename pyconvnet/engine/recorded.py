@@ -1,8 +1,8 @@
 """Runs of networks in test mode are recorded, and played again without the Python between layers.
 
 Of a network that lasts (pyconvnet.deploy), a run is recorded the second time that it comes with images of some size,
-and played from then on: kernel after kernel, on memory of its own. Weights that can be written to are read before each
-such run, to see whether they are those that were recorded, and the run must have come more often, since training and
+and played from then on: kernel after kernel, on memory of its own. Of weights that can be written to it is asked before
+each such run whether they are those that were recorded, and the run must have come more often, since training and
 validation take turns. Layers of users' classes, layers that are computed elsewhere: then each layer runs as ever.
 """
 

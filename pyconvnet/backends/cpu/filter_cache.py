@@ -19,6 +19,7 @@ from pyconvnet.backends.cpu import compiled, hardware
 from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.layout import address, copy_floats, fill_zeros, scratch
 from pyconvnet.backends.cpu.llvm.checksum import LANES, mix
+from pyconvnet.backends.cpu.page_watch import Pages, pages_of
 from pyconvnet.threads import guard, parallel_region
 
 
@@ -35,6 +36,9 @@ _guard = guard()
 _collected: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
 SMALL = 1 << 12  # elements of arrays that Watch compares as they are
+# How often arrays must have been the same before their pages are watched, twice as often each time that these were
+# written to: writing costs more then.
+CALM = 4
 
 
 def limit() -> int:
@@ -141,7 +145,11 @@ def _drop_collected() -> None:
 
 
 class Watch:
-    """Tells whether arrays still have the elements that they had, as `get` does; they are kept."""
+    """Tells whether arrays still have the elements that they had, as `get` does; they are kept.
+
+    Pages of arrays that were the same several times are not read any more, where the system says that nothing wrote
+    to them.
+    """
 
     @staticmethod
     def knows(a: np.ndarray) -> bool:
@@ -152,15 +160,42 @@ class Watch:
         arrays = [a for a in arrays if not lasts(a)]
         self.large = [a for a in arrays if a.size > SMALL]
         self.small = [a for a in arrays if a.size <= SMALL]
-        self.pieces = np.concatenate([_pieces(address(a), a.nbytes // 4) for a in self.large] or [_pieces(0, 0)])
+        self.pieces = _all_pieces([(address(a), a.nbytes) for a in self.large])
         self.seen = self._now()
-
-    def _now(self) -> tuple[Any, ...]:
-        with parallel_region() as threads:
-            return _checksum(self.pieces, threads), [a.tobytes() for a in self.small]
+        self.same, self.patience = 0, CALM
+        self.pages: list[Pages] = []
+        self.rest = self.pieces, b""  # what is read while pages are watched
 
     def __bool__(self) -> bool:
+        if self.pages and all([each.untouched() for each in self.pages]):
+            if self._small() == self.seen[1] and _sums(self.rest[0]) == self.rest[1]:
+                return True
+        if self.pages:
+            self.pages, self.same, self.patience = [], 0, 2 * self.patience
+        self.same += 1
+        if self.same > self.patience:
+            self._watch_pages()  # before they are read
         return self._now() == self.seen
+
+    def _watch_pages(self) -> None:
+        """Read from now on only what does not lie in whole pages of arrays."""
+        self.same, rest = 0, []
+        for a in self.large:
+            start, end = address(a), address(a) + a.nbytes
+            if (pages := pages_of(a)) is None:
+                rest.append((start, end - start))
+                continue
+            self.pages.append(pages)
+            first, last = max(start, pages.start), min(end, pages.start + pages.size)
+            rest += [(start, first - start), (last, end - last)]
+        pieces = _all_pieces([each for each in rest if each[1] > 0])
+        self.rest = pieces, _sums(pieces)
+
+    def _now(self) -> tuple[Any, ...]:
+        return _sums(self.pieces), self._small()
+
+    def _small(self) -> list[bytes]:
+        return [a.tobytes() for a in self.small]
 
 
 def checksum(f: np.ndarray, threads: int) -> bytes:
@@ -172,6 +207,16 @@ def _pieces(start: int, size: int) -> np.ndarray:
     """(address, floats) of each piece of so many floats in memory."""
     firsts = np.arange(0, size, PIECE)
     return np.stack([start + 4 * firsts, np.minimum(PIECE, size - firsts)], axis=1)
+
+
+def _all_pieces(places: list[tuple[int, int]]) -> np.ndarray:
+    """`_pieces` of memory at so many (address, bytes)."""
+    return np.concatenate([_pieces(0, 0), *[_pieces(start, size // 4) for start, size in places]])
+
+
+def _sums(pieces: np.ndarray) -> bytes:
+    with parallel_region() as threads:
+        return _checksum(pieces, threads)
 
 
 def _checksum(pieces: np.ndarray, threads: int) -> bytes:
