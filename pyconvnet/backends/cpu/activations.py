@@ -14,18 +14,21 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vadd,
     vdiv,
     vif_greater,
+    vload,
     vload_part,
     vmax,
     vmax_across,
     vmul,
+    vneg,
     vset1,
+    vstore,
     vstore_part,
     vstream,
     vsub,
     vsum_across,
 )
 from pyconvnet.backends.cpu.recording import note
-from pyconvnet.backends.cpu.vmath import vexp
+from pyconvnet.backends.cpu.vmath import vexp, vexp_within
 from pyconvnet.threads import parallel_region
 
 RELU, SIGMOID = 0, 1
@@ -105,9 +108,9 @@ def add_to(y: np.ndarray, x: np.ndarray, relu: bool) -> None:
 @inner
 def _logistic(x):
     """The sigmoid, by exp of negative numbers only."""
-    one = vset1(np.float32(1))
-    e = vexp(vsub(vset1(np.float32(0)), vabs(x)))
-    return vdiv(vif_greater(vset1(np.float32(0)), x, e, one), vadd(one, e))
+    zero, one, low = vset1(np.float32(0)), vset1(np.float32(1)), vset1(np.float32(-87.3))
+    e = vexp_within(vmax(low, vneg(vabs(x))))
+    return vdiv(vif_greater(low, x, zero, vif_greater(zero, x, e, one)), vadd(one, e))
 
 
 @parallel
@@ -119,49 +122,84 @@ def _add_to(t, threads, y, x, count, relu):
         vstore_part(y + 4 * i, vmax(v, vset1(zero)) if relu else v, part)
 
 
+@inner
+def _activated(v, w, which, leak):
+    """Of two vectors: a division of one and the sums of the other take turns."""
+    if which == SIGMOID:
+        v, w = _logistic(v), _logistic(w)
+    elif leak == 0:
+        zero = vset1(np.float32(0))
+        v, w = vmax(v, zero), vmax(w, zero)
+    else:
+        zero, slope = vset1(np.float32(0)), vset1(leak)
+        v, w = vif_greater(v, zero, v, vmul(v, slope)), vif_greater(w, zero, w, vmul(w, slope))
+    return v, w
+
+
 @parallel
 def _elements(t, threads, x, y, count, which, leak):
-    zero, slope = vset1(np.float32(0)), vset1(leak)
-    vectors = -(-count // 16)
+    pairs = -(-count // 32)
     far = which == RELU and count >= STREAMED and y % 64 == 0  # a sigmoid is slower that way
-    for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
-        part = min(16, count - i)
-        v = vload_part(x + 4 * i, part, np.float32(0))
+    for i in range(32 * (pairs * t // threads), min(count, 32 * (pairs * (t + 1) // threads)), 32):
+        source, target = x + 4 * i, y + 4 * i
+        if count - i < 32:
+            first, second = min(16, count - i), max(0, count - i - 16)
+            v = vload_part(source, first, np.float32(0))
+            w = vload_part(source + 64, second, np.float32(0))
+            v, w = _activated(v, w, which, leak)
+            vstore_part(target, v, first)
+            vstore_part(target + 64, w, second)
+            continue
         if which == SIGMOID:
-            prefetch(x + 4 * (i + AHEAD))
-            prefetch(y + 4 * (i + AHEAD))
-            v = _logistic(v)
-        elif leak == 0:
-            v = vmax(v, zero)
+            prefetch(source + 4 * AHEAD)
+            prefetch(source + 4 * AHEAD + 64)
+            prefetch(target + 4 * AHEAD)
+            prefetch(target + 4 * AHEAD + 64)
+        v, w = _activated(vload(source), vload(source + 64), which, leak)
+        if far:
+            vstream(target, v)
+            vstream(target + 64, w)
         else:
-            v = vif_greater(v, zero, v, vmul(v, slope))
-        if far and part == 16:
-            vstream(y + 4 * i, v)
-        else:
-            vstore_part(y + 4 * i, v, part)
+            vstore(target, v)
+            vstore(target + 64, w)
     finish_streams()
+
+
+@inner
+def _derivative(v, d, which, leak):
+    if which == SIGMOID:
+        y = _logistic(v)
+        d = vmul(d, vmul(y, vsub(vset1(np.float32(1)), y)))
+    else:
+        d = vif_greater(v, vset1(np.float32(0)), d, vmul(d, vset1(leak)))
+    return d
 
 
 @parallel
 def _derivatives(t, threads, x, dy, dx, count, which, leak):
-    zero, one, slope = vset1(np.float32(0)), vset1(np.float32(1)), vset1(leak)
-    vectors = -(-count // 16)
+    pairs = -(-count // 32)
     far = which == RELU and count >= STREAMED and dx % 64 == 0
-    for i in range(16 * (vectors * t // threads), min(count, 16 * (vectors * (t + 1) // threads)), 16):
-        part = min(16, count - i)
-        v, d = vload_part(x + 4 * i, part, np.float32(0)), vload_part(dy + 4 * i, part, np.float32(0))
+    for i in range(32 * (pairs * t // threads), min(count, 32 * (pairs * (t + 1) // threads)), 32):
+        source, derivative, target = x + 4 * i, dy + 4 * i, dx + 4 * i
+        if count - i < 32:
+            for k in range(i, count, 16):
+                part = min(16, count - k)
+                v, d = vload_part(x + 4 * k, part, np.float32(0)), vload_part(dy + 4 * k, part, np.float32(0))
+                vstore_part(dx + 4 * k, _derivative(v, d, which, leak), part)
+            continue
         if which == SIGMOID:
-            prefetch(x + 4 * (i + AHEAD))
-            prefetch(dy + 4 * (i + AHEAD))
-            prefetch(dx + 4 * (i + AHEAD))
-            v = _logistic(v)
-            v = vmul(d, vmul(v, vsub(one, v)))
+            for line in range(4 * AHEAD, 4 * AHEAD + 128, 64):
+                prefetch(source + line)
+                prefetch(derivative + line)
+                prefetch(target + line)
+        first = _derivative(vload(source), vload(derivative), which, leak)
+        second = _derivative(vload(source + 64), vload(derivative + 64), which, leak)
+        if far:
+            vstream(target, first)
+            vstream(target + 64, second)
         else:
-            v = vif_greater(v, zero, d, vmul(d, slope))
-        if far and part == 16:
-            vstream(dx + 4 * i, v)
-        else:
-            vstore_part(dx + 4 * i, v, part)
+            vstore(target, first)
+            vstore(target + 64, second)
     finish_streams()
 
 

@@ -8,17 +8,18 @@ from pyconvnet.backends.cpu.compiled import inner
 from pyconvnet.backends.cpu.llvm.simd import (
     vadd,
     vexponent,
+    vexponent_of_bits,
     vfloat_of_bits,
     vfloor,
     vfma,
     vif_equal,
     vif_greater,
     vmantissa,
+    vmax,
+    vmin,
     vmul,
-    vround,
     vset1,
     vsub,
-    vtwo_to_the,
 )
 
 
@@ -26,10 +27,18 @@ from pyconvnet.backends.cpu.llvm.simd import (
 def vexp(x):
     """exp(x); 0 below -87.3 (no denormal numbers), 2.2e38 above 88.3, NaN where x is NaN."""
     low, high = vset1(np.float32(-87.3)), vset1(np.float32(88.3))
-    y = vif_greater(low, x, low, vif_greater(x, high, high, x))
-    n = vround(vmul(y, vset1(np.float32(1.44269504088896341))))
+    return vif_greater(low, x, vset1(np.float32(0)), vexp_within(vmin(high, vmax(low, x))))
+
+
+@inner
+def vexp_within(x):
+    """exp(x) for x from -87.3 to 88.3, NaN where x is NaN."""
+    # As a float that has no bits for fractions, x / ln 2 is rounded to n; its last bits are n + 127.
+    shift = vset1(np.float32(1.5 * 2**23 + 127))
+    bits = vfma(x, vset1(np.float32(1.44269504088896341)), shift)
+    n = vsub(bits, shift)
     # ln 2 in two parts, the first with few bits, so that n times it is exact
-    r = vfma(n, vset1(np.float32(-0.693359375)), y)
+    r = vfma(n, vset1(np.float32(-0.693359375)), x)
     r = vfma(n, vset1(np.float32(2.12194440e-4)), r)
     p = vset1(np.float32(1.9875691500e-4))
     p = vfma(p, r, vset1(np.float32(1.3981999507e-3)))
@@ -37,8 +46,9 @@ def vexp(x):
     p = vfma(p, r, vset1(np.float32(4.1665795894e-2)))
     p = vfma(p, r, vset1(np.float32(1.6666665459e-1)))
     p = vfma(p, r, vset1(np.float32(5.0000001201e-1)))
-    p = vadd(vfma(p, vmul(r, r), r), vset1(np.float32(1)))
-    return vif_greater(low, x, vset1(np.float32(0)), vmul(p, vtwo_to_the(n)))
+    p = vfma(p, r, vset1(np.float32(1)))
+    p = vfma(p, r, vset1(np.float32(1)))
+    return vmul(p, vexponent_of_bits(bits))
 
 
 @inner

@@ -137,3 +137,14 @@ def test_large_and_infinite_values_do_not_overflow_softmax_and_sigmoid():
     x = np.array([1e30, -1e30, 0, 80, -np.inf], np.float32).reshape(1, 1, 5, 1)
     assert_near(cpu.softmax(x), np.array([1.0, 0, 0, 0, 0]).reshape(1, 1, 5, 1))
     assert_near(cpu.sigmoid(x), np.array([1.0, 0, 0.5, 1, 0]).reshape(1, 1, 5, 1))
+
+
+def test_each_sigmoid_is_as_exact_as_float32_is():
+    x = np.concatenate([np.linspace(-87, 87, 100003), [-np.inf, np.inf, -1e4, 1e4, 0]]).astype(np.float32)
+    y = cpu.sigmoid(x.reshape(1, 1, -1, 1)).ravel()
+    with np.errstate(over="ignore"):
+        exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(y, exact, rtol=6e-7)
+    payloads = np.arange(0x7FC00000, 0x7FC00000 + 300, dtype=np.uint32).view(np.float32)
+    for some in (payloads, -payloads):
+        assert np.isnan(cpu.sigmoid(some.reshape(1, 1, -1, 1))).all()

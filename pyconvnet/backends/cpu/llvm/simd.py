@@ -102,6 +102,12 @@ def vmax(build, x, y):
 
 
 @op
+def vmin(build, x, y):
+    """The smaller, lane by lane; y where either is NaN."""
+    return build.select(build.fcmp_ordered("<", x, y), x, y)
+
+
+@op
 def vload_part(build, address, count, other):
     """The first `count` floats from a byte address, `other` in the lanes after them."""
     with build.if_else(_is_whole(build, count)) as (whole, part):
@@ -141,14 +147,14 @@ def _one_argument(name):
     return op(lambda build, x: build.call(declare(build.module, f"llvm.{name}.v16f32", V16, [V16]), [x]))
 
 
-vround, vfloor, vabs = _one_argument("rint"), _one_argument("floor"), _one_argument("fabs")
+vfloor, vabs = _one_argument("floor"), _one_argument("fabs")
+vneg = op(ir.IRBuilder.fneg)
 
 
 @op
-def vtwo_to_the(build, n):
-    """2^n for whole numbers -126 .. 127."""
-    whole = build.add(build.fptosi(n, I16), ir.Constant(I16, [127] * 16))
-    return build.bitcast(build.shl(whole, ir.Constant(I16, [23] * 16)), V16)
+def vexponent_of_bits(build, x):
+    """2^n, where the last eight bits of x are n + 127."""
+    return build.bitcast(build.shl(build.bitcast(x, I16), ir.Constant(I16, [23] * 16)), V16)
 
 
 @op
