@@ -12,7 +12,7 @@ from pyconvnet.engine import recorded_steps
 
 pytestmark = pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is recorded on this CPU")
 NEVER = 10**9
-UNTIL = recorded_steps.PATIENCE + 1  # steps that run layer by layer: the time of the first one is not yet known
+UNTIL = recorded_steps.PATIENCE  # steps that run layer by layer
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,10 @@ class Backend(Losses):
         """Whether runs of networks on x can be recorded and played again."""
         return False
 
+    def in_order(self, x: Any) -> bool:
+        """Whether recordings take x as it lies in memory; they copy others."""
+        return False
+
     def recording(self, trains: bool = False) -> Any:
         """A new recording: see cpu/recording.py."""
         raise NotImplementedError

@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from collections.abc import Collection
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -32,7 +33,7 @@ MOST = 4  # recordings of a network, for sizes of images and numbers of threads
 # that they did change.
 PATIENCE = 2
 # Such a recording is worth its memory, and the runs that make it, up to so many seconds of a run, so many elements of a
-# layer's result, and so many in each second of images and results, which are copied.
+# layer's result, and so many that are copied in each second: of images that lie in another order than layers have.
 SLOW, LARGE, COPIED = 0.5, 1 << 24, 1 << 26
 _all: weakref.WeakSet[Any] = weakref.WeakSet()  # what `clear` clears
 
@@ -67,15 +68,16 @@ class Recordings:
         if not known and not self._comes_again(key, backend, steps):
             return False
         start = perf_counter()
-        if known and run is not None:
-            run.play(inputs, results)
-        elif not known:
+        if known:
+            self._runs.move_to_end(key)
+            if run is None or not run.play(inputs, results):
+                return False
+        else:
             run = self._runs[key] = _record(backend, steps, sources, results, inputs)
             if len(self._runs) > MOST:
                 self._runs.popitem(last=False)
-        self._runs.move_to_end(key)
-        if run is None:
-            return False
+            if run is None:
+                return False
         for step in steps:
             step.entry.forwardTime = 0.0
         steps[-1].entry.forwardTime = perf_counter() - start
@@ -138,8 +140,9 @@ def clear() -> None:
 class _Run:
     """One recorded run."""
 
-    def __init__(self, recording: Any, steps: list[Step], found: list[Any], watch: Any) -> None:
-        self.recording, self.found, self.watch = recording, found, watch
+    def __init__(self, backend: Any, recording: Any, steps: list[Step], watch: Any, copies: float) -> None:
+        """copies  elements of inputs that it is worth copying, where they do not lie in order"""
+        self.backend, self.recording, self.watch, self.copies = backend, recording, watch, copies
         self.unchanged = Unchanged([block for step in steps for block in getattr(step.block, "blocks", (step.block,))])
         self.slots = [p for step in steps for p in step.params]
         self.params = [p.value for p in self.slots]
@@ -149,11 +152,14 @@ class _Run:
         same = bool(self.unchanged) and all([slot.value is value for slot, value in zip(self.slots, self.params)])
         return same and (self.watch is None or bool(self.watch))
 
-    def play(self, inputs: list[Any], results: list[Any]) -> None:
+    def play(self, inputs: list[Any], results: list[Any]) -> bool:
+        """Whether it was worth it: then these slots have the results."""
+        if sum([x.size for x in inputs if not self.backend.in_order(x)]) > self.copies:
+            return False
         with parallel_region():
-            self.recording.play(inputs)
-            for slot, y in zip(results, self.found):
-                slot.value = self.recording.result(y)
+            for slot, y in zip(results, self.recording.play(inputs)):
+                slot.value = y
+        return True
 
 
 def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[Any], inputs: list[Any]) -> _Run | None:
@@ -182,8 +188,7 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
         forward([step], set())
         largest = max([largest, *(slot.value.size for slot in step.outputs)])
     seconds = perf_counter() - start
-    copied = sum(x.size for x in (*others, *(slot.value for slot in results)))
-    if not lasts and (seconds > SLOW or largest > LARGE or copied > COPIED * seconds):
+    if not lasts and (seconds > SLOW or largest > LARGE):
         for slot, x in zip(sources, inputs):
             slot.value = x
         return None
@@ -193,11 +198,12 @@ def _record(backend: Any, steps: list[Step], sources: list[Any], results: list[A
             slot.value = recording.source(x)
         forward(steps, set())
     found = [slot.value for slot in results]
-    answers = [recording.result(y) for y in found]
+    answers = [y.copy(order="K") for y in found]
+    copied = recording.ready(found)
+    copies = inf if lasts else COPIED * seconds - copied
     # not inside, where the kernel that watches would be recorded as well
-    run = _Run(recording, steps, found, None if lasts else recording.watch(params))
-    run.play(others, results)
-    same = expected == [slot.value.tobytes() for slot in results]
+    run = _Run(backend, recording, steps, None if lasts else recording.watch(params), copies)
+    good = copies >= 0 and run.play(others, results) and expected == [slot.value.tobytes() for slot in results]
     for slot, value in zip((*sources, *results), (*inputs, *answers)):
         slot.value = value
-    return run if same else None
+    return run if good else None

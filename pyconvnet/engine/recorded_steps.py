@@ -2,9 +2,9 @@
 
 What is recorded are the first layers, of which each one reads the last one's result alone, up to one that computes in
 Python, such as the loss: their run forward and their run backward, each a function of the image, the weights and the
-derivative that comes back. All of these are copied to memory of the recording, so that it does not matter how weights
-change. A recording is used once it has given, for other images, weights and derivatives, what the layers themselves
-give, to the bit.
+derivative that comes back. All of these are read where they lie, so that it does not matter how weights change. A
+recording is used once it has given, for other images, weights and derivatives, what the layers themselves give, to the
+bit.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Head:
                 self._runs.move_to_end(key)
                 return found
             del self._runs[key]
-        if seconds > SLOW or x.size + 2 * sum(w.size for w in params) > COPIED * seconds:
+        if seconds > SLOW:
             return None
         came = self._came.pop(key, 0) + 1
         if came <= PATIENCE:
@@ -123,13 +123,15 @@ class Head:
             if len(self._came) > 16 * MOST:
                 self._came.popitem(last=False)
             return None
-        self._runs[key] = found = self._record(backend, x, params, mode, input_der)
+        self._runs[key] = found = self._record(backend, x, params, mode, input_der, seconds)
         if len(self._runs) > MOST:
             self._runs.popitem(last=False)
         return found
 
-    def _record(self, backend: Any, x: Any, params: list[Any], mode: str, input_der: bool) -> _Run | None:
-        """A recording; None where it gives other results than the layers."""
+    def _record(
+        self, backend: Any, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float
+    ) -> _Run | None:
+        """A recording; None where it gives other results than the layers, or copies much for so many seconds."""
         random = np.random.default_rng(0)
         try:
             image, *weights = [_other(random, a) for a in (x, *params)]
@@ -141,7 +143,9 @@ class Head:
                 y = self._forward(forward.source(x), [forward.parameter(w) for w in params], mode)
             with backward:
                 ders = self._backward(backward.source(-dzdy), input_der)
-            found = _Run(self.blocks, forward, backward, y, ders)
+            if backward.ready(ders) + forward.ready([y], backward) > COPIED * seconds:
+                return None
+            found = _Run(self.blocks, forward, backward)
             return found if _bytes(found.forward(image, weights), *found.backward(dzdy)) == expected else None
         finally:
             for slot in (*self.slots, *self.params):
@@ -210,20 +214,22 @@ class _Step(NamedTuple):
 class _Run:
     """The recordings of a step, forward and backward."""
 
-    def __init__(self, blocks: list[Any], forward: Any, backward: Any, y: Any, ders: list[Any]) -> None:
-        self._forward, self._backward, self.y, self._ders = forward, backward, y, ders
+    def __init__(self, blocks: list[Any], forward: Any, backward: Any) -> None:
+        self._forward, self._backward = forward, backward
+        self.y: Any = None
         self.unchanged = Unchanged(blocks)
 
     def forward(self, x: Any, params: list[Any]) -> Any:
         with parallel_region():
-            self._forward.play([x], params)
-            return self._forward.result(self.y)
+            (self.y,) = self._forward.play([x], params)
+        return self.y
 
     def backward(self, dzdy: Any) -> list[Any]:
         """Of the last run forward."""
         with parallel_region():
-            self._backward.play([dzdy])
-            return [self._backward.result(d) for d in self._ders]
+            ders = self._backward.play([dzdy])
+        self.y = self._forward.held = self._backward.held = None
+        return ders
 
 
 def _simple(step: Step, before: Step | None) -> bool:

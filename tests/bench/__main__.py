@@ -36,7 +36,7 @@ import benchmarks  # noqa: E402
 import worker  # noqa: E402
 
 # Some libraries keep their threads spinning for a while after a run, which the next one would pay for.
-PAUSE = 0.15  # seconds
+PAUSE, WARM = 0.15, 0.2  # seconds
 
 
 class Peer:
@@ -95,8 +95,9 @@ def measure(name: str, live: list[Peer], rounds: int, seconds: float) -> dict:
         elif "error" in answer:
             found[peer.name] = answer
     for peer in list(ready):
-        if (once := timed(peer, 2)) is not None:
-            repeat[peer] = max(1, min(100, int(seconds / rounds / max(1e-5, once))))
+        # A library's first runs are slow, and say little about how often it should run in a turn.
+        if (once := timed(peer, 2)) is not None and (once := timed(peer, _times(WARM, once, 20))) is not None:
+            repeat[peer] = _times(seconds / rounds, once, 100)
     for _ in range(rounds):
         for peer in list(ready):
             if (once := timed(peer, repeat[peer])) is not None:
@@ -106,6 +107,11 @@ def measure(name: str, live: list[Peer], rounds: int, seconds: float) -> dict:
     for peer in live:
         peer.ask(drop=True)
     return found
+
+
+def _times(seconds: float, once: float, most: int) -> int:
+    """How often a run fits in so many seconds, from 1 to `most`."""
+    return max(1, min(most, int(seconds / max(1e-5, once))))
 
 
 def summary(name: str, found: dict) -> dict:

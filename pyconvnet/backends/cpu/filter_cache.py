@@ -215,6 +215,8 @@ def _all_pieces(places: list[tuple[int, int]]) -> np.ndarray:
 
 
 def _sums(pieces: np.ndarray) -> bytes:
+    if not len(pieces):
+        return b""
     with parallel_region() as threads:
         return _checksum(pieces, threads)
 

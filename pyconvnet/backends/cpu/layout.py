@@ -143,7 +143,7 @@ def aligned_memory(count: int) -> Memory:
         have = hardware.memory() / 1e9
         raise MemoryError(f"{4e-9 * count:,.0f} GB are needed at once, and this machine has {have:,.0f} GB of memory")
     memory = np.empty(count + CACHE_LINE, np.float32)
-    start = address(memory)
+    start = memory.__array_interface__["data"][0]  # not by `address`: a recording would keep it
     first = -(start // memory.itemsize) % CACHE_LINE
     return Memory(memory[first : first + count], start + first * memory.itemsize)
 
