@@ -70,5 +70,6 @@ def test_the_precision_of_a_block_ends_with_it_and_is_of_its_own_thread():
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(seen, ("high", "fast"))) == ["high", "fast"]
-    with pytest.raises(ValueError, match="local_precision: precision must be one of 'fast', 'high', 'half', got"):
+    names = "'fast', 'high', 'half', 'bfloat16'"
+    with pytest.raises(ValueError, match=f"local_precision: precision must be one of {names}, got"):
         pcn.local_precision("exact").__enter__()

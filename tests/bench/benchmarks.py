@@ -8,14 +8,14 @@ from typing import NamedTuple
 import networks
 import startup
 
-FORWARD = "forward", "deployed", "half"  # the modes without a backward pass
+FORWARD = "forward", "deployed", "half", "bfloat16"  # the modes without a backward pass
 
 
 class Benchmark(NamedTuple):
     """One thing to time.
 
-    mode  "forward", "deployed" (forward after `pyconvnet.deploy`), "half" (and with set_precision("half")), "backward"
-          (both passes), "step" (both, loss and SGD), or a name of startup.py
+    mode  "forward", "deployed" (forward after `pyconvnet.deploy`), "half" or "bfloat16" (and with set_precision of
+          that), "backward" (both passes), "step" (both, loss and SGD), or a name of startup.py
     """
 
     mode: str
@@ -49,6 +49,8 @@ for _name, _benchmark in list(ALL.items()):
         ALL[_name.replace("forward", "deployed")] = _benchmark._replace(mode="deployed")
 for _name in ("VGG-VD-16 forward, 1", "VGG-F forward, 1"):  # which read more filters than others
     ALL[_name.replace("forward", "half precision")] = ALL[_name]._replace(mode="half")
+for _name in ("ResNet-50 forward, 1", "ResNet-50 forward, 8"):  # most of whose convolutions are plain sums
+    ALL[_name.replace("forward", "bfloat16")] = ALL[_name]._replace(mode="bfloat16")
 for _name, (_layers, _size) in networks.operators().items():
     for _mode in ("forward", "backward"):
         ALL[f"{_name}: {_mode}"] = Benchmark(_mode, _operator(_name), _size[3], 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import benchmarks
 import networks
 import numpy as np
 
@@ -70,16 +71,16 @@ def _tensor(shape, kind=np.float32):
 def prepare(mode, layers, size, batch):
     """A function to time: one run.
 
-    mode  "forward", "deployed", "half", "backward" (forward and backward), "step" (training, with SGD)
+    mode  "forward", "deployed", "half", "bfloat16", "backward" (forward and backward), "step" (training, with SGD)
     """
     from pyconvnet import Struct, deploy, set_precision, vl_simplenn, vl_simplenn_tidy
     from pyconvnet.simplenn import SimpleNN
 
-    set_precision("half" if mode == "half" else "fast")
+    set_precision(mode if mode in ("half", "bfloat16") else "fast")
     x = _tensor((*size, batch), networks.precision(layers))
     if any(layer[0] == "sum" for layer in layers):
         graph, last = _graph(layers)
-        if mode in ("deployed", "half"):
+        if mode != "forward":
             graph = deploy(graph)
             graph.vars[last].precious = True
 
@@ -89,7 +90,7 @@ def prepare(mode, layers, size, batch):
 
         return run
     net = SimpleNN(layers=[record(layer) for layer in layers])
-    if mode in ("forward", "deployed", "half"):
+    if mode in benchmarks.FORWARD:
         net = vl_simplenn_tidy(net)
         net = net if mode == "forward" else deploy(net)
         return lambda: vl_simplenn(net, x, mode="test", conserveMemory=True)[-1].x

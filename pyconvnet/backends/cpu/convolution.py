@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import depthwise, dilated, fully_connected
+from pyconvnet.backends.cpu import bfloat16, depthwise, dilated, fully_connected
 from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue, direct
 from pyconvnet.backends.cpu.layout import channels_fastest
@@ -20,7 +20,7 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, aft
     if depthwise.suits(f, x.shape[2]):
         return from_nhwc(depthwise.depthwise(x, f, b, window, after))
     relu = after.relu and after.add is None
-    if suits(x, f, window):
+    if suits(x, f, window) and not (window.stride != (1, 1) and bfloat16.suits(f)):
         y = winograd(x, f, b, window, after.scale, relu, read_soon=after.add is not None)
     elif dilated.suits(x, f, window):
         y = dilated.dilated(x, f, b, window, after.scale, relu)

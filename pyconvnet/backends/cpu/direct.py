@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvnet.backends.cpu import filter_cache, hardware
+from pyconvnet.backends.cpu import bfloat16, filter_cache, hardware
 from pyconvnet.backends.cpu.compiled import parallel
 from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import (
@@ -33,8 +33,6 @@ from pyconvnet.threads import parallel_region
 INPUTS_AT_ONCE, TILES_AT_ONCE = 512, {6: 16, 14: 8}
 # Elements that the pixels of a line may see together, so that the next line finds them in the second-level cache.
 LINE = 1 << 17
-# Packing fewer elements of filters takes less time than a checksum of them.
-KEPT_FROM = 1 << 13
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache; so where a
 # filter is one tap, a group of them is copied first to lie a cache line further apart.
 PAGE = 1024
@@ -127,10 +125,13 @@ def _packed_size(shape: tuple[int, ...], groups: int, columns: int) -> int:
     return groups * -(-(k // groups) // columns) * columns * h * w * c
 
 
-def _packed(f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
+def _packed(
+    f: np.ndarray, groups: int, columns: int, old: np.ndarray | None, scale: np.ndarray | None, pairs: bool
+) -> np.ndarray:
     """A copy of the packed filters f times `scale`; `old` is memory of that size to write into."""
-    kept = aligned(_packed_size(f.shape, groups, columns)) if old is None else old
-    return pack(f if scale is None else f * scale, groups, columns, kept)
+    f = f if scale is None else f * scale
+    f = bfloat16.filters_of_pairs(f) if pairs else f
+    return pack(f, groups, columns, aligned(_packed_size(f.shape, groups, columns)) if old is None else old)
 
 
 def direct(
@@ -147,11 +148,15 @@ def direct(
     lasting  whether f are filters, which come again, and not a derivative
     """
     groups = groups or x.shape[2] // f.shape[2]
-    tile = hardware.tile()
+    pairs = lasting and bfloat16.suits(f)
+    tile = bfloat16.tile() if pairs else hardware.tile()
+    (h, w, c, n), (fh, fw, depth, count), numbers = x.shape, f.shape, 2 if pairs else 1
     with parallel_region() as threads:
         xp = padded(x, window.pad)
-        out, starts, taps, sizes, room = _plan(x.shape, f.shape, window, groups, tile, threads)
-        _, first = _filters(f, groups, tile.columns, after.scale, lasting)
+        xp = bfloat16.image_of_pairs(xp, threads) if pairs else xp
+        shapes = (h, w, c // numbers, n), (fh, fw, depth // numbers, count)
+        out, starts, taps, sizes, room = _plan(*shapes, window, groups, tile, threads)
+        _, first = _filters(f, groups, tile.columns, after.scale, lasting, pairs)
         bias = None if b is None else np.ascontiguousarray(b)
         old = None if after.add is None else channels_fastest(after.add)
         if old is not None and (after.overwrites or not np.may_share_memory(old, after.add)):
@@ -190,14 +195,14 @@ def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, th
 
 
 def _filters(
-    f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None, lasting: bool
+    f: np.ndarray, groups: int, columns: int, scale: np.ndarray | None, lasting: bool, pairs: bool
 ) -> tuple[np.ndarray, int]:
-    """(f times `scale`, packed, its address), kept from call to call if that saves time."""
-    if not lasting or f.size < KEPT_FROM or not (f.flags.c_contiguous or f.flags.f_contiguous):
+    """(f times `scale`, packed, its address), kept from call to call if that saves time; pairs: see bfloat16.py."""
+    if not lasting or not filter_cache.worth_keeping(f):
         packed = pack(f if scale is None else f * scale, groups, columns)
         return packed, address(packed)
-    kind = "direct", groups, columns
-    return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale), scale)
+    kind = "bfloat16" if pairs else "direct", groups, columns
+    return filter_cache.get(kind, f, lambda old: _packed(f, groups, columns, old, scale, pairs), scale)
 
 
 @parallel

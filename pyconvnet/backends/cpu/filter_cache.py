@@ -35,6 +35,7 @@ _watched: set[tuple] = set()  # keys of arrays that are there, also of those who
 _guard = guard()
 _collected: deque[tuple] = deque()
 ROW, PIECE = 2 * LANES, 4096 * LANES  # floats
+KEPT_FROM = 1 << 13  # elements of filters
 SMALL = 1 << 12  # elements of arrays that Watch compares as they are
 # How often arrays must have been the same before their pages are watched, twice as often each time that these were
 # written to: writing costs more then.
@@ -64,6 +65,11 @@ def get(
     if recording is not None:
         recording.named(made)
     return made, start
+
+
+def worth_keeping(f: np.ndarray) -> bool:
+    """Whether packing these filters takes longer than a checksum of them."""
+    return f.size >= KEPT_FROM and (f.flags.c_contiguous or f.flags.f_contiguous)
 
 
 def lasts(f: Any) -> bool:

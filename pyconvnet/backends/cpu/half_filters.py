@@ -1,7 +1,8 @@
 """Fully connected layers whose filters are kept in half precision, so that half as much memory is read.
 
-Only of filters that nobody can write to (`pyconvnet.deploy`), and with `set_precision("half")`. They are rounded once,
-to 11 bits, after multiplication by a power of two that keeps them from the ends of half precision's range.
+Only of filters that nobody can write to (`pyconvnet.deploy`), and with `set_precision("half")` or "bfloat16". They are
+rounded once, to 11 bits, after multiplication by a power of two that keeps them from the ends of half precision's
+range.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LARGEST = 14  # filters are below 2 to this power
 
 def kept(f: np.ndarray) -> tuple[int, np.float32] | None:
     """(address of the filters f in half precision, the factor that their products are multiplied by); None: not so."""
-    if get_precision() != "half" or not filter_cache.lasts(f):
+    if get_precision() not in ("half", "bfloat16") or not filter_cache.lasts(f):
         return None
     made, start = filter_cache.get(("half",), f, lambda old: _in_half(f, old))
     factor = made[0]

@@ -40,6 +40,18 @@ def _best() -> str:
     return "avx2" if has.get("avx2") and has.get("fma") else "plain"
 
 
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies pairs of bfloat16 (AVX512-BF16)."""
+    return isa() == "avx512" and _has("avx512bf16")
+
+
+@lru_cache(maxsize=1)
+def _has(feature: str) -> bool:
+    from llvmlite import binding
+
+    return bool(binding.get_host_cpu_features().get(feature))
+
+
 @lru_cache(maxsize=1)
 def memory() -> int:
     """Bytes of main memory; 4 GB where the system does not tell."""

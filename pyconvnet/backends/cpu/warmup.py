@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import CPU
-from pyconvnet.backends.cpu.hardware import isa
+from pyconvnet.backends.cpu.hardware import has_bfloat16, isa
 from pyconvnet.geometry import Window
 from pyconvnet.precision import local_precision
 from pyconvnet.randstream import RandStream
@@ -48,7 +48,7 @@ def kernels() -> list[Any]:
     from pyconvnet.backends.cpu.compiled import Kernel
 
     found: list[Any] = []
-    for name in MODULES:
+    for name in (*MODULES, *(["bfloat16"] if has_bfloat16() else [])):
         for value in vars(import_module(f"pyconvnet.backends.cpu.{name}")).values():
             if isinstance(value, Kernel) and value not in found:
                 found.append(value)
@@ -70,11 +70,11 @@ def _array(*shape: int) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
-def _in_half(cpu: CPU, f: np.ndarray) -> None:
-    """A fully connected layer whose filters nobody can write to, in half precision."""
-    with local_precision("half"):
+def _in_precision(precision: str, cpu: CPU, f: np.ndarray) -> None:
+    """A layer whose filters nobody can write to, on one image."""
+    with local_precision(precision):
         lasting = np.frombuffer(f.tobytes(), np.float32).reshape(f.shape)
-        cpu.conv(_array(*f.shape[:3], 1), lasting, None, Window(f.shape[:2]))
+        cpu.conv(_array(8, 8, f.shape[2], 1), lasting, None, Window(f.shape[:2]))
 
 
 def _calls() -> Iterator[Callable[[], Any]]:
@@ -99,7 +99,9 @@ def _calls() -> Iterator[Callable[[], Any]]:
     for n in (1, 9):  # fully connected
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), tall, None, Window((8, 8)))
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
-    yield lambda: _in_half(cpu, tall)
+    yield lambda: _in_precision("half", cpu, tall)
+    if has_bfloat16():
+        yield lambda: _in_precision("bfloat16", cpu, _array(1, 1, 128, 64))
     yield lambda: cpu.conv_backward(x, f, y, three)
     few, more = _array(18, 18, 16, get_num_threads()), _array(18, 18, 16, 2)  # 25 tiles an image
     yield lambda: cpu.conv_backward(few, f, _array(18, 18, 32, few.shape[3]), three)  # each thread sums up some tiles

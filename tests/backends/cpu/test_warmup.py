@@ -20,11 +20,11 @@ RELU = "import numpy as np, pyconvnet\nprint(pyconvnet.vl_nnrelu(np.ones((4, 4, 
 @pytest.mark.skipif(hardware.isa() == "plain", reason="nothing is compiled on this CPU")
 def test_every_kernel_is_ready_afterwards(tmp_path):
     code = """
-from pyconvnet.backends.cpu import compiled
+from pyconvnet.backends.cpu import compiled, hardware
 from pyconvnet.backends.cpu.warmup import kernels, warmup
 count = warmup(progress=True)
 assert count == len(kernels()) + 1 > 20, count
-assert compiled.compiled_now == compiled.MOST, compiled.compiled_now
+assert compiled.compiled_now == compiled.MOST - (0 if hardware.has_bfloat16() else 2), compiled.compiled_now
 print([k.__name__ for k in kernels() if not k.forms])
 """
     done = python(code, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)})  # where nothing has been compiled yet

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
+from pyconvnet.backends.cpu.llvm.bfloat16 import add_products_of_pairs
 from pyconvnet.backends.cpu.llvm.ir import (
     F32,
     I64,
@@ -53,9 +54,10 @@ def _hidden(build, number):
 class _Tile:
     """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` floats, masked in the last vector or not."""
 
-    def __init__(self, module, rows, vectors, lanes, masked):
+    def __init__(self, module, rows, vectors, lanes, masked, pairs):
         self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
         self.v = ir.VectorType(F32, lanes)
+        self.multiply_add = add_products_of_pairs if pairs else fma
         name = f"tile_{rows}x{vectors}x{lanes}" + ("_masked" if masked else "")
         self.fn = ir.Function(module, _KIND, name)
         self.write()
@@ -144,7 +146,7 @@ class _Tile:
             here, between = held[i // 3], i % 3
             left = build.load(at(build, build.add(here, apart[between]) if between else here, F32))
             left = splat(build, left, self.lanes)
-            sums.append([fma(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
+            sums.append([self.multiply_add(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
         k_next, b_next = build.add(k, I64(1)), build.add(b_now, b_k)
         ahead_next = build.add(ahead_now, arg["ahead_k"])
         k.add_incoming(k_next, k_loop)
@@ -233,12 +235,15 @@ class Registers(NamedTuple):
 REGISTERS = {"avx512": Registers(14, 16), "avx2": Registers(6, 8)}
 
 
-def write_tiles(module, level):
-    """{slot: function} of the table for an instruction set, but for its first number, the lanes."""
+def write_tiles(module, level, pairs=False):
+    """{slot: function} of the table for an instruction set, but for its first number, the lanes.
+
+    pairs  A and B hold pairs of bfloat16 in place of floats
+    """
     most_rows, lanes = REGISTERS[level]
     kinds = (WHOLE, 2, False), (WIDE, 2, True), (NARROW, 1, True)
     return {
-        kind + rows: _Tile(module, rows, vectors, lanes, masked).fn
+        kind + rows: _Tile(module, rows, vectors, lanes, masked, pairs).fn
         for kind, vectors, masked in kinds
         for rows in range(1, most_rows + 1)
     }
