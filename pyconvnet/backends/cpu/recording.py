@@ -33,6 +33,7 @@ from pyconvnet.backends.cpu.layout import (
     some_memory,
 )
 from pyconvnet.backends.cpu.llvm.player import write_player
+from pyconvnet.backends.cpu.placement import make_room
 from pyconvnet.threads import parallel_region, team
 
 _PLAY = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)
@@ -268,6 +269,8 @@ def _piece(calls: list[Any], arguments: np.ndarray, parts: int) -> Callable[[], 
     play = _PLAY(compiled.functions("player", write_player)[0])
 
     def piece() -> None:
+        if parts > 1:
+            make_room(parts)
         start, threads, tables = team(parts)  # a forked process has another team
         play(table.ctypes.data, len(table), start, threads, *tables)
 
