@@ -139,6 +139,7 @@ def vl_simplenn(
     if not skipForward:
         res[0].x = as_tensor(f"{FN}: x", x)
     plan.bind(res, "normal" if mode is None else mode.lower(), first, accumulate)
+    plan.network._passes_back = backward and not skipForward
     recorded = None
     try:
         if backward and conserveMemory and first == 0 and not (skipForward or accumulate):

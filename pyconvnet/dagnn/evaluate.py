@@ -91,18 +91,27 @@ def run(
         steps = plan.in_one(first, exposed, net.mode, net.mode == "test" and not net.computingDerivative)
         if wanted and not (keep or factors):
             recorded = _recorded_step(net, plan, steps, held, seconds)
-    if recorded is not None:
-        recorded.forward()
-        steps, whole = recorded.rest, whole[recorded.depth :]
-    if not forward(steps, held) and steps:
-        missing = [var.name for var in net.vars if not var.fanin and var.value is None]
-        raise ValueError(f"DagNN.eval: no layer could run; inputs of the network without a value: {listed(missing)}")
-    if keep:
-        net._kept = whole
-    if wanted:
-        _differentiate(net, wanted, whole, factors)
-    if recorded is not None:
-        recorded.backward()
+    net._passes_back = bool(wanted) and not keep
+    try:
+        if recorded is not None:
+            recorded.forward()
+            steps, whole = recorded.rest, whole[recorded.depth :]
+        if not forward(steps, held) and steps:
+            missing = [var.name for var in net.vars if not var.fanin and var.value is None]
+            raise ValueError(
+                f"DagNN.eval: no layer could run; inputs of the network without a value: {listed(missing)}"
+            )
+        if keep:
+            net._kept = whole
+        if wanted:
+            _differentiate(net, wanted, whole, factors)
+        if recorded is not None:
+            recorded.backward()
+    finally:
+        if net._passes_back:
+            net._passes_back = False
+            for step in plan.steps:
+                step.block._for_backward = None
 
 
 def _recorded_step(net: DagNN, plan: GraphPlan, steps: list[Step], held: set[Var], seconds: float) -> Any:

@@ -56,6 +56,7 @@ class DagNN(Editing):
         "_mode",
         "_origin",
         "_params",
+        "_passes_back",
         "_plan",
         "_predictors",
         "_vars",
@@ -80,6 +81,7 @@ class DagNN(Editing):
         self.executionOrder: list[int] = []
         self._plan: Any = None
         self._predictors: list[Any] = []
+        self._passes_back = False  # whether it is in a call that does
         self._kept: Any = None  # the steps that forward ran, for backward
         self._given: list = []
 

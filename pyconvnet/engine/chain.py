@@ -19,9 +19,10 @@ FN = "vl_simplenn"
 
 
 class Mode:
-    """The network as its layers see it: its mode."""
+    """The network as its layers see it: its mode, and whether the call that it is in passes back as well."""
 
     mode = "normal"
+    _passes_back = False
 
 
 class ResultSlot:
@@ -176,9 +177,12 @@ class ChainPlan(Plan):
 
     def release(self) -> list[Any]:
         """The results, to which the plan keeps no reference."""
+        self.network._passes_back = False
         for entry in self.entries:
             if entry.layer.aux is not None:
                 entry.layer.aux = None
+            if entry.layer._for_backward is not None:
+                entry.layer._for_backward = None
             for weight in entry.weights:
                 weight.der = None
         out = [slot.result for slot in self.slots]

@@ -98,6 +98,7 @@ class Layer:
     _version: int = 0  # how often a property was set
 
     aux: Any = None
+    _for_backward: Any = None  # what forward keeps where backward follows in the same call of the network
     input_der: bool = True  # whether derivatives of the inputs are asked for; a layer may return them all the same
     net: Any = None
     layerIndex: int | None = None
@@ -226,6 +227,11 @@ class Layer:
     def mode(self) -> str:
         """'normal' or 'test': the mode of the network that the layer is attached to; 'normal' where there is none."""
         return getattr(self.net, "mode", "normal")
+
+    @property
+    def _backward_follows(self) -> bool:
+        """Whether the network is in a call that passes back as well: meanwhile nobody writes to what lies between."""
+        return getattr(self.net, "_passes_back", False)
 
     def reset(self) -> None:
         """Forget the state of earlier batches."""

@@ -50,11 +50,17 @@ class BatchNorm(ElementWise):
                 stacklevel=2,
             )
             moments = None
-        return [vl_nnbnorm(inputs[0], *params[:2], None, **{"moments": moments, **self.effective_options()})[0]]
+        y, found = vl_nnbnorm(inputs[0], *params[:2], None, **{"moments": moments, **self.effective_options()})
+        if moments is None and self._backward_follows:
+            self._for_backward = inputs[0], found
+        return [y]
 
     def backward(self, inputs, params, derOutputs):
-        dx, *ders = vl_nnbnorm(inputs[0], *params[:2], derOutputs[0], **self.effective_options())
-        return [dx], ders[: len(params)]
+        of, known = self._for_backward or (None, None)
+        known = known if of is inputs[0] else None
+        options = {"moments": known, **self.effective_options()}
+        dx, *ders, moments = vl_nnbnorm(inputs[0], *params[:2], derOutputs[0], **options)
+        return [dx], [*ders, moments if known is None else known][: len(params)]
 
     def attach(self, net, index):
         super().attach(net, index)
