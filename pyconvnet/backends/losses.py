@@ -70,8 +70,7 @@ class Losses(Primitives):
         if loss == "log":
             return -self.log(self._picked(x, labels, at))
         if loss == "softmaxlog":
-            shifted = self.less_largest(x)
-            return self.log(self.sum(self.exp(shifted), (2,))) - self.take(shifted, at, 2)
+            return self.softmaxlog(x, at)
         if loss == "mhinge":
             return self.at_least(1 - self.take(x, at, 2), 0)
         margin, _ = self._margin(x, at)
@@ -85,14 +84,23 @@ class Losses(Primitives):
         if loss == "log":
             return self._scatter(x, at, -1 / self.at_least(self._picked(x, labels, at), 1e-8))
         if loss == "softmaxlog":
-            y = self.softmax(x)
-            return self.put(y, at, self.take(y, at, 2) - 1, 2)
+            return self.softmaxlog_backward(x, at)
         if loss == "mhinge":
             return self._scatter(x, at, -self.cast(self.take(x, at, 2) < 1, x))
         margin, rival = self._margin(x, at)
         inside = self.cast(margin > 0, x)
         d = self._scatter(x, at, -inside)
         return self.put(d, rival, self.take(d, rival, 2) + inside, 2)
+
+    def softmaxlog(self, x: Array, at: Array) -> Array:
+        """log(sum of exp(x)) - x at one channel of each pixel, H x W x 1 x N; `at`: the indexes of these."""
+        shifted = self.less_largest(x)
+        return self.log(self.sum(self.exp(shifted), (2,))) - self.take(shifted, at, 2)
+
+    def softmaxlog_backward(self, x: Array, at: Array) -> Array:
+        """Its derivative for each channel."""
+        y = self.softmax(x)
+        return self.put(y, at, self.take(y, at, 2) - 1, 2)
 
     def _places(self, labels: Array) -> Array:
         """Indexes of channels; those of label 0 are any."""

@@ -101,7 +101,10 @@ def compute(
         return backend.sum(weights * found, (0, 1, 2, 3))
     weights = weights * loss_weight(dzdy, x)
     found = getattr(backend, f"{kind}_loss_backward")(x, labels, loss, of)
-    return backend.zeros(x.shape, x) if found is None else found * weights
+    if found is None:
+        return backend.zeros(x.shape, x)
+    found *= weights
+    return found
 
 
 def _labels(c: Any, x: np.ndarray, loss: str) -> np.ndarray:

@@ -55,6 +55,8 @@ class CPU(Reference):
     sigmoid_backward = _dispatched("sigmoid_backward", "activations")
     softmax = _dispatched("softmax", "activations")
     softmax_backward = _dispatched("softmax_backward", "activations")
+    softmaxlog = _dispatched("softmaxlog", "activations")
+    softmaxlog_backward = _dispatched("softmaxlog_backward", "activations")
     bnorm = _dispatched("bnorm", "batch_normalization")
     bnorm_backward = _dispatched("bnorm_backward", "batch_normalization")
     lrn = _dispatched("lrn", "channel_normalization")

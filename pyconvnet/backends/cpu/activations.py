@@ -9,6 +9,8 @@ from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.layout import AHEAD, STREAMED, address, channels_fastest, dense, empty, empty_like
 from pyconvnet.backends.cpu.llvm.simd import (
     finish_streams,
+    fload,
+    fstore,
     prefetch,
     vabs,
     vadd,
@@ -72,6 +74,30 @@ def softmax_backward(x: np.ndarray, dzdy: np.ndarray) -> np.ndarray:
         _softmax(threads, address(seen), address(dx), pixels, x.shape[2])
         _softmax_backward(threads, address(dy), address(dx), pixels, x.shape[2])
     return from_nhwc(dx)
+
+
+def softmaxlog(x: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """log(sum of exp(x)) - x at one channel of each pixel, H x W x 1 x N; `at`: the indexes of these."""
+    with parallel_region() as threads:
+        seen, places = channels_fastest(x), _of_pixels(at)
+        y = empty((*seen.shape[:3], 1))
+        _softmaxlog(threads, address(seen), places, address(y), places.size, x.shape[2])
+    return from_nhwc(y)
+
+
+def softmaxlog_backward(x: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Its derivative for each channel: the softmax, less one there."""
+    with parallel_region() as threads:
+        seen, places = channels_fastest(x), _of_pixels(at)
+        dx = empty(seen.shape)
+        _softmax(threads, address(seen), address(dx), places.size, x.shape[2])
+        _less_one(threads, address(dx), places, x.shape[2])
+    return from_nhwc(dx)
+
+
+def _of_pixels(at: np.ndarray) -> np.ndarray:
+    """H x W x 1 x N indexes in the order in which pixels lie."""
+    return np.ascontiguousarray(at.transpose(3, 0, 1, 2), np.int64).ravel()
 
 
 def _forward(x: np.ndarray, which: int, leak: float) -> np.ndarray:
@@ -201,6 +227,28 @@ def _derivatives(t, threads, x, dy, dx, count, which, leak):
             vstore(target, first)
             vstore(target + 64, second)
     finish_streams()
+
+
+@parallel
+def _softmaxlog(t, threads, x, at, y, pixels, c):
+    lowest = np.float32(-np.inf)
+    for q in range(pixels * t // threads, pixels * (t + 1) // threads):
+        source = x + 4 * q * c
+        largest = vset1(lowest)
+        for k in range(0, c, 16):
+            largest = vmax(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+        top = vmax_across(largest)
+        total = vset1(np.float32(0))
+        for k in range(0, c, 16):
+            total = vadd(total, vexp(vsub(vload_part(source + 4 * k, min(16, c - k), lowest), vset1(top))))
+        fstore(y + 4 * q, np.float32(np.log(vsum_across(total))) - (fload(source + 4 * at[q]) - top))
+
+
+@parallel
+def _less_one(t, threads, y, at, c):
+    for q in range(at.size * t // threads, at.size * (t + 1) // threads):
+        place = y + 4 * (q * c + at[q])
+        fstore(place, fload(place) - np.float32(1))
 
 
 @parallel

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyconvnet.arrays import from_nhwc
 from pyconvnet.backends.cpu import CPU
 from pyconvnet.backends.cpu.hardware import LEVELS
-from pyconvnet.backends.reference import elementwise, normalization
+from pyconvnet.backends.reference import Reference, elementwise, normalization
 from pyconvnet.backends.reference import pool as plain_pool
 from pyconvnet.geometry import Window
 
@@ -94,6 +94,16 @@ def test_activations_agree_with_float64(arrays, leak):
         assert_near(getattr(cpu, name)(x, *options), exact)
         exact = getattr(elementwise, name + "_backward")(*wide(x, dzdy), *options)
         assert_near(getattr(cpu, name + "_backward")(x, dzdy, *options), exact)
+
+
+@settings(deadline=None, max_examples=40)
+@given(arrays=tensors(), seed=st.integers(0, 99))
+def test_the_logarithm_of_softmax_agrees_with_float64(arrays, seed):
+    x, _ = arrays
+    h, w, c, n = x.shape
+    at = np.random.default_rng(seed).integers(0, c, (h, w, 1, n))
+    for name in ("softmaxlog", "softmaxlog_backward"):
+        assert_near(getattr(cpu, name)(x, at), getattr(Reference, name)(cpu, *wide(x), at))
 
 
 @settings(deadline=None, max_examples=40)
