@@ -106,8 +106,8 @@ def inputs_of(x, v, shape, first, last, origin, spare):
 
 
 @inner
-def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, p, how):
-    """At point p: `tiles` tiles of v x `blocks` blocks of filters, into sums[tile][width].
+def _products(kernel, mr, nr, v, f, count, sums, width, shape, tiles, p, how):
+    """At point p: `tiles` tiles of v x `count` filters, into sums[tile][width].
 
     At the points at infinity, filters are their last taps: zeros where they lack them, which are not multiplied.
     """
@@ -115,19 +115,19 @@ def _products(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, p, how):
     no_row, no_column = shape.short > 0 and p // side == side - 1, shape.short > 0 and p % side == side - 1
     if not no_column:
         end = 2 * c if no_row else shape.depth
-        multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, end)
+        multiplied(kernel, mr, nr, v, f, count, sums, width, shape, tiles, how, 0, end)
     else:
-        multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 0, c)
+        multiplied(kernel, mr, nr, v, f, count, sums, width, shape, tiles, how, 0, c)
         if not no_row:
-            multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, 2 * c, 3 * c)
+            multiplied(kernel, mr, nr, v, f, count, sums, width, shape, tiles, how, 2 * c, 3 * c)
 
 
 @inner
-def multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, begin, end):
+def multiplied(kernel, mr, nr, v, f, count, sums, width, shape, tiles, how, begin, end):
     """The products with inputs begin .. end - 1, which are added to those before."""
     c, padded_c = shape.depth, shape.padded_c
     pieces = -(-(end - begin) // INPUTS_AT_ONCE)
-    units = -(-tiles // mr)
+    units, blocks = -(-tiles // mr), -(-count // nr)
     for piece in range(pieces):
         first, last = begin + (end - begin) * piece // pieces, begin + (end - begin) * (piece + 1) // pieces
         for block in range(blocks):
@@ -137,7 +137,7 @@ def multiplied(kernel, mr, nr, v, f, blocks, sums, width, shape, tiles, how, beg
                 call_tile(
                     kernel,
                     following - i,
-                    nr,
+                    min(nr, count - block * nr),
                     v + 4 * (i * padded_c + first),
                     padded_c,
                     1,
@@ -201,7 +201,8 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape
         first, last = units * q // rounds * mr, min(tiles, units * (q + 1) // rounds * mr)
         inputs_of(x, mine, shape, first, last, first, spare)
         for block in range(0, blocks, together):
-            now = min(together, blocks - block)
+            column = block * nr
+            columns = min(together * nr, k - column)
             for p in range(points):
                 _products(
                     kernel,
@@ -209,7 +210,7 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape
                     nr,
                     mine + 4 * p * step,
                     f + 4 * (p * plane + block * c * nr),
-                    now,
+                    columns,
                     own + 4 * p * sums_step,
                     together * nr,
                     shape,
@@ -217,8 +218,6 @@ def fused(t, threads, kernel, mr, nr, x, f, plane, bias, relu, y, v, sums, shape
                     p,
                     0,
                 )
-            column = block * nr
-            columns = min(now * nr, k - column)
             _outputs(
                 y + 4 * column,
                 own,
@@ -295,7 +294,7 @@ def _share_of_products(t, threads, kernel, mr, nr, f, plane, v, sums, shape, cou
             nr,
             v + 4 * (p * shape.step + i * shape.padded_c),
             f + 4 * (p * plane + block * c * nr),
-            blocks * (g + 1) // groups - block,
+            min(shape.k, blocks * (g + 1) // groups * nr) - block * nr,
             sums + 4 * (p * shape.sums_step + i * width + block * nr),
             width,
             shape,

@@ -90,7 +90,7 @@ def _images(
         sums + 4 * t * points * shape.sums_step,
         spare + 128 * points * t,
     )
-    blocks, tiles = -(-c // nr), (end - begin) * each
+    tiles = (end - begin) * each
     rounds = -(-tiles // at_once)
     for q in range(rounds):
         first, last = begin * each + tiles * q // rounds, begin * each + tiles * (q + 1) // rounds
@@ -98,7 +98,7 @@ def _images(
         for p in range(points):
             here, target = mine + 4 * p * shape.step, own + 4 * p * shape.sums_step
             multiplied(
-                kernel, mr, nr, here, f + 4 * p * plane, blocks, target, width, shape, last - first, 0, 0, shape.depth
+                kernel, mr, nr, here, f + 4 * p * plane, c, target, width, shape, last - first, 0, 0, shape.depth
             )
         for tile in range(first, last):
             n = tile // each

@@ -129,6 +129,22 @@ def test_any_transposed_convolution_agrees_with_float64(level, layer):
         assert_sums_near(a, e, terms)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_each_number_of_filters(level, size):
+    """The tiles of the matrix kernel are whole vectors, or parts of one, two, or one and a half."""
+    random = np.random.default_rng(size)
+    x, window = random.standard_normal((12, 10, 18, 2), np.float32), Window((size, size))
+    for count in range(1, 66):
+        f = random.standard_normal((size, size, 18, count), np.float32)
+        y, exact = cpu.conv(x, f, None, window), plain.conv(*wide(x, f), None, window)
+        assert_near(y, exact, 1e-5)
+        dzdy = y.astype(np.float32)
+        for ours, derivative in zip(
+            cpu.conv_backward(x, f, dzdy, window), plain.conv_backward(*wide(x, f, dzdy), window)
+        ):
+            assert_near(ours, derivative, 2e-5)
+
+
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("stride, groups", [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_the_derivatives_of_filters_that_threads_share_agree_with_float64(level, stride, groups, order):

@@ -34,8 +34,9 @@ from pyconvnet.backends.cpu.llvm.language import op
 ACCUMULATE, BIAS, RELU, FAR, STREAM = 4, 2, 1, 8, 16
 _ARGUMENTS = "rows columns a a_row a_k taps count depth b b_k c c_row old bias mode ahead ahead_k".split()
 # A table of kernels holds the lanes of a vector, and from each of these slots on the kernels for 1, 2 .. rows: of two
-# whole vectors of columns, of two with the last one masked, and of one masked vector.
-WHOLE, WIDE, NARROW, SLOTS = 0, 16, 32, 48
+# whole vectors of columns, of two with the last one masked, of one masked vector, and of one and a masked half: 20 or
+# 24 columns take three quarters of the time of 32.
+WHOLE, WIDE, NARROW, MIXED = 0, 16, 32, 48
 # Seventeen arguments do not fit into registers, so they are passed as the address of an array.
 _KIND = ir.FunctionType(ir.VoidType(), [I64])
 
@@ -52,13 +53,17 @@ def _hidden(build, number):
 
 
 class _Tile:
-    """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` floats, masked in the last vector or not."""
+    """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` floats, masked in the last vector or not.
 
-    def __init__(self, module, rows, vectors, lanes, masked, pairs):
+    half  the last vector has half as many
+    """
+
+    def __init__(self, module, rows, vectors, lanes, masked, half, pairs):
         self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
-        self.v = ir.VectorType(F32, lanes)
+        self.last = lanes // 2 if half else lanes
+        self.types = [ir.VectorType(F32, lanes)] * (vectors - 1) + [ir.VectorType(F32, self.last)]
         self.multiply_add = add_products_of_pairs if pairs else fma
-        name = f"tile_{rows}x{vectors}x{lanes}" + ("_masked" if masked else "")
+        name = f"tile_{rows}x{vectors}x{lanes}" + ("_half" if half else "") + ("_masked" if masked else "")
         self.fn = ir.Function(module, _KIND, name)
         self.write()
 
@@ -69,8 +74,11 @@ class _Tile:
     def load(self, build, address, j):
         where = build.add(address, I64(4 * self.lanes * j))
         if self.masked and j == self.vectors - 1:
-            return masked_load(build, where, self.lanes_in_use, ir.Constant(self.v, [0.0] * self.lanes))
-        return build.load(at(build, where, self.v), align=4)
+            return masked_load(build, where, self.lanes_in_use, self.zero(j))
+        return build.load(at(build, where, self.types[j]), align=4)
+
+    def zero(self, j):
+        return ir.Constant(self.types[j], [0.0] * self.types[j].count)
 
     def store(self, build, sums, stream=False):
         last = [[], []]
@@ -81,7 +89,7 @@ class _Tile:
                     last[0].append(value)
                     last[1].append(where)
                 else:
-                    place = at(build, where, self.v)
+                    place = at(build, where, self.types[j])
                     store_past(build, value, place) if stream else build.store(value, place, align=4)
         if self.masked:
             store_first(build, *last, self.columns_of_last(build))
@@ -94,10 +102,9 @@ class _Tile:
         entry, tap, k_loop, tap_end, done = (fn.append_basic_block(n) for n in ("entry", "tap", "k", "tap_end", "done"))
         build = ir.IRBuilder(entry)
         arg = self.arg = _loaded(build, fn.args[0])
-        self.lanes_in_use = first_lanes(build, self.columns_of_last(build), self.lanes) if self.masked else None
+        self.lanes_in_use = first_lanes(build, self.columns_of_last(build), self.last) if self.masked else None
         a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
         apart = [None, a_row, _hidden(build, build.mul(a_row, I64(2)))]
-        zero = ir.Constant(self.v, [0.0] * self.lanes)
         first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
         far, own, other, further, start = map(fn.append_basic_block, ("far", "own", "other", "further", "start"))
         build.cbranch(self.asked(build, FAR), far, start)
@@ -120,8 +127,8 @@ class _Tile:
         t.add_incoming(I64(0), start)
         # without an address to prefetch, use one at hand
         ahead.add_incoming(first, start)
-        outer = self.grid(lambda i, j: build.phi(self.v))
-        self.each(outer, lambda p, i, j: p.add_incoming(zero, start))
+        outer = self.grid(lambda i, j: build.phi(self.types[j]))
+        self.each(outer, lambda p, i, j: p.add_incoming(self.zero(j), start))
         row = build.add(arg["taps"], build.mul(t, I64(16)))
         a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(4)))
         a_starts = [build.add(a_start, build.mul(a_row, I64(i))) for i in range(0, self.rows, 3)]
@@ -136,7 +143,7 @@ class _Tile:
             phi.add_incoming(first, tap)
         b_now.add_incoming(b_start, tap)
         ahead_now.add_incoming(ahead, tap)
-        inner = self.grid(lambda i, j: build.phi(self.v))
+        inner = self.grid(lambda i, j: build.phi(self.types[j]))
         self.each(inner, lambda p, i, j: p.add_incoming(outer[i][j], tap))
         build_prefetch(build, ahead_now, False)
         right = [self.load(build, b_now, j) for j in range(self.vectors)]
@@ -145,8 +152,8 @@ class _Tile:
         for i in range(self.rows):
             here, between = held[i // 3], i % 3
             left = build.load(at(build, build.add(here, apart[between]) if between else here, F32))
-            left = splat(build, left, self.lanes)
-            sums.append([self.multiply_add(build, left, right[j], inner[i][j]) for j in range(self.vectors)])
+            lefts = [splat(build, left, t.count) for t in self.types]
+            sums.append([self.multiply_add(build, *triple) for triple in zip(lefts, right, inner[i])])
         k_next, b_next = build.add(k, I64(1)), build.add(b_now, b_k)
         ahead_next = build.add(ahead_now, arg["ahead_k"])
         k.add_incoming(k_next, k_loop)
@@ -200,10 +207,8 @@ class _Tile:
         return self.grid(lambda i, j: build.fadd(sums[i][j], bias[j]))
 
     def rectify(self, build, sums):
-        zero = ir.Constant(self.v, [0.0] * self.lanes)
-
         def positive(i, j):  # 0 for NaN, as MATLAB's maximum
-            return build.select(build.fcmp_ordered(">", sums[i][j], zero), sums[i][j], zero)
+            return build.select(build.fcmp_ordered(">", sums[i][j], self.zero(j)), sums[i][j], self.zero(j))
 
         return self.grid(positive)
 
@@ -220,7 +225,7 @@ class _Tile:
         build.branch(after)
         then = build.block
         build.position_at_end(after)
-        out = self.grid(lambda i, j: build.phi(self.v))
+        out = self.grid(lambda i, j: build.phi(self.types[j]))
         self.each(out, lambda p, i, j: (p.add_incoming(sums[i][j], before), p.add_incoming(changed[i][j], then)))
         return out
 
@@ -241,12 +246,15 @@ def write_tiles(module, level, pairs=False):
     pairs  A and B hold pairs of bfloat16 in place of floats
     """
     most_rows, lanes = REGISTERS[level]
-    kinds = (WHOLE, 2, False), (WIDE, 2, True), (NARROW, 1, True)
-    return {
-        kind + rows: _Tile(module, rows, vectors, lanes, masked, pairs).fn
-        for kind, vectors, masked in kinds
+    kinds = [(WHOLE, 2, False, False), (WIDE, 2, True, False), (NARROW, 1, True, False)]
+    halves = level == "avx512" and not pairs  # half a vector of AVX2 takes as long as a whole one
+    kinds += [(MIXED, 2, True, True)] if halves else []
+    table = {
+        kind + rows: _Tile(module, rows, vectors, lanes, masked, half, pairs).fn
+        for kind, vectors, masked, half in kinds
         for rows in range(1, most_rows + 1)
     }
+    return table if halves else table | {MIXED + rows: table[WIDE + rows] for rows in range(1, most_rows + 1)}
 
 
 @op
@@ -265,7 +273,9 @@ def call_tile(
     for i, value in enumerate(given):
         build.store(value, build.gep(table, [I64(0), I64(i)]))
     lanes = build.load(at(build, kernel, I64))
-    partial = build.select(build.icmp_signed("<=", columns, lanes), I64(NARROW), I64(WIDE))
+    mixed = build.icmp_signed("<=", columns, build.add(lanes, build.ashr(lanes, I64(1))))
+    partial = build.select(mixed, I64(MIXED), I64(WIDE))
+    partial = build.select(build.icmp_signed("<=", columns, lanes), I64(NARROW), partial)
     kind = build.select(build.icmp_signed("==", columns, build.shl(lanes, I64(1))), I64(WHOLE), partial)
     slot = build.add(kernel, build.shl(build.add(kind, rows), I64(3)))
     build.call(build.load(at(build, slot, _KIND.as_pointer())), [build.ptrtoint(table, I64)])
