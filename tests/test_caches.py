@@ -1,8 +1,9 @@
 """What is kept from call to call can be given back; the precision of a block is its own thread's."""
 
 import gc
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event, Thread
 
 import numpy as np
 import pytest
@@ -73,3 +74,33 @@ def test_the_precision_of_a_block_ends_with_it_and_is_of_its_own_thread():
     names = "'fast', 'high', 'half', 'bfloat16'"
     with pytest.raises(ValueError, match=f"local_precision: precision must be one of {names}, got"):
         pcn.local_precision("exact").__enter__()
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_another_thread_may_give_it_back_at_any_time(trains):
+    net = pcn.models.build("lenet", seed=0)
+    x = np.random.default_rng(0).standard_normal((28, 28, 1, 1), np.float32)
+    net.layers[-1]["class"] = np.ones(1, np.float32)
+
+    def run():
+        if trains:
+            return pcn.vl_simplenn(net, x, 1, mode="normal", conserveMemory=True)[0].dzdw[0].tobytes()
+        return pcn.predict(net, x).tobytes()
+
+    expected = run()
+    ended = Event()
+
+    def clear():
+        while not ended.wait(0.001):
+            pcn.clear_caches()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread = Thread(target=clear)
+    thread.start()
+    try:
+        assert {run() for _ in range(300)} == {expected}
+    finally:
+        ended.set()
+        thread.join()
+        sys.setswitchinterval(before)

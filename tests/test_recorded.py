@@ -361,6 +361,17 @@ class TestWeightsThatMayChange:
         played = {call[0] for call in run.recording.calls if type(call) is tuple}
         assert len(read) == 1 and played and not entries & played
 
+    @pytest.mark.filterwarnings("ignore:Setting the strides:DeprecationWarning")
+    def test_weights_whose_elements_are_taken_in_another_order(self):
+        net = networks("letters")
+        x, filters = images("letters")[0], net.layers[0].weights[0]
+        for _ in range(recorded.PATIENCE + 2):
+            pcn.predict(net, x)
+        filters.strides = (filters.strides[1], filters.strides[0], *filters.strides[2:])
+        y = pcn.predict(net, x)
+        pcn.clear_caches()
+        assert y.tobytes() == pcn.predict(net, x).tobytes()
+
     def test_weights_that_change_to_and_fro_between_two_sizes_of_images(self):
         """Kept forms of filters that a recording counts on are not written over."""
         net, x = networks("lenet"), images("lenet")[0]

@@ -293,3 +293,32 @@ def test_cnn_train_ends_at_the_same_weights(monkeypatch, played, tmp_path):
     assert played
     monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
     assert run("plain") == found
+
+
+def shared_filters():
+    """Three layers with the same filters, after a rectifier, which reads its output on the way back."""
+    net = pcn.DagNN()
+    net.addLayer("r", pcn.dagnn.ReLU(), "x", "r")
+    for before, after in zip("rabc", "abcd"):
+        net.addLayer(after, pcn.dagnn.Conv(size=[3, 3, 8, 8], pad=1), before, after, ["f", "g"])
+    net.addLayer("s", pcn.dagnn.BatchNorm(numChannels=8), "d", "s", ["m", "n", "o"])
+    net.initParams()
+    random = np.random.default_rng(0)
+    for param in net.params:
+        param.value = random.standard_normal(param.value.shape, np.float32)
+    return net
+
+
+def test_a_graph_whose_layers_share_filters(played):
+    """The sum of their derivatives depends on the order; and the image, which nobody reads any more, is forgotten."""
+    net = shared_filters()
+    for seed in range(UNTIL + 4):
+        random = np.random.default_rng(seed)
+        x, dzdy = random.standard_normal((2, 9, 9, 8, 2), np.float32)
+        net.eval({"x": x}, {"s": dzdy})
+        other = shared_filters()
+        other.eval({"x": x}, {"s": dzdy})
+        assert [p.der.tobytes() for p in net.params] == [p.der.tobytes() for p in other.params]
+        for what in ("value", "der"):
+            assert [getattr(v, what) is None for v in net.vars] == [getattr(v, what) is None for v in other.vars]
+    assert set(played) == {5} and len(played) >= 3

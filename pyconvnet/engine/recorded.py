@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from collections.abc import Collection
+from contextlib import suppress
 from math import inf
 from time import perf_counter
 from typing import Any
@@ -35,6 +36,7 @@ PATIENCE = 2
 # Such a recording is worth its memory, and the runs that make it, up to so many seconds of a run, so many elements of a
 # layer's result, and so many that are copied in each second: of images that lie in another order than layers have.
 SLOW, LARGE, COPIED = 0.5, 1 << 24, 1 << 26
+_UNKNOWN = object()
 _all: weakref.WeakSet[Any] = weakref.WeakSet()  # what `clear` clears
 
 
@@ -42,7 +44,7 @@ class Recordings:
     """The recorded runs of a network in test mode."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[Any, _Run | None] = OrderedDict()  # None: not possible
+        self._runs: OrderedDict[Any, Any] = OrderedDict()  # _Run; None: not possible
         self._waiting: OrderedDict[Any, int] = OrderedDict()  # how often what is not yet recorded came
         self._patience = PATIENCE
         self._ends: dict[int, Any] = {}
@@ -59,23 +61,22 @@ class Recordings:
         if backend is None or not all(backend.recordable(x) for x in inputs):
             return False
         key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision()
-        known, run = key in self._runs, self._runs.get(key)
-        if run is not None and not run.current():
-            known = False
-            del self._runs[key]
+        # `clear` may run at any moment, in another thread
+        run = self._runs.pop(key, _UNKNOWN)
+        if isinstance(run, _Run) and not run.current():
             if run.watch is not None:
                 self._patience *= 2
-        if not known and not self._comes_again(key, backend, steps):
+            run = _UNKNOWN
+        if run is _UNKNOWN and not self._comes_again(key, backend, steps):
             return False
         start = perf_counter()
-        if known:
-            self._runs.move_to_end(key)
+        if run is not _UNKNOWN:
+            self._runs[key] = run  # as the last
             if run is None or not run.play(inputs, results):
                 return False
         else:
-            run = self._runs[key] = _record(backend, steps, sources, results, inputs)
-            if len(self._runs) > MOST:
-                self._runs.popitem(last=False)
+            self._runs[key] = run = _record(backend, steps, sources, results, inputs)
+            trim(self._runs, MOST)
             if run is None:
                 return False
         for step in steps:
@@ -92,8 +93,7 @@ class Recordings:
         if before >= (1 if _lasts(backend, _params(steps)) else self._patience):
             return True
         self._waiting[key] = before + 1
-        if len(self._waiting) > 16 * MOST:
-            self._waiting.popitem(last=False)
+        trim(self._waiting, 16 * MOST)
         return False
 
     def _ends_of(self, steps: list[Step], exposed: Collection[Any]) -> tuple[list[Any], list[Any]]:
@@ -126,6 +126,13 @@ def _lasts(backend: Any, params: list[Any]) -> bool:
     return bool(params) and backend.lasts(params)
 
 
+def trim(kept: OrderedDict[Any, Any], most: int) -> None:
+    """Drop the oldest where there are more."""
+    if len(kept) > most:
+        with suppress(KeyError):  # another thread has cleared it
+            kept.popitem(last=False)
+
+
 def register(recordings: Any) -> None:
     """Have `clear` clear these, too."""
     _all.add(recordings)
@@ -146,10 +153,12 @@ class _Run:
         self.unchanged = Unchanged([block for step in steps for block in getattr(step.block, "blocks", (step.block,))])
         self.slots = [p for step in steps for p in step.params]
         self.params = [p.value for p in self.slots]
+        self.strides = [p.strides for p in self.params]
 
     def current(self) -> bool:
         """Whether layers and parameters are those that were recorded."""
         same = bool(self.unchanged) and all([slot.value is value for slot, value in zip(self.slots, self.params)])
+        same = same and [p.strides for p in self.params] == self.strides
         return same and (self.watch is None or bool(self.watch))
 
     def play(self, inputs: list[Any], results: list[Any]) -> bool:

@@ -31,6 +31,7 @@ _KINDS = {Conv, Pooling, ReLU, Sigmoid, LRN}
 # A step is recorded after it came so often, with images of a size, and where it is no longer than so many seconds and
 # copies no more than so many elements a second.
 PATIENCE, SLOW, COPIED = 3, 0.05, 1 << 28
+_UNKNOWN = object()
 MOST = 2  # recordings of a network: batches of two sizes
 
 
@@ -79,7 +80,7 @@ class Head:
             ins, outs = self.slots[at : at + 1], self.slots[at + 1 : at + 2]
             own.append(Step(_Place(step.entry), step.block, ins, outs, params, given, step.reads_both))
         self.plan = Plan(own)
-        self._runs: OrderedDict[Any, _Run | None] = OrderedDict()
+        self._runs: OrderedDict[Any, Any] = OrderedDict()  # _Run; None: not possible
         self._came: OrderedDict[Any, int] = OrderedDict()
         recorded.register(self)
 
@@ -101,7 +102,9 @@ class Head:
             return None
         weights = [p.value for step in self.steps for p in step.params]
         found = self._find(self.passing[0].value, weights, mode, input_der, seconds)
-        return None if found is None else _Step(self, found, weights, rest)
+        first = self.passing[0]
+        forgets = not first.precious and any([first in step.ends for step in fused])
+        return None if found is None else _Step(self, found, weights, rest, forgets)
 
     def _find(self, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float) -> _Run | None:
         """The recording for such images and weights, made now if they came often enough; seconds: of the last step."""
@@ -109,23 +112,20 @@ class Head:
         if backend is None or not backend.recordable(x) or not all(map(_plain, params)):
             return None
         key = x.shape, tuple((w.shape, w.strides) for w in params), mode, input_der, get_num_threads(), get_precision()
-        if key in self._runs:
-            found = self._runs[key]
-            if found is None or found.unchanged:
-                self._runs.move_to_end(key)
-                return found
-            del self._runs[key]
+        # `clear` may run at any moment, in another thread
+        found = self._runs.pop(key, _UNKNOWN)
+        if found is not _UNKNOWN and (found is None or found.unchanged):
+            self._runs[key] = found  # as the last
+            return found
         if seconds > SLOW:
             return None
         came = self._came.pop(key, 0) + 1
         if came <= PATIENCE:
             self._came[key] = came
-            if len(self._came) > 16 * MOST:
-                self._came.popitem(last=False)
+            recorded.trim(self._came, 16 * MOST)
             return None
         self._runs[key] = found = self._record(backend, x, params, mode, input_der, seconds)
-        if len(self._runs) > MOST:
-            self._runs.popitem(last=False)
+        recorded.trim(self._runs, MOST)
         return found
 
     def _record(
@@ -180,6 +180,8 @@ class _Step(NamedTuple):
     weights: list[Any]
     rest: list[Step]
     """the steps after those that are recorded, fused"""
+    forgets: bool
+    """whether nobody reads the image any more"""
 
     @property
     def depth(self) -> int:
@@ -190,7 +192,7 @@ class _Step(NamedTuple):
         start = perf_counter()
         first, *inner, last = self.head.passing
         last.value = self.run.forward(first.value, self.weights)
-        for slot in inner:
+        for slot in (first, *inner) if self.forgets else inner:
             slot.value = None
         for step in self.head.steps:
             step.entry.forwardTime = 0.0
@@ -205,7 +207,9 @@ class _Step(NamedTuple):
         dzdy = check_derivative(last.der, self.run.y, tuple(self.run.y.shape))
         run.forget([last])
         dx, *ders = self.run.backward(dzdy)
-        run.add([first], [p for step in steps for p in step.params], [dx], ders)
+        # in the order in which the layers give them: sums of those of a parameter that several share depend on it
+        params = [p for step in steps for p in step.params]
+        run.add([first], params[::-1], [dx], ders[::-1])
         for step in steps:
             step.entry.backwardTime = 0.0
         steps[0].entry.backwardTime = perf_counter() - start

@@ -72,8 +72,9 @@ class CPU(Reference):
             filter_cache.clear()
             layout.release_scratch()
         for module in ("direct", "strided_gradient"):
-            if (loaded := sys.modules.get(f"pyconvnet.backends.cpu.{module}")) is not None:
-                loaded._plan.cache_clear()
+            # another thread may be importing it
+            if (plan := getattr(sys.modules.get(f"pyconvnet.backends.cpu.{module}"), "_plan", None)) is not None:
+                plan.cache_clear()
 
     def concat(self, arrays: list[np.ndarray], axis: int) -> np.ndarray:
         y = super().concat(arrays, axis)

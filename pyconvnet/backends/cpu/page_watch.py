@@ -38,6 +38,7 @@ class _System:
     def __init__(self) -> None:
         library = ctypes.CDLL(None, use_errno=True)
         flags = _USER_MODE_ONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        self.process = os.getpid()
         self.faults = library.syscall(_SYSTEM_CALL[platform.machine()], flags)
         if self.faults < 0:
             raise OSError(ctypes.get_errno(), "userfaultfd")
@@ -74,7 +75,7 @@ class _System:
         import fcntl
 
         handle = self.pages if what == _SCAN else self.faults
-        if handle < 0:
+        if handle < 0 or os.getpid() != self.process:  # the latter where Python was not told of the fork
             raise OSError("this process was forked")
         return fcntl.ioctl(handle, what, bytearray(struct.pack(form, *values)))
 

@@ -165,6 +165,16 @@ def test_parent_and_child_each_see_their_own_writes():
     assert not watch
 
 
+@needs_pages
+def test_a_process_that_python_did_not_fork_reads(monkeypatch):
+    """The pages that it may ask about are its parent's."""
+    watch = calm(Watch([array()]))
+    (pages,) = watch.pages
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert not pages.untouched()
+    assert watch
+
+
 def test_only_memory_of_numpy_is_taken(tmp_path):
     np.save(tmp_path / "a.npy", array())
     shared = shared_memory.SharedMemory(create=True, size=1 << 20)
