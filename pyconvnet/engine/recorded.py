@@ -36,7 +36,7 @@ PATIENCE = 2
 # Such a recording is worth its memory, and the runs that make it, up to so many seconds of a run, so many elements of a
 # layer's result, and so many that are copied in each second: of images that lie in another order than layers have.
 SLOW, LARGE, COPIED = 0.5, 1 << 24, 1 << 26
-_UNKNOWN = object()
+UNKNOWN = object()
 _all: weakref.WeakSet[Any] = weakref.WeakSet()  # what `clear` clears
 
 
@@ -62,15 +62,15 @@ class Recordings:
             return False
         key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision()
         # `clear` may run at any moment, in another thread
-        run = self._runs.pop(key, _UNKNOWN)
+        run = self._runs.pop(key, UNKNOWN)
         if isinstance(run, _Run) and not run.current():
             if run.watch is not None:
                 self._patience *= 2
-            run = _UNKNOWN
-        if run is _UNKNOWN and not self._comes_again(key, backend, steps):
+            run = UNKNOWN
+        if run is UNKNOWN and not self._comes_again(key, backend, steps):
             return False
         start = perf_counter()
-        if run is not _UNKNOWN:
+        if run is not UNKNOWN:
             self._runs[key] = run  # as the last
             if run is None or not run.play(inputs, results):
                 return False

@@ -31,7 +31,6 @@ _KINDS = {Conv, Pooling, ReLU, Sigmoid, LRN}
 # A step is recorded after it came so often, with images of a size, and where it is no longer than so many seconds and
 # copies no more than so many elements a second.
 PATIENCE, SLOW, COPIED = 3, 0.05, 1 << 28
-_UNKNOWN = object()
 MOST = 2  # recordings of a network: batches of two sizes
 
 
@@ -113,8 +112,8 @@ class Head:
             return None
         key = x.shape, tuple((w.shape, w.strides) for w in params), mode, input_der, get_num_threads(), get_precision()
         # `clear` may run at any moment, in another thread
-        found = self._runs.pop(key, _UNKNOWN)
-        if found is not _UNKNOWN and (found is None or found.unchanged):
+        found = self._runs.pop(key, recorded.UNKNOWN)
+        if found is not recorded.UNKNOWN and (found is None or found.unchanged):
             self._runs[key] = found  # as the last
             return found
         if seconds > SLOW:

@@ -7,6 +7,7 @@ itself keeps from changes, that of a bytes object, is not read: `pyconvnet.deplo
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections import OrderedDict, deque
@@ -168,7 +169,7 @@ class Watch:
         self.small = [a for a in arrays if a.size <= SMALL]
         self.pieces = _all_pieces([(address(a), a.nbytes) for a in self.large])
         self.seen = self._now()
-        self.same, self.patience = 0, CALM
+        self.same, self.patience = 0, float(CALM)
         self.pages: list[Pages] = []
         self.rest = self.pieces, b""  # what is read while pages are watched
 
@@ -194,6 +195,9 @@ class Watch:
             self.pages.append(pages)
             first, last = max(start, pages.start), min(end, pages.start + pages.size)
             rest += [(start, first - start), (last, end - last)]
+        if not self.pages:
+            self.patience = math.inf
+            return
         pieces = _all_pieces([each for each in rest if each[1] > 0])
         self.rest = pieces, _sums(pieces)
 
