@@ -149,17 +149,14 @@ def _add_to(t, threads, y, x, count, relu):
 
 
 @inner
-def _activated(v, w, which, leak):
-    """Of two vectors: a division of one and the sums of the other take turns."""
+def _activated(v, which, leak):
     if which == SIGMOID:
-        v, w = _logistic(v), _logistic(w)
+        v = _logistic(v)
     elif leak == 0:
-        zero = vset1(np.float32(0))
-        v, w = vmax(v, zero), vmax(w, zero)
+        v = vmax(v, vset1(np.float32(0)))
     else:
-        zero, slope = vset1(np.float32(0)), vset1(leak)
-        v, w = vif_greater(v, zero, v, vmul(v, slope)), vif_greater(w, zero, w, vmul(w, slope))
-    return v, w
+        v = vif_greater(v, vset1(np.float32(0)), v, vmul(v, vset1(leak)))
+    return v
 
 
 @parallel
@@ -169,25 +166,23 @@ def _elements(t, threads, x, y, count, which, leak):
     for i in range(32 * (pairs * t // threads), min(count, 32 * (pairs * (t + 1) // threads)), 32):
         source, target = x + 4 * i, y + 4 * i
         if count - i < 32:
-            first, second = min(16, count - i), max(0, count - i - 16)
-            v = vload_part(source, first, np.float32(0))
-            w = vload_part(source + 64, second, np.float32(0))
-            v, w = _activated(v, w, which, leak)
-            vstore_part(target, v, first)
-            vstore_part(target + 64, w, second)
+            for k in range(i, count, 16):
+                part = min(16, count - k)
+                v = vload_part(x + 4 * k, part, np.float32(0))
+                vstore_part(y + 4 * k, _activated(v, which, leak), part)
             continue
         if which == SIGMOID:
-            prefetch(source + 4 * AHEAD)
-            prefetch(source + 4 * AHEAD + 64)
-            prefetch(target + 4 * AHEAD)
-            prefetch(target + 4 * AHEAD + 64)
-        v, w = _activated(vload(source), vload(source + 64), which, leak)
+            for line in range(4 * AHEAD, 4 * AHEAD + 128, 64):
+                prefetch(source + line)
+                prefetch(target + line)
+        # two, so that a division of one and the sums of the other take turns
+        first, second = _activated(vload(source), which, leak), _activated(vload(source + 64), which, leak)
         if far:
-            vstream(target, v)
-            vstream(target + 64, w)
+            vstream(target, first)
+            vstream(target + 64, second)
         else:
-            vstore(target, v)
-            vstore(target + 64, w)
+            vstore(target, first)
+            vstore(target + 64, second)
     finish_streams()
 
 
@@ -229,15 +224,21 @@ def _derivatives(t, threads, x, dy, dx, count, which, leak):
     finish_streams()
 
 
+@inner
+def _largest(source, c):
+    lowest = np.float32(-np.inf)
+    largest = vset1(lowest)
+    for k in range(0, c, 16):
+        largest = vmax(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
+    return vmax_across(largest)
+
+
 @parallel
 def _softmaxlog(t, threads, x, at, y, pixels, c):
     lowest = np.float32(-np.inf)
     for q in range(pixels * t // threads, pixels * (t + 1) // threads):
         source = x + 4 * q * c
-        largest = vset1(lowest)
-        for k in range(0, c, 16):
-            largest = vmax(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
-        top = vmax_across(largest)
+        top = _largest(source, c)
         total = vset1(np.float32(0))
         for k in range(0, c, 16):
             total = vadd(total, vexp(vsub(vload_part(source + 4 * k, min(16, c - k), lowest), vset1(top))))
@@ -256,10 +257,7 @@ def _softmax(t, threads, x, y, pixels, c):
     lowest = np.float32(-np.inf)
     for q in range(pixels * t // threads, pixels * (t + 1) // threads):
         source, target = x + 4 * q * c, y + 4 * q * c
-        largest = vset1(lowest)
-        for k in range(0, c, 16):
-            largest = vmax(vload_part(source + 4 * k, min(16, c - k), lowest), largest)
-        top = vset1(vmax_across(largest))
+        top = vset1(_largest(source, c))
         total = vset1(np.float32(0))
         for k in range(0, c, 16):
             part = min(16, c - k)
