@@ -185,8 +185,10 @@ def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, th
     """(line starts, taps, sizes, floats for each thread's copies of pixels) for `correlate`."""
     depth, count = filters[2:]
     taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
-    # a thread has at least a few tiles to do
-    at_once = min(TILES_AT_ONCE[tile.rows], -(-len(lines.starts) * -(-lines.length // tile.rows) // threads))
+    tiles = len(lines.starts) * -(-lines.length // tile.rows)
+    # a thread has some of the tiles to do; or some of the filters, where these are more than the pixels
+    at_once = tiles if tiles * tile.rows < count // groups else -(-tiles // threads)
+    at_once = min(TILES_AT_ONCE[tile.rows], at_once)
     room = 0
     if lines.step % PAGE == 0 and lines.offsets.size == 1:
         room = at_once * tile.rows * (min(lines.depth, INPUTS_AT_ONCE) + CACHE_LINE)

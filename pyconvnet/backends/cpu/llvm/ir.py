@@ -57,12 +57,12 @@ def fma(build, x, y, z):
     return build.call(declare(build.module, name, x.type, [x.type] * 3), [x, y, z])
 
 
-def build_prefetch(build, address, write):
-    """Asks for the cache line at an address, to read it or to write to it."""
+def build_prefetch(build, address, write, far=False):
+    """Asks for the cache line at an address, to read it or to write to it; far: into the second level of the cache."""
     pointer = at(build, address, ir.IntType(8))
     name = "llvm.prefetch." + ("p0" if _UNTYPED_POINTERS else "p0i8")
     fetch = declare(build.module, name, ir.VoidType(), [pointer.type, I32, I32, I32])
-    build.call(fetch, [pointer, I32(int(write)), I32(3), I32(1)])
+    build.call(fetch, [pointer, I32(int(write)), I32(2 if far else 3), I32(1)])
 
 
 def store_past(build, value, pointer):

@@ -145,7 +145,7 @@ class _Tile:
         ahead_now.add_incoming(ahead, tap)
         inner = self.grid(lambda i, j: build.phi(self.types[j]))
         self.each(inner, lambda p, i, j: p.add_incoming(outer[i][j], tap))
-        build_prefetch(build, ahead_now, False)
+        build_prefetch(build, ahead_now, False, far=True)
         right = [self.load(build, b_now, j) for j in range(self.vectors)]
         sums = []
         held = [_hidden(build, phi) for phi in a_now]
@@ -265,8 +265,8 @@ def call_tile(
 
     a, b, c, old, bias, taps are byte addresses; a_row, a_k, b_k, c_row are strides in elements; A_t and B_t start at
     a + taps[t, 0] and b + taps[t, 1] (elements) and are `depth` deep; mode is a sum of ACCUMULATE (the matrix at `old`,
-    with rows as far apart as those of C, is added), BIAS, RELU, FAR and STREAM. Prefetches from `ahead`, advancing
-    `ahead_k` bytes per k (0: no prefetch).
+    with rows as far apart as those of C, is added), BIAS, RELU, FAR and STREAM. Prefetches from `ahead` into the second
+    level of the cache, advancing `ahead_k` bytes per k (0: no prefetch).
     """
     given = rows, columns, a, a_row, a_k, taps, count, depth, b, b_k, c, c_row, old, bias, mode, ahead, ahead_k
     table = alloca(build, ir.ArrayType(I64, len(_ARGUMENTS)))
