@@ -18,7 +18,17 @@ from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch, zeros
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
-from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
+from pyconvnet.backends.cpu.llvm.simd import (
+    fload,
+    fstore,
+    prefetch_far,
+    vfma,
+    vload,
+    vload_part,
+    vset1,
+    vstore,
+    vsum_across,
+)
 from pyconvnet.backends.cpu.recording import contiguous, note
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
@@ -31,6 +41,7 @@ HALF_IMAGES = 4  # up to so many, filters in half precision are used where there
 # 8 ways; as its columns, so many inputs at a time, it prefetches so many bytes further along them.
 ROWS, INPUTS, AHEAD = 6, 32, 256
 LEAST_ROWS = 64  # of filters as C arrays, for a part of their sum
+MOST_AHEAD = 1 << 13  # columns of these up to which the next eight rows are prefetched, for as few images
 NEAR = 64  # vectors of some rows that stay in the first-level cache while all images meet them
 
 
@@ -146,12 +157,13 @@ def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
         first, last = depth * part // down, depth * (part + 1) // down
         left, right = 16 * (vectors * place // across), min(count, 16 * (vectors * (place + 1) // across))
         whole, own = left + (right - left) // 32 * 32, y + 4 * part * n * y_row
+        ahead = 32 * count if n <= HALF_IMAGES and count <= MOST_AHEAD else 0
         for d in range(first, last, 8):
             row, of_x, now = f + 4 * d * count, x + 4 * d * n, min(8, last - d)
             k = left
             if now == 8:
                 while k < whole:
-                    _add_eight(of_x, 4 * n, row + 4 * k, 4 * count, own + 4 * k, y_row, n)
+                    _add_eight(of_x, 4 * n, row + 4 * k, 4 * count, ahead, own + 4 * k, y_row, n)
                     k += 32
             while k < right:
                 _add_some(of_x, 4 * n, row + 4 * k, 4 * count, now, min(16, right - k), own + 4 * k, y_row, n)
@@ -159,8 +171,11 @@ def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
 
 
 @inner
-def _add_eight(x, step, f, f_row, y, y_row, n):
+def _add_eight(x, step, f, f_row, ahead, y, y_row, n):
     """y[i] += the sum of x[d, i] f[d], d = 0 .. 7, for 32 columns, which stay in registers for all images."""
+    for d in range(8):
+        prefetch_far(f + d * f_row + ahead)
+        prefetch_far(f + d * f_row + ahead + 64)
     a0, b0 = vload(f), vload(f + 64)
     a1, b1 = vload(f + f_row), vload(f + f_row + 64)
     a2, b2 = vload(f + 2 * f_row), vload(f + 2 * f_row + 64)
