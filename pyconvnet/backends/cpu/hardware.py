@@ -41,8 +41,18 @@ def _best() -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether this CPU multiplies pairs of bfloat16 (AVX512-BF16)."""
-    return isa() == "avx512" and _has("avx512bf16")
+    """Whether this CPU multiplies pairs of bfloat16 (AVX512-BF16), and as many in the same time as floats.
+
+    AMD's do, from Zen 4 on. With Intel's, ResNet-50 took 1.2 to 1.6 times as long as with floats.
+    """
+    return isa() == "avx512" and _has("avx512bf16") and _name().startswith("znver")
+
+
+@lru_cache(maxsize=1)
+def _name() -> str:
+    from llvmlite import binding
+
+    return binding.get_host_cpu_name()
 
 
 @lru_cache(maxsize=1)
