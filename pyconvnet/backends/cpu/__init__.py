@@ -1,4 +1,7 @@
-"""numpy arrays on a CPU with AVX2 or AVX-512: float32 goes to compiled kernels, everything else to numpy's."""
+"""numpy arrays on a CPU with AVX2 or AVX-512: float32, and float64 of convolutions, go to compiled kernels.
+
+Everything else goes to numpy's.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,29 @@ import numpy as np
 from pyconvnet.backends.cpu.hardware import isa
 from pyconvnet.backends.reference import Reference
 
-_SINGLE = np.dtype(np.float32)  # comparing with that is faster than with the type
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)  # comparing with those is faster than with the types
 # The last folded factors for an array of moments, and their sources: folding takes longer than comparing sources. They
 # go with the array, of which the third is a reference.
 _folded: dict[int, tuple[list[bytes | None], tuple[np.ndarray, np.ndarray], weakref.ref]] = {}
 _MOST_FOLDED = 4096
 
 
-def _dispatched(name: str, module: str) -> Callable:
-    """The kernel of that name in pyconvnet.backends.cpu.`module` for float32, imported when first used."""
+def _dispatched(name: str, module: str, doubles: str = "") -> Callable:
+    """The kernel of that name in pyconvnet.backends.cpu.`module` for float32, imported when first used.
+
+    doubles  the module for float64
+    """
     plain = getattr(Reference, name)
     needs_self = not isinstance(vars(Reference).get(name), staticmethod)
-    home = None
+    home = home_of_doubles = None
 
     @wraps(plain)
     def kernel(self, x, *args, **options):
-        nonlocal home
+        nonlocal home, home_of_doubles
+        if doubles and x.dtype == _DOUBLE and x.size and isa() != "plain":
+            if home_of_doubles is None:
+                home_of_doubles = getattr(import_module(f"pyconvnet.backends.cpu.{doubles}"), name)
+            return home_of_doubles(x, *args, **options)
         if x.dtype != _SINGLE or not x.size or isa() == "plain":
             return plain(self, x, *args, **options) if needs_self else plain(x, *args, **options)
         if home is None:
@@ -42,8 +52,8 @@ def _dispatched(name: str, module: str) -> Callable:
 class CPU(Reference):
     """numpy's backend with compiled kernels."""
 
-    conv = _dispatched("conv", "convolution")
-    conv_backward = _dispatched("conv_backward", "convolution_gradients")
+    conv = _dispatched("conv", "convolution", "double")
+    conv_backward = _dispatched("conv_backward", "convolution_gradients", "double")
     convt = _dispatched("convt", "convolution_gradients")
     convt_backward = _dispatched("convt_backward", "convolution_gradients")
     pool = _dispatched("pool", "pooling")

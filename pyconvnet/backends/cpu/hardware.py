@@ -76,6 +76,22 @@ def tile() -> Tile:
     return _tile(isa())
 
 
+def tile_of_doubles() -> Tile:
+    """The same for numbers in double precision."""
+    return _tile_of_doubles(isa())
+
+
+@lru_cache(maxsize=2)
+def _tile_of_doubles(which: str) -> Tile:
+    from pyconvnet.backends.cpu.compiled import table_of
+    from pyconvnet.backends.cpu.llvm.ir import F64
+    from pyconvnet.backends.cpu.llvm.matrix_kernel import REGISTERS, write_tiles
+
+    rows, lanes = REGISTERS[which].rows, REGISTERS[which].lanes // 2
+    write = lambda module: write_tiles(module, which, number=F64)  # noqa: E731
+    return Tile(table_of(f"tiles.double.{which}", write, lanes, as_written=True), rows, 2 * lanes)
+
+
 @lru_cache(maxsize=2)
 def _tile(which: str) -> Tile:
     from pyconvnet.backends.cpu.compiled import table_of

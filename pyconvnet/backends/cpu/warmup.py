@@ -17,8 +17,8 @@ from pyconvnet.randstream import RandStream
 from pyconvnet.threads import get_num_threads
 
 MODULES = (
-    "activations batch_normalization channel_normalization data_gradient depthwise dilated direct filter_cache "
-    "filter_gradient fully_connected half_filters layout narrow_gradient pooling sgd winograd_gradient "
+    "activations batch_normalization channel_normalization data_gradient depthwise dilated direct double "
+    "filter_cache filter_gradient fully_connected half_filters layout narrow_gradient pooling sgd winograd_gradient "
     "winograd_kernels winograd_transposed ziggurat"
 ).split()
 
@@ -102,6 +102,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: _in_precision("half", cpu, tall)
     if has_bfloat16():
         yield lambda: _in_precision("bfloat16", cpu, _array(1, 1, 128, 64))
+    yield lambda: cpu.conv_backward(*(a.astype(np.float64) for a in (x, f, y)), three)
     yield lambda: cpu.conv_backward(x, f, y, three)
     few, more = _array(18, 18, 16, get_num_threads()), _array(18, 18, 16, 2)  # 25 tiles an image
     yield lambda: cpu.conv_backward(few, f, _array(18, 18, 32, few.shape[3]), three)  # each thread sums up some tiles

@@ -23,7 +23,7 @@ def _taps(window: Window, out_h: int, out_w: int) -> Iterator[Any]:
             yield i, j, (slice(None), rows, cols)
 
 
-def _padded(x: np.ndarray, window: Window) -> np.ndarray:
+def padded(x: np.ndarray, window: Window) -> np.ndarray:
     t, b, left, r = window.pad
     x = x.transpose(3, 0, 1, 2)
     if not any(window.pad):
@@ -40,7 +40,7 @@ def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window) -> 
     groups = x.shape[2] // depth
     each = count // groups
     oh, ow = window.output_size(*x.shape[:2])
-    xp = _padded(x, window)
+    xp = padded(x, window)
     y = np.zeros((x.shape[3], oh, ow, count), x.dtype)
     if b is not None:
         y += b
@@ -68,7 +68,7 @@ def conv_backward(
     oh, ow = dzdy.shape[:2]
     dy = nhwc(dzdy)
     db = _bias_gradient(dy) if needs[2] else None
-    xp = _padded(x, window) if needs[1] else None
+    xp = padded(x, window) if needs[1] else None
     t, bottom, left, r = window.pad
     h, w, c, n = x.shape
     dxp = np.zeros((n, h + t + bottom, w + left + r, c), x.dtype) if needs[0] else None

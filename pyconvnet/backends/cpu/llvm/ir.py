@@ -12,6 +12,11 @@ V16 = ir.VectorType(F32, 16)
 _UNTYPED_POINTERS = llvmlite.binding.llvm_version_info[0] >= 15
 
 
+def bits(kind):
+    """Of a number, or of each in a vector."""
+    return 64 if getattr(kind, "element", kind) == F64 else 32
+
+
 def at(build, address, kind):
     """The integer `address` as a pointer."""
     return build.inttoptr(address, kind.as_pointer())
@@ -53,7 +58,7 @@ def splat(build, scalar, lanes):
 
 def fma(build, x, y, z):
     """x y + z, rounded once."""
-    name = f"llvm.fma.v{x.type.count}f32"
+    name = f"llvm.fma.v{x.type.count}f{bits(x.type)}"
     return build.call(declare(build.module, name, x.type, [x.type] * 3), [x, y, z])
 
 
@@ -80,7 +85,8 @@ def first_lanes(build, count, lanes):
 def masked_load(build, address, mask, other):
     """Elements where the mask is set, `other` where not; those are not read."""
     v, pointer = other.type, at(build, address, other.type)
-    name = f"llvm.masked.load.v{v.count}f32." + ("p0" if _UNTYPED_POINTERS else f"p0v{v.count}f32")
+    kind = f"v{v.count}f{bits(v)}"
+    name = f"llvm.masked.load.{kind}." + ("p0" if _UNTYPED_POINTERS else f"p0{kind}")
     read = declare(build.module, name, v, [pointer.type, I32, mask.type, v])
     return build.call(read, [pointer, I32(4), mask, other])
 
@@ -99,7 +105,7 @@ def store_first(build, values, addresses, count):
             order = [ir.Constant(ir.VectorType(I32, len(o)), o) for o in order]
             head, tail = (build.shuffle_vector(value, nothing, o) for o in order)
             build.store(head, at(build, address, head.type), align=4)
-            rest.append((tail, build.add(address, I64(4 * size))))
+            rest.append((tail, build.add(address, I64(bits(value.type) // 8 * size))))
         build.branch(after)
         build.position_at_end(after)
         for i, (old, new) in enumerate(zip(zip(values, addresses), rest)):

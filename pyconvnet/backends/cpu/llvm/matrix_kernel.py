@@ -19,6 +19,7 @@ from pyconvnet.backends.cpu.llvm.ir import (
     I64,
     alloca,
     at,
+    bits,
     build_prefetch,
     first_lanes,
     fma,
@@ -53,15 +54,16 @@ def _hidden(build, number):
 
 
 class _Tile:
-    """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` floats, masked in the last vector or not.
+    """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` numbers, masked in the last vector or not.
 
     half  the last vector has half as many
     """
 
-    def __init__(self, module, rows, vectors, lanes, masked, half, pairs):
+    def __init__(self, module, rows, vectors, lanes, masked, half, pairs, number):
         self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
         self.last = lanes // 2 if half else lanes
-        self.types = [ir.VectorType(F32, lanes)] * (vectors - 1) + [ir.VectorType(F32, self.last)]
+        self.number, self.size = number, bits(number) // 8
+        self.types = [ir.VectorType(number, lanes)] * (vectors - 1) + [ir.VectorType(number, self.last)]
         self.multiply_add = add_products_of_pairs if pairs else fma
         name = f"tile_{rows}x{vectors}x{lanes}" + ("_half" if half else "") + ("_masked" if masked else "")
         self.fn = ir.Function(module, _KIND, name)
@@ -72,7 +74,7 @@ class _Tile:
         return build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes))
 
     def load(self, build, address, j):
-        where = build.add(address, I64(4 * self.lanes * j))
+        where = build.add(address, I64(self.size * self.lanes * j))
         if self.masked and j == self.vectors - 1:
             return masked_load(build, where, self.lanes_in_use, self.zero(j))
         return build.load(at(build, where, self.types[j]), align=4)
@@ -84,7 +86,7 @@ class _Tile:
         last = [[], []]
         for i, row in enumerate(sums):
             for j, value in enumerate(row):
-                where = build.add(self.row(build, "c", i), I64(4 * self.lanes * j))
+                where = build.add(self.row(build, "c", i), I64(self.size * self.lanes * j))
                 if self.masked and j == self.vectors - 1:
                     last[0].append(value)
                     last[1].append(where)
@@ -103,7 +105,7 @@ class _Tile:
         build = ir.IRBuilder(entry)
         arg = self.arg = _loaded(build, fn.args[0])
         self.lanes_in_use = first_lanes(build, self.columns_of_last(build), self.last) if self.masked else None
-        a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(4)) for n in ("a_row", "a_k", "b_k", "c_row"))
+        a_row, a_k, b_k, self.c_row = (build.mul(arg[n], I64(self.size)) for n in ("a_row", "a_k", "b_k", "c_row"))
         apart = [None, a_row, _hidden(build, build.mul(a_row, I64(2)))]
         first = build.select(build.icmp_signed("==", arg["ahead"], I64(0)), arg["taps"], arg["ahead"])
         far, own, other, further, start = map(fn.append_basic_block, ("far", "own", "other", "further", "start"))
@@ -130,9 +132,9 @@ class _Tile:
         outer = self.grid(lambda i, j: build.phi(self.types[j]))
         self.each(outer, lambda p, i, j: p.add_incoming(self.zero(j), start))
         row = build.add(arg["taps"], build.mul(t, I64(16)))
-        a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(4)))
+        a_start = build.add(arg["a"], build.mul(build.load(at(build, row, I64)), I64(self.size)))
         a_starts = [build.add(a_start, build.mul(a_row, I64(i))) for i in range(0, self.rows, 3)]
-        b_start = build.add(arg["b"], build.mul(build.load(at(build, build.add(row, I64(8)), I64)), I64(4)))
+        b_start = build.add(arg["b"], build.mul(build.load(at(build, build.add(row, I64(8)), I64)), I64(self.size)))
         build.branch(k_loop)
 
         build.position_at_end(k_loop)  # C += (column k of A) (row k of B)
@@ -151,7 +153,7 @@ class _Tile:
         held = [_hidden(build, phi) for phi in a_now]
         for i in range(self.rows):
             here, between = held[i // 3], i % 3
-            left = build.load(at(build, build.add(here, apart[between]) if between else here, F32))
+            left = build.load(at(build, build.add(here, apart[between]) if between else here, self.number))
             lefts = [splat(build, left, t.count) for t in self.types]
             sums.append([self.multiply_add(build, *triple) for triple in zip(lefts, right, inner[i])])
         k_next, b_next = build.add(k, I64(1)), build.add(b_now, b_k)
@@ -193,7 +195,7 @@ class _Tile:
 
     def prefetch(self, build, matrix, to_write):
         for i in range(self.rows):
-            for j in range(0, 4 * self.lanes * self.vectors, 64):
+            for j in range(0, self.size * self.lanes * self.vectors, 64):
                 build_prefetch(build, build.add(self.row(build, matrix, i), I64(j)), to_write)
 
     def row(self, build, matrix, i):
@@ -240,17 +242,19 @@ class Registers(NamedTuple):
 REGISTERS = {"avx512": Registers(14, 16), "avx2": Registers(6, 8)}
 
 
-def write_tiles(module, level, pairs=False):
+def write_tiles(module, level, pairs=False, number=F32):
     """{slot: function} of the table for an instruction set, but for its first number, the lanes.
 
-    pairs  A and B hold pairs of bfloat16 in place of floats
+    pairs   A and B hold pairs of bfloat16 in place of floats
+    number  F64: all are doubles, half as many to a vector; none goes past the caches
     """
     most_rows, lanes = REGISTERS[level]
+    lanes = lanes * 32 // bits(number)
     kinds = [(WHOLE, 2, False, False), (WIDE, 2, True, False), (NARROW, 1, True, False)]
     halves = level == "avx512" and not pairs  # half a vector of AVX2 takes as long as a whole one
     kinds += [(MIXED, 2, True, True)] if halves else []
     table = {
-        kind + rows: _Tile(module, rows, vectors, lanes, masked, half, pairs).fn
+        kind + rows: _Tile(module, rows, vectors, lanes, masked, half, pairs, number).fn
         for kind, vectors, masked, half in kinds
         for rows in range(1, most_rows + 1)
     }
