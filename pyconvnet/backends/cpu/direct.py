@@ -36,6 +36,8 @@ LINE = 1 << 17
 # Pixels that lie a multiple of so many floats apart share the 8 places of a set in the first-level cache; so where a
 # filter is one tap, a group of them is copied first to lie a cache line further apart.
 PAGE = 1024
+# Outputs in a row of filters of one row, from which on its ends are computed apart.
+LONG = 256
 # Floats of filters that stay in the second-level cache; larger ones are prefetched a block ahead.
 NEAR = 1 << 16
 
@@ -152,10 +154,8 @@ def direct(
     tile = bfloat16.tile() if pairs else hardware.tile()
     (h, w, c, n), (fh, fw, depth, count), numbers = x.shape, f.shape, 2 if pairs else 1
     with parallel_region() as threads:
-        xp = padded(x, window.pad)
-        xp = bfloat16.image_of_pairs(xp, threads) if pairs else xp
         shapes = (h, w, c // numbers, n), (fh, fw, depth // numbers, count)
-        out, starts, taps, sizes, room = _plan(*shapes, window, groups, tile, threads)
+        out, parts = _plan(*shapes, window, groups, tile, threads, pairs)
         _, first = _filters(f, groups, tile.columns, after.scale, lasting, pairs)
         bias = None if b is None else np.ascontiguousarray(b)
         old = None if after.add is None else channels_fastest(after.add)
@@ -163,22 +163,66 @@ def direct(
             y, start = old, address(old)
         else:
             y, start = empty_at((x.shape[3], *out, f.shape[3]))
-        copies = address(scratch("pixels", threads * room)) if room else 0
-        memory = address(xp), first, 0 if bias is None else address(bias), 0 if old is None else address(old)
+        memory = first, 0 if bias is None else address(bias), 0 if old is None else address(old), start
         mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
         mode += STREAM if y is not old and streams(y, f.shape[3] // groups) else 0
-        correlate(threads, *tile, *memory, start, copies, starts, taps, sizes, mode)
+        for part in parts:
+            xp = padded(x[:, part.first : part.last], part.pad)
+            xp = bfloat16.image_of_pairs(xp, threads) if pairs else xp
+            copies = address(scratch("pixels", threads * part.room)) if part.room else 0
+            where = address(xp) + 4 * part.skipped, *memory, copies
+            correlate(threads, *tile, *where, part.starts, part.taps, part.sizes, mode)
     return y
 
 
+class _Part(NamedTuple):
+    """Columns first .. last - 1 of an image, zeros around them, and the results of `schedule` for what they give."""
+
+    first: int
+    last: int
+    pad: tuple[int, int, int, int]
+    skipped: int  # elements before the first that is seen
+    starts: np.ndarray
+    taps: np.ndarray
+    sizes: np.ndarray
+    room: int
+
+
 @lru_cache(maxsize=256)
-def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, groups: int, tile: Tile, threads: int):
-    """(output size, result of `schedule`) of a call of `direct`."""
-    h, w, c, n = shape
-    out = window.output_size(h, w)
-    top, bottom, left, right = window.pad
-    lines = lines_of((n, h + top + bottom, w + left + right, c), window, out, filters[2], tile.rows)
-    return out, *schedule(lines, filters, groups, tile, threads)
+def _plan(
+    shape: tuple[int, ...],
+    filters: tuple[int, ...],
+    window: Window,
+    groups: int,
+    tile: Tile,
+    threads: int,
+    whole: bool,
+) -> tuple[tuple[int, int], list[_Part]]:
+    """(output size, parts) of a call of `direct`.
+
+    The middle of a long signal is not copied: only its ends meet zeros. Unless it is to be one part, the `whole`.
+    """
+    (h, w, c, n), (top, bottom, left, right) = shape, window.pad
+    oh, ow = window.output_size(h, w)
+    sw, extent = window.stride[1], window.extent[1]
+    begin, end = -(-left // sw), (w + left - extent) // sw + 1  # outputs that see no zeros
+    # (outputs, columns of the image that give them, zeros around these, columns before the first that is seen)
+    cuts = [(0, ow, 0, w, window.pad, 0)]
+    if not whole and window.size[0] == 1 and not (top or bottom) and (left or right) and end - begin >= LONG:
+        cuts = [
+            (0, begin, 0, (begin - 1) * sw - left + extent, (0, 0, left, 0), 0),
+            (begin, end, 0, w, (0, 0, 0, 0), begin * sw - left),
+            (end, ow, end * sw - left, w, (0, 0, 0, right), 0),
+        ]
+    parts = []
+    for j, following, first, last, pad, skipped in cuts:
+        if following > j:
+            seen = n, h + pad[0] + pad[1], last - first + pad[2] + pad[3], c
+            place = OutputGrid(oh, ow, (0, 1), (j, 1)) if len(cuts) > 1 else None
+            lines = lines_of(seen, window, (oh, following - j), filters[2], tile.rows, place)
+            plan = schedule(lines, filters, groups, tile, threads)
+            parts.append(_Part(first, last, pad, skipped * c, *plan))
+    return (oh, ow), parts
 
 
 def schedule(lines: Lines, filters: tuple[int, ...], groups: int, tile: Tile, threads: int):
