@@ -10,7 +10,7 @@ import numpy as np
 from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
-from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_like_filters, padded
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_like_filters
 from pyconvnet.backends.cpu.llvm.simd import prefetch, prefetch_to_write, vadd, vfma, vload, vmax, vset1, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
@@ -66,10 +66,10 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     """df in the memory order of f."""
     fh, fw = window.size
     with parallel_region() as threads:
-        xp, dy = padded(x, window.pad), channels_fastest(dzdy)
-        n, oh, ow, c = dy.shape
+        seen, dy = channels_fastest(x), channels_fastest(dzdy)
+        _, oh, ow, c = dy.shape
         sums = np.zeros((threads, fh * fw, -(-c // 16), 16), np.float32)
-        _filters(threads, address(xp), address(dy), address(sums), n, *xp.shape[1:], oh, ow, _numbers(window))
+        _filters(threads, address(seen), address(dy), address(sums), *seen.shape, oh, ow, _numbers(window))
     df = empty_like_filters(f)
     for block, part in enumerate(sums.sum(axis=0).transpose(1, 0, 2)):
         k = min(16 * block, c - 16)
@@ -206,35 +206,46 @@ def _backward(t, threads, dy, f, dx, n, h, w, c, oh, ow, numbers):
 @parallel
 def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
     """Sums of a thread's rows of dy, for each tap; those of a few pixels are added up first."""
-    fh, fw, sh, sw, dh, dw, _, _ = numbers
-    blocks, rows = -(-c // 16), n * oh
-    own, step = sums + 64 * t * fh * fw * blocks, 4 * sw * c
+    fh, fw, sh, sw, dh, dw, top, left = numbers
+    blocks, rows, down = -(-c // 16), n * oh, 4 * dh * w * c
+    own = sums + 64 * t * fh * fw * blocks
     for q in range(rows * t // threads, rows * (t + 1) // threads):
         image = q // oh
-        line = x + 4 * (image * h + (q - image * oh) * sh) * w * c
-        if fh == 3 and fw == 3 and sw == 1 and dw == 1:
-            _add_row(dy + 4 * q * ow * c, line, own, c, ow, 4 * dh * w * c)
-            continue
-        for j in range(0, ow, TOGETHER):
-            count = min(TOGETHER, ow - j)
-            for block in range(blocks):
-                k = min(16 * block, c - 16)
-                out = own + 64 * block
-                for u in range(fh):
-                    for v in range(fw):
-                        here = dy + 4 * ((q * ow + j) * c + k)
-                        seen = line + 4 * ((u * dh * w + j * sw + v * dw) * c + k)
-                        a = vset1(np.float32(0))
-                        b = a
-                        for _ in range(count // 2):
-                            a = vfma(vload(here), vload(seen), a)
-                            b = vfma(vload(here + 4 * c), vload(seen + step), b)
-                            here += 8 * c
-                            seen += 2 * step
-                        if count % 2 == 1:
-                            a = vfma(vload(here), vload(seen), a)
-                        vstore(out, vadd(vload(out), vadd(a, b)))
-                        out += 64 * blocks
+        i = (q - image * oh) * sh - top
+        u0, u1 = max(0, -(i // dh)) if i < 0 else 0, max(0, min(fh, (h - 1 - i) // dh + 1))
+        line, row = x + 4 * (image * h + i) * w * c, dy + 4 * q * ow * c
+        begin, end = 0, 0  # pixels whose taps all meet pixels, and are done at once
+        if fh == 3 and fw == 3 and sw == 1 and dw == 1 and u1 - u0 == 3:
+            begin, end = min(left, ow), min(ow, w - 2 + left)
+            if begin < end:
+                _add_row(row + 4 * begin * c, line + 4 * (begin - left) * c, own, c, end - begin, down)
+            end = max(begin, end)
+        for part in range(2):
+            first, last = (0, begin) if part == 0 else (end, ow)
+            for j in range(first, last, TOGETHER):
+                for block in range(blocks):
+                    k = min(16 * block, c - 16)
+                    for tap in range(u0 * fw, u1 * fw):
+                        u = tap // fw
+                        v = (tap - u * fw) * dw - left
+                        a, b = max(j, -(v // sw)) if v < 0 else j, min(min(last, j + TOGETHER), (w - 1 - v) // sw + 1)
+                        here, seen = row + 4 * (a * c + k), line + u * down + 4 * ((a * sw + v) * c + k)
+                        _add_tap(here, seen, own + 64 * (tap * blocks + block), 4 * c, 4 * sw * c, b - a)
+
+
+@inner
+def _add_tap(dy, x, out, right, step, count):
+    """The sum of so many pixels of a row for one tap."""
+    a = vset1(np.float32(0))
+    b = a
+    for _ in range(count // 2):
+        a = vfma(vload(dy), vload(x), a)
+        b = vfma(vload(dy + right), vload(x + step), b)
+        dy += 2 * right
+        x += 2 * step
+    if count > 0 and count % 2 == 1:
+        a = vfma(vload(dy), vload(x), a)
+    vstore(out, vadd(vload(out), vadd(a, b)))
 
 
 @inner
