@@ -1,6 +1,6 @@
 """Fully connected layers of a few images, which take as long as their filters take to be read: once, and never packed.
 
-Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters: eight rows at
+Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters: some rows at
 a time, in registers, meet all images, or for more of these the matrix kernel takes them. Filters as MATLAB keeps them
 are one row for each filter: inner products of rows and images, or for more of these the matrix kernel. Backward, inputs
 and filters change places, and so do the two ways.
@@ -18,10 +18,10 @@ from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch, zeros
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
+from pyconvnet.backends.cpu.llvm.row_kernel import ROWS_AT_ONCE, add_rows
 from pyconvnet.backends.cpu.llvm.simd import (
     fload,
     fstore,
-    prefetch_far,
     vfma,
     vload,
     vload_part,
@@ -41,7 +41,7 @@ HALF_IMAGES = 4  # up to so many, filters in half precision are used where there
 # 8 ways; as its columns, so many inputs at a time, it prefetches so many bytes further along them.
 ROWS, INPUTS, AHEAD = 6, 32, 256
 LEAST_ROWS = 64  # of filters as C arrays, for a part of their sum
-MOST_AHEAD = 1 << 13  # columns of these up to which the next eight rows are prefetched, for as few images
+MOST_AHEAD = 1 << 13  # columns of these up to which the next rows are prefetched, for as few images
 NEAR = 64  # vectors of some rows that stay in the first-level cache while all images meet them
 
 
@@ -157,13 +157,13 @@ def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
         first, last = depth * part // down, depth * (part + 1) // down
         left, right = 16 * (vectors * place // across), min(count, 16 * (vectors * (place + 1) // across))
         whole, own = left + (right - left) // 32 * 32, y + 4 * part * n * y_row
-        ahead = 32 * count if n <= HALF_IMAGES and count <= MOST_AHEAD else 0
-        for d in range(first, last, 8):
-            row, of_x, now = f + 4 * d * count, x + 4 * d * n, min(8, last - d)
+        ahead = 4 * ROWS_AT_ONCE * count if n <= HALF_IMAGES and count <= MOST_AHEAD else 0
+        for d in range(first, last, ROWS_AT_ONCE):
+            row, of_x, now = f + 4 * d * count, x + 4 * d * n, min(ROWS_AT_ONCE, last - d)
             k = left
-            if now == 8:
+            if now == ROWS_AT_ONCE:
                 while k < whole:
-                    _add_eight(of_x, 4 * n, row + 4 * k, 4 * count, ahead, own + 4 * k, y_row, n)
+                    add_rows(of_x, 4 * n, row + 4 * k, 4 * count, ahead, own + 4 * k, 4 * y_row, n)
                     k += 32
             while k < right:
                 _add_some(of_x, 4 * n, row + 4 * k, 4 * count, now, min(16, right - k), own + 4 * k, y_row, n)
@@ -171,43 +171,8 @@ def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
 
 
 @inner
-def _add_eight(x, step, f, f_row, ahead, y, y_row, n):
-    """y[i] += the sum of x[d, i] f[d], d = 0 .. 7, for 32 columns, which stay in registers for all images."""
-    for d in range(8):
-        prefetch_far(f + d * f_row + ahead)
-        prefetch_far(f + d * f_row + ahead + 64)
-    a0, b0 = vload(f), vload(f + 64)
-    a1, b1 = vload(f + f_row), vload(f + f_row + 64)
-    a2, b2 = vload(f + 2 * f_row), vload(f + 2 * f_row + 64)
-    a3, b3 = vload(f + 3 * f_row), vload(f + 3 * f_row + 64)
-    a4, b4 = vload(f + 4 * f_row), vload(f + 4 * f_row + 64)
-    a5, b5 = vload(f + 5 * f_row), vload(f + 5 * f_row + 64)
-    a6, b6 = vload(f + 6 * f_row), vload(f + 6 * f_row + 64)
-    a7, b7 = vload(f + 7 * f_row), vload(f + 7 * f_row + 64)
-    for i in range(n):
-        here, target = x + 4 * i, y + 4 * i * y_row
-        v = vset1(fload(here))
-        s, r = vfma(a0, v, vload(target)), vfma(b0, v, vload(target + 64))
-        v = vset1(fload(here + step))
-        s, r = vfma(a1, v, s), vfma(b1, v, r)
-        v = vset1(fload(here + 2 * step))
-        s, r = vfma(a2, v, s), vfma(b2, v, r)
-        v = vset1(fload(here + 3 * step))
-        s, r = vfma(a3, v, s), vfma(b3, v, r)
-        v = vset1(fload(here + 4 * step))
-        s, r = vfma(a4, v, s), vfma(b4, v, r)
-        v = vset1(fload(here + 5 * step))
-        s, r = vfma(a5, v, s), vfma(b5, v, r)
-        v = vset1(fload(here + 6 * step))
-        s, r = vfma(a6, v, s), vfma(b6, v, r)
-        v = vset1(fload(here + 7 * step))
-        vstore(target, vfma(a7, v, s))
-        vstore(target + 64, vfma(b7, v, r))
-
-
-@inner
 def _add_some(x, step, f, f_row, rows, columns, y, y_row, n):
-    """The same for fewer rows, or columns: up to 16."""
+    """y[i] += the sum of x[d, i] f[d] for fewer rows, or columns: up to 16."""
     for i in range(n):
         value, at, target = x + 4 * i, f, y + 4 * i * y_row
         total = vload(target)

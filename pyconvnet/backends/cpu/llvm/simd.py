@@ -67,12 +67,6 @@ def prefetch(build, address):
 
 
 @op
-def prefetch_far(build, address):
-    """The same, into the second level of the cache."""
-    build_prefetch(build, address, False, far=True)
-
-
-@op
 def prefetch_to_write(build, address):
     """The same, for what is about to be written."""
     build_prefetch(build, address, True)
