@@ -28,7 +28,7 @@ from pyconvnet.threads import parallel_region
 # Measured with two threads: fused is faster from 112 tiles up; below 8, reading the transformed filters costs too much.
 FUSED_FROM, LEAST_TILES, LEAST_CHANNELS = 112, 8, 16
 # And up to so many floats of transformed filters, which every round of tiles reads; so many for each tile.
-FUSED_UP_TO, FUSED_UP_TO_EACH = 1 << 22, 1 << 14
+FUSED_UP_TO, FUSED_UP_TO_EACH = 1 << 21, 1 << 14
 # Up to so many tiles, F(4 x 4) takes more time to read its filters, the larger ones, than it saves.
 FEW_TILES = 16
 # Tiles of a round, in units of the rows of the matrix kernel (6 or 14): their inputs and the sums of so many blocks of
