@@ -32,8 +32,7 @@ def conv_backward(
 ) -> plain.Derivatives:
     """See `backends.reference.conv.conv_backward`."""
     groups = x.shape[2] // f.shape[2]
-    around = _around(window)
-    dx = None
+    around, dzdy, dx = _around(window), np.asarray(dzdy, np.float64), None
     if needs[0] and around is not None:
         (h, w, depth), each = f.shape[:3], f.shape[3] // groups
         turned = f.reshape(h, w, depth, groups, each).transpose(0, 1, 4, 3, 2).reshape(h, w, each, groups * depth)
@@ -58,7 +57,7 @@ def _convolution(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Win
     taps = np.stack([lines.offsets, lines.depth * tile.columns * np.arange(lines.offsets.size)], axis=1)
     packed = _packed(f, groups, tile.columns)
     y = np.empty((x.shape[3], *out, count))
-    bias = np.empty(0) if b is None else np.ascontiguousarray(b)
+    bias = np.empty(0) if b is None else np.ascontiguousarray(b, np.float64)
     sizes = lines.length, lines.step, lines.apart, lines.depth, groups, depth, count // groups
     with parallel_region() as threads:
         _tiles(threads, *tile, xp, packed, bias, y, lines.starts, taps, sizes, 0 if b is None else BIAS)

@@ -76,3 +76,12 @@ def test_numbers_that_are_not_finite_stay_where_they_are():
 def test_far_from_what_single_precision_can_hold():
     x, f = np.full((4, 4, 3, 1), 1e150), np.full((2, 2, 3, 17), 1e-200)
     np.testing.assert_allclose(CPU().conv(x, f, None, Window((2, 2))), 12e-50, rtol=1e-14)
+
+
+def test_filters_biases_and_derivatives_in_single_precision_count_as_they_are():
+    x, f, b, dzdy, window = layer(1)
+    single = [a.astype(np.float32) for a in (f, b, dzdy)]
+    double = [a.astype(np.float64) for a in single]
+    np.testing.assert_array_equal(CPU().conv(x, *single[:2], window), CPU().conv(x, *double[:2], window))
+    for found, right in zip(*(CPU().conv_backward(x, a[0], a[2], window) for a in (single, double))):
+        np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)

@@ -66,6 +66,7 @@ class _Tile:
         self.types = [ir.VectorType(number, lanes)] * (vectors - 1) + [ir.VectorType(number, self.last)]
         self.multiply_add = add_products_of_pairs if pairs else fma
         name = f"tile_{rows}x{vectors}x{lanes}" + ("_half" if half else "") + ("_masked" if masked else "")
+        name += f"_{number}" + ("_pairs" if pairs else "")
         self.fn = ir.Function(module, _KIND, name)
         self.write()
 
