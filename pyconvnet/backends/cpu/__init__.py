@@ -36,11 +36,11 @@ def _dispatched(name: str, module: str, doubles: str = "") -> Callable:
     @wraps(plain)
     def kernel(self, x, *args, **options):
         nonlocal home, home_of_doubles
-        if doubles and x.dtype == _DOUBLE and x.size and isa() != "plain":
-            if home_of_doubles is None:
-                home_of_doubles = getattr(import_module(f"pyconvnet.backends.cpu.{doubles}"), name)
-            return home_of_doubles(x, *args, **options)
         if x.dtype != _SINGLE or not x.size or isa() == "plain":
+            if doubles and x.dtype == _DOUBLE and x.size and isa() != "plain":
+                if home_of_doubles is None:
+                    home_of_doubles = getattr(import_module(f"pyconvnet.backends.cpu.{doubles}"), name)
+                return home_of_doubles(x, *args, **options)
             return plain(self, x, *args, **options) if needs_self else plain(x, *args, **options)
         if home is None:
             home = getattr(import_module(f"pyconvnet.backends.cpu.{module}"), name)

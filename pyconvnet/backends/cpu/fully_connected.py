@@ -19,16 +19,7 @@ from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scra
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
 from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
 from pyconvnet.backends.cpu.llvm.row_kernel import ROWS_AT_ONCE, add_rows
-from pyconvnet.backends.cpu.llvm.simd import (
-    fload,
-    fstore,
-    vfma,
-    vload,
-    vload_part,
-    vset1,
-    vstore,
-    vsum_across,
-)
+from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.backends.cpu.recording import contiguous, note
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region

@@ -38,7 +38,7 @@ def test_random_windows(seed):
     right = [slow.conv(x, f, b, window), slow.conv(x, f, None, window), *slow.conv_backward(x, f, dzdy, window)]
     for y, expected in zip(found, right):
         assert y.dtype == np.float64 and y.shape == expected.shape
-        assert abs(y - expected).max() <= 1e-13 * max(1, abs(expected).max())
+        assert abs(y - expected).max() <= 1e-14 * max(1, abs(expected).max())
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -84,4 +84,4 @@ def test_filters_biases_and_derivatives_in_single_precision_count_as_they_are():
     double = [a.astype(np.float64) for a in single]
     np.testing.assert_array_equal(CPU().conv(x, *single[:2], window), CPU().conv(x, *double[:2], window))
     for found, right in zip(*(CPU().conv_backward(x, a[0], a[2], window) for a in (single, double))):
-        np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-13)  # of the input it may be BLAS's

@@ -72,7 +72,7 @@ def build_prefetch(build, address, write, far=False):
 
 def store_past(build, value, pointer):
     """Stores a vector past the caches, at a multiple of its size: the cache line need not be read first."""
-    store = build.store(value, pointer, align=4 * value.type.count)
+    store = build.store(value, pointer, align=bits(value.type) // 8 * value.type.count)
     store.set_metadata("nontemporal", build.module.add_metadata([I32(1)]))
 
 

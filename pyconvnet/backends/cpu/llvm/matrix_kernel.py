@@ -247,7 +247,7 @@ def write_tiles(module, level, pairs=False, number=F32):
     """{slot: function} of the table for an instruction set, but for its first number, the lanes.
 
     pairs   A and B hold pairs of bfloat16 in place of floats
-    number  F64: all are doubles, half as many to a vector; none goes past the caches
+    number  F64: all are doubles, half as many to a vector
     """
     most_rows, lanes = REGISTERS[level]
     lanes = lanes * 32 // bits(number)
