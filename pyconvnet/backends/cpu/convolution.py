@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyconvnet.arrays import from_nhwc
-from pyconvnet.backends.cpu import bfloat16, depthwise, dilated, fully_connected
+from pyconvnet.backends.cpu import amx, bfloat16, depthwise, dilated, fully_connected
 from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue, direct
 from pyconvnet.backends.cpu.layout import channels_fastest
@@ -15,6 +15,10 @@ from pyconvnet.geometry import Window
 
 def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """See `backends.reference.conv.conv`; `after` is applied to the result."""
+    if amx.suits(f, x.shape[2], window) and not (
+        fully_connected.suits(x, f, window) and x.shape[3] <= fully_connected.HALF_IMAGES
+    ):
+        return from_nhwc(amx.convolution(x, f, b, window, after))
     if fully_connected.suits(x, f, window):
         return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
     if depthwise.suits(f, x.shape[2]):

@@ -54,6 +54,29 @@ class Epilogue(NamedTuple):
 PLAIN = Epilogue()
 
 
+class Result(NamedTuple):
+    """Where a kernel writes a convolution, and how."""
+
+    y: np.ndarray
+    memory: tuple[int, int, int]  # addresses of biases, of what is added, 0 for none, and of y
+    mode: int  # of BIAS, RELU and STREAM
+    held: tuple[np.ndarray | None, ...]  # arrays of `memory`
+
+
+def result_of(shape: tuple[int, ...], b: np.ndarray | None, after: Epilogue, columns: int) -> Result:
+    """For a result of that shape, N x H x W x K, whose pixels are written in pieces of so many channels."""
+    bias = None if b is None else np.ascontiguousarray(b)
+    old = None if after.add is None else channels_fastest(after.add)
+    if old is not None and (after.overwrites or not np.may_share_memory(old, after.add)):
+        y, start = old, address(old)
+    else:
+        y, start = empty_at(shape)
+    mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
+    mode += STREAM if y is not old and streams(y, columns) else 0
+    memory = 0 if bias is None else address(bias), 0 if old is None else address(old), start
+    return Result(y, memory, mode, (bias, old))
+
+
 class OutputGrid(NamedTuple):
     """A strided subset of an image's pixels that output goes to: height, width of the image, (first, step) of each."""
 
@@ -117,12 +140,12 @@ def pack(f: np.ndarray, groups: int, columns: int, out: np.ndarray | None = None
     each = k // groups
     sh, sw, sc, sk = strides(f)
     with parallel_region() as threads:
-        out = empty((_packed_size(f.shape, groups, columns),)) if out is None else out
+        out = empty((packed_size(f.shape, groups, columns),)) if out is None else out
         _pack(threads, address(f), sh, sw, sc, sk, each * sk, h, w, c, each, groups, columns, address(out))
     return out
 
 
-def _packed_size(shape: tuple[int, ...], groups: int, columns: int) -> int:
+def packed_size(shape: tuple[int, ...], groups: int, columns: int) -> int:
     h, w, c, k = shape
     return groups * -(-(k // groups) // columns) * columns * h * w * c
 
@@ -133,7 +156,7 @@ def _packed(
     """A copy of the packed filters f times `scale`; `old` is memory of that size to write into."""
     f = f if scale is None else f * scale
     f = bfloat16.filters_of_pairs(f) if pairs else f
-    return pack(f, groups, columns, aligned(_packed_size(f.shape, groups, columns)) if old is None else old)
+    return pack(f, groups, columns, aligned(packed_size(f.shape, groups, columns)) if old is None else old)
 
 
 def direct(
@@ -157,22 +180,14 @@ def direct(
         shapes = (h, w, c // numbers, n), (fh, fw, depth // numbers, count)
         out, parts = _plan(*shapes, window, groups, tile, threads, pairs)
         _, first = _filters(f, groups, tile.columns, after.scale, lasting, pairs)
-        bias = None if b is None else np.ascontiguousarray(b)
-        old = None if after.add is None else channels_fastest(after.add)
-        if old is not None and (after.overwrites or not np.may_share_memory(old, after.add)):
-            y, start = old, address(old)
-        else:
-            y, start = empty_at((x.shape[3], *out, f.shape[3]))
-        memory = first, 0 if bias is None else address(bias), 0 if old is None else address(old), start
-        mode = (BIAS if bias is not None else 0) + (RELU if after.relu else 0)
-        mode += STREAM if y is not old and streams(y, f.shape[3] // groups) else 0
+        result = result_of((x.shape[3], *out, f.shape[3]), b, after, f.shape[3] // groups)
         for part in parts:
             xp = padded(x[:, part.first : part.last], part.pad)
             xp = bfloat16.image_of_pairs(xp, threads) if pairs else xp
             copies = address(scratch("pixels", threads * part.room)) if part.room else 0
-            where = address(xp) + 4 * part.skipped, *memory, copies
-            correlate(threads, *tile, *where, part.starts, part.taps, part.sizes, mode)
-    return y
+            where = address(xp) + 4 * part.skipped, first, *result.memory, copies
+            correlate(threads, *tile, *where, part.starts, part.taps, part.sizes, result.mode)
+    return result.y
 
 
 class _Part(NamedTuple):

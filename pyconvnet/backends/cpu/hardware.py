@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from functools import lru_cache
 from typing import NamedTuple
 
 LEVELS = ("avx512", "avx2", "plain")
+_ARCH_PRCTL, _REQUEST_PERMISSION, _TILES = 158, 0x1023, 18  # of Linux on x86-64
 
 
 class Tile(NamedTuple):
@@ -48,6 +51,19 @@ def has_bfloat16() -> bool:
     return isa() == "avx512" and _has("avx512bf16") and _name().startswith("znver")
 
 
+def has_amx() -> bool:
+    """Whether this CPU has Intel's AMX for bfloat16, and the system lets this process use it."""
+    return isa() == "avx512" and all(map(_has, ("amx-tile", "amx-bf16", "avx512bf16"))) and _may_use_tiles()
+
+
+@lru_cache(maxsize=1)
+def _may_use_tiles() -> bool:
+    """Asks Linux, which gives the registers of AMX only to processes that asked: arch_prctl(2), ARCH_REQ_XCOMP_PERM."""
+    if sys.platform != "linux":
+        return False
+    return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_PERMISSION, _TILES) == 0
+
+
 @lru_cache(maxsize=1)
 def _name() -> str:
     from llvmlite import binding
@@ -55,8 +71,12 @@ def _name() -> str:
     return binding.get_host_cpu_name()
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _has(feature: str) -> bool:
+    """Whether kernels are compiled for a CPU that has it."""
+    asked = os.environ.get("NUMBA_CPU_FEATURES")
+    if asked is not None:
+        return f"+{feature}" in asked.split(",")
     from llvmlite import binding
 
     return bool(binding.get_host_cpu_features().get(feature))

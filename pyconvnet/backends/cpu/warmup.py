@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.backends.cpu import CPU
-from pyconvnet.backends.cpu.hardware import has_bfloat16, isa
+from pyconvnet.backends.cpu.hardware import has_amx, has_bfloat16, isa
 from pyconvnet.geometry import Window
 from pyconvnet.precision import local_precision
 from pyconvnet.randstream import RandStream
@@ -48,7 +48,7 @@ def kernels() -> list[Any]:
     from pyconvnet.backends.cpu.compiled import Kernel
 
     found: list[Any] = []
-    for name in (*MODULES, *(["bfloat16"] if has_bfloat16() else [])):
+    for name in (*MODULES, *(["bfloat16"] if has_bfloat16() else []), *(["amx"] if has_amx() else [])):
         for value in vars(import_module(f"pyconvnet.backends.cpu.{name}")).values():
             if isinstance(value, Kernel) and value not in found:
                 found.append(value)
@@ -100,8 +100,9 @@ def _calls() -> Iterator[Callable[[], Any]]:
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), tall, None, Window((8, 8)))
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: _in_precision("half", cpu, tall)
-    if has_bfloat16():
+    if has_bfloat16() or has_amx():
         yield lambda: _in_precision("bfloat16", cpu, _array(1, 1, 128, 64))
+        yield lambda: _in_precision("bfloat16", cpu, _array(3, 3, 3, 64))
     yield lambda: cpu.conv_backward(*(a.astype(np.float64) for a in (x, f, y)), three)
     yield lambda: cpu.conv_backward(x, f, y, three)
     few, more = _array(18, 18, 16, get_num_threads()), _array(18, 18, 16, 2)  # 25 tiles an image

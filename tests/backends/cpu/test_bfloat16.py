@@ -17,10 +17,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def on_any_cpu(monkeypatch):
-    """Also where it is not faster."""
-    monkeypatch.setattr(hardware, "has_bfloat16", lambda: True)
+@pytest.fixture(autouse=True, params=["AVX512-BF16", "AMX"])
+def way(request, monkeypatch):
+    """Both ways to multiply, the first also where it is not faster."""
+    amx = request.param == "AMX"
+    if amx and not hardware.has_amx():
+        pytest.skip("this CPU has no AMX")
+    monkeypatch.setattr(hardware, "has_amx", lambda: amx)
+    monkeypatch.setattr(hardware, "has_bfloat16", lambda: not amx)
+    return request.param
 
 
 def lasting(f, order="C"):
@@ -57,12 +62,28 @@ CASES = {  # h, w, c, n, fh, fw, k, groups; window
     "groups": ((8, 8, 64, 2, 1, 1, 260, 2), Window((1, 1))),
     "deep": ((4, 4, 1200, 5, 1, 1, 17), Window((1, 1))),
 }
+ONLY_AMX = {
+    "3 x 3": ((14, 14, 64, 2, 3, 3, 96), Window((3, 3), pad=(1, 1, 1, 1))),
+    "an image as one line": ((7, 7, 64, 8, 3, 3, 40), Window((3, 3), pad=(1, 1, 1, 1))),
+    "runs that overlap": ((5, 57, 48, 1, 3, 3, 64), Window((3, 3), pad=(1, 1, 1, 1))),
+    "dilated": ((14, 15, 64, 1, 3, 3, 96), Window((3, 3), pad=(2, 2, 2, 2), dilate=(2, 2))),
+    "few numbers": ((9, 7, 16, 3, 3, 3, 1), Window((3, 3))),
+    "an odd number of channels": ((9, 7, 65, 3, 1, 1, 130), Window((1, 1))),
+    "uneven groups": ((9, 9, 96, 2, 3, 3, 153, 3), Window((3, 3), pad=(1, 1, 1, 1))),
+    "many filters": ((30, 30, 32, 2, 1, 1, 1100), Window((1, 1))),
+    "fully connected": ((6, 6, 64, 9, 6, 6, 200), Window((6, 6))),
+    "colours": ((23, 25, 3, 2, 7, 7, 64), Window((7, 7), (2, 2), (3, 2, 3, 3))),
+    "colours, 3 x 3": ((9, 40, 3, 2, 3, 3, 20), Window((3, 3), pad=(1, 1, 1, 1))),
+    "colours, wide border": ((4, 3, 5, 1, 2, 4, 20), Window((2, 4), (1, 2), (1, 0, 3, 9), (2, 1))),
+}
 
 
 @pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize("case", CASES)
-def test_images_and_filters_are_rounded_and_nothing_else(case, order):
-    sizes, window = CASES[case]
+@pytest.mark.parametrize("case", [*CASES, *ONLY_AMX])
+def test_images_and_filters_are_rounded_and_nothing_else(case, order, way):
+    if case in ONLY_AMX and way != "AMX":
+        pytest.skip("not computed so")
+    sizes, window = CASES.get(case) or ONLY_AMX[case]
     x, f, b = arrays(*sizes)
     exact = conv(rounded(x), rounded(f), b.astype(np.float64), window)
     y = in_bfloat16(x, lasting(f, order), b, window)
@@ -79,20 +100,31 @@ def test_any_number_of_threads_gives_the_same_to_rounding(threads):
         assert abs(in_bfloat16(x, lasting(f), b, Window((1, 1))) - usual).max() < 2e-6 * abs(usual).max()
 
 
-@pytest.mark.parametrize(
-    "sizes, last",
-    [
-        ((9, 7, 64, 3, 1, 1, 130), False),  # filters that may change
-        ((9, 7, 65, 3, 1, 1, 130), True),  # an odd number of channels
-        ((9, 7, 14, 3, 1, 1, 1300), True),  # few
-        ((9, 7, 64, 3, 1, 1, 64), True),  # few numbers
-        ((9, 7, 64, 3, 3, 3, 64), True),  # Winograd's algorithm
+LEFT = {
+    "AVX512-BF16": [
+        (9, 7, 65, 3, 1, 1, 130),  # an odd number of channels
+        (9, 7, 14, 3, 1, 1, 1300),  # few
+        (9, 7, 64, 3, 1, 1, 64),  # few numbers
+        (9, 7, 64, 3, 3, 3, 64),  # Winograd's algorithm
     ],
-)
-def test_others_are_computed_as_ever(sizes, last):
-    x, f, b = arrays(*sizes)
-    f, window = lasting(f) if last else f, Window(sizes[4:6])
-    assert in_bfloat16(x, f, b, window).tobytes() == CPU().conv(x, f, b, window).tobytes()
+    "AMX": [
+        (9, 7, 7, 3, 1, 1, 1300),  # few channels in one tap
+        (9, 7, 1, 3, 3, 3, 64),  # or in a row of a filter
+        (9, 7, 96, 3, 1, 1, 1300, 2),  # groups of 48 channels
+    ],
+}
+
+
+def test_others_are_computed_as_ever(way):
+    for sizes in LEFT[way]:
+        x, f, b = arrays(*sizes)
+        window = Window(sizes[4:6])
+        assert in_bfloat16(x, lasting(f), b, window).tobytes() == CPU().conv(x, f, b, window).tobytes()
+
+
+def test_filters_that_may_change_are_used_as_they_are():
+    x, f, b = arrays(9, 7, 64, 3, 1, 1, 130)
+    assert in_bfloat16(x, f, b, Window((1, 1))).tobytes() == CPU().conv(x, f, b, Window((1, 1))).tobytes()
 
 
 def test_filters_in_another_order_are_computed_as_ever():
@@ -104,7 +136,8 @@ def test_filters_in_another_order_are_computed_as_ever():
 
 
 def test_a_cpu_without_it_computes_as_ever(monkeypatch):
-    monkeypatch.setattr(hardware, "has_bfloat16", lambda: False)
+    for way in ("has_bfloat16", "has_amx"):
+        monkeypatch.setattr(hardware, way, lambda: False)
     x, f, b = arrays(9, 7, 64, 3, 1, 1, 130)
     y = CPU().conv(x, f, b, Window((1, 1)))
     assert in_bfloat16(x, lasting(f), b, Window((1, 1))).tobytes() == y.tobytes()
