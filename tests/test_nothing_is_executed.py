@@ -26,8 +26,6 @@ ALLOWED = {
     ("pyconvnet/backends/cpu/recording.py", "ctypes"): "the same",
     ("pyconvnet/backends/cpu/placement.py", "ctypes"): "the C library's function that tells the processor",
     ("pyconvnet/backends/cpu/page_watch.py", "ctypes"): "a call of Linux, userfaultfd",
-    ("pyconvnet/backends/cpu/hardware.py", "CDLL"): "the C library of this process, which asks the system for AMX",
-    ("pyconvnet/backends/cpu/page_watch.py", "ctypes"): "a call of Linux, userfaultfd",
     ("pyconvnet/backends/cpu/page_watch.py", "CDLL"): "the C library of this process, which makes it",
     ("pyconvnet/backends/cpu/hardware.py", "ctypes"): "a call of Linux, arch_prctl",
     ("pyconvnet/backends/cpu/hardware.py", "CDLL"): "the same",

@@ -8,7 +8,6 @@ registers from the first to the last.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,13 +17,7 @@ from pyconvnet.backends.cpu import filter_cache, hardware
 from pyconvnet.backends.cpu.bfloat16 import CHANNELS, filters_of_pairs
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue, lines_of, pack, packed_size, result_of
-from pyconvnet.backends.cpu.layout import (
-    address,
-    aligned,
-    channels_fastest,
-    fill_zeros,
-    scratch,
-)
+from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, fill_zeros, scratch
 from pyconvnet.backends.cpu.llvm.amx import (
     BYTES,
     ROWS,
@@ -80,17 +73,15 @@ def convolution(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Wind
     """The convolution of `backends.reference.conv.conv` as an N x H x W x K array."""
     groups, in_rows, x = x.shape[2] // f.shape[2], _in_rows(f.shape, window), channels_fastest(x)
     with parallel_region() as threads:
-        (n, oh, ow), seen, starts, offsets, sizes = _plan(x.shape, f.shape, window, groups, threads)
+        plan = _plan(x.shape, f.shape, window, groups, threads)
         _, first = _filters(f, in_rows, groups, after.scale)
-        result = result_of((n, oh, ow, f.shape[3]), b, after, f.shape[3] // groups)
-        pairs = address(scratch("pairs", math.prod(seen)))
-        if in_rows:
-            size = window.size[1], window.stride[1]
-            _rows_to_pairs(threads, address(x), pairs, *x.shape, *seen[1:], *size, window.pad[0], window.pad[2])
-        else:
-            _to_pairs(threads, address(x), pairs, *x.shape, *seen[1:], window.pad[0], window.pad[2])
-        sums = address(scratch("sums", threads * 2 * ROWS * COLUMNS * sizes[-1]))
-        _correlate(threads, pairs, first, *result.memory, sums, starts, offsets, sizes, result.mode)
+        result = result_of((*plan.out, f.shape[3]), b, after, f.shape[3] // groups)
+        pairs = address(scratch("pairs", plan.room * (threads if len(plan.spans) else 1)))
+        if not len(plan.spans):
+            _to_pairs(threads, address(x), pairs, plan.image)
+        sums = address(scratch("sums", threads * 2 * ROWS * COLUMNS * plan.sizes[-1]))
+        where = address(x), pairs, first, *result.memory, sums
+        _correlate(threads, *where, plan.image, plan.room, *plan[3:], result.mode)
     return result.y
 
 
@@ -113,11 +104,38 @@ def _filters(f: np.ndarray, in_rows: bool, groups: int, scale: np.ndarray | None
     return filter_cache.get(("amx", in_rows, groups), f, packed, scale)
 
 
+class _Image(NamedTuple):
+    """An image and what of it filters see."""
+
+    n: int
+    h: int
+    w: int
+    c: int
+    height: int  # with its border, as the width
+    width: int
+    pairs: int  # of a pixel
+    size: int  # pixels that a pixel of a row holds: 1, or all that a row of a filter meets
+    stride: int  # pixels from one such pixel to the next
+    top: int
+    left: int
+
+
 class _Plan(NamedTuple):
-    """Output images, height, width; the shape of what the filters see, in pairs; arguments of `_correlate`."""
+    """How a convolution is computed.
+
+    out      images, height, width of the result
+    room     pairs that are kept: by each thread for its rounds, or of all images
+    spans    for each round, the rows of images that are converted first, and the number after the last; empty where
+             all are converted before
+    starts   of each line of pixels, the place of its input, and the number of its first output pixel
+    offsets  of each tap
+    sizes    see `_correlate`
+    """
 
     out: tuple[int, int, int]
-    seen: tuple[int, int, int, int]
+    image: _Image
+    room: int
+    spans: np.ndarray
     starts: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
@@ -125,71 +143,65 @@ class _Plan(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _plan(shape: tuple[int, ...], filters: tuple[int, ...], window: Window, groups: int, threads: int) -> _Plan:
-    (n, h, w, _), (top, bottom, left, right), (fh, fw, c, count) = shape, window.pad, filters
+    (n, h, w, c), (fh, fw, depth, count), (top, bottom, left, right) = shape, filters, window.pad
     oh, ow = window.output_size(h, w)
-    depth = _pairs(fw * c if _in_rows(filters, window) else c)
+    flat = window.size == window.stride == (1, 1) and not any(window.pad)
+    height, across, size, step = h + top + bottom, w + left + right, 1, 1
     if _in_rows(filters, window):
-        seen = n, h + top + bottom, ow, depth
+        across, size, step, depth = ow, fw, window.stride[1], fw * c
         window = Window((fh, 1), (window.stride[0], 1), dilate=(window.dilate[0], 1))
-    else:
-        seen = n, h + top + bottom, w + left + right, groups * depth
-    lines = lines_of(seen, window, (oh, ow), depth, ROWS if (oh, ow) == (1, 1) else 1)
+    depth = _pairs(depth)
+    image = _Image(n, h, w, c, height, across, groups * depth, size, step, top, left)
+    lines = lines_of((n, height, across, image.pairs), window, (oh, ow), depth, ROWS if (oh, ow) == (1, 1) else 1)
+    if flat:  # any pixels are neighbours
+        image = _Image(1, n * h * w, 1, c, n * h * w, 1, image.pairs, 1, 1, 0, 0)
+    row = image.width * image.pairs
     starts, length, width = lines.starts, lines.length, lines.length
-    through = (oh - 1) * seen[2] + ow  # an image as one line, what is between its rows is left away
+    through = (oh - 1) * across + ow  # an image as one line, what is between its rows is left away
     if window.stride == (1, 1) and length == ow and oh * -(-ow // ROWS) > -(-through // ROWS):
-        starts, length, width = starts[::oh].copy(), through, seen[2]
-    tiles = -(-len(starts) * -(-length // ROWS) // 2)
-    each = count // groups
+        starts, length, width = starts[::oh].copy(), through, across
+    per_line = -(-length // ROWS)
+    runs = len(starts) * per_line
+    tiles, each = -(-runs // 2), count // groups
     blocks = -(-each // COLUMNS)
     per_band = max(1, min(blocks, AT_ONCE // COLUMNS, NEAR // (4 * len(lines.offsets) * lines.depth * COLUMNS)))
-    # a thread has some of the pixels to do; or some of the filters, where these are more
-    if tiles * 2 * ROWS < each:
-        at_once, per_band = tiles, min(per_band, -(-blocks // threads))
+    spans, room = np.zeros((0, 2), int), image.n * image.height * row
+    if tiles * 2 * ROWS < each:  # fewer pixels than filters: a thread has some of these
+        rounds, per_band = 1, min(per_band, -(-blocks // threads))
     else:
-        at_once = 1 if blocks == per_band else -(-tiles // threads)
-    at_once = max(1, min(at_once, NEAR // (2 * ROWS * 4 * lines.step)))
+        rounds = min(tiles, threads * -(-tiles * 2 * ROWS * 4 * lines.step // (threads * NEAR)))
+        tile, rows = tiles * np.arange(rounds + 1) // rounds, min(ROWS, length)
+        run = np.stack([2 * tile[:-1], np.minimum(2 * tile[1:], runs) - 1])  # the first and the last
+        place = starts[run // per_line, 0] + lines.step * np.minimum(run % per_line * ROWS, length - rows)
+        end = place[1] + (rows - 1) * lines.step + lines.offsets[-1] + lines.depth
+        spans = np.stack([place[0] // row, -(-end // row)], axis=1)
+        room = row * int((spans[:, 1] - spans[:, 0]).max())
     line = length, lines.step, lines.apart, lines.depth, width, min(width, lines.length)
-    sizes = np.array([*line, groups, depth, each, blocks, at_once, per_band])
-    return _Plan((n, oh, ow), seen, starts, lines.offsets, sizes)
+    sizes = np.array([*line, groups, depth, each, blocks, rounds, per_band])
+    return _Plan((n, oh, ow), image, room, spans, starts, lines.offsets, sizes)
 
 
 @parallel
-def _to_pairs(t, threads, x, y, n, h, w, c, height, width, pairs, top, left):
-    """y, n x height x width x pairs, from x, n x h x w x c: rounded, zeros around it and after the last channel."""
-    rows = n * height
+def _to_pairs(t, threads, x, y, image):
+    rows = image.n * image.height
     for q in range(rows * t // threads, rows * (t + 1) // threads):
-        image = q // height
-        i = q - image * height - top
-        out = y + 4 * q * width * pairs
-        if i < 0 or i >= h:
-            fill_zeros(out, width * pairs)
-            continue
+        _row_to_pairs(x, y + 4 * q * image.width * image.pairs, q, image)
+
+
+@inner
+def _row_to_pairs(x, out, q, image):
+    """Row q of all images with their borders: rounded, zeros around it and after the last channel of a pixel."""
+    h, w, c, height, width, pairs, size, stride, top, left = image[1:]
+    i = q % height - top
+    source = x + 4 * (q // height * h + i) * w * c
+    if i < 0 or i >= h:
+        fill_zeros(out, width * pairs)
+    elif 2 * pairs == c:
         fill_zeros(out, left * pairs)
         fill_zeros(out + 4 * (left + w) * pairs, (width - left - w) * pairs)
-        out += 4 * left * pairs
-        source = x + 4 * (image * h + i) * w * c
-        if 2 * pairs == c:
-            for k in range(0, w * c, 16):
-                vstore_bfloat16(out + 2 * k, vload(source + 4 * k))
-        else:
-            for j in range(w):
-                for k in range(0, 2 * pairs, 16):
-                    v = vload_part(source + 4 * (j * c + k), max(0, min(16, c - k)), np.float32(0))
-                    vstore_bfloat16(out + 4 * j * pairs + 2 * k, v)
-
-
-@parallel
-def _rows_to_pairs(t, threads, x, y, n, h, w, c, height, width, pairs, size, stride, top, left):
-    """y, n x height x width x pairs: what a row of a filter meets at each of its places, rounded; zeros after that."""
-    rows = n * height
-    for q in range(rows * t // threads, rows * (t + 1) // threads):
-        image = q // height
-        i = q - image * height - top
-        out = y + 4 * q * width * pairs
-        if i < 0 or i >= h:
-            fill_zeros(out, width * pairs)
-            continue
-        source = x + 4 * (image * h + i) * w * c
+        for k in range(0, w * c, 16):
+            vstore_bfloat16(out + 4 * left * pairs + 2 * k, vload(source + 4 * k))
+    else:
         for j in range(width):
             place = out + 4 * j * pairs
             first = (j * stride - left) * c
@@ -204,22 +216,26 @@ def _rows_to_pairs(t, threads, x, y, n, h, w, c, height, width, pairs, size, str
 
 
 @parallel
-def _correlate(t, threads, x, f, b, old, y, sums, starts, offsets, sizes, mode):
-    """The convolution itself, as `_plan` laid it out; x, f, b, old, y, sums are addresses, 0 for none."""
-    length, step, apart, depth, width, used, groups, slab, each, blocks, at_once, per_band = sizes
+def _correlate(t, threads, x, pairs, f, b, old, y, sums, image, room, spans, starts, offsets, sizes, mode):
+    """The convolution itself, as `_plan` laid it out; x, pairs, f, b, old, y, sums are addresses, 0 for none."""
+    length, step, apart, depth, width, used, groups, slab, each, blocks, rounds, per_band = sizes
     rows, per_line = min(ROWS, length), -(-length // ROWS)
     runs = len(starts) * per_line
     tiles, bands = -(-runs // 2), -(-blocks // per_band)
     columns, panel = groups * bands, len(offsets) * depth * COLUMNS
-    rounds = -(-tiles // at_once)
     total = rounds * columns
     row = 4 * per_band * COLUMNS
     own = sums + t * 2 * ROWS * row
+    seen = pairs
     tiles_begin(rows)
     for r in range(total * t // threads // columns, -(-(total * (t + 1) // threads) // columns)):
         first_column = max(0, total * t // threads - r * columns)
         last_column = min(columns, total * (t + 1) // threads - r * columns)
         first_tile, last_tile = tiles * r // rounds, tiles * (r + 1) // rounds
+        if len(spans) > 0:
+            seen = pairs + 4 * (t * room - spans[r, 0] * image.width * image.pairs)
+            for q in range(spans[r, 0], spans[r, 1]):
+                _row_to_pairs(x, seen + 4 * q * image.width * image.pairs, q, image)
         for column in range(first_column, last_column):
             g = column // bands
             block = (column - g * bands) * per_band
@@ -228,8 +244,8 @@ def _correlate(t, threads, x, f, b, old, y, sums, starts, offsets, sizes, mode):
             now = min(many * COLUMNS, each - block * COLUMNS)
             for q in range(first_tile, last_tile):
                 last = min(2 * q + 1, runs - 1)
-                a0 = x + 4 * (starts[2 * q // per_line, 0] + g * slab)
-                a1 = x + 4 * (starts[last // per_line, 0] + g * slab)
+                a0 = seen + 4 * (starts[2 * q // per_line, 0] + g * slab)
+                a1 = seen + 4 * (starts[last // per_line, 0] + g * slab)
                 a0 += 4 * step * min(2 * q % per_line * ROWS, length - rows)
                 a1 += 4 * step * min(last % per_line * ROWS, length - rows)
                 for p in range(many):

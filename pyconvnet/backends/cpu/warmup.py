@@ -101,8 +101,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: _in_precision("half", cpu, tall)
     if has_bfloat16() or has_amx():
-        yield lambda: _in_precision("bfloat16", cpu, _array(1, 1, 128, 64))
-        yield lambda: _in_precision("bfloat16", cpu, _array(3, 3, 3, 64))
+        yield lambda: _in_precision("bfloat16", cpu, _array(1, 1, 128, 256))
     yield lambda: cpu.conv_backward(*(a.astype(np.float64) for a in (x, f, y)), three)
     yield lambda: cpu.conv_backward(x, f, y, three)
     few, more = _array(18, 18, 16, get_num_threads()), _array(18, 18, 16, 2)  # 25 tiles an image
