@@ -11,7 +11,7 @@ from pyconvnet.backends.cpu.activations import add_to
 from pyconvnet.backends.cpu.compiled import inner, parallel
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
 from pyconvnet.backends.cpu.layout import address, aligned, channels_fastest, empty, empty_like_filters
-from pyconvnet.backends.cpu.llvm.simd import prefetch, prefetch_to_write, vadd, vfma, vload, vmax, vset1, vstore
+from pyconvnet.backends.cpu.llvm.simd import vadd, vfma, vload, vmax, vset1, vstore
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
@@ -139,31 +139,25 @@ def _forward(t, threads, x, f, b, y, n, h, w, c, oh, ow, numbers, relu):
 def _inside(x, f, b, y, c, groups, down, relu):
     """3 x 3 taps that all meet pixels, four neighbours at a time, which see the same ones: these are read once."""
     zero, right = vset1(np.float32(0)), 4 * c
-    for block in range(-(-c // 16)):
-        k = min(16 * block, c - 16)
-        tap, at, out = f + 4 * k, x + 4 * k, y + 4 * k
-        f0, f1, f2 = vload(tap), vload(tap + right), vload(tap + 2 * right)
-        f3, f4, f5 = vload(tap + 3 * right), vload(tap + 4 * right), vload(tap + 5 * right)
-        f6, f7, f8 = vload(tap + 6 * right), vload(tap + 7 * right), vload(tap + 8 * right)
-        start = vload(b + 4 * k)
-        for _ in range(groups):
-            for p in range(8, 12):  # a block of channels at a time, memory is not read and written in order
-                prefetch(at + 2 * down + (2 + p) * right)
-                prefetch_to_write(out + p * right)
-            y0, y1, y2, y3 = _three(at, right, f0, f1, f2, start, start, start, start)
-            y0, y1, y2, y3 = _three(at + down, right, f3, f4, f5, y0, y1, y2, y3)
-            y0, y1, y2, y3 = _three(at + 2 * down, right, f6, f7, f8, y0, y1, y2, y3)
+    for _ in range(groups):
+        for block in range(-(-c // 16)):
+            k = 4 * min(16 * block, c - 16)
+            tap, at, out, start = f + k, x + k, y + k, vload(b + k)
+            y0, y1, y2, y3 = _three(at, tap, right, start, start, start, start)
+            y0, y1, y2, y3 = _three(at + down, tap + 3 * right, right, y0, y1, y2, y3)
+            y0, y1, y2, y3 = _three(at + 2 * down, tap + 6 * right, right, y0, y1, y2, y3)
             _put(out, y0, zero, relu)
             _put(out + right, y1, zero, relu)
             _put(out + 2 * right, y2, zero, relu)
             _put(out + 3 * right, y3, zero, relu)
-            at += 4 * right
-            out += 4 * right
+        x += 4 * right
+        y += 4 * right
 
 
 @inner
-def _three(at, right, f0, f1, f2, y0, y1, y2, y3):
+def _three(at, tap, right, y0, y1, y2, y3):
     """Three taps of a row, for four neighbours."""
+    f0, f1, f2 = vload(tap), vload(tap + right), vload(tap + 2 * right)
     x0, x1, x2 = vload(at), vload(at + right), vload(at + 2 * right)
     x3, x4, x5 = vload(at + 3 * right), vload(at + 4 * right), vload(at + 5 * right)
     y0, y1 = vfma(f2, x2, vfma(f1, x1, vfma(f0, x0, y0))), vfma(f2, x3, vfma(f1, x2, vfma(f0, x1, y1)))
@@ -214,23 +208,64 @@ def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
         i = (q - image * oh) * sh - top
         u0, u1 = max(0, -(i // dh)) if i < 0 else 0, max(0, min(fh, (h - 1 - i) // dh + 1))
         line, row = x + 4 * (image * h + i) * w * c, dy + 4 * q * ow * c
-        begin, end = 0, 0  # pixels whose taps all meet pixels, and are done at once
-        if fh == 3 and fw == 3 and sw == 1 and dw == 1 and u1 - u0 == 3:
-            begin, end = min(left, ow), min(ow, w - 2 + left)
-            if begin < end:
-                _add_row(row + 4 * begin * c, line + 4 * (begin - left) * c, own, c, end - begin, down)
-            end = max(begin, end)
-        for part in range(2):
-            first, last = (0, begin) if part == 0 else (end, ow)
-            for j in range(first, last, TOGETHER):
-                for block in range(blocks):
-                    k = min(16 * block, c - 16)
-                    for tap in range(u0 * fw, u1 * fw):
-                        u = tap // fw
-                        v = (tap - u * fw) * dw - left
-                        a, b = max(j, -(v // sw)) if v < 0 else j, min(min(last, j + TOGETHER), (w - 1 - v) // sw + 1)
-                        here, seen = row + 4 * (a * c + k), line + u * down + 4 * ((a * sw + v) * c + k)
-                        _add_tap(here, seen, own + 64 * (tap * blocks + block), 4 * c, 4 * sw * c, b - a)
+        if fh == 3 and fw == 3 and sw == 1 and dw == 1:
+            line -= 4 * left * c
+            begin = min(left, ow)
+            end = max(begin, min(ow, w - 2 + left))  # between these, all taps of a pixel meet pixels
+            for j in range(begin):
+                _add_pixel(row + 4 * j * c, line + 4 * j * c, own, c, (u0, u1), (left - j, min(3, w + left - j)), down)
+            for j in range(end, ow):
+                _add_pixel(row + 4 * j * c, line + 4 * j * c, own, c, (u0, u1), (0, w + left - j), down)
+            row += 4 * begin * c
+            line += 4 * begin * c
+            if begin == end:
+                continue
+            if u1 - u0 == 3:
+                _add_row(row, line, own, c, end - begin, down)
+            else:
+                for u in range(u0, u1):
+                    _add_three(row, line + u * down, own + 192 * u * blocks, c, end - begin)
+            continue
+        for j in range(0, ow, TOGETHER):
+            for block in range(blocks):
+                k = min(16 * block, c - 16)
+                for tap in range(u0 * fw, u1 * fw):
+                    u = tap // fw
+                    v = (tap - u * fw) * dw - left
+                    a, b = max(j, -(v // sw)) if v < 0 else j, min(min(ow, j + TOGETHER), (w - 1 - v) // sw + 1)
+                    here, seen = row + 4 * (a * c + k), line + u * down + 4 * ((a * sw + v) * c + k)
+                    _add_tap(here, seen, own + 64 * (tap * blocks + block), 4 * c, 4 * sw * c, b - a)
+
+
+@inner
+def _add_pixel(dy, x, sums, c, rows, columns, down):
+    """One pixel of dy times what some of its 3 x 3 taps meet."""
+    blocks = -(-c // 16)
+    for block in range(blocks):
+        k = 4 * min(16 * block, c - 16)
+        d = vload(dy + k)
+        for u in range(rows[0], rows[1]):
+            for v in range(columns[0], columns[1]):
+                out = sums + 64 * ((3 * u + v) * blocks + block)
+                vstore(out, vfma(d, vload(x + u * down + 4 * v * c + k), vload(out)))
+
+
+@inner
+def _add_three(dy, x, sums, c, count):
+    """The sums of a row of dy for a row of three taps."""
+    right, apart = 4 * c, 64 * -(-c // 16)
+    for block in range(-(-c // 16)):
+        k = 4 * min(16 * block, c - 16)
+        at, here = x + k, dy + k
+        s0 = vset1(np.float32(0))
+        s1, s2, a0, a1 = s0, s0, vload(at), vload(at + right)
+        for _ in range(count):
+            d, a2 = vload(here), vload(at + 2 * right)
+            s0, s1, s2 = vfma(d, a0, s0), vfma(d, a1, s1), vfma(d, a2, s2)
+            a0, a1 = a1, a2
+            at += right
+            here += right
+        _add_to(sums + 64 * block, apart, s0, s1, s2)
 
 
 @inner
