@@ -23,7 +23,7 @@ def vl_simplenn_tidy(net: Any) -> Any:
     - filters get four dimensions, which MATLAB drops where they are 1
     - bnorm gets a third weight, the moments, where there are two
     - missing fields get their defaults, empty ones too (a struct array has all fields in each layer); missing names
-      become layer1, layer2 ...
+      become layer1, layer2 ... (layer2_1 where another layer is called layer2)
     - `classes`, `normalization` and whatever else stood at the top goes into `meta`, whose
       records become Structs: net.meta.normalization.imageSize
 
@@ -48,11 +48,12 @@ def vl_simplenn_tidy(net: Any) -> Any:
     elif isinstance(layers, np.ndarray) and not layers.size:
         layers = []
     records: list[Struct] = []
+    given = {record["name"] for record in layers if isinstance(record, dict) and _is_named(record)}
     channels = _input_channels(meta)
     for i, record in enumerate(layers, 1):
         if not isinstance(record, dict) or not isinstance(record.get("type"), str):
             raise TypeError(f"{FN}: layers{{{i}}} must be a record with a type, got {_kind(record)}{reader_hint(net)}")
-        record = _tidied(Struct(record), i, channels)
+        record = _tidied(Struct(record), _free(f"layer{i}", given), channels)
         channels = _output_channels(record, channels)
         records.append(record)
     return SimpleNN(layers=records, meta=meta)
@@ -73,12 +74,22 @@ def _structs(value: Any) -> Any:
     return value
 
 
-def _tidied(record: Struct, i: int, channels: int | None) -> Struct:
+def _is_named(record: dict[str, Any]) -> bool:
+    return isinstance(record.get("name"), str) and bool(record["name"])
+
+
+def _free(name: str, given: set[str]) -> str:
+    """The name, with _1, _2 ... after it where a layer is called so."""
+    return next(each for each in (name, *(f"{name}_{n}" for n in range(1, len(given) + 2))) if each not in given)
+
+
+def _tidied(record: Struct, name: str, channels: int | None) -> Struct:
+    """name  for a layer that has none"""
     if "weights" not in record:
         record.weights = [record.pop("filters"), record.pop("biases", None)] if "filters" in record else []
     record.weights = _weights(record.weights, channels, record["type"])
-    if not isinstance(record.get("name"), str) or not record["name"]:
-        record.name = f"layer{i}"
+    if not _is_named(record):
+        record.name = name
     if "precious" not in record:
         record.precious = bool(np.any(record.get("rememberOutput", False)))
     for field, value in _defaults(record["type"]).items():

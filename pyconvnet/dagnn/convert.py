@@ -35,7 +35,7 @@ def from_simplenn(cls: type[DagNN], net: Any, *, canonicalNames: bool = False) -
     dag = cls()
     dag.meta = copy.deepcopy(net.get("meta", Struct()))
     for i, record in enumerate(net["layers"], 1):
-        name = record.get("name") or f"layer{i}"
+        name = record["name"]
         try:
             block = layer_class(record["type"]).from_record(record)
         except ValueError as error:
