@@ -27,6 +27,7 @@ ALLOWED = {
     ("pyconvnet/backends/cpu/placement.py", "ctypes"): "the C library's function that tells the processor",
     ("pyconvnet/backends/cpu/page_watch.py", "ctypes"): "a call of Linux, userfaultfd",
     ("pyconvnet/backends/cpu/page_watch.py", "CDLL"): "the C library of this process, which makes it",
+    ("pyconvnet/backends/cpu/unmoved.py", "ctypes"): "numpy's own fields of arrays",
     ("pyconvnet/backends/cpu/hardware.py", "ctypes"): "a call of Linux, arch_prctl",
     ("pyconvnet/backends/cpu/hardware.py", "CDLL"): "the same",
     ("pyconvnet/threads.py", "import_module"): "numba's layer of threads, one of three",

@@ -75,6 +75,10 @@ class Backend(Losses):
         """Whether a recording can watch these parameters for changes."""
         return False
 
+    def unmoved(self, params: list[Any]) -> Any:
+        """What is true as long as these parameters have the memory, shape and strides that they have now."""
+        raise NotImplementedError
+
     # --- composites: numbers and memory ---------------------------------------------------------------------------
 
     def flat(self, x: Array) -> Array:

@@ -153,13 +153,13 @@ class _Run:
         self.unchanged = Unchanged([block for step in steps for block in getattr(step.block, "blocks", (step.block,))])
         self.slots = [p for step in steps for p in step.params]
         self.params = [p.value for p in self.slots]
-        self.strides = [p.strides for p in self.params]
+        self.unmoved = backend.unmoved(self.params)
 
     def current(self) -> bool:
         """Whether layers and parameters are those that were recorded."""
         same = bool(self.unchanged) and all([slot.value is value for slot, value in zip(self.slots, self.params)])
-        same = same and [p.strides for p in self.params] == self.strides
-        return same and (self.watch is None or bool(self.watch))
+        # the memory first: what is watched is read there
+        return same and bool(self.unmoved) and (self.watch is None or bool(self.watch))
 
     def play(self, inputs: list[Any], results: list[Any]) -> bool:
         """Whether it was worth it: then these slots have the results."""

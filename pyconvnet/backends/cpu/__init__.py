@@ -115,6 +115,11 @@ class CPU(Reference):
 
         return all(isinstance(p, np.ndarray) and Watch.knows(p) for p in params)
 
+    def unmoved(self, params: list[Any]) -> Any:
+        from pyconvnet.backends.cpu.unmoved import Unmoved
+
+        return Unmoved(params)
+
     def fuses(self, x: np.ndarray) -> bool:
         return isinstance(x, np.ndarray) and x.dtype == _SINGLE and x.size > 0 and isa() != "plain"
 
