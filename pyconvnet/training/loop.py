@@ -82,6 +82,7 @@ def _train(
     training = sets["train"].size > 0
     folder = opts["expDir"] if training and team.rank == 0 else None
     stats, state, start = Struct({name: [] for name in sets}), None, 0
+    given, rates = opts["learningRate"], dict[str, list[float]]()
     if folder is not None:
         data = resume.images_of(imdb, sets["train"])
         if not opts["continue"]:
@@ -97,11 +98,15 @@ def _train(
             if resume.other_solver(opts, saved):
                 # continue_="force": the state of another solver is of no use to this one
                 saved.state = None
+            rates = resume.rates(fn, opts, start)
         point = checkpoints.shared(team, opts["expDir"], point)
         if point is not None:
             start, saved = point
             adapter.net = checkpoints.with_functions(saved["net"], adapter.net)
             state, stats = saved.get("state"), statistics.epochs(saved.get("stats"), stats)
+            rate = _of_first(team, [*rates.values()][-1] if rates else None)
+            if rate is not None:
+                opts["learningRate"] = np.ravel(rate).tolist()
     if transfer.device is not None:
         _move(fn, adapter, transfer.device)
     memory = checkpoints.solver_state(state, adapter.weights())
@@ -137,7 +142,14 @@ def _train(
             memory = checkpoints.solver_state(None, adapter.weights())
         if folder is not None:
             checkpoints.write(folder, epoch, adapter.net, state, stats)
-            run_metadata.write(folder, options=opts, confusion=confusions, classes=labels.class_names(imdb), data=data)
+            notes = Struct(
+                options={**opts, "learningRate": given},
+                confusion=confusions,
+                classes=labels.class_names(imdb),
+                data=data,
+                rates=rates,
+            )
+            run_metadata.write(folder, **notes)
             if opts["plotStatistics"]:
                 progress.plot(stats, folder / "net-train.pdf")
             if opts["plotDiagnostics"]:
@@ -150,9 +162,12 @@ def _train(
             again = _of_first(team, again)
             if again is not None and np.size(again):
                 _warn_of_bool(fn, again)
-                opts["learningRate"] = np.ravel(np.asarray(again, float)).tolist()
+                before, opts["learningRate"] = opts["learningRate"], np.ravel(np.asarray(again, float)).tolist()
                 if not any(opts["learningRate"]):
                     break
+                if folder is not None and opts["learningRate"] != before:
+                    rates[str(epoch)] = opts["learningRate"]
+                    run_metadata.write(folder, **notes)
         if run.stop:
             raise KeyboardInterrupt(f"{fn}: stopped after epoch {epoch}; {interrupt.advice}")
     return stats

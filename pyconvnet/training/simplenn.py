@@ -66,7 +66,7 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     plotStatistics    True: net-train.pdf
     plotDiagnostics   False; True: net-diagnostics.pdf, see view.diagnosis
     postEpochFn       f(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several
-                      processes, of which process 0 decides)
+                      processes, of which process 0 decides); a run that goes on keeps that rate
     profile, sync     accepted, without effect
     cudnn             likewise
 

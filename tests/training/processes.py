@@ -106,9 +106,13 @@ def equal(folder):
         keep(folder, name, *fit(**{**options, "numSubBatches": max(parts, 1)}))
 
 
+def slower(net, opts, state):
+    return 0.02 if opts["epoch"] == 1 else None
+
+
 def killed(folder):
     """An unbroken run, and one in which the last process dies in the third epoch."""
-    keep(folder, "whole", *fit(numEpochs=4, expDir=Path(folder, "whole")))
+    keep(folder, "whole", *fit(numEpochs=4, postEpochFn=slower, expDir=Path(folder, "whole")))
     seen = 0
 
     def batch(imdb, images):
@@ -118,11 +122,11 @@ def killed(folder):
             os.kill(os.getpid(), signal.SIGKILL)
         return get_batch(imdb, images)
 
-    fit(getBatch=batch, numEpochs=4, expDir=Path(folder, "killed"))
+    fit(getBatch=batch, numEpochs=4, postEpochFn=slower, expDir=Path(folder, "killed"))
 
 
 def resumed(folder):
-    keep(folder, "resumed", *fit(numEpochs=4, expDir=Path(folder, "killed")))
+    keep(folder, "resumed", *fit(numEpochs=4, postEpochFn=slower, expDir=Path(folder, "killed")))
 
 
 def shared_folds(folder):

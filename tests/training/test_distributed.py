@@ -93,7 +93,7 @@ def test_a_killed_process_ends_all_and_the_next_start_goes_on_in_any_number_of_p
     together(2, "resumed", tmp_path)
     whole, again = found(tmp_path, "whole", 0), found(tmp_path, "resumed", 0)
     assert np.array_equal(again[0], whole[0]) and np.array_equal(again[1], whole[1])
-    same(processes.fit(numEpochs=4, expDir=tmp_path / "one"), whole)
+    same(processes.fit(numEpochs=4, postEpochFn=processes.slower, expDir=tmp_path / "one"), whole)
 
 
 def test_folds_are_shared_out_over_processes_and_executors(tmp_path, monkeypatch):

@@ -86,6 +86,58 @@ def test_a_run_that_was_interrupted_ends_with_the_bits_of_one_that_was_not(tmp_p
             assert {k: v for k, v in a.items() if k != "time"} == {k: v for k, v in b.items() if k != "time"}
 
 
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_a_learning_rate_that_postEpochFn_gave_is_kept(tmp_path, kind, first):
+    """One given early and then left alone, one list, one given just before the run was interrupted."""
+    seen = []
+
+    def rate(net, opts, state):
+        seen.append(opts["learningRate"])
+        return {1: 0.02, 2: [1, 1, 0.01, 0.03]}.get(opts["epoch"])
+
+    whole, _ = fit(kind, tmp_path / "whole", 4, postEpochFn=rate)
+    assert seen == [0.05, 0.02, 0.01, 0.03]
+    fit(kind, tmp_path / "parts", first, postEpochFn=rate)
+    parts, _ = fit(kind, tmp_path / "parts", 4, postEpochFn=rate)
+    assert seen[4:] == seen[:4]
+    assert all(np.array_equal(a, b.reshape(a.shape)) for a, b in zip(weights_of(whole), weights_of(parts)))
+
+
+def test_a_learning_rate_that_postEpochFn_gave_gives_way_to_another_option(tmp_path, capsys):
+    seen = []
+
+    def rate(net, opts, state):
+        seen.append(opts["learningRate"])
+        return {1: 0.02, 3: 0}.get(opts["epoch"])
+
+    fit("simplenn", tmp_path, 2, postEpochFn=rate)
+    fit("simplenn", tmp_path, 9, postEpochFn=rate)  # stopped by 0, which is no rate to go on with
+    fit("simplenn", tmp_path, 4, postEpochFn=rate, verbose=True)
+    said = capsys.readouterr().out
+    assert "learningRate is 0.02, as postEpochFn gave it after epoch 1" in said and "options changed" not in said
+    fit("simplenn", tmp_path, 5, postEpochFn=rate, learningRate=0.04, verbose=True)
+    said = capsys.readouterr().out
+    assert "options changed since the checkpoint: learningRate [0.05] -> [0.04]" in said and "gave it" not in said
+    assert seen == [0.05, 0.02, 0.02, 0.02, 0.04]
+
+
+@pytest.mark.parametrize("damage", [{"one": [0.02]}, {"1": []}, {"1": [None]}, {"1": 0.02}, [0.02], "none"])
+def test_rates_in_damaged_run_metadata_are_no_rates(tmp_path, damage):
+    seen = []
+
+    def rate(net, opts, state):
+        seen.append(opts["learningRate"])
+        return 0.02
+
+    fit("simplenn", tmp_path, 1, postEpochFn=rate)
+    notes = run_metadata.read(tmp_path)
+    assert notes["rates"] == {"1": [0.02]}
+    run_metadata.write(tmp_path, **{**notes, "rates": damage})
+    fit("simplenn", tmp_path, 2, postEpochFn=rate)
+    assert seen == [0.05, 0.05]
+
+
 def test_nothing_is_trained_again_once_all_epochs_are_there(tmp_path):
     net, _ = fit("simplenn", tmp_path, 2)
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
