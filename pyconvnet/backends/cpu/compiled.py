@@ -27,7 +27,7 @@ from pyconvnet.backends.cpu.llvm.language import Array, Inner, write_call
 from pyconvnet.backends.cpu.placement import make_room
 from pyconvnet.threads import guard, run_team
 
-MOST = 65  # kernels and functions that there are on one CPU, two of them for bfloat16
+MOST = 66  # kernels and functions that there are on one CPU, two of them for bfloat16
 compiled_now = 0  # by this process
 silent = False  # whether another progress is shown
 recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region

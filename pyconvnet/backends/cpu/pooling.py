@@ -22,6 +22,9 @@ from pyconvnet.backends.cpu.llvm.simd import (
 from pyconvnet.geometry import Window
 from pyconvnet.threads import parallel_region
 
+# Averages over more pixels are made of sums of so many: in single precision, a sum of 2^24 ones no longer grows by one.
+LARGE, TOGETHER = 1 << 12, 1 << 8
+
 
 def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
     """Maximum, or mean over the pixels inside the image."""
@@ -30,7 +33,11 @@ def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
         n, h, w, c = seen.shape
         out = window.output_size(h, w)
         y = empty((n, *out, c))
-        _pool(threads, address(seen), address(y), n, h, w, c, *out, _numbers(window), method == "avg")
+        given = threads, address(seen), address(y), n, h, w, c, *out, _numbers(window)
+        if method == "avg" and window.size[0] * window.size[1] > LARGE:
+            _large_averages(*given)
+        else:
+            _pool(*given, method == "avg")
     return from_nhwc(y)
 
 
@@ -90,6 +97,35 @@ def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
                     vstore(out + 4 * k, value)
                 else:
                     vstore_part(out + 4 * k, value, part)
+
+
+@parallel
+def _large_averages(t, threads, x, y, n, h, w, c, oh, ow, numbers):
+    fh, fw, sh, sw, top, left = numbers
+    blocks = -(-c // 16)
+    units = n * oh * ow * blocks
+    for unit in range(units * t // threads, units * (t + 1) // threads):
+        q = unit // blocks
+        k = _overlapping(16 * (unit - q * blocks), c)
+        part = min(16, c - k)
+        row, image = q // ow, q // (oh * ow)
+        h0, h1 = _span(row - image * oh, sh, top, fh, h)
+        w0, w1 = _span(q - row * ow, sw, left, fw, w)
+        total = vset1(np.float32(0))
+        value, seen = total, 0
+        for u in range(h0, h1):
+            for first in range(w0, w1, TOGETHER):
+                count = min(TOGETHER, w1 - first)
+                pixel = x + 4 * (((image * h + u) * w + first) * c + k)
+                for _ in range(count):
+                    value = vadd(value, _load(pixel, part))
+                    pixel += 4 * c
+                seen += count
+                if seen >= TOGETHER:
+                    total = vadd(total, value)
+                    value, seen = vset1(np.float32(0)), 0
+        scale = np.float32(1) / np.float32(max(1, (h1 - h0) * (w1 - w0)))
+        _store(y + 4 * (q * c + k), vmul(vadd(total, value), vset1(scale)), part)
 
 
 @parallel

@@ -124,6 +124,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: RandStream().randn(1)
     yield lambda: descend(g, g, g, 1, 1, 1, 1, False)
     yield lambda: cpu.pool(x, window, "max")
+    yield lambda: cpu.pool(_array(65, 64, 1, 1), Window((65, 64)), "avg")
     yield lambda: cpu.pool_backward(x, window, "max", _array(4, 4, 16, 2))
     yield lambda: cpu.relu(x, 0.0)
     yield lambda: cpu.relu_backward(x, x, 0.0)

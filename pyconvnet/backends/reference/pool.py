@@ -10,6 +10,8 @@ import numpy as np
 from pyconvnet.arrays import from_nhwc, nhwc
 from pyconvnet.geometry import Window
 
+LARGE = 1 << 12  # pixels, of which the sum is in double precision
+
 
 def _places(window: Window, h: int, w: int, oh: int, ow: int) -> Iterator[Any]:
     """Per pixel of the window, column by column as MATLAB's memory runs: slices into the output and into the image."""
@@ -44,10 +46,11 @@ def pool(x: np.ndarray, window: Window, method: str) -> np.ndarray:
     n, h, w, c = xs.shape
     oh, ow = window.output_size(h, w)
     if method == "avg":
-        y = np.zeros((n, oh, ow, c), x.dtype)
+        large = window.size[0] * window.size[1] > LARGE
+        y = np.zeros((n, oh, ow, c), np.float64 if large else x.dtype)
         for out, at in _places(window, h, w, oh, ow):
             y[out] += xs[at]
-        return from_nhwc(y / _counts(window, h, w, oh, ow, x.dtype))
+        return from_nhwc((y / _counts(window, h, w, oh, ow, y.dtype)).astype(x.dtype, copy=False))
     y = np.full((n, oh, ow, c), -np.inf, x.dtype)
     for out, at in _places(window, h, w, oh, ow):
         np.fmax(y[out], xs[at], out=y[out])

@@ -85,6 +85,30 @@ def test_windows_that_lie_side_by_side(method, size, channels, pad):
     assert_near(cpu.pool_backward(x, window, method, dzdy), dx)
 
 
+@pytest.mark.parametrize("size", [(70, 60), (4200, 1), (1, 4200)])
+@pytest.mark.parametrize("channels", [3, 20])
+def test_averages_over_large_windows(size, channels):
+    """Whose sums are much larger than the values."""
+    random = np.random.default_rng(0)
+    x = random.random((*(n + 3 for n in size), channels, 2), np.float32) + 100
+    window = Window(size, (2, 1), (0, 0, size[1] // 2, 0))
+    assert_near(cpu.pool(x, window, "avg"), plain_pool.pool(x.astype(np.float64), window, "avg"), 6e-7)
+
+
+def test_an_average_over_more_pixels_than_single_precision_counts(level):
+    if level == "plain":
+        pytest.skip("numpy makes a pass for each pixel, which takes a minute")
+    x = np.ones((4100, 4100, 1, 1), np.float32)
+    assert cpu.pool(x, Window(x.shape[:2]), "avg").item() == 1
+
+
+def test_numpys_averages_over_large_windows():
+    x = np.ones((70, 70, 1, 1), np.float32)
+    x[0, 0] = 1 << 24
+    y = plain_pool.pool(x, Window(x.shape[:2]), "avg")
+    assert y.dtype == np.float32 and y.item() == np.float32(((1 << 24) + 4899) / 4900)
+
+
 @settings(deadline=None, max_examples=40)
 @given(arrays=tensors(), leak=st.sampled_from([0.0, 0.1]))
 def test_activations_agree_with_float64(arrays, leak):
