@@ -1,8 +1,8 @@
-"""Layers that torch.export records as several operations: local response normalization, averages of the inside."""
+"""Layers that torch.export records as several operations: local response normalization, averages of the inside, grids
+and what is sampled at their points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,29 +11,30 @@ from pyconvnet.layers import LRN, Layer, Pooling
 
 
 class Pattern(NamedTuple):
-    """What was found: the operations inside, the node of the input, and the layer that they are together."""
+    """What was found: the operations inside, the nodes of the inputs, and the layer that they are together."""
 
     inner: list[Any]
-    input: Any
+    inputs: list[Any]
     block: Layer
 
 
-def absorbed(node: Any) -> bool:
-    """Whether an operation is a part of such a layer, the last of whose operations is a division."""
-    return any(node in found.inner for user in _users(node, 9) if (found := pattern(user)))
+def patterns(graph: Any) -> tuple[dict[Any, Pattern], set[Any]]:
+    """Such layers of a graph by the last of their operations, and the operations that are parts of one and no more."""
+    from pyconvnet.formats.pytorch.own import grid, sampler
+
+    found: dict[Any, Pattern] = {}
+    inside: set[Any] = set()
+    for node in graph.nodes:
+        if node.op == "call_function" and (layer := _division(node) or grid(node) or sampler(node)):
+            found[node] = layer
+            absorbed = set(layer.inner)
+            while read := {each for each in absorbed if not absorbed.issuperset(each.users.keys() - {node})}:
+                absorbed -= read
+            inside |= absorbed
+    return found, inside
 
 
-def _users(node: Any, depth: int) -> Iterator[Any]:
-    """The operations that follow a node one after the other, each the only reader of what is before it."""
-    for _ in range(depth):
-        if len(node.users) != 1:
-            return
-        (node,) = node.users
-        yield node
-
-
-def pattern(node: Any) -> Pattern | None:
-    """The layer of which this operation is the last; None if it is an operation of its own."""
+def _division(node: Any) -> Pattern | None:
     if str(node.target) != "aten.div.Tensor" or not all(isinstance(a, torch.fx.Node) for a in node.args):
         return None
     return _response_norm(*node.args) or _inside_average(*node.args)
@@ -72,7 +73,7 @@ def _response_norm(x: Any, divisor: Any) -> Pattern | None:
     kappa, alpha, beta = (at.args[1] for at in (plus, times, power))
     if any(isinstance(v, torch.fx.Node) for v in (kappa, alpha, beta)):
         return None
-    return Pattern(inner, x, LRN(param=(float(size), float(kappa), float(alpha / size), float(beta))))
+    return Pattern(inner, [x], LRN(param=(float(size), float(kappa), float(alpha / size), float(beta))))
 
 
 def _inside_average(dividend: Any, divisor: Any) -> Pattern | None:
@@ -96,7 +97,7 @@ def _inside_average(dividend: Any, divisor: Any) -> Pattern | None:
     if min(pad) < 0 or max(top, bottom) >= window[0] or max(left, right) >= window[1]:
         return None
     block = Pooling(method="avg", poolSize=tuple(window), stride=tuple(stride[0]), pad=(top, bottom, left, right))
-    return Pattern(inner, x, block)
+    return Pattern(inner, [x], block)
 
 
 def _plain(node: Any) -> str:

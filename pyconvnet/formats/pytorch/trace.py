@@ -14,7 +14,7 @@ import torch
 from torch.export.graph_signature import InputKind, OutputKind
 
 from pyconvnet.formats.pytorch import arithmetic, aten  # noqa: F401
-from pyconvnet.formats.pytorch.patterns import absorbed, pattern
+from pyconvnet.formats.pytorch.patterns import Pattern, patterns
 from pyconvnet.formats.pytorch.recorder import OPERATIONS, Constant, Recorder, Unsupported, Variable, variable
 from pyconvnet.geometry import whole_numbers
 from pyconvnet.records import Struct
@@ -28,7 +28,9 @@ def build(module: torch.nn.Module, inputSize: Any) -> Any:
     values = dict(_given(program))
     given = [v for v in values.values() if isinstance(v, Variable)]
     recorder = Recorder(module, [v.name for v in given])
-    problems = [problem for node in program.graph.nodes if (problem := _record(recorder, node, values))]
+    found, inside = patterns(program.graph)
+    nodes = [node for node in program.graph.nodes if node not in inside]
+    problems = [problem for node in nodes if (problem := _record(recorder, node, found.get(node), values))]
     try:
         outputs = [] if problems else list(_outputs(recorder, program, values))
     except Unsupported as error:
@@ -109,17 +111,17 @@ def _host(value: torch.Tensor) -> torch.Tensor:
     return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
-def _record(recorder: Recorder, node: Any, values: dict[str, Any]) -> str:
-    """Take one operation into the graph; what is wrong with it if it has no counterpart."""
-    if node.op != "call_function" or not node.users or absorbed(node):
+def _record(recorder: Recorder, node: Any, found: Pattern | None, values: dict[str, Any]) -> str:
+    """Take one operation into the graph, or the layer `found` that it ends; what is wrong where there is none."""
+    if node.op != "call_function" or not node.users:
         return ""
     recorder.node, target = node, str(node.target)
     try:
-        if found := pattern(node):
-            x = _known(values, found.input)
-            if not isinstance(x, Variable):
+        if found:
+            inputs = [_known(values, each) for each in found.inputs]
+            if not all(isinstance(x, Variable) for x in inputs):
                 raise Unsupported("")
-            values[node.name] = recorder.add(found.block, [recorder.padded(x)])
+            values[node.name] = recorder.add(found.block, [recorder.padded(x) for x in inputs])
         elif node.target is operator.getitem:  # of maxima, without their indices
             values[node.name] = _known(values, node.args[0] if node.args[1] == 0 else node)
         else:
