@@ -128,7 +128,8 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
     kinds = list(dict.fromkeys(row.what for row in rows))
     if not kinds:
         raise ValueError("view.diagnosis: the network has no weights, and no results are given")
-    axes = figure(len(kinds), 1, max(5.0, 0.35 * len({row.layer for row in rows})), 2.0)[1][:, 0]
+    fig, axes = figure(len(kinds), 1, max(5.0, 0.35 * len({row.layer for row in rows})), 2.0)
+    axes = axes[:, 0]
     for ax, kind in zip(axes, kinds):
         part = [row for row in rows if row.what == kind]
         at = np.arange(len(part))
@@ -144,7 +145,8 @@ def diagnosis(net: Any, res: list[Any] | None = None) -> np.ndarray:
         ax.set_xticks(at, [drawn_text(row.layer) for row in part], rotation=60, ha="right", fontsize=7)
         ax.set_title(kind, fontsize=9)
         ax.grid(True, alpha=0.4)
-    axes[0].legend(fontsize=7)
+    # above all axes: inside one, it would cover what is drawn
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=7)
     return axes
 
 

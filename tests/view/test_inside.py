@@ -179,3 +179,8 @@ def test_diagnose_tells_of_weights_outputs_and_derivatives_in_text_and_as_a_pict
     axes = view.diagnosis(net, res)
     assert [ax.get_title() for ax in axes] == ["weights 1", "weights 2", "dzdw 1", "dzdw 2", "output", "dzdx"]
     assert [t.get_text() for t in axes[0].get_xticklabels()] == ["c1", "c2"]
+    fig = axes[0].figure
+    fig.canvas.draw()
+    (legend,) = fig.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["smallest to largest", "mean and deviation"]
+    assert not any(legend.get_window_extent().overlaps(ax.get_tightbbox()) for ax in axes)
