@@ -56,6 +56,11 @@ def test_a_curve_in_text_falls_from_the_first_line_to_the_last():
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="no quantity"):
         plots.training_curves({"train": []})
+    for draw in (plots.training_curves, plots.training_text):
+        with pytest.raises(ValueError, match=f"{draw.__name__}: stats holds no quantity to draw"):
+            draw(STATS, names=[])
+        with pytest.raises(ValueError, match=f"{draw.__name__}: names must be among .*top1err.*, got 'top5err'"):
+            draw(STATS, names=["objective", "top5err"])
     with pytest.raises(ValueError, match="no finite value"):
         plots.text_curve([np.nan])
 
@@ -69,6 +74,7 @@ def test_errors_are_drawn_from_zero_and_epochs_are_whole():
 
 def test_the_curves_of_all_sets_are_told_in_a_terminal():
     objective, top1 = plots.training_text(STATS, width=20, height=6).split("\n\n")
+    assert plots.training_text(STATS, 20, 6, ["top1err", "objective"]) == f"{top1}\n\n{objective}"
     lines = objective.splitlines()
     assert lines[0] == "objective" and lines[-1] == "last epoch: train 1, val 1.5, perimeter 2"
     assert lines[1].split() == ["3", "|+"] and lines[-2].split() == ["*", "train", "o", "val", "+", "perimeter"]

@@ -100,9 +100,7 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
     names  the quantities to draw; otherwise all there are
     """
     stats = epochs(stats, Struct())
-    names = quantities(stats) if names is None else list(names)
-    if not names:
-        raise ValueError("training_curves: stats holds no quantity to draw")
+    names = _names("training_curves", stats, names)
     axes = figure(1, len(names))[1].ravel() if axes is None else np.ravel(axes)
     if len(axes) < len(names):
         raise ValueError(f"training_curves: {len(axes)} axes for {len(names)} quantities: {listed(names)}")
@@ -120,16 +118,30 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
     return axes
 
 
-def training_text(stats: dict[str, Any], width: int = 60, height: int = 10) -> str:
-    """The training curves for a terminal: one block per quantity, a mark per set, the last value of each beneath."""
+def training_text(stats: dict[str, Any], width: int = 60, height: int = 10, names: Sequence[str] | None = None) -> str:
+    """The training curves for a terminal: one block per quantity, a mark per set, the last value of each beneath.
+
+    width, height  of the curves, in characters
+    names          as in training_curves
+    """
     stats, blocks = epochs(stats, Struct()), []
-    for name in quantities(stats):
+    for name in _names("training_text", stats, names):
         curves = series(stats, name)
         last = ", ".join(f"{visible(part)} {y[-1]:.4g}" for part, (_, y) in curves.items())
         blocks.append(f"{visible(name)}\n{text_plot(curves, width, height)}\nlast epoch: {last}")
-    if not blocks:
-        raise ValueError("training_text: stats holds no quantity to draw")
     return "\n\n".join(blocks)
+
+
+def _names(fn: str, stats: Struct, names: Sequence[str] | None) -> list[str]:
+    """The quantities to draw, which are there."""
+    known = quantities(stats)
+    chosen = known if names is None else list(names)
+    if not chosen:
+        raise ValueError(f"{fn}: stats holds no quantity to draw")
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"{fn}: names must be among {listed(known)}, got {name!r}")
+    return chosen
 
 
 def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, normalise: bool = False) -> Any:
