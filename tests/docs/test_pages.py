@@ -38,6 +38,11 @@ def test_names_on_a_page_exist(path):
     assert not [name for name in sorted(mentioned(text)) if not exists(name)]
 
 
+@pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
+def test_the_folders_that_a_page_makes_go_with_it(path):
+    assert "mkdtemp" not in path.read_text(encoding="utf-8")  # but TemporaryDirectory
+
+
 def test_names_that_do_not_exist_are_found():
     assert mentioned("see `pcn.vl_nnconv`, `pyconvnet.view.figures()`.") == {"vl_nnconv", "view.figures"}
     assert exists("vl_nnconv") and not exists("view.figures") and not exists("vl_nnconf")
