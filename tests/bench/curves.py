@@ -25,6 +25,7 @@ import networks
 
 STEEPEST, LEAST = 1.15, 3  # runs of a point: the first one gets its memory from the system
 FOLDER = Path(__file__).parent
+PICTURE = "curves.png"  # unless the user names another; git passes over it
 
 
 class Curve(NamedTuple):
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("words", nargs="*", help="only curves with one of these words in their names")
     parser.add_argument("--seconds", type=float, default=3, help="for each point (3)")
     parser.add_argument("--points", type=int, help="only so many of each curve, from the first")
-    parser.add_argument("--out", type=Path, default=Path("curves.png"), help="the picture (curves.png)")
+    parser.add_argument("--out", type=Path, default=Path(PICTURE), help=f"the picture ({PICTURE})")
     args = parser.parse_args(arguments)
     curves: dict[str, list[Point]] = {}
     faults = 0
