@@ -70,11 +70,24 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
         _, oh, ow, c = dy.shape
         sums = np.zeros((threads, fh * fw, -(-c // 16), 16), np.float32)
         _filters(threads, address(seen), address(dy), address(sums), *seen.shape, oh, ow, _numbers(window))
-    df = empty_like_filters(f)
-    for block, part in enumerate(sums.sum(axis=0).transpose(1, 0, 2)):
-        k = min(16 * block, c - 16)
-        df[:, :, 0, k : k + 16] = part.reshape(fh, fw, 16)
+    df, total = empty_like_filters(f), sums.sum(axis=0).reshape(fh, fw, 1, -1)
+    df[..., : c - 16] = total[..., : c - 16]
+    df[..., c - 16 :] = total[..., -16:]
+    if not np.isfinite(total).all():
+        _put_nan_of_borders(df, dy, window, x.shape[:2])
     return df
+
+
+def _put_nan_of_borders(df: np.ndarray, dy: np.ndarray, window: Window, size: tuple[int, ...]) -> None:
+    """In df, of each tap that passed over zeros around the image where dy is not finite: zero times that is NaN."""
+    odd, outside = ~np.isfinite(dy), []
+    for at, (taps, length) in enumerate(zip(window.size, size)):
+        places = np.arange(dy.shape[1 + at]) * window.stride[at] - window.pad[2 * at]
+        places = places + window.dilate[at] * np.arange(taps)[:, None]
+        outside.append((places < 0) | (places >= length))
+    for u, v in np.ndindex(*window.size):
+        passed = outside[0][u][:, None] | outside[1][v]
+        df[u, v, 0, odd[:, passed].any(axis=(0, 1))] = np.nan
 
 
 def _taps(f: np.ndarray) -> np.ndarray:

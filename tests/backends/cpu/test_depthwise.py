@@ -45,6 +45,27 @@ def test_random_windows(seed):
         same(found, slow.convt_backward(*wide[:2], dzdy.astype(np.float64), stride, crop, c))
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("seed", range(12))
+def test_derivatives_that_are_not_finite_meet_the_zeros_of_the_pad(seed, value):
+    """Zero times infinity is NaN, as in numpy's loops."""
+    random = np.random.default_rng(seed)
+    size, stride, dilate = (tuple(map(int, random.integers(1, end, 2))) for end in (5, 3, 3))
+    extent = [(k - 1) * d + 1 for k, d in zip(size, dilate)]
+    pad = tuple(int(random.integers(0, e)) for e in np.repeat(extent, 2))
+    window = Window(size, stride, pad, dilate)
+    x = random.random((extent[0] + 4, extent[1] + 3, 21, 2), np.float32) + 1
+    f = random.random((*size, 1, 21), np.float32)
+    dzdy = random.random((*window.output_size(*x.shape[:2]), 21, 2), np.float32)
+    for channel, (i, j) in enumerate([(0, 0), (0, -1), (-1, 0), (-1, -1), (dzdy.shape[0] // 2, 0)]):
+        dzdy[i, j, 4 * channel, channel % 2] = value
+    with np.errstate(invalid="ignore"):
+        expected = Reference().conv_backward(*(a.astype(np.float64) for a in (x, f, dzdy)), window)[1]
+    found = CPU().conv_backward(x, f, dzdy, window)[1]
+    assert not np.isfinite(expected).all()
+    np.testing.assert_allclose(found, np.asarray(expected).reshape(found.shape), rtol=4e-6)
+
+
 def test_the_steps_after_it():
     random = np.random.default_rng(0)
     x, f = random.standard_normal((9, 8, 20, 2), np.float32), random.standard_normal((3, 3, 1, 20), np.float32)
