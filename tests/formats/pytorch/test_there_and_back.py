@@ -4,10 +4,9 @@ import runpy
 
 import numpy as np
 import pytest
+from torch_modules import VGG, Inception, ResNet, repeatable, stirred, torch  # noqa: F401
 
 import pyconvnet as pcn
-
-torch = pytest.importorskip("torch")
 
 GRIDS = {"AffineGridGenerator": 6, "UniformScalingGridGenerator": 3}
 
@@ -18,6 +17,36 @@ def module_of(net, written, folder):
     pytest.importorskip("safetensors")
     pcn.save(folder / "net.py", net)
     return runpy.run_path(str(folder / "net.py"))["load"]()
+
+
+def test_there_and_back_gives_the_same_outputs():
+    for module, size in ((VGG(), (30, 30, 3)), (ResNet(), (64, 64, 3)), (Inception(), (14, 13, 3))):
+        again = pcn.to_torch(pcn.from_torch(stirred(module).eval(), size))
+        x = torch.randn(2, 3, *size[:2])
+        assert torch.allclose(again(x).flatten(1), module(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_comes_back_from_to_torch_layer_by_layer():
+    net = pcn.models.build("lenet-cifar", seed=0, deployed=True)
+    again = pcn.from_torch(pcn.to_torch(net), (32, 32, 3))
+    assert [type(e) for e in again.layers] == [type(e) for e in net.layers]
+    x = np.random.default_rng(0).standard_normal((32, 32, 3, 2)).astype(np.float32)
+    assert np.array_equal(pcn.predict(again, x), pcn.predict(net, x))
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_trained_batch_normalization_of_to_torch_comes_back_as_it_was(written, tmp_path):
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((4, 1)), rng.standard_normal((4, 1)), rng.random((4, 2)) + 0.5]
+    bnorm = pcn.Struct(type="bnorm", name="bn", weights=[w.astype(np.float32) for w in weights], epsilon=1e-3)
+    net = pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[bnorm, pcn.Struct(type="relu", name="r")]))
+    back = pcn.from_torch(module_of(net, written, tmp_path), (5, 5, 4))
+    assert [layer.type for layer in back.layers] == ["bnorm", "relu"]
+    assert back.layers[0].epsilon == 1e-3
+    for given, got in zip(bnorm.weights, back.layers[0].weights):
+        assert np.array_equal(given, got)
+    x = rng.standard_normal((5, 5, 4, 2)).astype(np.float32)
+    assert np.array_equal(pcn.predict(back, x), pcn.predict(net, x))
 
 
 def transformer(grid, size, dtype=np.float32):
