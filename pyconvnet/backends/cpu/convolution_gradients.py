@@ -23,6 +23,9 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
         dx = from_nhwc(depthwise.data_gradient(dzdy, f, window, x.shape[:2]))
     elif needs[0]:
         dx = from_nhwc(data_gradient(dzdy, f, window, x.shape[:2], x.shape[2] // depth))
+    if needs[1] and depthwise.suits(f, x.shape[2]):  # both at once
+        df, db = depthwise.filter_gradient(x, dzdy, window, f)
+        return dx, df, db if needs[2] else None
     if needs[1]:
         df = _filter_gradient(x, dzdy, window, f)
     if needs[2]:
@@ -32,8 +35,8 @@ def conv_backward(x, f, dzdy, window: Window, needs=(True, True, True)):
 
 def _filter_gradient(x, dzdy, window: Window, f):
     if depthwise.suits(f, x.shape[2]):
-        gradient = depthwise.filter_gradient
-    elif winograd_gradient.suits(x, f, window):
+        return depthwise.filter_gradient(x, dzdy, window, f)[0]
+    if winograd_gradient.suits(x, f, window):
         gradient = winograd_gradient.filter_gradient
     elif dilated.suits(x, f, window):
         gradient = dilated.filter_gradient

@@ -62,20 +62,20 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
     return dx
 
 
-def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> np.ndarray:
-    """df in the memory order of f."""
+def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(df in the memory order of f, db)."""
     fh, fw = window.size
     with parallel_region() as threads:
         seen, dy = channels_fastest(x), channels_fastest(dzdy)
         _, oh, ow, c = dy.shape
-        sums = np.zeros((threads, fh * fw, -(-c // 16), 16), np.float32)
+        sums = np.zeros((threads, fh * fw + 1, -(-c // 16), 16), np.float32)  # the last are those of dy itself
         _filters(threads, address(seen), address(dy), address(sums), *seen.shape, oh, ow, _numbers(window))
-    df, total = empty_like_filters(f), sums.sum(axis=0).reshape(fh, fw, 1, -1)
-    df[..., : c - 16] = total[..., : c - 16]
-    df[..., c - 16 :] = total[..., -16:]
-    if not np.isfinite(total).all():
+    total = sums.sum(axis=0).reshape(fh * fw + 1, -1)
+    df, found = empty_like_filters(f), np.concatenate([total[:, : c - 16], total[:, -16:]], axis=1)
+    df[:, :, 0] = found[:-1].reshape(fh, fw, c)
+    if not np.isfinite(found).all():
         _put_nan_of_borders(df, dy, window, x.shape[:2])
-    return df
+    return df, found[-1]
 
 
 def _put_nan_of_borders(df: np.ndarray, dy: np.ndarray, window: Window, size: tuple[int, ...]) -> None:
@@ -215,39 +215,57 @@ def _filters(t, threads, x, dy, sums, n, h, w, c, oh, ow, numbers):
     """Sums of a thread's rows of dy, for each tap; those of a few pixels are added up first."""
     fh, fw, sh, sw, dh, dw, top, left = numbers
     blocks, rows, down = -(-c // 16), n * oh, 4 * dh * w * c
-    own = sums + 64 * t * fh * fw * blocks
+    own = sums + 64 * t * (fh * fw + 1) * blocks
     for q in range(rows * t // threads, rows * (t + 1) // threads):
         image = q // oh
         i = (q - image * oh) * sh - top
         u0, u1 = max(0, -(i // dh)) if i < 0 else 0, max(0, min(fh, (h - 1 - i) // dh + 1))
-        line, row = x + 4 * (image * h + i) * w * c, dy + 4 * q * ow * c
+        line, row = x + 4 * ((image * h + i) * w - left) * c, dy + 4 * q * ow * c
         if fh == 3 and fw == 3 and sw == 1 and dw == 1:
-            line -= 4 * left * c
-            begin = min(left, ow)
-            end = max(begin, min(ow, w - 2 + left))  # between these, all taps of a pixel meet pixels
-            for j in range(begin):
-                _add_pixel(row + 4 * j * c, line + 4 * j * c, own, c, (u0, u1), (left - j, min(3, w + left - j)), down)
-            for j in range(end, ow):
-                _add_pixel(row + 4 * j * c, line + 4 * j * c, own, c, (u0, u1), (0, w + left - j), down)
-            row += 4 * begin * c
-            line += 4 * begin * c
-            if begin == end:
-                continue
-            if u1 - u0 == 3:
-                _add_row(row, line, own, c, end - begin, down)
-            else:
-                for u in range(u0, u1):
-                    _add_three(row, line + u * down, own + 192 * u * blocks, c, end - begin)
-            continue
-        for j in range(0, ow, TOGETHER):
-            for block in range(blocks):
-                k = min(16 * block, c - 16)
-                for tap in range(u0 * fw, u1 * fw):
-                    u = tap // fw
-                    v = (tap - u * fw) * dw - left
-                    a, b = max(j, -(v // sw)) if v < 0 else j, min(min(ow, j + TOGETHER), (w - 1 - v) // sw + 1)
-                    here, seen = row + 4 * (a * c + k), line + u * down + 4 * ((a * sw + v) * c + k)
-                    _add_tap(here, seen, own + 64 * (tap * blocks + block), 4 * c, 4 * sw * c, b - a)
+            _add_three_by_three(row, line, own, c, ow, w, left, u0, u1, down)
+        else:
+            for j in range(0, ow, TOGETHER):
+                for block in range(blocks):
+                    k = min(16 * block, c - 16)
+                    for tap in range(u0 * fw, u1 * fw):
+                        u = tap // fw
+                        v = (tap - u * fw) * dw
+                        a = max(j, -((v - left) // sw)) if v < left else j
+                        b = min(min(ow, j + TOGETHER), (w - 1 - v + left) // sw + 1)
+                        here, seen = row + 4 * (a * c + k), line + u * down + 4 * ((a * sw + v) * c + k)
+                        _add_tap(here, seen, own + 64 * (tap * blocks + block), 4 * c, 4 * sw * c, b - a)
+        for block in range(blocks):
+            _add_up(row + 4 * min(16 * block, c - 16), own + 64 * (fh * fw * blocks + block), 4 * c, ow)
+
+
+@inner
+def _add_three_by_three(dy, x, sums, c, ow, w, left, u0, u1, down):
+    """The sums of a row of dy for 3 x 3 taps, without strides."""
+    begin = min(left, ow)
+    end = max(begin, min(ow, w - 2 + left))  # between these, all taps of a pixel meet pixels
+    for j in range(begin):
+        _add_pixel(dy + 4 * j * c, x + 4 * j * c, sums, c, (u0, u1), (left - j, min(3, w + left - j)), down)
+    for j in range(end, ow):
+        _add_pixel(dy + 4 * j * c, x + 4 * j * c, sums, c, (u0, u1), (0, w + left - j), down)
+    if begin < end and u1 - u0 == 3:
+        _add_row(dy + 4 * begin * c, x + 4 * begin * c, sums, c, end - begin, down)
+    elif begin < end:
+        for u in range(u0, u1):
+            at = x + 4 * begin * c + u * down
+            _add_three(dy + 4 * begin * c, at, sums + 192 * u * -(-c // 16), c, end - begin)
+
+
+@inner
+def _add_up(dy, out, right, count):
+    """The sum of so many pixels of a row."""
+    a = vset1(np.float32(0))
+    b = a
+    for _ in range(count // 2):
+        a, b = vadd(a, vload(dy)), vadd(b, vload(dy + right))
+        dy += 2 * right
+    if count % 2 == 1:
+        a = vadd(a, vload(dy))
+    vstore(out, vadd(vload(out), vadd(a, b)))
 
 
 @inner
