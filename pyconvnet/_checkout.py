@@ -26,4 +26,5 @@ class _Beside:
 
 
 if not os.path.isdir(os.path.join(_folder, "compat")):
-    sys.meta_path.append(_Beside)
+    # in front of the finder of another checkout, which may be installed as editable
+    sys.meta_path.insert(0, _Beside)
