@@ -28,6 +28,7 @@ def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some write files
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.setattr(backends, "_registered", dict(backends._registered))  # one registers its own
+    monkeypatch.setattr(backends, "_found", {})
     if name == "pyconvnet.sklearn":
         pytest.importorskip("sklearn")
     module = import_module(name)
