@@ -22,7 +22,7 @@ class _Beside:
             return None
         place = os.path.join(os.path.dirname(_folder), folder)
         init = os.path.join(place, "__init__.py")
-        return spec_from_file_location(name, init, submodule_search_locations=[place])
+        return spec_from_file_location(name, init, submodule_search_locations=[place]) if os.path.isfile(init) else None
 
 
 if not os.path.isdir(os.path.join(_folder, "compat")):
