@@ -15,11 +15,11 @@ from pyconvnet.geometry import Window
 
 def conv(x: np.ndarray, f: np.ndarray, b: np.ndarray | None, window: Window, after: Epilogue = PLAIN) -> np.ndarray:
     """See `backends.reference.conv.conv`; `after` is applied to the result."""
-    if amx.suits(f, x.shape[2], window) and not (
-        fully_connected.suits(x, f, window) and x.shape[3] <= fully_connected.HALF_IMAGES
-    ):
+    fully = fully_connected.suits(x, f, window)
+    # where memory decides, half precision is as fast, and nearer
+    if amx.suits(f, x.shape[2], window) and not (fully and x.shape[3] <= fully_connected.HALF_IMAGES):
         return from_nhwc(amx.convolution(x, f, b, window, after))
-    if fully_connected.suits(x, f, window):
+    if fully:
         return from_nhwc(fully_connected.fully_connected(x, f, b, window, after))
     if depthwise.suits(f, x.shape[2]):
         return from_nhwc(depthwise.depthwise(x, f, b, window, after))
