@@ -8,10 +8,15 @@ inputs of a whole filter row are the rows of a tile, as they lie.
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 
 from pyconvnet.backends.cpu import hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel
+from pyconvnet.backends.cpu.hardware import Tile
 from pyconvnet.backends.cpu.layout import (
     address,
     channels_fastest,
@@ -42,43 +47,66 @@ def filter_gradient(x: np.ndarray, dzdy: np.ndarray, window: Window, f: np.ndarr
     """df, h x w x C x K, in the memory order of the filters f."""
     if dzdy.shape[:2] == (1, 1) and f.shape[2] == x.shape[2] and f.shape[:2] == x.shape[:2] and not any(window.pad):
         return _of_fully_connected(x, dzdy, f)
-    (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
-    oh, ow, count, n = dzdy.shape
-    depth = f.shape[2]
-    groups = x.shape[2] // depth
     tile = hardware.tile()
     with parallel_region() as threads:
         xp, dy = padded(x, window.pad), channels_fastest(dzdy)
-        _, h, w, c = xp.shape
-        starts = h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(oh)
-        lines = np.stack([starts.ravel(), ow * count * np.arange(n * oh)], axis=1)
-        at_once = max(1, min(len(lines), PANEL // (4 * tile.columns * ow)))
-        packed = depth >= PACKED_FROM
-        rows, columns = w * dh * np.arange(fh), dw * np.arange(fw)
-        whole_rows = groups == 1 and (dw == 1 or fw == 1) and not packed  # a filter row meets consecutive memory
-        size = fw * c if whole_rows else depth
-        tiles = -(-size // tile.rows)
-        height = -(-size // tiles)
-        pieces = c * rows if whole_rows else (height if packed else c) * (rows[:, None] + columns).ravel()
-        extent = (fh - 1) * dh + 1
-        # image rows that a thread lays out: of some lines, which may lie in several images
-        tall = sh * (at_once - 1) + extent * (-(-at_once // oh) + 1) if packed else 0
-        units = groups * -(-(count // groups) // tile.columns) * pieces.size * tiles
-        few = units < 4 * threads or f.size <= SUMMED
-        parts = threads if few and len(lines) >= 4 * threads else 1
+        plan = _plan(xp.shape, dy.shape, f.shape, window, tile, threads)
         df = empty_like_filters(f)
-        sums = scratch("sums", parts * units * height * tile.columns)
-        together = max(1, PANELS // (at_once * ow * tile.columns))
-        panels = scratch("derivatives", threads * together * at_once * ow * tile.columns)
-        inputs = scratch("inputs", threads * groups * tiles * (height * tall * w + SPARE))
-        shape = [groups, depth, count // groups, ow, sw * c, size, at_once, tall, w, oh, sh, sw, extent, together]
+        sums, panels, inputs = map(scratch, ("sums", "derivatives", "inputs"), plan.room)
         memory = address(xp), address(dy), address(sums), address(panels), address(inputs)
-        tile = tile.kernel, height, tile.columns
-        table = np.empty((threads, at_once, 2), np.int64)
-        _filter_gradient(threads, *tile, *memory, table, lines, pieces, np.array(shape), parts)
-        shape = np.array([*shape, pieces.size, fw])
-        _put_in_place(threads, *tile[1:], address(sums), address(df), np.array(strides(df)), shape, parts)
+        table = np.empty((threads, plan.at_once, 2), np.int64)
+        kernel = tile.kernel, plan.height, tile.columns
+        _filter_gradient(threads, *kernel, *memory, table, plan.lines, plan.pieces, plan.shape, plan.parts)
+        of_df = np.array(strides(df))
+        _put_in_place(threads, *kernel[1:], address(sums), address(df), of_df, plan.shape_of_sums, plan.parts)
     return df
+
+
+class _Plan(NamedTuple):
+    """How filters' derivatives are summed up, see `_filter_gradient`; `room` is what it needs, in floats."""
+
+    lines: np.ndarray
+    pieces: np.ndarray
+    shape: np.ndarray
+    shape_of_sums: np.ndarray
+    height: int
+    at_once: int
+    parts: int
+    room: tuple[int, int, int]
+
+
+@lru_cache(maxsize=256)
+def _plan(
+    seen: tuple[int, ...], out: tuple[int, ...], filters: tuple[int, ...], window: Window, tile: Tile, threads: int
+) -> _Plan:
+    (n, h, w, c), (_, oh, ow, count), depth = seen, out, filters[2]
+    (fh, fw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilate
+    groups = c // depth
+    starts = h * w * c * np.arange(n)[:, None] + sh * w * c * np.arange(oh)
+    lines = np.stack([starts.ravel(), ow * count * np.arange(n * oh)], axis=1)
+    at_once = max(1, min(len(lines), PANEL // (4 * tile.columns * ow)))
+    packed = depth >= PACKED_FROM
+    rows, columns = w * dh * np.arange(fh), dw * np.arange(fw)
+    whole_rows = groups == 1 and (dw == 1 or fw == 1) and not packed  # a filter row meets consecutive memory
+    size = fw * c if whole_rows else depth
+    tiles = -(-size // tile.rows)
+    height = -(-size // tiles)
+    pieces = c * rows if whole_rows else (height if packed else c) * (rows[:, None] + columns).ravel()
+    extent = (fh - 1) * dh + 1
+    # image rows that a thread lays out: of some lines, which may lie in several images
+    tall = sh * (at_once - 1) + extent * (-(-at_once // oh) + 1) if packed else 0
+    units = groups * -(-(count // groups) // tile.columns) * pieces.size * tiles
+    few = units < 4 * threads or math.prod(filters) <= SUMMED
+    parts = threads if few and len(lines) >= 4 * threads else 1
+    together = max(1, PANELS // (at_once * ow * tile.columns))
+    shape = [groups, depth, count // groups, ow, sw * c, size, at_once, tall, w, oh, sh, sw, extent, together]
+    room = (
+        parts * units * height * tile.columns,
+        threads * together * at_once * ow * tile.columns,
+        threads * groups * tiles * (height * tall * w + SPARE),
+    )
+    shape_of_sums = np.array([*shape, pieces.size, fw])
+    return _Plan(lines, pieces, np.array(shape), shape_of_sums, height, at_once, parts, room)
 
 
 def _of_fully_connected(x: np.ndarray, dzdy: np.ndarray, f: np.ndarray) -> np.ndarray:
