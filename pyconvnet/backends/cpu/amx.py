@@ -38,7 +38,6 @@ from pyconvnet.backends.cpu.llvm.simd import (
     vload_part,
     vmax,
     vset1,
-    vstore,
     vstore_part,
     vstream,
 )
@@ -297,26 +296,16 @@ def _multiply(a0, a1, a_row, offsets, depth, f, sums, row):
 @inner
 def _finish(sums, count, y, old, b, mode):
     """y = max(sums + b + old, 0), or what of it `mode` asks for."""
-    whole = 4 * (count - count % 16)
-    for j in range(0, whole, 64):
-        v = vload(sums + j)
+    for k in range(0, count, 16):
+        at, some = 4 * k, min(16, count - k)
+        v = vload(sums + at)
         if mode & BIAS > 0:
-            v = vadd(v, vload(b + j))
+            v = vadd(v, vload_part(b + at, some, np.float32(0)))
         if old != 0:
-            v = vadd(v, vload(old + j))
+            v = vadd(v, vload_part(old + at, some, np.float32(0)))
         if mode & RELU > 0:
             v = vmax(v, vset1(np.float32(0)))
         if mode & STREAM > 0:
-            vstream(y + j, v)
+            vstream(y + at, v)
         else:
-            vstore(y + j, v)
-    some = count % 16
-    if some > 0:
-        v = vload(sums + whole)
-        if mode & BIAS > 0:
-            v = vadd(v, vload_part(b + whole, some, np.float32(0)))
-        if old != 0:
-            v = vadd(v, vload_part(old + whole, some, np.float32(0)))
-        if mode & RELU > 0:
-            v = vmax(v, vset1(np.float32(0)))
-        vstore_part(y + whole, v, some)
+            vstore_part(y + at, v, some)
