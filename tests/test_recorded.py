@@ -10,6 +10,7 @@ from support import python
 
 import pyconvnet as pcn
 from pyconvnet.backends import cpu
+from pyconvnet.backends.cpu import hardware
 from pyconvnet.engine import recorded
 
 pytestmark = pytest.mark.skipif(cpu.isa() == "plain", reason="compiled kernels are what is recorded")
@@ -88,6 +89,20 @@ def test_precision_threads_and_clear_caches():
         assert np.allclose([pcn.predict(net, x) for _ in range(3)][-1], fast, atol=1e-5)
     pcn.clear_caches()
     assert pcn.predict(net, x).tobytes() == fast.tobytes()
+
+
+@pytest.mark.skipif(not (hardware.has_amx() or hardware.has_bfloat16()), reason="levels give the same numbers")
+def test_a_recording_is_for_the_level_it_was_made_on(monkeypatch):
+    net = pcn.deploy(blocks())
+    x = images("blocks")[0]
+    with pcn.local_precision("bfloat16"):
+        best = [pcn.predict(net, x) for _ in range(3)][-1]
+        monkeypatch.setenv("PYCONVNET_CPU", "avx2")
+        expected = pcn.predict(pcn.deploy(net), x)
+        for _ in range(3):
+            assert pcn.predict(net, x).tobytes() == expected.tobytes() != best.tobytes()
+        monkeypatch.delenv("PYCONVNET_CPU")
+        assert pcn.predict(net, x).tobytes() == best.tobytes()
 
 
 def test_threads_share_a_recording():

@@ -59,6 +59,10 @@ class Backend(Losses):
         """Whether runs of networks on x can be recorded and played again."""
         return False
 
+    def level(self) -> str:
+        """Which of its kernels run now, where there are several for an operation: a recording is for those."""
+        return ""
+
     def in_order(self, x: Any) -> bool:
         """Whether recordings take x as it lies in memory; they copy others."""
         return False

@@ -110,7 +110,8 @@ class Head:
         backend = backends.find(x)
         if backend is None or not backend.recordable(x) or not all(map(_plain, params)):
             return None
-        key = x.shape, tuple((w.shape, w.strides) for w in params), mode, input_der, get_num_threads(), get_precision()
+        layout = tuple((w.shape, w.strides) for w in params)
+        key = x.shape, layout, mode, input_der, get_num_threads(), get_precision(), backend.level()
         # `clear` may run at any moment, in another thread
         found = self._runs.pop(key, recorded.UNKNOWN)
         if found is not recorded.UNKNOWN and (found is None or found.unchanged):

@@ -97,6 +97,9 @@ class CPU(Reference):
     def recordable(self, x: Any) -> bool:
         return type(x) is np.ndarray and x.ndim == 4 and self.fuses(x) and x.flags.aligned
 
+    def level(self) -> str:
+        return isa()
+
     def in_order(self, x: Any) -> bool:
         return bool(x.transpose(3, 0, 1, 2).flags.c_contiguous)
 
