@@ -66,6 +66,21 @@ def test_derivatives_that_are_not_finite_meet_the_zeros_of_the_pad(seed, value):
     np.testing.assert_allclose(found, np.asarray(expected).reshape(found.shape), rtol=4e-6)
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("seed", range(12))
+def test_filters_that_are_not_finite_meet_the_zeros_of_the_pad(seed, value):
+    random = np.random.default_rng(seed)
+    size, stride, dilate = (tuple(map(int, random.integers(1, end, 2))) for end in (5, 3, 3))
+    pad = tuple(int(random.integers(0, (k - 1) * d + 1)) for k, d in zip(np.repeat(size, 2), np.repeat(dilate, 2)))
+    window = Window(size, stride, pad, dilate)
+    x, f = random.random((13, 12, 21, 2), np.float32) + 1, random.random((*size, 1, 21), np.float32)
+    f[0, 0, 0, 3] = f[-1, -1, 0, 17] = value
+    with np.errstate(invalid="ignore"):
+        expected = Reference().conv(x.astype(np.float64), f.astype(np.float64), None, window)
+    assert not np.isfinite(expected).all()
+    np.testing.assert_allclose(CPU().conv(x, f, None, window), expected, rtol=4e-6)
+
+
 def test_the_steps_after_it():
     random = np.random.default_rng(0)
     x, f = random.standard_normal((9, 8, 20, 2), np.float32), random.standard_normal((3, 3, 1, 20), np.float32)
