@@ -1,9 +1,8 @@
 """Fully connected layers of a few images, which take as long as their filters take to be read: once, and never packed.
 
-Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters: some rows at
-a time, in registers, meet all images, or for more of these the matrix kernel takes them. Filters as MATLAB keeps them
-are one row for each filter: inner products of rows and images, or for more of these the matrix kernel. Backward, inputs
-and filters change places, and so do the two ways.
+Filters as C arrays are rows, one for each input, that are added up in as many sums as there are filters: sums of some
+columns, in registers, meet some rows. Filters as MATLAB keeps them are one row for each filter: inner products of rows
+and images, or for more of these the matrix kernel. Backward, inputs and filters change places, and so do the two ways.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import numpy as np
 from pyconvnet.backends.cpu import half_filters, hardware
 from pyconvnet.backends.cpu.compiled import inner, parallel, recording_here, table_of
 from pyconvnet.backends.cpu.direct import PLAIN, Epilogue
-from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch, zeros
+from pyconvnet.backends.cpu.layout import address, channels_fastest, empty, scratch
 from pyconvnet.backends.cpu.llvm.dot_kernel import BLOCKS, call_dots, write_dots
-from pyconvnet.backends.cpu.llvm.matrix_kernel import ACCUMULATE, call_tile, no_offset
-from pyconvnet.backends.cpu.llvm.row_kernel import ROWS_AT_ONCE, add_rows
+from pyconvnet.backends.cpu.llvm.matrix_kernel import call_tile, no_offset
+from pyconvnet.backends.cpu.llvm.row_kernel import MOST_AT_ONCE, add_rows, vectors, write_rows
 from pyconvnet.backends.cpu.llvm.simd import fload, fstore, vfma, vload, vload_part, vset1, vstore, vsum_across
 from pyconvnet.backends.cpu.recording import contiguous, note
 from pyconvnet.geometry import Window
@@ -26,14 +25,13 @@ from pyconvnet.threads import parallel_region
 
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
-FEW_IMAGES = 8  # for more, the matrix kernel, so many images at a time where they are its rows
 HALF_IMAGES = 4  # up to so many, filters in half precision are used where there are some
-# Filters as rows of that kernel, which lie powers of two apart, share a few places of the first-level cache, which has
-# 8 ways; as its columns, so many inputs at a time, it prefetches so many bytes further along them.
-ROWS, INPUTS, AHEAD = 6, 32, 256
-LEAST_ROWS = 64  # of filters as C arrays, for a part of their sum
-MOST_AHEAD = 1 << 13  # columns of these up to which the next rows are prefetched, for as few images
-NEAR = 64  # vectors of some rows that stay in the first-level cache while all images meet them
+# Of filters as C arrays: rows at a time, bytes that are prefetched further along them, rows for a part of the sum.
+INPUTS, AHEAD, LEAST_ROWS = 16, 512, 64
+# Of filters as MATLAB keeps them: images up to which inner products are faster than the matrix kernel; vectors of some
+# rows that stay in the first-level cache while all images meet them.
+FEW_IMAGES, NEAR = 8, 16
+ROWS = 6  # of that kernel: they may lie powers of two apart, and share a few places of that cache, which has 8 ways
 
 
 def suits(x: np.ndarray, f: np.ndarray, window: Window) -> bool:
@@ -100,18 +98,15 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     """x f, of n x D by D x K, both contiguous, as parts x n x K whose sum it is."""
     (n, depth), count = x.shape, f.shape[1]
     row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
+    level = hardware.isa()
+    units = -(-n // MOST_AT_ONCE[level])
+    wide = 16 * vectors(level, -(-n // units))
     with parallel_region() as threads:
         columns = contiguous(x.T)
-        if n <= FEW_IMAGES:
-            parts = min(threads, max(1, depth // LEAST_ROWS))
-            y = zeros((parts, n, row))
-            _add_rows(threads, address(columns), address(f), address(y), n, depth, count, row, parts)
-        else:
-            tile, y = hardware.tile(), empty((1, n, row))
-            memory = address(columns), address(f), address(y)
-            _images_by_columns(
-                threads, tile.kernel, min(FEW_IMAGES, tile.rows), tile.columns, *memory, n, depth, count, row
-            )
+        parts = min(threads, max(1, depth // LEAST_ROWS))
+        sums, y = scratch("sums", parts * n * row), empty((parts, n, row))
+        memory = address(columns), address(f), address(sums), address(y)
+        _add_rows(threads, _rows(level), units, wide, *memory, n, depth, count, row, parts)
     return y[:, :, :count]
 
 
@@ -126,39 +121,55 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
             _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
             return y.T
         block = BLOCKS[hardware.isa()]
+        at_once = -(-n // -(-n // block.images))
         y = np.empty((n, count), np.float32)
-        sums = scratch("sums", 16 * threads * n * block.rows)
-        _dots(
-            threads, _table(hardware.isa()), *block, address(f), address(x), address(y), address(sums), n, depth, count
-        )
+        sums, copies = scratch("sums", 16 * threads * n * block.rows), scratch("copies", threads * n * depth)
+        memory = address(f), address(x), address(y), address(sums), address(copies)
+        _dots(threads, _table(hardware.isa()), block.rows, at_once, *memory, n, depth, count)
     return y
 
 
 @lru_cache(maxsize=2)
 def _table(level: str) -> int:
-    return table_of(f"dots.{level}", lambda module: write_dots(module, level))
+    return table_of(f"dots.{level}", lambda module: write_dots(module, level), as_written=True)
+
+
+@lru_cache(maxsize=2)
+def _rows(level: str) -> int:
+    return table_of(f"rows.{level}", lambda module: write_rows(module, level), as_written=True)
 
 
 @parallel
-def _add_rows(t, threads, x, f, y, n, depth, count, y_row, down):
-    """y[part, i, k] += x[d, i] f[d, k]: `down` parts take some d each, in one piece, and threads in a part some k."""
-    across, vectors = threads // down, -(-count // 16)
+def _add_rows(t, threads, table, units, wide, x, f, sums, y, n, depth, count, y_row, down):
+    """y[part, i, k] = sum over d of x[d, i] f[d, k]: `down` parts take some d each, and threads in a part some k.
+
+    Images come in so many units. Until the end, their sums for `wide` k lie together: memory in order comes sooner.
+    """
+    across, places = threads // down, count // wide
     part, place = t // across, t % across
     if part < down:
         first, last = depth * part // down, depth * (part + 1) // down
-        left, right = 16 * (vectors * place // across), min(count, 16 * (vectors * (place + 1) // across))
-        whole, own = left + (right - left) // 32 * 32, y + 4 * part * n * y_row
-        ahead = 4 * ROWS_AT_ONCE * count if n <= HALF_IMAGES and count <= MOST_AHEAD else 0
-        for d in range(first, last, ROWS_AT_ONCE):
-            row, of_x, now = f + 4 * d * count, x + 4 * d * n, min(ROWS_AT_ONCE, last - d)
-            k = left
-            if now == ROWS_AT_ONCE:
-                while k < whole:
-                    add_rows(of_x, 4 * n, row + 4 * k, 4 * count, ahead, own + 4 * k, 4 * y_row, n)
-                    k += 32
-            while k < right:
-                _add_some(of_x, 4 * n, row + 4 * k, 4 * count, now, min(16, right - k), own + 4 * k, y_row, n)
-                k += 16
+        left, right = places * place // across, places * (place + 1) // across
+        own, out = sums + 4 * part * n * y_row, y + 4 * part * n * y_row
+        rest = places * wide if place == across - 1 else count  # the columns from here on are no whole place
+        step = right - left if units == 1 else 1  # places at once: all units meet the same rows
+        for k in range(rest, count, 16):
+            for i in range(n):
+                vstore(out + 4 * (i * y_row + k), vset1(np.float32(0)))
+        for d in range(first, last, INPUTS):
+            rows, row, of_x = min(INPUTS, last - d), f + 4 * d * count, x + 4 * d * n
+            for q in range(left, right, step):
+                for u in range(units):
+                    i, end, ahead = n * u // units, n * (u + 1) // units, AHEAD if u == 0 else 0
+                    here, target = row + 4 * q * wide, own + 4 * (q * n + i) * wide
+                    args = of_x + 4 * i, 4 * n, here, 4 * count, rows, step, target, 4 * n * wide, d - first, ahead
+                    add_rows(table, end - i, args)
+            for k in range(rest, count, 16):
+                _add_some(of_x, 4 * n, row + 4 * k, 4 * count, rows, min(16, count - k), out + 4 * k, y_row, n)
+        for q in range(left, right):
+            for i in range(n):
+                for k in range(0, wide, 16):
+                    vstore(out + 4 * (i * y_row + q * wide + k), vload(own + 4 * ((q * n + i) * wide + k)))
 
 
 @inner
@@ -175,39 +186,6 @@ def _add_some(x, step, f, f_row, rows, columns, y, y_row, n):
 
 
 @parallel
-def _images_by_columns(t, threads, kernel, mr, nr, x, f, y, n, depth, count, y_row):
-    """y[i, k] = sum over d of x[d, i] f[d, k], some d at a time; threads take some k each."""
-    tiles, units = -(-count // nr), -(-n // mr)
-    for d in range(0, depth, INPUTS):
-        for q in range(tiles * t // threads, tiles * (t + 1) // threads):
-            k = q * nr
-            here = f + 4 * (d * count + k)
-            for u in range(units):
-                i, end = n * u // units, n * (u + 1) // units
-                target = y + 4 * (i * y_row + k)
-                call_tile(
-                    kernel,
-                    end - i,
-                    min(nr, count - k),
-                    x + 4 * (d * n + i),
-                    1,
-                    n,
-                    no_offset(),
-                    1,
-                    min(INPUTS, depth - d),
-                    here,
-                    count,
-                    target,
-                    y_row,
-                    target,
-                    0,
-                    ACCUMULATE if d > 0 else 0,
-                    here + AHEAD,
-                    4 * count,
-                )
-
-
-@parallel
 def _rows_by_images(t, threads, kernel, rows, f, x, y, n, depth, count):
     """y[k, i] = sum over d of f[k, d] x[d, i]."""
     tiles = -(-count // rows)
@@ -220,26 +198,31 @@ def _rows_by_images(t, threads, kernel, rows, f, x, y, n, depth, count):
 
 
 @parallel
-def _dots(t, threads, table, rows, at_once, f, x, y, sums, n, depth, count):
-    """y[i, k] = sum over d of f[k, d] x[i, d], `rows` k and `at_once` images at a time."""
+def _dots(t, threads, table, rows, at_once, f, x, y, sums, copies, n, depth, count):
+    """y[i, k] = sum over d of f[k, d] x[i, d], `rows` k and `at_once` images at a time, of which a thread has copies.
+
+    In these, what meets the same part of a row lies together: some powers of two apart, it would not stay in the cache.
+    """
     blocks, vectors = -(-count // rows), depth // 16
-    own = sums + 64 * t * n * rows
+    own, near = sums + 64 * t * n * rows, copies + 64 * t * n * vectors
+    for start in range(0, vectors, NEAR):
+        now = min(NEAR, vectors - start)
+        for i in range(n):
+            for v in range(now):
+                vstore(near + 64 * (start * n + i * now + v), vload(x + 4 * i * depth + 64 * (start + v)))
     for q in range(blocks * t // threads, blocks * (t + 1) // threads):
-        first, last = rows * q, count - 1
-        f0, f1 = f + 4 * depth * first, f + 4 * depth * min(first + 1, last)
-        f2, f3 = f + 4 * depth * min(first + 2, last), f + 4 * depth * min(first + 3, last)
+        first = rows * q
+        many, here = min(rows, count - first), f + 4 * depth * first
         for i in range(n * rows):
             vstore(own + 64 * i, vset1(np.float32(0)))
         for start in range(0, vectors, NEAR):
-            now, at = min(NEAR, vectors - start), 64 * start
+            now = min(NEAR, vectors - start)
             for i in range(0, n, at_once):
-                images = x + 4 * i * depth + at
-                where = own + 64 * i * rows
-                call_dots(
-                    table, min(at_once, n - i), (f0 + at, f1 + at, f2 + at, f3 + at, images, 4 * depth, now, where)
-                )
+                images, where = near + 64 * (start * n + i * now), own + 64 * i * rows
+                args = here + 64 * start, 4 * depth, images, 64 * now, now, where, 64 * rows
+                call_dots(table, many, min(at_once, n - i), args)
         for i in range(n):
-            for r in range(min(rows, count - first)):
+            for r in range(many):
                 total = vsum_across(vload(own + 64 * (i * rows + r)))
                 for d in range(16 * vectors, depth):
                     total += fload(f + 4 * ((first + r) * depth + d)) * fload(x + 4 * (i * depth + d))

@@ -14,9 +14,8 @@ from llvmlite import ir
 from pyconvnet.backends.cpu.llvm.ir import I64, V16, at, fma
 from pyconvnet.backends.cpu.llvm.language import op
 
-_ARGUMENTS = "row0 row1 row2 row3 x x_row vectors sums".split()
+_ARGUMENTS = "f f_row x x_row vectors sums sums_step".split()
 _KIND = ir.FunctionType(ir.VoidType(), [I64] * len(_ARGUMENTS))
-MOST_ROWS = 4
 
 
 class Block(NamedTuple):
@@ -26,18 +25,20 @@ class Block(NamedTuple):
     images: int
 
 
-BLOCKS = {"avx512": Block(4, 4), "avx2": Block(2, 2)}
+BLOCKS = {"avx512": Block(6, 4), "avx2": Block(2, 2)}
 
 
 def _write(module: ir.Module, rows: int, images: int) -> ir.Function:
-    """sums[image][row] += row . x[image], vectors of 16 partial sums each; x_row in bytes."""
+    """sums[image][row] += f[row] . x[image], vectors of 16 partial sums each; steps in bytes."""
     fn = ir.Function(module, _KIND, f"dots_{rows}x{images}")
     arg = dict(zip(_ARGUMENTS, fn.args))
     entry, loop, done = (fn.append_basic_block(name) for name in ("entry", "loop", "done"))
     build = ir.IRBuilder(entry)
     grid = [(image, row) for image in range(images) for row in range(rows)]
-    places = [at(build, build.add(arg["sums"], I64(64 * (image * rows + row))), V16) for image, row in grid]
+    starts = [build.add(arg["sums"], build.mul(arg["sums_step"], I64(image))) for image in range(images)]
+    places = [at(build, build.add(starts[image], I64(64 * row)), V16) for image, row in grid]
     old = [build.load(place, align=4) for place in places]
+    f_rows = [build.add(arg["f"], build.mul(arg["f_row"], I64(row))) for row in range(rows)]
     x_rows = [build.add(arg["x"], build.mul(arg["x_row"], I64(image))) for image in range(images)]
     end = build.mul(arg["vectors"], I64(64))
     build.branch(loop)
@@ -52,7 +53,7 @@ def _write(module: ir.Module, rows: int, images: int) -> ir.Function:
     def vector(start):
         return build.load(at(build, build.add(start, offset), V16), align=4)
 
-    left, right = [vector(arg[f"row{row}"]) for row in range(rows)], [vector(start) for start in x_rows]
+    left, right = [vector(start) for start in f_rows], [vector(start) for start in x_rows]
     new = [fma(build, left[row], right[image], total) for (image, row), total in zip(grid, sums)]
     following = build.add(offset, I64(64))
     offset.add_incoming(following, loop)
@@ -68,13 +69,13 @@ def _write(module: ir.Module, rows: int, images: int) -> ir.Function:
 
 
 def write_dots(module: ir.Module, level: str) -> dict[int, ir.Function]:
-    """{number of images: function}: the places of the table for an instruction set."""
-    block = BLOCKS[level]
-    return {images: _write(module, block.rows, images) for images in range(1, block.images + 1)}
+    """{8 rows + images: function}: the places of the table for an instruction set."""
+    rows, images = (range(1, most + 1) for most in BLOCKS[level])
+    return {8 * r + i: _write(module, r, i) for r in rows for i in images}
 
 
 @op
-def call_dots(build, table, images, args):
-    """Calls the function for so many images with (row0, row1, row2, row3, x, x_row, vectors, sums); vectors >= 1."""
-    slot = build.add(table, build.shl(images, I64(3)))
+def call_dots(build, table, rows, images, args):
+    """Calls the function for so many of each with (f, f_row, x, x_row, vectors, sums, sums_step); vectors >= 1."""
+    slot = build.add(table, build.shl(build.add(build.shl(rows, I64(3)), images), I64(3)))
     build.call(build.load(at(build, slot, _KIND.as_pointer())), args)
