@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,14 @@ def _is_named(record: dict[str, Any]) -> bool:
 def _free(name: str, given: set[str]) -> str:
     """The name, with _1, _2 ... after it where a layer is called so."""
     return next(each for each in (name, *(f"{name}_{n}" for n in range(1, len(given) + 2))) if each not in given)
+
+
+def may_have_named(name: str, names: Collection[str]) -> bool:
+    """Whether vl_simplenn_tidy may have given a layer this name, where `names` are those of all layers."""
+    found = re.fullmatch(r"(layer\d+)(?:_([1-9]\d{0,5}))?", name)
+    if found is None or found[2] is None:
+        return found is not None
+    return found[1] in names and all(f"{found[1]}_{n}" in names for n in range(1, int(found[2])))
 
 
 def _tidied(record: Struct, name: str, channels: int | None) -> Struct:

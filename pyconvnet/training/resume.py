@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.arrays import shape_of, size_text
+from pyconvnet.compat.tidy import may_have_named
 from pyconvnet.networks import is_graph
 from pyconvnet.options import IGNORED
 from pyconvnet.records import Struct
@@ -163,10 +163,10 @@ def _chains(given: Any, saved: Any, found: list[str]) -> Iterator[tuple[str, dic
     ours, theirs = given["layers"], saved["layers"]
     if len(ours) != len(theirs):
         found.append(f"the network has {len(ours)} layers, that of the checkpoint {len(theirs)}")
+    known = [{layer.get("name") for layer in layers} for layers in (ours, theirs)]
     for i, (a, b) in enumerate(zip(ours, theirs), 1):
         names, kinds = (a.get("name") or "", b.get("name") or ""), (_class(a), _class(b))
-        # vl_simplenn_tidy calls a layer without a name so
-        unnamed = any(not n or re.fullmatch(r"layer\d+", n) for n in names)
+        unnamed = any(not name or may_have_named(name, beside) for name, beside in zip(names, known))
         if kinds[0] != kinds[1] or not (unnamed or names[0] == names[1]):
             shown = [f"{n!r} ({visible(layer['type'])})" for n, layer in zip(names, (a, b))]
             found.append(f"layer {i} is {shown[0]}, in the checkpoint {shown[1]}")

@@ -126,6 +126,41 @@ def test_ordinary_continuations_go_on_without_a_warning(tmp_path, kind, capsys):
     assert len(stats.train) == 7
 
 
+def named(*names):
+    net = network(depth=len(names) - 4)
+    bare = [{k: v for k, v in layer.items() if k != "name"} for layer in net.layers]
+    layers = [{**layer, "name": name} if name else layer for layer, name in zip(bare, (*names, "loss"))]
+    return pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=layers))
+
+
+@pytest.mark.parametrize(
+    "names, tidied",
+    [
+        (["c1", None, "p", "d", "c2"], "layer2"),
+        (["layer2", None, "p", "d", "c2"], "layer2_1"),
+        (["layer2", None, "layer2_1", "d", "c2"], "layer2_2"),
+    ],
+)
+def test_a_name_that_tidy_gave_may_be_changed_and_comes_in_place_of_another(tmp_path, names, tidied):
+    own = [names[0], "middle", *names[2:]]
+    assert named(*names).layers[1].name == tidied
+    fit(tmp_path / "named", named(*names), numEpochs=1)
+    assert len(fit(tmp_path / "named", named(*own), numEpochs=2)[1].train) == 2
+    fit(tmp_path / "unnamed", named(*own), numEpochs=1)
+    assert len(fit(tmp_path / "unnamed", named(*names), numEpochs=2)[1].train) == 2
+
+
+@pytest.mark.parametrize("name", ["layer2_1", "layer2_0", "layer2_x", "Layer2", "layer"])
+def test_a_name_that_tidy_would_not_have_given_is_the_users(tmp_path, name):
+    """Beside none called layer2 there is no need for layer2_1: stages of blocks are called so."""
+    fit(tmp_path, named("c1", name, "p", "d", "c2"), numEpochs=1)
+    with pytest.raises(ValueError, match=f"layer 2 is 'r' .relu., in the checkpoint '{name}' .relu."):
+        fit(tmp_path, named("c1", "r", "p", "d", "c2"), numEpochs=2)
+    beside = named("c1", "r", "layer2", "d", "c2")
+    with pytest.raises(ValueError, match=f"layer 2 is 'r' .relu., in the checkpoint '{name}' .relu."):
+        fit(tmp_path, beside, numEpochs=2)
+
+
 def test_settings_written_in_another_form_are_the_same():
     from pyconvnet.training.resume import _simple
 
