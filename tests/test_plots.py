@@ -65,6 +65,18 @@ def test_nothing_to_draw_is_refused():
         plots.text_curve([np.nan])
 
 
+@pytest.mark.parametrize("name", ["top1err", np.str_("top1err"), np.array("top1err")])
+def test_text_is_one_name(name):
+    assert [ax.get_title() for ax in plots.training_curves(STATS, names=name)] == ["top1err"]
+    assert plots.training_text(STATS, names=name) == plots.training_text(STATS, names=["top1err"])
+    with pytest.raises(ValueError, match=r"training_text: names must be among .*top1err, got 'top5err'"):
+        plots.training_text(STATS, names="top5err")
+    assert plots.confusion([[3]], name).get_xticklabels()[0].get_text() == "top1err"
+    for draw in (plots.confusion, measures.confusion_text):
+        with pytest.raises(ValueError, match="class names: got 1 for 2 classes"):
+            draw([[8, 2], [1, 9]], "ab")
+
+
 def test_errors_are_drawn_from_zero_and_epochs_are_whole():
     objective, top1 = plots.training_curves(STATS)
     assert top1.get_ylim()[0] == 0 and top1.get_ylabel() == "share of images"

@@ -101,17 +101,19 @@ def roc(labels: Any, scores: Any, positive: int = 2) -> Struct:
     return Struct(fpr=fpr, tpr=tpr, threshold=np.append(np.inf, scores[order][last]), auc=area)
 
 
-def names_of(classes: int, names: Sequence[str] | None) -> list[str]:
+def names_of(classes: int, names: str | Sequence[str] | None) -> list[str]:
     """Class names, '1', '2' ... where there are none."""
     names = plain_text(names)
     if names is None:
         return [str(i + 1) for i in range(classes)]
+    if isinstance(names, str):
+        names = [names]
     if len(names) != classes:
         raise ValueError(f"class names: got {len(names)} for {classes} classes")
     return [str(n) for n in names]
 
 
-def confusion_text(confusion: np.ndarray, names: Sequence[str] | None = None) -> str:
+def confusion_text(confusion: np.ndarray, names: str | Sequence[str] | None = None) -> str:
     """The confusion matrix for a terminal: counts, then recall, precision and F1 of each class, then the accuracy."""
     confusion = np.asarray(confusion)
     names = [visible(name) for name in names_of(len(confusion), names)]

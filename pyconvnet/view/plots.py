@@ -15,7 +15,7 @@ import numpy as np
 
 from pyconvnet import atomic
 from pyconvnet.arrays import size_text
-from pyconvnet.records import Struct
+from pyconvnet.records import Struct, plain_text
 from pyconvnet.text import drawn_text, listed, visible
 from pyconvnet.training.statistics import epochs, quantities, series
 from pyconvnet.view import measures
@@ -93,11 +93,11 @@ def picture(
     return ax
 
 
-def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str] | None = None) -> np.ndarray:
+def training_curves(stats: dict[str, Any], axes: Any = None, names: str | Sequence[str] | None = None) -> np.ndarray:
     """One axes per quantity (objective, top1err, top5err ...) with a curve per set over the epochs; returns the axes.
 
     stats  as cnn_train returns it, or `stats` of a checkpoint: {"train": [{"objective": ...}, ...], "val": ..., others}
-    names  the quantities to draw; otherwise all there are
+    names  the quantities to draw, or one of them; otherwise all there are
     """
     stats = epochs(stats, Struct())
     names = _names("training_curves", stats, names)
@@ -118,7 +118,9 @@ def training_curves(stats: dict[str, Any], axes: Any = None, names: Sequence[str
     return axes
 
 
-def training_text(stats: dict[str, Any], width: int = 60, height: int = 10, names: Sequence[str] | None = None) -> str:
+def training_text(
+    stats: dict[str, Any], width: int = 60, height: int = 10, names: str | Sequence[str] | None = None
+) -> str:
     """The training curves for a terminal: one block per quantity, a mark per set, the last value of each beneath.
 
     width, height  of the curves, in characters
@@ -132,10 +134,10 @@ def training_text(stats: dict[str, Any], width: int = 60, height: int = 10, name
     return "\n\n".join(blocks)
 
 
-def _names(fn: str, stats: Struct, names: Sequence[str] | None) -> list[str]:
+def _names(fn: str, stats: Struct, names: str | Sequence[str] | None) -> list[str]:
     """The quantities to draw, which are there."""
-    known = quantities(stats)
-    chosen = known if names is None else list(names)
+    known, names = quantities(stats), plain_text(names)
+    chosen = known if names is None else [names] if isinstance(names, str) else list(names)
     if not chosen:
         raise ValueError(f"{fn}: stats holds no quantity to draw")
     for name in chosen:
@@ -144,7 +146,7 @@ def _names(fn: str, stats: Struct, names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def confusion(matrix: Any, names: Sequence[str] | None = None, ax: Any = None, normalise: bool = False) -> Any:
+def confusion(matrix: Any, names: str | Sequence[str] | None = None, ax: Any = None, normalise: bool = False) -> Any:
     """The confusion matrix as shades, with counts (or shares of each true class) written in; returns the axes."""
     matrix = np.asarray(matrix)
     names = [drawn_text(name) for name in measures.names_of(len(matrix), names)]
