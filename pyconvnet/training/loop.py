@@ -98,13 +98,13 @@ def _train(
             if resume.other_solver(opts, saved):
                 # continue_="force": the state of another solver is of no use to this one
                 saved.state = None
-            rates = resume.rates(fn, opts, start)
+            rates = resume.rates(opts, start)
         point = checkpoints.shared(team, opts["expDir"], point)
         if point is not None:
             start, saved = point
             adapter.net = checkpoints.with_functions(saved["net"], adapter.net)
             state, stats = saved.get("state"), statistics.epochs(saved.get("stats"), stats)
-            rate = _of_first(team, [*rates.values()][-1] if rates else None)
+            rate = _of_first(team, resume.last_rate(fn, opts, rates))
             if rate is not None:
                 opts["learningRate"] = np.ravel(rate).tolist()
     if transfer.device is not None:

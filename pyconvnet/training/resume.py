@@ -94,24 +94,29 @@ def check(fn: str, opts: Struct, epoch: int, saved: Struct, given: Any, imdb: An
     return now
 
 
-def rates(fn: str, opts: Struct, epoch: int) -> dict[str, list[float]]:
+def rates(opts: Struct, epoch: int) -> dict[str, list[float]]:
     """The learning rates that postEpochFn gave up to an epoch, each with the epoch after which it did.
 
-    None where there is no such function now, or another learningRate is given than before.
+    None where another learningRate is given than before.
     """
     notes = _notes(opts["expDir"])
     before = (notes.get("options") or {}).get("learningRate")
-    if opts["postEpochFn"] is None or before != run_metadata.json_value(opts["learningRate"]):
+    if before != run_metadata.json_value(opts["learningRate"]):
         return {}
     try:
         kept = {at: [float(v) for v in given] for at, given in notes.get("rates", {}).items() if given}
-        found = {at: given for at, given in kept.items() if int(at) <= epoch}
+        return {at: given for at, given in kept.items() if int(at) <= epoch}
     except (AttributeError, TypeError, ValueError):
         return {}  # damaged by hand
-    if found:
-        at, last = [*found.items()][-1]
-        say(opts, f"{fn}: learningRate is {_shown(last)}, as postEpochFn gave it after epoch {at}")
-    return found
+
+
+def last_rate(fn: str, opts: Struct, kept: dict[str, list[float]]) -> list[float] | None:
+    """The last of the rates that postEpochFn gave, told in one line; None where there is no such function now."""
+    if opts["postEpochFn"] is None or not kept:
+        return None
+    at, last = [*kept.items()][-1]
+    say(opts, f"{fn}: learningRate is {_shown(last)}, as postEpochFn gave it after epoch {at}")
+    return last
 
 
 def warn_of_leftovers(fn: str, opts: Struct) -> None:

@@ -122,6 +122,45 @@ def test_a_learning_rate_that_postEpochFn_gave_gives_way_to_another_option(tmp_p
     assert seen == [0.05, 0.02, 0.02, 0.02, 0.04]
 
 
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+def test_a_learning_rate_that_postEpochFn_gave_outlasts_epochs_without_it(tmp_path, kind, capsys):
+    seen = []
+
+    def rate(net, opts, state):
+        seen.append(opts["learningRate"])
+        return {1: 0.02, 2: 0.03, 5: 0.01}.get(opts["epoch"])
+
+    def see(net, opts, state):
+        seen.append(opts["learningRate"])
+
+    fit(kind, tmp_path, 2, postEpochFn=rate)
+    fit(kind, tmp_path, 3, verbose=True)
+    assert "gave it" not in capsys.readouterr().out
+    assert run_metadata.read(tmp_path)["rates"] == {"1": [0.02], "2": [0.03]}
+    fit(kind, tmp_path, 5, postEpochFn=rate)
+    assert run_metadata.read(tmp_path)["rates"] == {"1": [0.02], "2": [0.03], "5": [0.01]}
+    # epochs that are trained once more get their rates once more
+    for epoch in (4, 5):
+        (tmp_path / f"net-epoch-{epoch}.mat").unlink()
+    fit(kind, tmp_path, 4)
+    assert run_metadata.read(tmp_path)["rates"] == {"1": [0.02], "2": [0.03]}
+    fit(kind, tmp_path, 5, postEpochFn=see)
+    assert seen == [0.05, 0.02, 0.03, 0.03, 0.03]
+
+
+def test_another_learningRate_ends_the_rates_also_without_postEpochFn(tmp_path):
+    seen = []
+
+    def see(net, opts, state):
+        seen.append(opts["learningRate"])
+        return 0.02 if opts["epoch"] == 1 else None
+
+    fit("simplenn", tmp_path, 1, postEpochFn=see)
+    fit("simplenn", tmp_path, 2, learningRate=0.04)
+    fit("simplenn", tmp_path, 3, learningRate=0.04, postEpochFn=see)
+    assert seen == [0.05, 0.04]
+
+
 @pytest.mark.parametrize("damage", [{"one": [0.02]}, {"1": []}, {"1": [None]}, {"1": 0.02}, [0.02], "none"])
 def test_rates_in_damaged_run_metadata_are_no_rates(tmp_path, damage):
     seen = []
