@@ -18,6 +18,8 @@ from pyconvnet.geometry import Window
 def check_filters(shape: tuple[int, ...], filters: tuple[int, ...], window: Window) -> tuple[int, int]:
     """Refuse filters whose channels or size do not fit x; the size of the output."""
     channels, depth, count = shape[2], filters[2], filters[3]
+    if not channels:
+        raise ValueError(f"x is {size_text(shape)}, without channels; f takes {depth}, or a multiple of that (groups)")
     if channels % depth:
         raise ValueError(f"x has {channels} channels and f {depth}; {depth} must divide {channels} (groups)")
     if count % (channels // depth):

@@ -64,3 +64,14 @@ def test_a_number_of_another_type_says_which():
         pcn.vl_nnconv(x, f, 0.0)
     with pytest.raises(ValueError, match=r"vl_nnconv: b has 1 elements .a number., f has 3 filters"):
         pcn.vl_nnconv(x, np.ones((1, 1, 1, 3), np.float32), np.float32(0))
+
+
+@pytest.mark.parametrize("mode", ["normal", "test"])
+def test_images_without_channels_are_refused_by_name(mode):
+    x, f = np.ones((6, 7, 0, 2), np.float32), np.ones((2, 2, 1, 3), np.float32)
+    message = "^vl_nnconv: x is 6x7x0x2, without channels; f takes 1, or a multiple of that"
+    with pytest.raises(ValueError, match=message):
+        pcn.vl_nnconv(x, f)
+    net = pcn.vl_simplenn_tidy({"layers": [{"type": "conv", "weights": [f, []]}, {"type": "relu"}]})
+    with pytest.raises(ValueError, match=message + r" .groups. \.\.\. in layer 1 'layer1'"):
+        pcn.vl_simplenn(net, x, mode=mode, conserveMemory=True)
