@@ -32,7 +32,7 @@ def vl_nncrop(x: Any, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any 
     array([2., 3.])
     """
     top, bottom, left, right = borders("crop", crop)
-    if not is_empty(x):
+    if not is_empty(x) or (is_empty(inputSize) and backends.find(x) is not None):
         x = as_tensor("x", x)
         size = x.shape
     elif is_empty(inputSize) or is_empty(dzdy):
@@ -41,7 +41,7 @@ def vl_nncrop(x: Any, crop: Any, dzdy: np.ndarray | None = None, inputSize: Any 
         size = size_4d(whole_numbers("inputSize", inputSize, (2, 3, 4)))
     rows, cols = slice(top, size[0] - bottom), slice(left, size[1] - right)
     out = (rows.stop - rows.start, cols.stop - cols.start, *size[2:])
-    if min(out) < 1:
+    if min(out[:2]) < 1:
         raise ValueError(f"crop {[top, bottom, left, right]} leaves nothing of {size_text(size[:2])}")
     if is_empty(dzdy):
         return x[rows, cols]
