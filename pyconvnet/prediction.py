@@ -22,7 +22,7 @@ def predict(net: Any, x: Any) -> np.ndarray:
     The network's output in test mode. A trailing loss is replaced by the activation it trains: softmaxloss by softmax
     (unless there is one channel, or the labels are real-valued, as in DnCNN), logistic by sigmoid; other losses are
     dropped. A last custom layer of MATLAB functions, and a loss of a type that is not known here, are dropped with a
-    warning. x is converted to the precision of the weights, where they share one.
+    warning. x is converted to the precision of the weights, where they share one. Of no images (N is 0) y has none.
     `net` is not changed.
 
     A DagNN must have one output; of several, one called prob, softmax, prediction or scores is taken.

@@ -101,6 +101,52 @@ def test_a_distance_between_variables_of_a_graph_is_no_loss_of_it():
     assert np.array_equal(pcn.predict(net, {"a": a, "b": b}), net.vars["d"].value)
 
 
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize("deployed", [True, False])
+def test_of_no_images_there_are_no_scores(kind, deployed):
+    net = models.build("lenet", seed=0, networkType=kind, deployed=deployed)
+    images = np.random.default_rng(0).standard_normal((28, 28, 1, 2)).astype(np.float32)
+    expected = pcn.predict(net, images)
+    for _ in range(4):
+        y = pcn.predict(net, images[..., :0])
+        assert y.shape == (1, 1, 10, 0) and y.dtype == np.float32
+        assert np.array_equal(pcn.predict(net, images), expected)
+
+
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize(
+    "shape, message",
+    [
+        ((0, 28, 1, 2), "vl_nnconv: f spans 5x5 pixels, more than x with its pad, 0x28"),
+        ((28, 28, 0, 2), "vl_nnconv: x is 28x28x0x2, without channels"),
+        ((0, 0), "vl_nnconv: f spans 5x5 pixels, more than x with its pad, 0x0"),
+    ],
+)
+def test_images_without_pixels_or_channels_are_refused_alike_by_both_kinds(kind, shape, message):
+    net = models.build("lenet", seed=0, networkType=kind)
+    with pytest.raises(ValueError, match=f"^{message}.* in layer .*'layer1'"):
+        pcn.predict(net, np.zeros(shape, np.float32))
+
+
+def test_of_no_regions_there_are_no_scores():
+    net = pcn.DagNN()
+    net.addLayer("conv", pcn.dagnn.Conv(size=[1, 1, 3, 2], hasBias=False), "data", "maps", "f")
+    net.addLayer("pool", pcn.dagnn.ROIPooling(subdivisions=[2, 2]), ["maps", "rois"], "y")
+    net.initParams()
+    given = {"data": np.ones((6, 6, 3, 1), np.float32), "rois": np.zeros((5, 0), np.float32)}
+    assert pcn.predict(net, given).shape == (2, 2, 2, 0)
+
+
+def test_two_variables_of_no_images_have_no_distances():
+    net = pcn.DagNN()
+    for side in "ab":
+        net.addLayer(f"conv_{side}", pcn.dagnn.Conv(size=[3, 3, 1, 2]), side, f"y_{side}", ["f", "b"])
+    net.addLayer("distance", pcn.dagnn.PDist(aggregate=False), ["y_a", "y_b"], "d")
+    net.initParams()
+    none = np.zeros((5, 5, 1, 0), np.float32)
+    assert pcn.predict(net, {"a": none, "b": none}).shape == (3, 3, 1, 0)
+
+
 @pytest.mark.parametrize("net", [3, None, "net.mat", {"layer": []}])
 def test_a_value_that_is_not_a_network_is_refused_by_name(net):
     image = np.zeros((4, 4, 1), np.float32)

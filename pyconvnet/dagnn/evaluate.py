@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyconvnet.arrays import derivative_like, is_empty
+from pyconvnet import backends
+from pyconvnet.arrays import derivative_like, is_empty, size_text
 from pyconvnet.dagnn.parts import LayerEntry, UnknownName, Var, pairs, unknown
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.run import add_derivatives, backward, completed, forget, forward
@@ -60,11 +61,17 @@ def _step(net: DagNN, at: int) -> Step:
 
 
 def run(
-    net: DagNN, inputs: Any, derOutputs: Any = None, factors: dict[Var, float] | None = None, keep: bool = False
+    net: DagNN,
+    inputs: Any,
+    derOutputs: Any = None,
+    factors: dict[Var, float] | None = None,
+    keep: bool = False,
+    empty: bool = False,
 ) -> None:
     """DagNN.eval, and with `keep` DagNN.forward, which keeps the steps for `run_back`.
 
     factors  see pyconvnet.engine.run.backward
+    empty    an array without elements, such as a batch of no images, is a value, rather than MATLAB's [], which is none
     """
     given = [(_variable(net, "inputs", name), value) for name, value in pairs("DagNN.eval", "inputs", inputs)]
     wanted = _wanted(net, derOutputs)
@@ -80,7 +87,7 @@ def run(
     steps = plan.forgetting(first) if net.conserveMemory else whole
 
     seconds = sum([(s.entry.forwardTime or 0.0) + (s.entry.backwardTime or 0.0) for s in whole]) if wanted else 0.0
-    _place(net, given)
+    _place(net, given, empty)
     held, recorded = {var for var, _ in wanted}, None
     fixed = {var for var, _ in given if var.fanin}
     if fixed:
@@ -97,10 +104,7 @@ def run(
             recorded.forward()
             steps, whole = recorded.rest, whole[recorded.depth :]
         if not forward(steps, held) and steps:
-            missing = [var.name for var in net.vars if not var.fanin and var.value is None]
-            raise ValueError(
-                f"DagNN.eval: no layer could run; inputs of the network without a value: {listed(missing)}"
-            )
+            raise ValueError(f"DagNN.eval: no layer could run{_missing(net)}")
         if keep:
             net._kept = whole
         if wanted:
@@ -189,7 +193,7 @@ def backward_layer(net: DagNN, entry: LayerEntry) -> None:
         forget(outs)
 
 
-def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:
+def _place(net: DagNN, given: list[tuple[Var, Any]], empty: bool) -> None:
     """Set the inputs; forget the values of earlier evaluations, so that no old value is mistaken for a new one."""
     if given:
         for var, value in net._given:
@@ -200,16 +204,27 @@ def _place(net: DagNN, given: list[tuple[Var, Any]]) -> None:
         if var.fanin:
             var.value = None
     for var, value in given:
-        var.value = None if is_empty(value) else value
+        none = is_empty(value) and not (empty and backends.find(value) is not None)
+        var.value = None if none else value
+
+
+def _missing(net: DagNN) -> str:
+    """The inputs without a value, as the end of a message; of arrays without elements, their sizes."""
+    none = [(var, v) for var, v in net._given if backends.find(v) is not None and is_empty(v)]
+    sizes = {var: size_text(v.shape) for var, v in none}
+    names = [
+        f"{var.name} (given as {sizes[var]}, which counts as none)" if var in sizes else var.name
+        for var in net.vars
+        if not var.fanin and var.value is None
+    ]
+    return f"; inputs of the network without a value: {listed(names)}" if names else ""
 
 
 def _seed(net: DagNN, var: Var, d: Any, fn: str) -> Any:
     """The derivative of an output as an array like the output."""
     value = var.value
     if value is None:
-        missing = [v.name for v in net.vars if not v.fanin and v.value is None]
-        hint = f"; inputs of the network without a value: {listed(missing)}" if missing else ""
-        raise ValueError(f"{fn}: derOutputs names {var.name!r}, which was not computed{hint}")
+        raise ValueError(f"{fn}: derOutputs names {var.name!r}, which was not computed{_missing(net)}")
     return derivative_like(f"{fn}: the derivative of {var.name!r}", d, value, "its value")
 
 

@@ -149,8 +149,9 @@ class DagNN(Editing):
         Results are in `vars[name].value`, derivatives in `vars[name].der` and `params[name].der`. With
         conserveMemory the values of inner variables are forgotten as soon as they are not needed, and after the
         backward pass only the network's inputs have a derivative; `vars[name].precious = True` keeps both.
-        Layers that lack an input do not run, so a part of the graph can be evaluated; a variable that is given is
-        not computed. Where an output is given a derivative and is read by a layer that passes one back, they add up.
+        Layers that lack an input do not run, so a part of the graph can be evaluated; an array without elements counts
+        as none here, as in MATLAB (pyconvnet.predict takes a batch of no images). A variable that is given is not
+        computed. Where an output is given a derivative and is read by a layer that passes one back, they add up.
         """
         if holdOn is not None:
             self.holdOn = bool(np.any(holdOn))

@@ -136,6 +136,8 @@ class Loss(ElementWise):
             total = host_numbers(y).sum(dtype=float)
         total = total * (n if self.averages else 1)
         count = self.numAveraged + h * w * n
+        if not count:
+            return
         self.average = (self.numAveraged * self.average + total) / count
         self.numAveraged = count
 
@@ -213,6 +215,11 @@ class PDist(Loss):
     def backward(self, inputs, params, derOutputs):
         dx, dx0 = vl_nnpdist(inputs[0], inputs[1], self.p, derOutputs[0], **self._options(inputs))
         return [dx, dx0, *[None] * (len(inputs) - 2)], []
+
+    def _check_labels(self, inputs):
+        # a graph may predict the distances of two variables of no images
+        if self.mode != "test" or [shape_of(x) for x in inputs[:2]] != [shape_of(inputs[0])] * 2:
+            super()._check_labels(inputs)
 
     def effective_options(self):
         return effective(vl_nnpdist, self, "noRoot", "aggregate", "epsilon")

@@ -71,7 +71,7 @@ class NoiseMap(ElementWise, yields=True):
         x = as_tensor("NoiseMap: x", inputs[0])
         backend = backends.of(x)
         given = inputs[1] if len(inputs) > 1 else self.sigma
-        if is_empty(given):
+        if is_empty(given) and (len(inputs) < 2 or x.shape[3]):
             raise ValueError(
                 "NoiseMap: there is no noise level: set the layer's sigma, as in net.layers[1].sigma = 25 / 255 (the "
                 "noise's standard deviation in the units of the image), or give it as input 2 of the block"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyconvnet.arrays import host_numbers, in_precision
+from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
@@ -95,7 +96,8 @@ class GraphPredictor:
         net.vars[outputs[0]].precious = True
         weights = [param.value for param in net.params]
         values = x if isinstance(x, dict) else {inputs[0]: x}
-        net.eval({name: in_precision(values[name], weights) for name in inputs if name in values})
+        given = {name: in_precision(values[name], weights) for name in inputs if name in values}
+        evaluate.run(net, given, empty=True)
         y = net.vars[outputs[0]].value
         if outputs[0] in after and (after[outputs[0]] != "softmax" or y.shape[2] > 1):
             y = layer_class(after[outputs[0]])().forward([y], [])[0]

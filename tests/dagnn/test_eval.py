@@ -138,6 +138,17 @@ def test_a_part_of_the_graph_runs_when_some_inputs_are_missing():
         net.eval({"other": ones(1, 1, 1, 1)})
 
 
+@pytest.mark.parametrize(
+    "x, said", [(ones(2, 3, 1, 0), " .given as 2x3x1x0, which counts as none."), ([], ""), (None, "")]
+)
+def test_an_array_without_elements_counts_as_none_and_is_told(x, said):
+    net = chain(Times())
+    with pytest.raises(ValueError, match=f"no layer could run; inputs of the network without a value: x0{said}$"):
+        net.eval({"x0": x})
+    with pytest.raises(ValueError, match=f"no layer could run; inputs of the network without a value: x0{said}$"):
+        net.eval({"x0": x}, {"x1": 1})
+
+
 def test_a_variable_that_is_given_is_not_computed():
     net = chain(Times(), Times(factor=3.0))
     net.eval({"x1": ones(1, 1, 1, 1)})

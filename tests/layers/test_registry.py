@@ -240,6 +240,26 @@ def test_the_output_has_the_size_that_it_says_and_derivatives_those_of_what_they
     assert [p.shape for p in params] == [dp.shape for dp in ders]
 
 
+@pytest.mark.parametrize("name, sample", [c for c in CASES if not issubclass(LAYERS[c.values[0]], pcn.dagnn.Loss)])
+def test_of_no_images_a_network_predicts_an_output_of_none(name, sample):
+    cls = LAYERS[name]
+    inputs = [np.zeros((*x.shape[:-1], 0)) for x in sample.inputs]
+    properties = {**sample.properties, **({"sigma": (0.1, 0.4)} if name == "NoiseMap" and len(inputs) == 1 else {})}
+    if cls._block:
+        params = parameters(cls, sample)
+        net, given = pcn.DagNN(), {f"x{i}": x for i, x in enumerate(inputs)}
+        net.addLayer("layer", cls(**properties), list(given), "y", [f"p{i}" for i in range(len(params))])
+        for param, value in zip(net.params, params):
+            param.value = value
+        (size,) = cls(**properties).getOutputSizes([x.shape for x in inputs])
+    else:
+        net, given = pcn.vl_simplenn_tidy(pcn.SimpleNN(layers=[dict(sample.record)])), inputs[0]
+        size = cls().table_size(inputs[0].shape, sample.record)
+    for _ in range(4):  # the third call of a size is recorded
+        y = pcn.predict(net, given)
+        assert y.shape == size and y.dtype == np.float64
+
+
 @pytest.mark.parametrize("name, sample", CASES)
 def test_derivatives_are_those_of_the_output_along_any_direction(name, sample):
     cls = LAYERS[name]
