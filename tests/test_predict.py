@@ -99,6 +99,10 @@ def test_a_distance_between_variables_of_a_graph_is_no_loss_of_it():
     net.vars["d"].precious = True
     net.eval({"a": a, "b": b})
     assert np.array_equal(pcn.predict(net, {"a": a, "b": b}), net.vars["d"].value)
+    net.addLayer("softmax", pcn.dagnn.SoftMax(), "d", "p")
+    for given in ({"a": a}, {"a": a, "b": None}):
+        with pytest.raises(ValueError, match=r"predict: 'p' was not computed; inputs without a value: b$"):
+            pcn.predict(net, given)
 
 
 @pytest.mark.parametrize("kind", ["simplenn", "dagnn"])

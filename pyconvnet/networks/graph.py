@@ -99,6 +99,9 @@ class GraphPredictor:
         given = {name: in_precision(values[name], weights) for name in inputs if name in values}
         evaluate.run(net, given, empty=True)
         y = net.vars[outputs[0]].value
+        if y is None:
+            lacking = [name for name in inputs if values.get(name) is None]
+            raise ValueError(f"predict: {outputs[0]!r} was not computed; inputs without a value: {listed(lacking)}")
         if outputs[0] in after and (after[outputs[0]] != "softmax" or y.shape[2] > 1):
             y = layer_class(after[outputs[0]])().forward([y], [])[0]
         return y
