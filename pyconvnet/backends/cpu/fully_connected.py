@@ -26,8 +26,9 @@ from pyconvnet.threads import parallel_region
 # Smaller filters stay in cache and cost little to pack; for more images the matrix kernel makes up for packing.
 LEAST_FILTERS, MOST_IMAGES = 1 << 16, 16
 HALF_IMAGES = 4  # up to so many, filters in half precision are used where there are some
-# Of filters as C arrays: rows at a time, bytes that are prefetched further along them, rows for a part of the sum.
-INPUTS, AHEAD, LEAST_ROWS = 16, 512, 64
+# Of filters as C arrays: rows at a time, rows for a part of the sum; columns up to which the next rows are prefetched,
+# of more so many bytes further along these; places that units of images meet one after the other, from the cache.
+INPUTS, LEAST_ROWS, MOST_COLUMNS, AHEAD, STEP = 12, 64, 1 << 13, 512, 4
 # Of filters as MATLAB keeps them: images up to which inner products are faster than the matrix kernel; vectors of some
 # rows that stay in the first-level cache while all images meet them.
 FEW_IMAGES, NEAR = 8, 16
@@ -152,17 +153,20 @@ def _add_rows(t, threads, table, units, wide, x, f, sums, y, n, depth, count, y_
         left, right = places * place // across, places * (place + 1) // across
         own, out = sums + 4 * part * n * y_row, y + 4 * part * n * y_row
         rest = places * wide if place == across - 1 else count  # the columns from here on are no whole place
-        step = right - left if units == 1 else 1  # places at once: all units meet the same rows
+        step = right - left if units == 1 else STEP
+        ahead = 4 * INPUTS * count if count <= MOST_COLUMNS else AHEAD
         for k in range(rest, count, 16):
             for i in range(n):
                 vstore(out + 4 * (i * y_row + k), vset1(np.float32(0)))
         for d in range(first, last, INPUTS):
             rows, row, of_x = min(INPUTS, last - d), f + 4 * d * count, x + 4 * d * n
             for q in range(left, right, step):
+                now = min(step, right - q)
                 for u in range(units):
-                    i, end, ahead = n * u // units, n * (u + 1) // units, AHEAD if u == 0 else 0
+                    further = ahead if u == 0 else 0
+                    i, end = n * u // units, n * (u + 1) // units
                     here, target = row + 4 * q * wide, own + 4 * (q * n + i) * wide
-                    args = of_x + 4 * i, 4 * n, here, 4 * count, rows, step, target, 4 * n * wide, d - first, ahead
+                    args = of_x + 4 * i, 4 * n, here, 4 * count, rows, now, target, 4 * n * wide, d - first, further
                     add_rows(table, end - i, args)
             for k in range(rest, count, 16):
                 _add_some(of_x, 4 * n, row + 4 * k, 4 * count, rows, min(16, count - k), out + 4 * k, y_row, n)
