@@ -60,9 +60,9 @@ class Kernel:
     def __call__(self, threads: int, *args: Any) -> None:
         types_now = tuple(map(type, args))
         form = self.forms.get(types_now)
-        if form is None:
+        if form is None or (form.several and not form.fits(args)):
             form = self.form(types_now, args)
-        packed = form.pack(threads, *(args if form.flat else _flattened(args)))
+        packed = form.pack(threads, *(form.flattened(args) if form.several else args))
         if threads > 1:
             make_room(threads)
         run_team(form.entry, packed, threads)
@@ -77,6 +77,7 @@ class Kernel:
         key = (*types_now, *(a.dtype for a in arrays))
         form = self.forms.get(key)
         if form is not None:
+            self.forms[types_now] = form  # the last one for such types is tried first
             return form
         kinds = list(map(_kind, args))
         name = f"{self.fn.__module__.rpartition('.')[2]}.{self.__name__}.{''.join(kind.text for kind in kinds)}"
@@ -84,8 +85,9 @@ class Kernel:
             name += f".{zlib.crc32(inspect.getsource(self.fn).encode()):08x}"
         (entry,) = functions(name, lambda module: {0: _entry(module, name, self.fn, kinds)})
         layout = struct.Struct("=q" + "".join(kind.layout for kind in kinds))
-        flat = not any(isinstance(a, (tuple, np.ndarray)) for a in args)
-        form = self.forms[key] = _Form(entry, layout.pack, flat)
+        several = [i for i, a in enumerate(args) if isinstance(a, (tuple, np.ndarray))]
+        whole = [(i, None if isinstance(args[i], tuple) else args[i].dtype) for i in several]
+        form = self.forms[key] = self.forms[types_now] = _Form(entry, layout.pack, tuple(whole))
         return form
 
 
@@ -94,15 +96,16 @@ def recording_here() -> Any:
     return recording if recording is not None and recording.thread == threading.get_ident() else None
 
 
-@contextmanager
-def unrecorded() -> Iterator[None]:
-    """What runs inside is no part of the recording that is on; only inside a `parallel_region`."""
-    global recording
-    kept, recording = recording, None
-    try:
-        yield
-    finally:
-        recording = kept
+class unrecorded:
+    """`with unrecorded()`: what runs inside is no part of the recording that is on; only inside a `parallel_region`."""
+
+    def __enter__(self) -> None:
+        global recording
+        self.kept, recording = recording, None
+
+    def __exit__(self, *_: object) -> None:
+        global recording
+        recording = self.kept
 
 
 class _Form(NamedTuple):
@@ -110,7 +113,22 @@ class _Form(NamedTuple):
 
     entry: int  # its address
     pack: Callable[..., bytes]  # the number of threads and the arguments in one piece of memory
-    flat: bool  # whether no argument is a tuple or an array
+    several: tuple[tuple[int, np.dtype | None], ...]  # the arguments that are tuples, None, and arrays, their dtype
+
+    def fits(self, args: tuple[Any, ...]) -> bool:
+        """Whether arrays among arguments of such types have its elements, and have them side by side."""
+        return all([d is None or (args[i].dtype == d and args[i].flags.c_contiguous) for i, d in self.several])
+
+    def flattened(self, args: tuple[Any, ...]) -> list[Any]:
+        """Tuples as their elements, arrays as their address and sizes."""
+        out, done = list[Any](), 0
+        for i, dtype in self.several:
+            a = args[i]
+            out += args[done:i]
+            out += a if dtype is None else (a.__array_interface__["data"][0], *a.shape)
+            done = i + 1
+        out += args[done:]
+        return out
 
 
 class _Kind(NamedTuple):
@@ -138,19 +156,6 @@ def _kind(a: Any) -> _Kind:
     if isinstance(a, np.float64):
         return _Kind("d", "d", lambda read: read(F64))
     return _Kind("q", "q", lambda read: read(I64))
-
-
-def _flattened(args: tuple[Any, ...]) -> list[Any]:
-    """Tuples as their elements, arrays as their address and sizes."""
-    out: list[Any] = []
-    for a in args:
-        if isinstance(a, np.ndarray):
-            out += (a.__array_interface__["data"][0], *a.shape)
-        elif isinstance(a, tuple):
-            out += a
-        else:
-            out.append(a)
-    return out
 
 
 def _entry(module: ir.Module, name: str, fn: Callable[..., None], kinds: list[_Kind]) -> ir.Function:

@@ -24,7 +24,8 @@ MOST_ZEROS = 1.5
 
 def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[int, int], groups: int) -> np.ndarray:
     """dx as an N x h x w x C array, (h, w) = `size`, from the derivative dzdy of conv(x, f, b, window)."""
-    pad = tuple(e - 1 - p for e, p in zip(np.repeat(window.extent, 2).tolist(), window.pad))
+    (h, w), (top, bottom, left, right) = window.extent, window.pad
+    pad = h - 1 - top, h - 1 - bottom, w - 1 - left, w - 1 - right
     pixels = dzdy.shape[0] * dzdy.shape[1]
     direct_way = window.stride == (1, 1) and min(pad) >= 0 and size[0] * size[1] <= MOST_ZEROS * pixels
     back = Window(window.size, (1, 1), pad, window.dilate)

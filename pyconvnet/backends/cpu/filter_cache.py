@@ -12,6 +12,7 @@ import os
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,6 +214,7 @@ def checksum(f: np.ndarray, threads: int) -> bytes:
     return _checksum(_pieces(address(f), f.size), threads)
 
 
+@lru_cache(maxsize=512)
 def _pieces(start: int, size: int) -> np.ndarray:
     """(address, floats) of each piece of so many floats in memory."""
     firsts = np.arange(0, size, PIECE)
@@ -233,7 +235,7 @@ def _sums(pieces: np.ndarray) -> bytes:
 
 def _checksum(pieces: np.ndarray, threads: int) -> bytes:
     sums, rest = np.zeros((len(pieces), LANES), np.uint64), scratch("rest", threads * ROW)
-    _checksums(threads, pieces, sums, address(rest))
+    _checksums(min(threads, len(pieces)), pieces, sums, address(rest))
     return sums.tobytes()
 
 

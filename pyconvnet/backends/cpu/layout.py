@@ -123,14 +123,15 @@ def zeros(shape: tuple[int, ...]) -> np.ndarray:
 
 def empty_like(x: np.ndarray) -> np.ndarray:
     """np.empty_like(x) in memory of `empty_at`, for float32 arrays whose elements fill their memory."""
-    order = np.argsort(x.strides, kind="stable")[::-1]
-    out = empty(tuple(x.shape[i] for i in order))
-    return out.transpose(np.argsort(order))
+    axes = range(x.ndim)
+    order = sorted(axes, key=x.strides.__getitem__, reverse=True)
+    return empty(tuple([x.shape[i] for i in order])).transpose([order.index(i) for i in axes])
 
 
 def empty_like_filters(f: np.ndarray) -> np.ndarray:
     """Memory of `empty_at` for their derivatives, in their memory order where that has no gaps."""
-    return empty_like(f) if f.flags.c_contiguous or f.flags.f_contiguous else empty(f.shape)
+    in_order = f.flags.c_contiguous or not f.flags.f_contiguous
+    return empty(f.shape) if in_order else empty(f.shape[::-1]).T
 
 
 def aligned(count: int) -> np.ndarray:
