@@ -106,6 +106,28 @@ def test_recorded_steps_give_the_bits_of_their_layers(monkeypatch, played, make,
     assert trained(make(), steps=14, **options) == found
 
 
+def test_networks_without_a_loss(monkeypatch, played):
+    """Their users give the derivative."""
+
+    def run():
+        net = of_many_kinds()
+        del net.layers[-1]
+        random, found = np.random.default_rng(2), []
+        for at in range(12):
+            x = random.standard_normal((28, 28, 1, 5), np.float32)
+            dzdy = random.standard_normal((1, 1, 10, 5), np.float32)
+            res = pcn.vl_simplenn(net, x, dzdy, mode="normal", conserveMemory=True, inputDer=at % 4 == 0)
+            found += [a if a is None else a.tobytes() for r in res for a in (r.x, r.dzdx, *(r.dzdw or ()))]
+            for w, d in zip(weights_of(net), [d for r in res for d in r.dzdw or ()]):
+                w -= 0.01 * d
+        return found
+
+    found = run()
+    assert set(played) == {11} and len(played) >= 12 - 2 * UNTIL
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert run() == found
+
+
 def test_the_result_before_the_loss_is_kept_where_it_is_precious(monkeypatch, played):
     def make():
         net = lenet()
@@ -231,6 +253,26 @@ class TestGraphs:
 
         found = run()
         assert played and set(played) == {7}
+        monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+        assert run() == found
+
+    def test_graphs_without_a_loss(self, monkeypatch, played):
+        def run():
+            net, found = pcn.DagNN.fromSimpleNN(lenet(), canonicalNames=True), []
+            net.removeLayer(net.layers[-1].name)
+            random = np.random.default_rng(2)
+            for at in range(12):
+                x, dzdy = random.random((28, 28, 1, 5), np.float32), random.random((1, 1, 10, 5), np.float32)
+                net.vars["prediction"].precious = at % 2 == 0
+                net.eval({"input": x}, {"prediction": dzdy})
+                found.append([(v.name, *map(self.bytes_of, (v.value, v.der))) for v in net.vars])
+                found.append([self.bytes_of(p.der) for p in net.params])
+                for p in net.params:
+                    p.value -= 0.01 * p.der
+            return found
+
+        found = run()
+        assert set(played) == {7}
         monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
         assert run() == found
 

@@ -121,7 +121,7 @@ def run(
 def _recorded_step(net: DagNN, plan: GraphPlan, steps: list[Step], held: set[Var], seconds: float) -> Any:
     """The recorded step of training for the inputs that are set, None where there is none."""
     head = plan.head()
-    if not held.isdisjoint(head.passing):
+    if not held.isdisjoint(head.passing[:-1]):  # the last one's derivative comes from its user
         return None
     asked = net.inputDers or any(v.precious for v in head.passing[:1])
     return head.step(steps, net.mode, asked, seconds)

@@ -1,10 +1,10 @@
 """Steps of training are recorded as well, where a network is so small that the Python between its layers counts.
 
 What is recorded are the first layers, of which each one reads the last one's result alone, up to one that computes in
-Python, such as the loss: their run forward and their run backward, each a function of the image, the weights and the
-derivative that comes back. All of these are read where they lie, so that it does not matter how weights change. A
-recording is used once it has given, for other images, weights and derivatives, what the layers themselves give, to the
-bit.
+Python, such as the loss, if there is one: their run forward and their run backward, each a function of the image, the
+weights and the derivative that comes back. All of these are read where they lie, so that it does not matter how weights
+change. A recording is used once it has given, for other images, weights and derivatives, what the layers themselves
+give, to the bit.
 """
 
 from __future__ import annotations
@@ -64,8 +64,7 @@ class Head:
         count = 0
         while count < len(steps) and _simple(steps[count], steps[count - 1] if count else None):
             count += 1
-        # there is a layer after them, which gives the derivative
-        self.steps = list(steps[:count]) if 1 < count < len(steps) else []
+        self.steps = list(steps[:count]) if count > 1 else []
         self.passing = [step.inputs[0] for step in self.steps[:1]] + [step.outputs[0] for step in self.steps]
         self.blocks = [step.block for step in self.steps]
         self.slots = [_Value() for _ in self.passing]
