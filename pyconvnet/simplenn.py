@@ -119,6 +119,7 @@ def vl_simplenn(
             ("inputDer", inputDer),
         )
     )
+    res = None if is_empty(res) else res  # MATLAB's [] comes as an array
     if res is not None and not isinstance(res, (list, tuple)):
         raise TypeError(f"{FN}: res must be the list that vl_simplenn returned, got {type(res).__name__}")
     if skipForward and not backward:

@@ -162,6 +162,8 @@ def read_folder(folder: str | Path) -> Folder:
     root = Path(folder)
     if not root.exists():
         raise ValueError(f"port: {folder} does not exist")
+    if root.is_file() and root.suffix != ".m":
+        raise ValueError(f"port: {folder} is not a .m file")
     paths = sorted(root.rglob("*.m")) if root.is_dir() else [root]
     if not paths:
         raise ValueError(f"port: {folder} has no .m file")
@@ -179,7 +181,8 @@ def port(folder: str | Path, out: str | Path | None = None) -> Folder:
     statements, and problems: (line, text, reason).
     """
     found = read_folder(folder)
-    target = Path(out) if out is not None else found.root.with_name(f"{found.root.resolve().name}-python")
+    root = found.root.resolve()  # "." has no name
+    target = Path(out) if out is not None else root.with_name(f"{root.name}-python")
     for unit in found.units.values():  # the first pass finds out how functions are called
         unit.translated()
     for unit in found.units.values():

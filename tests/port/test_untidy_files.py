@@ -65,6 +65,27 @@ def test_the_command_prints_how_much_of_each_file_is_translated(tmp_path, capsys
 def test_a_folder_without_matlab_files_is_refused(tmp_path, capsys):
     assert cli.main(["port", str(tmp_path)]) == 1
     assert "has no .m file" in capsys.readouterr().err
+    (tmp_path / "notes.txt").write_text("x = 1;")
+    assert cli.main(["port", str(tmp_path / "notes.txt")]) == 1
+    assert "notes.txt is not a .m file" in capsys.readouterr().err
+
+
+def test_the_folder_that_one_is_in_and_its_files(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here" / "f.m").write_text("x = 1;\n")
+    for given in (".", "f.m"):
+        port(given)
+        (tmp_path / "here-python" / "f.py").unlink()
+
+
+def test_a_loss_is_displayed_as_a_number(tmp_path, monkeypatch, capsys):
+    code = "l = single(reshape(1.25, 1, 1, 1, 1)) ;\ndisp(l)\nl\nr = vl_simplenn(net(), l, [], []) ;\ndisp(r(2).x)\n"
+    net = "function n = net()\nn.layers = {struct('type', 'relu')} ;\nn = vl_simplenn_tidy(n) ;\nend\n"
+    ported(tmp_path, show=code, net=net)
+    monkeypatch.syspath_prepend(str(tmp_path / "out"))
+    runpy.run_path(str(tmp_path / "out" / "show.py"))
+    assert capsys.readouterr().out.split() == ["1.2500", "l", "=", "1.2500", "1.2500"]
 
 
 def test_files_and_folders_get_names_that_python_can_import(tmp_path, monkeypatch):

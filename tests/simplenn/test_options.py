@@ -190,6 +190,13 @@ def test_wrong_options_are_refused(net, x, options, message):
         pcn.vl_simplenn(net, x, **options)
 
 
+def test_empty_arrays_are_not_given(net, x):
+    """MATLAB's [] of translated code."""
+    none = np.zeros((0, 0))
+    y = pcn.vl_simplenn(net, x, none, none, mode="test")[-1].x
+    assert y.tobytes() == pcn.vl_simplenn(net, x, mode="test")[-1].x.tobytes()
+
+
 def test_moving_to_the_cpu_changes_nothing(net):
     assert pcn.vl_simplenn_move(net, "cpu") is net
     with pytest.raises(ValueError, match=r"vl_simplenn_move: the device must be 'cpu', 'gpu', .* got 'moon'"):

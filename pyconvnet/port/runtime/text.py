@@ -277,7 +277,7 @@ def _text(x: Any) -> str:
         return (
             f"   {_scalar(x)}"
             if class_(x) not in ("double", "single")
-            else _disp_number(float(x) if not np.iscomplexobj(x) else x)
+            else _disp_number(complex(item) if np.iscomplexobj(item := np.asarray(x).item()) else float(item))
         )
     m = matrix(value(matrix(x)))
     if m.ndim > 2:
