@@ -27,6 +27,7 @@ def main() -> int:
         code = CODE.format(paths=[str(folder), str(folder.parents[1])], mode=mode, net=net, batch=batch)
         with tempfile.TemporaryDirectory() as cache:
             environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYCONVNET_QUIET": "1"}
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles the library's Python, too
             times = [_seconds(code, environment) for _ in range(4)]
         print(f"{f'{net} {mode}, {batch}':24} {times[0]:16.2f} {sorted(times[1:])[1]:14.2f}", flush=True)
     return 0

@@ -7,6 +7,7 @@ called as fn(threads, *args). `functions` compiles those that are written in LLV
 from __future__ import annotations
 
 import ctypes
+import gc
 import inspect
 import os
 import struct
@@ -27,7 +28,7 @@ from pyconvnet.backends.cpu.llvm.language import Array, Inner, write_call
 from pyconvnet.backends.cpu.placement import make_room
 from pyconvnet.threads import guard, run_team
 
-MOST = 66  # kernels and functions that there are on one CPU, two of them for bfloat16
+MOST = 88  # kernels and functions that there are on one CPU, two of them for bfloat16
 compiled_now = 0  # by this process
 silent = False  # whether another progress is shown
 recording: Any = None  # see recording.py; it is on while its thread is in a parallel_region
@@ -211,7 +212,7 @@ def functions(name: str, write: Callable[[ir.Module], dict[int, ir.Function]], a
         machine, source = _machine(), kernel_folders.source_stamp()
         kept = kernel_folders.read(name, machine.name, source)
         if kept is None:
-            with announced(name):
+            with announced(name), _uncollected():
                 module = ir.Module(name)
                 module.triple, module.data_layout = machine.target.triple, str(machine.target.target_data)
                 places = {place: fn.name for place, fn in write(module).items()}
@@ -275,6 +276,18 @@ class _Machine:
             passes.add_instruction_combining_pass()
             passes.add_jump_threading_pass()
         passes.run(parsed)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python's collector of garbage waits: it would look many times through what llvmlite makes, all of it in use."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @lru_cache(maxsize=1)

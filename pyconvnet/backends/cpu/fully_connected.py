@@ -99,15 +99,12 @@ def _times_rows(x: np.ndarray, f: np.ndarray) -> np.ndarray:
     """x f, of n x D by D x K, both contiguous, as parts x n x K whose sum it is."""
     (n, depth), count = x.shape, f.shape[1]
     row = -(-count // 16) * 16 + 16  # sums of several images a page apart would share places in the cache
-    level = hardware.isa()
-    units = -(-n // MOST_AT_ONCE[level])
-    wide = 16 * vectors(level, -(-n // units))
     with parallel_region() as threads:
         columns = contiguous(x.T)
         parts = min(threads, max(1, depth // LEAST_ROWS))
         sums, y = scratch("sums", parts * n * row), empty((parts, n, row))
         memory = address(columns), address(f), address(sums), address(y)
-        _add_rows(threads, _rows(level), units, wide, *memory, n, depth, count, row, parts)
+        _add_rows(threads, *_rows_for(hardware.isa(), n), *memory, n, depth, count, row, parts)
     return y[:, :, :count]
 
 
@@ -121,23 +118,32 @@ def _times_columns(x: np.ndarray, f: np.ndarray) -> np.ndarray:
             memory = address(f), address(columns), address(y)
             _rows_by_images(threads, tile.kernel, min(ROWS, tile.rows), *memory, n, depth, count)
             return y.T
-        block = BLOCKS[hardware.isa()]
-        at_once = -(-n // -(-n // block.images))
+        table, rows, at_once = _dots_for(hardware.isa(), n)
         y = np.empty((n, count), np.float32)
-        sums, copies = scratch("sums", 16 * threads * n * block.rows), scratch("copies", threads * n * depth)
+        sums, copies = scratch("sums", 16 * threads * n * rows), scratch("copies", threads * n * depth)
         memory = address(f), address(x), address(y), address(sums), address(copies)
-        _dots(threads, _table(hardware.isa()), block.rows, at_once, *memory, n, depth, count)
+        _dots(threads, table, rows, at_once, *memory, n, depth, count)
     return y
 
 
-@lru_cache(maxsize=2)
-def _table(level: str) -> int:
-    return table_of(f"dots.{level}", lambda module: write_dots(module, level), as_written=True)
+@lru_cache(maxsize=32)
+def _dots_for(level: str, images: int) -> tuple[int, int, int]:
+    """The table for so many images; the rows that meet a unit of them, and the images of one but the last."""
+    block = BLOCKS[level]
+    at_once = -(-images // -(-images // block.images))
+    units = {min(at_once, images - first) for first in range(0, images, at_once)}
+    write = lambda module: write_dots(module, block.rows, units)  # noqa: E731
+    return table_of(f"dots.{level}.{images}", write, as_written=True), block.rows, at_once
 
 
-@lru_cache(maxsize=2)
-def _rows(level: str) -> int:
-    return table_of(f"rows.{level}", lambda module: write_rows(module, level), as_written=True)
+@lru_cache(maxsize=32)
+def _rows_for(level: str, images: int) -> tuple[int, int, int]:
+    """The table for so many images; the number of units of them, and of columns of a place."""
+    count = -(-images // MOST_AT_ONCE[level])
+    units = {images * (u + 1) // count - images * u // count for u in range(count)}
+    wide = vectors(level, max(units))
+    table = table_of(f"rows.{level}.{images}", lambda module: write_rows(module, wide, units), as_written=True)
+    return table, count, 16 * wide
 
 
 @parallel

@@ -96,7 +96,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(x, _array(1, 1, 16, 32), None, one)  # direct
     yield lambda: cpu.conv(x, f, None, three)  # Winograd, few tiles
     yield lambda: cpu.conv(_array(64, 64, 16, 1), f, None, three)  # many
-    for n in (1, 9):  # fully connected
+    for n in range(1, 17):  # fully connected
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), tall, None, Window((8, 8)))
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: _in_precision("half", cpu, tall)

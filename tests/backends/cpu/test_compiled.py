@@ -1,5 +1,6 @@
 """Kernels on disk are compiled again when any file that they are made of has changed."""
 
+import gc
 import json
 import os
 from importlib import import_module
@@ -100,3 +101,24 @@ def test_functions_of_one_name_are_not_taken_for_one_another():
         out = np.zeros(1)
         run(make(), out)
         assert out[0] == value
+
+
+@needs_kernels
+@pytest.mark.parametrize("on", [True, False])
+def test_the_collector_waits_while_a_function_is_written_and_is_as_it_was_before(monkeypatch, on):
+    monkeypatch.setattr(kernel_folders, "_places", lambda: [])
+    kernel_folders._folders.cache_clear()
+    found = []
+
+    def write(module):
+        found.append(gc.isenabled())
+        raise ArithmeticError
+
+    (gc.enable if on else gc.disable)()
+    try:
+        with pytest.raises(ArithmeticError):
+            compiled.functions("nothing", write)
+        assert found == [False] and gc.isenabled() == on
+    finally:
+        gc.enable()
+        kernel_folders._folders.cache_clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from pyconvnet.backends.cpu.llvm.ir import I32, I64, at, build_prefetch
+from pyconvnet.backends.cpu.llvm.ir import I32, I64, at, build_prefetch, undefined
 from pyconvnet.backends.cpu.llvm.language import op
 
 LANES = 16  # 64-bit words that are mixed side by side
@@ -31,7 +31,7 @@ def mix(build, sums, memory, count):
         total = build.or_(build.shl(total, left), build.lshr(total, right))
         keyed = build.xor(word, key)
         product = build.mul(build.and_(keyed, low), build.lshr(keyed, half))
-        swapped = build.shuffle_vector(word, ir.Constant(v, ir.Undefined), neighbours)
+        swapped = build.shuffle_vector(word, undefined(v), neighbours)
         return build.add(build.add(total, product), swapped)
 
     fn, entry = build.function, build.block

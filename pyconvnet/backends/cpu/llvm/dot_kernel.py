@@ -1,8 +1,8 @@
 """Inner products of rows of filters with images, written in LLVM IR for fully connected layers.
 
 A few rows meet a few images, whose partial sums stay in registers: so filters are read once, a whole vector at a time,
-as fast as memory gives them. There is one function for each number of images, called through a table of addresses, as
-those of the matrix kernel.
+as fast as memory gives them. There is one function for each number of both, called through a table of addresses, as
+those of the matrix kernel, and compiled when first needed.
 """
 
 from __future__ import annotations
@@ -68,10 +68,9 @@ def _write(module: ir.Module, rows: int, images: int) -> ir.Function:
     return fn
 
 
-def write_dots(module: ir.Module, level: str) -> dict[int, ir.Function]:
-    """{8 rows + images: function}: the places of the table for an instruction set."""
-    rows, images = (range(1, most + 1) for most in BLOCKS[level])
-    return {8 * r + i: _write(module, r, i) for r in rows for i in images}
+def write_dots(module: ir.Module, most_rows: int, units: set[int]) -> dict[int, ir.Function]:
+    """{8 rows + images: function}: the places of the table for up to so many rows, and units of images."""
+    return {8 * r + i: _write(module, r, i) for r in range(1, most_rows + 1) for i in sorted(units)}
 
 
 @op

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 
 import llvmlite.binding
 from llvmlite import ir
@@ -49,11 +50,24 @@ def declare(module, name, result, arguments):
     return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
 
 
+# One object of each constant: llvmlite makes the text of each object once, of 16 elements slowly.
+@lru_cache(maxsize=64)
+def zeros(kind):
+    """A vector of zeros."""
+    return ir.Constant(kind, [0] * kind.count)
+
+
+@lru_cache(maxsize=64)
+def undefined(kind):
+    """A value of a type that nothing depends on."""
+    return ir.Constant(kind, ir.Undefined)
+
+
 def splat(build, scalar, lanes):
     """The scalar in all lanes."""
-    nothing = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    nothing = undefined(ir.VectorType(scalar.type, lanes))
     first = build.insert_element(nothing, scalar, I32(0))
-    return build.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+    return build.shuffle_vector(first, nothing, zeros(ir.VectorType(I32, lanes)))
 
 
 def fma(build, x, y, z):
@@ -91,6 +105,15 @@ def masked_load(build, address, mask, other):
     return build.call(read, [pointer, I32(4), mask, other])
 
 
+def masked_store(build, value, address, mask):
+    """Elements where the mask is set; the others are left as they are."""
+    v, pointer = value.type, at(build, address, value.type)
+    kind = f"v{v.count}f{bits(v)}"
+    name = f"llvm.masked.store.{kind}." + ("p0" if _UNTYPED_POINTERS else f"p0{kind}")
+    write = declare(build.module, name, ir.VoidType(), [v, pointer.type, I32, mask.type])
+    build.call(write, [value, pointer, I32(4), mask])
+
+
 def store_first(build, values, addresses, count):
     """The first `count` lanes of each vector, in pieces of 2^n: a masked store costs some 20 cycles with AVX2 (AMD)."""
     fn, lanes = build.function, values[0].type.count
@@ -100,7 +123,7 @@ def store_first(build, values, addresses, count):
         build.position_at_end(part)
         rest = []
         for value, address in zip(values, addresses):
-            nothing = ir.Constant(value.type, ir.Undefined)
+            nothing = undefined(value.type)
             order = [[i % lanes for i in range(first, end)] for first, end in ((0, size), (size, size + lanes))]
             order = [ir.Constant(ir.VectorType(I32, len(o)), o) for o in order]
             head, tail = (build.shuffle_vector(value, nothing, o) for o in order)

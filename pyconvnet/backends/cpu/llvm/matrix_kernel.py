@@ -24,9 +24,11 @@ from pyconvnet.backends.cpu.llvm.ir import (
     first_lanes,
     fma,
     masked_load,
+    masked_store,
     splat,
     store_first,
     store_past,
+    zeros,
 )
 from pyconvnet.backends.cpu.llvm.language import op
 
@@ -56,13 +58,14 @@ def _hidden(build, number):
 class _Tile:
     """Writes the IR of one kernel: `rows` x `vectors` registers of `lanes` numbers, masked in the last vector or not.
 
-    half  the last vector has half as many
+    half   the last vector has half as many
+    masks  the CPU stores what is masked as fast as a whole vector: AVX-512
     """
 
-    def __init__(self, module, rows, vectors, lanes, masked, half, pairs, number):
+    def __init__(self, module, rows, vectors, lanes, masked, half, pairs, number, masks):
         self.rows, self.vectors, self.lanes, self.masked = rows, vectors, lanes, masked
         self.last = lanes // 2 if half else lanes
-        self.number, self.size = number, bits(number) // 8
+        self.number, self.size, self.masks = number, bits(number) // 8, masks
         self.types = [ir.VectorType(number, lanes)] * (vectors - 1) + [ir.VectorType(number, self.last)]
         self.multiply_add = add_products_of_pairs if pairs else fma
         name = f"tile_{rows}x{vectors}x{lanes}" + ("_half" if half else "") + ("_masked" if masked else "")
@@ -74,27 +77,34 @@ class _Tile:
         """Number of columns in the last vector."""
         return build.sub(self.arg["columns"], I64((self.vectors - 1) * self.lanes))
 
+    def along(self, build, row, j):
+        """The address of vector j of a row."""
+        return build.add(row, I64(self.size * self.lanes * j)) if j else row
+
     def load(self, build, address, j):
-        where = build.add(address, I64(self.size * self.lanes * j))
+        where = self.along(build, address, j)
         if self.masked and j == self.vectors - 1:
             return masked_load(build, where, self.lanes_in_use, self.zero(j))
         return build.load(at(build, where, self.types[j]), align=4)
 
     def zero(self, j):
-        return ir.Constant(self.types[j], [0.0] * self.types[j].count)
+        return zeros(self.types[j])
 
     def store(self, build, sums, stream=False):
         last = [[], []]
-        for i, row in enumerate(sums):
-            for j, value in enumerate(row):
-                where = build.add(self.row(build, "c", i), I64(self.size * self.lanes * j))
+        for row, values in zip(self.rows_of(build, "c"), sums):
+            for j, value in enumerate(values):
+                where = self.along(build, row, j)
                 if self.masked and j == self.vectors - 1:
                     last[0].append(value)
                     last[1].append(where)
                 else:
                     place = at(build, where, self.types[j])
                     store_past(build, value, place) if stream else build.store(value, place, align=4)
-        if self.masked:
+        if self.masked and self.masks:
+            for value, where in zip(*last):
+                masked_store(build, value, where, self.lanes_in_use)
+        elif self.masked:
             store_first(build, *last, self.columns_of_last(build))
 
     def grid(self, make):
@@ -155,8 +165,8 @@ class _Tile:
         for i in range(self.rows):
             here, between = held[i // 3], i % 3
             left = build.load(at(build, build.add(here, apart[between]) if between else here, self.number))
-            lefts = [splat(build, left, t.count) for t in self.types]
-            sums.append([self.multiply_add(build, *triple) for triple in zip(lefts, right, inner[i])])
+            lefts = {lanes: splat(build, left, lanes) for lanes in {t.count for t in self.types}}
+            sums.append([self.multiply_add(build, lefts[b.type.count], b, c) for b, c in zip(right, inner[i])])
         k_next, b_next = build.add(k, I64(1)), build.add(b_now, b_k)
         ahead_next = build.add(ahead_now, arg["ahead_k"])
         k.add_incoming(k_next, k_loop)
@@ -195,15 +205,17 @@ class _Tile:
                 act(value, i, j)
 
     def prefetch(self, build, matrix, to_write):
-        for i in range(self.rows):
+        for row in self.rows_of(build, matrix):
             for j in range(0, self.size * self.lanes * self.vectors, 64):
-                build_prefetch(build, build.add(self.row(build, matrix, i), I64(j)), to_write)
+                build_prefetch(build, build.add(row, I64(j)), to_write)
 
-    def row(self, build, matrix, i):
-        return build.add(self.arg[matrix], build.mul(self.c_row, I64(i)))
+    def rows_of(self, build, matrix):
+        """Where each row of C begins, or of the matrix that is added to it."""
+        return [build.add(self.arg[matrix], build.mul(self.c_row, I64(i))) for i in range(self.rows)]
 
     def add_old(self, build, sums):
-        return self.grid(lambda i, j: build.fadd(sums[i][j], self.load(build, self.row(build, "old", i), j)))
+        rows = self.rows_of(build, "old")
+        return self.grid(lambda i, j: build.fadd(sums[i][j], self.load(build, rows[i], j)))
 
     def add_bias(self, build, sums):
         bias = [self.load(build, self.arg["bias"], j) for j in range(self.vectors)]
@@ -255,7 +267,7 @@ def write_tiles(module, level, pairs=False, number=F32):
     halves = level == "avx512" and not pairs  # half a vector of AVX2 takes as long as a whole one
     kinds += [(MIXED, 2, True, True)] if halves else []
     table = {
-        kind + rows: _Tile(module, rows, vectors, lanes, masked, half, pairs, number).fn
+        kind + rows: _Tile(module, rows, vectors, lanes, masked, half, pairs, number, level == "avx512").fn
         for kind, vectors, masked, half in kinds
         for rows in range(1, most_rows + 1)
     }

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from pyconvnet.backends.cpu.llvm.ir import F32, I64, V16, at, build_prefetch, fma, splat
+from pyconvnet.backends.cpu.llvm.ir import F32, I64, V16, at, build_prefetch, fma, splat, zeros
 from pyconvnet.backends.cpu.llvm.language import op
 
 _ARGUMENTS = "x x_row f f_row rows places sums sums_step adds ahead".split()
 _KIND = ir.FunctionType(ir.VoidType(), [I64] * len(_ARGUMENTS))
-
 
 MOST_AT_ONCE = {"avx512": 16, "avx2": 6}  # images
 
@@ -34,7 +33,7 @@ def _write(module: ir.Module, vectors: int, images: int) -> ir.Function:
     names = "entry place old start loop done end".split()
     entry, place, old, start, loop, done, end = map(fn.append_basic_block, names)
     grid = [(image, j) for image in range(images) for j in range(vectors)]
-    zero = ir.Constant(V16, [0.0] * 16)
+    zero = zeros(V16)
     build = ir.IRBuilder(entry)
     build.branch(place)
 
@@ -84,9 +83,9 @@ def _write(module: ir.Module, vectors: int, images: int) -> ir.Function:
     return fn
 
 
-def write_rows(module: ir.Module, level: str) -> dict[int, ir.Function]:
-    """{number of images: function}: the places of the table for an instruction set."""
-    return {n: _write(module, vectors(level, n), n) for n in range(1, MOST_AT_ONCE[level] + 1)}
+def write_rows(module: ir.Module, wide: int, units: set[int]) -> dict[int, ir.Function]:
+    """{number of images: function}: the places of the table for units of images, `wide` vectors to a place."""
+    return {n: _write(module, wide, n) for n in sorted(units)}
 
 
 @op

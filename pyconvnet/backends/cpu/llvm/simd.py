@@ -18,6 +18,7 @@ from pyconvnet.backends.cpu.llvm.ir import (
     splat,
     store_first,
     store_past,
+    undefined,
 )
 from pyconvnet.backends.cpu.llvm.language import op
 
@@ -179,7 +180,7 @@ def vmantissa(build, x):
 
 def _across(combine):
     def write(build, value):
-        nothing = ir.Constant(V16, ir.Undefined)
+        nothing = undefined(V16)
         for half in (8, 4, 2, 1):
             order = [(i + half) % 16 for i in range(16)]
             value = combine(build, value, build.shuffle_vector(value, nothing, ir.Constant(I16, order)))

@@ -32,7 +32,7 @@ from fractions import Fraction
 
 from llvmlite import ir
 
-from pyconvnet.backends.cpu.llvm.ir import I1, I64, V16, at, counted, fma, splat, store_past
+from pyconvnet.backends.cpu.llvm.ir import I1, I64, V16, at, counted, fma, splat, store_past, zeros
 from pyconvnet.backends.cpu.llvm.language import op
 
 POINTS = {4: (0, 1, -1), 6: (0, 1, -1, Fraction(1, 2), -2)}
@@ -226,7 +226,7 @@ def _outputs(module: ir.Module, m: int, r: int, stream: bool = False) -> ir.Func
     """A' x A + bias, with `relu` the maximum of that and 0: 0 for NaN, as MATLAB's. With `stream`, past the caches."""
     f, n = _Function(module, f"outputs{m}x{r}{'past' if stream else ''}", _OUTPUTS), m + r - 1
     f.load("bias", f.arg["bias"])
-    zero, rectified = ir.Constant(V16, [0.0] * 16), splat(f.build, f.arg["relu"], 16)
+    zero, rectified = zeros(V16), splat(f.build, f.arg["relu"], 16)
 
     def store(i: int, j: int, value: ir.Value) -> None:
         total = f.build.fadd(value, f.values["bias"])
