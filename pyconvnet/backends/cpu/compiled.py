@@ -23,6 +23,7 @@ import numpy as np
 from llvmlite import binding, ir
 
 from pyconvnet.backends.cpu import kernel_folders
+from pyconvnet.backends.cpu.hardware import asked_features
 from pyconvnet.backends.cpu.llvm.ir import F32, F64, I1, I64, at, counted
 from pyconvnet.backends.cpu.llvm.language import Array, Inner, write_call
 from pyconvnet.backends.cpu.placement import make_room
@@ -233,7 +234,7 @@ class _Machine:
         binding.initialize_native_asmprinter()
         # as numba has it: a newer CPU can compile as an older one
         cpu = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
-        features = os.environ.get("NUMBA_CPU_FEATURES")
+        features = asked_features()
         if features is None:
             try:
                 features = binding.get_host_cpu_features().flatten()

@@ -71,10 +71,16 @@ def _name() -> str:
     return binding.get_host_cpu_name()
 
 
+def asked_features() -> str | None:
+    """The environment variable NUMBA_CPU_FEATURES; without spaces, with which LLVM would end the process."""
+    asked = os.environ.get("NUMBA_CPU_FEATURES")
+    return None if asked is None else "".join(asked.split())
+
+
 @lru_cache(maxsize=8)
 def _has(feature: str) -> bool:
     """Whether kernels are compiled for a CPU that has it."""
-    asked = os.environ.get("NUMBA_CPU_FEATURES")
+    asked = asked_features()
     if asked is not None:
         return f"+{feature}" in asked.split(",")
     from llvmlite import binding

@@ -3,10 +3,13 @@
 import gc
 import json
 import os
+import subprocess
+import sys
 from importlib import import_module
 
 import numpy as np
 import pytest
+from support import ROOT
 
 from pyconvnet.backends.cpu import kernel_folders
 from pyconvnet.backends.cpu.hardware import isa
@@ -48,6 +51,26 @@ def test_only_a_whole_file_of_this_machine_and_these_sources_is_used(monkeypatch
     else:
         file.write_bytes(json.dumps({**json.loads(head), change: "another"}).encode() + b"\n" + code)
     assert kernel_folders.read("k", "machine", "source") is None
+
+
+@needs_kernels
+@pytest.mark.parametrize("features", ["+avx2,+fma", "+avx2, +fma", " +avx2 ,+fma\t"])
+def test_spaces_between_the_features_of_a_cpu_do_not_matter(features):
+    code = (
+        "from importlib import import_module\n"
+        "from pyconvnet.backends.cpu.hardware import _has\n"
+        "machine = import_module('pyconvnet.backends.cpu.compiled')._machine()\n"
+        "print(machine.name.split()[-1], _has('avx2'), _has('fma'), _has('avx512bf16'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": features},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["+avx2,+fma", "True", "True", "False"]), done.stderr
 
 
 def run(fn, *args, threads=1):
