@@ -105,6 +105,18 @@ def test_a_distance_between_variables_of_a_graph_is_no_loss_of_it():
             pcn.predict(net, given)
 
 
+@pytest.mark.parametrize("conserve", [True, False])
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_graph_that_is_given_nothing_names_its_inputs_and_takes_none_of_an_earlier_call(conserve, count):
+    net = models.build("lenet", seed=0, networkType="dagnn")
+    net.conserveMemory = conserve
+    for _ in range(2):
+        assert pcn.predict(net, {"input": np.ones((28, 28, 1, count), np.float32)}).shape == (1, 1, 10, count)
+        for given in ({}, {"input": None}, {"image": np.ones((28, 28, 1, 1), np.float32)}):
+            with pytest.raises(ValueError, match=r"^predict: '.*' was not computed; inputs without a value: input$"):
+                pcn.predict(net, given)
+
+
 @pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
 @pytest.mark.parametrize("deployed", [True, False])
 def test_of_no_images_there_are_no_scores(kind, deployed):

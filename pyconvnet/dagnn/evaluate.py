@@ -200,6 +200,8 @@ def _place(net: DagNN, given: list[tuple[Var, Any]], empty: bool) -> None:
             if var.value is value:
                 var.value = None
         net._given = given
+    else:
+        net._given = [(var, value) for var, value in net._given if var.value is value]
     for var in net.vars:
         if var.fanin:
             var.value = None

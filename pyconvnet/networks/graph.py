@@ -97,10 +97,11 @@ class GraphPredictor:
         weights = [param.value for param in net.params]
         values = x if isinstance(x, dict) else {inputs[0]: x}
         given = {name: in_precision(values[name], weights) for name in inputs if name in values}
-        evaluate.run(net, given, empty=True)
-        y = net.vars[outputs[0]].value
+        lacking, y = [name for name in inputs if values.get(name) is None], None
+        if lacking != inputs or not inputs:  # given none, eval goes on with those of the last call
+            evaluate.run(net, given, empty=True)
+            y = net.vars[outputs[0]].value
         if y is None:
-            lacking = [name for name in inputs if values.get(name) is None]
             raise ValueError(f"predict: {outputs[0]!r} was not computed; inputs without a value: {listed(lacking)}")
         if outputs[0] in after and (after[outputs[0]] != "softmax" or y.shape[2] > 1):
             y = layer_class(after[outputs[0]])().forward([y], [])[0]

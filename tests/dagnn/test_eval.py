@@ -147,6 +147,8 @@ def test_an_array_without_elements_counts_as_none_and_is_told(x, said):
         net.eval({"x0": x})
     with pytest.raises(ValueError, match=f"no layer could run; inputs of the network without a value: x0{said}$"):
         net.eval({"x0": x}, {"x1": 1})
+    with pytest.raises(ValueError, match=r"no layer could run; inputs of the network without a value: x0$"):
+        net.eval({})  # of this call nothing is told that was given to another one
 
 
 def test_a_variable_that_is_given_is_not_computed():
