@@ -302,6 +302,27 @@ def test_a_convolution_spreads_nan_to_the_windows_that_hold_it(run, size, channe
     assert np.array_equal(y[~np.isnan(y)], clean[~np.isnan(y)])
 
 
+@pytest.mark.parametrize("stride, pad, size", [(2, 1, 3), (2, 0, 3), (3, 2, 5), (4, 0, 2), (1, 0, 7), (1, 3, 7)])
+@pytest.mark.parametrize("channels", [5, 33])
+@pytest.mark.parametrize("value", [INF, NAN])
+def test_the_derivative_of_an_image_sums_only_products_of_taps_with_dzdy(run, stride, pad, size, channels, value):
+    if run.where == "torch":
+        pytest.skip("PyTorch's kernels may multiply zeros around derivatives as well")
+    random = np.random.default_rng(0)
+    f, x = random.random((size, size, channels, 4)) + 1, np.zeros((15, 14, channels, 3))
+    f[0, -1, 2, 1] = f[-1, 0, channels - 1, 3] = value
+    dzdy = random.random((*[(n + 2 * pad - size) // stride + 1 for n in x.shape[:2]], 4, 3)) + 1
+    expected = np.zeros((15 + 2 * pad, 14 + 2 * pad, channels, 3))
+    for (i, j), (u, v) in itertools.product(np.ndindex(dzdy.shape[:2]), np.ndindex(size, size)):
+        expected[i * stride + u, j * stride + v] += wide(f, run)[u, v] @ wide(dzdy, run)[i, j]
+    expected = expected[pad : pad + 15, pad : pad + 14]
+    assert not np.isfinite(expected).all() and (value is NAN or not np.isnan(expected).any())
+    same(run(pcn.vl_nnconv, x, f, None, dzdy, stride=stride, pad=pad)[0], expected)
+    if not pad:
+        h, w = (stride * (n - 1) + size for n in dzdy.shape[:2])
+        same(run(pcn.vl_nnconvt, dzdy, f, None, upsample=stride), expected[:h, :w])
+
+
 def test_denormal_numbers_are_kept_where_they_are_summed_and_multiplied(run):
     tiny = 1e-310 if run.where == "float64" else 1e-40
     x = np.full((8, 8, 20, 2), tiny)

@@ -39,10 +39,12 @@ def data_gradient(dzdy: np.ndarray, f: np.ndarray, window: Window, size: tuple[i
         return winograd_transposed.data_gradient(dzdy, f, window, size)
     if f.shape[2] <= MOST_CHANNELS and window.size[1] > 1 and pixels > 1:
         return narrow_gradient(dzdy, f, window, size, groups)
-    if direct_way:
-        return direct(dzdy, flipped, None, back)
-    if max(window.stride) > 1 and size[0] * size[1] <= MOST_ZEROS * pixels * math.prod(window.stride):
-        return strided_gradient(dzdy, f, window, size, groups)
+    # zeros around dzdy are no terms of dx, though times infinity they are NaN
+    if math.prod(window.size) == 1 or np.isfinite(f).all():
+        if direct_way:
+            return direct(dzdy, flipped, None, back)
+        if max(window.stride) > 1 and size[0] * size[1] <= MOST_ZEROS * pixels * math.prod(window.stride):
+            return strided_gradient(dzdy, f, window, size, groups)
     return scatter(dzdy, f, window, size, groups)
 
 
