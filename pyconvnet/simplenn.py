@@ -153,6 +153,10 @@ def vl_simplenn(
             if layers:
                 layers[first].input_der = inputDer
             _backward(plan, first, conserveMemory, accumulate, recorded)
+    except Exception:
+        if recorded is not None:
+            recorded.leave_values()
+        raise
     finally:
         for layer in layers[first : first + 1]:
             layer.input_der = True

@@ -128,6 +128,50 @@ def test_networks_without_a_loss(monkeypatch, played):
     assert run() == found
 
 
+@pytest.mark.parametrize("fails", ["dzdy", "labels"])
+def test_after_an_error_the_results_of_all_layers_are_there(monkeypatch, played, fails):
+    """A call with skipForward goes on from them."""
+
+    def run():
+        net, random, options = of_many_kinds(), np.random.default_rng(2), {"mode": "normal", "conserveMemory": True}
+        x, dzdy = (random.random(size, np.float32) for size in ((28, 28, 1, 5), (1, 1, 10, 5)))
+        labels = np.ones(5)
+        if fails == "dzdy":
+            del net.layers[-1]
+        else:
+            net.layers[-1]["class"], dzdy = labels, 1
+        for _ in range(UNTIL + 3):
+            res = pcn.vl_simplenn(net, x, dzdy, **options)
+        with pytest.raises(ValueError, match=r"dzdy is 1x1x9x5 where|in layer 12 .*softmaxloss"):
+            labels += 10
+            pcn.vl_simplenn(net, x, dzdy[:, :, 1:] if fails == "dzdy" else 1, res, **options)
+        found = [r.x if r.x is None else r.x.tobytes() for r in res]
+        if fails == "dzdy":
+            found.append(pcn.vl_simplenn(net, x, dzdy, res, skipForward=True, **options)[0].dzdx.tobytes())
+        return found
+
+    found = run()
+    assert len(played) >= 3 and sum(v is not None for v in found) > 8
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert run() == found
+
+
+def test_after_an_error_the_values_of_a_graph_are_there(monkeypatch, played):
+    def run():
+        net, random = shared_filters(), np.random.default_rng(2)
+        x, dzdy = random.standard_normal((2, 9, 9, 8, 2), np.float32)
+        for _ in range(UNTIL + 3):
+            net.eval({"x": x}, {"s": dzdy})
+        with pytest.raises(ValueError, match="the derivative of 's' is 8x9x8x2 where"):
+            net.eval({"x": x}, {"s": dzdy[1:]})
+        return [v.value if v.value is None else v.value.tobytes() for v in net.vars]
+
+    found = run()
+    assert len(played) >= 3 and sum(v is not None for v in found) > 4
+    monkeypatch.setattr(recorded_steps, "PATIENCE", NEVER)
+    assert run() == found
+
+
 def test_the_result_before_the_loss_is_kept_where_it_is_precious(monkeypatch, played):
     def make():
         net = lenet()

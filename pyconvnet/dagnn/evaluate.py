@@ -111,6 +111,10 @@ def run(
             _differentiate(net, wanted, whole, factors)
         if recorded is not None:
             recorded.backward()
+    except Exception:
+        if recorded is not None:
+            recorded.leave_values()
+        raise
     finally:
         if net._passes_back:
             net._passes_back = False

@@ -99,10 +99,10 @@ class Head:
         if any([v in self.passing[:-1] for step in rest for v in step.inputs]):  # fused with a layer that is recorded
             return None
         weights = [p.value for step in self.steps for p in step.params]
-        found = self._find(self.passing[0].value, weights, mode, input_der, seconds)
         first = self.passing[0]
+        found = self._find(first.value, weights, mode, input_der, seconds)
         forgets = not first.precious and any([first in step.ends for step in fused])
-        return None if found is None else _Step(self, found, weights, rest, forgets)
+        return None if found is None else _Step(self, found, first.value, weights, fused, rest, forgets)
 
     def _find(self, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float) -> _Run | None:
         """The recording for such images and weights, made now if they came often enough; seconds: of the last step."""
@@ -172,11 +172,13 @@ class Head:
 
 
 class _Step(NamedTuple):
-    """A recorded step, with the weights that it is for."""
+    """A recorded step, with the image and the weights that it is for."""
 
     head: Head
     run: _Run
+    image: Any
     weights: list[Any]
+    fused: list[Step]
     rest: list[Step]
     """the steps after those that are recorded, fused"""
     forgets: bool
@@ -190,7 +192,7 @@ class _Step(NamedTuple):
     def forward(self) -> None:
         start = perf_counter()
         first, *inner, last = self.head.passing
-        last.value = self.run.forward(first.value, self.weights)
+        last.value = self.run.forward(self.image, self.weights)
         for slot in (first, *inner) if self.forgets else inner:
             slot.value = None
         for step in self.head.steps:
@@ -212,6 +214,13 @@ class _Step(NamedTuple):
         for step in steps:
             step.entry.backwardTime = 0.0
         steps[0].entry.backwardTime = perf_counter() - start
+
+    def leave_values(self) -> None:
+        """After an error: the values that are there where no layer is recorded."""
+        first, last = self.head.passing[0], self.head.passing[-1]
+        first.value, kept = self.image, last.value
+        run.forward([step for step in self.fused if step.outputs[0] in self.head.passing], set())
+        last.value = kept
 
 
 class _Run:
