@@ -19,7 +19,8 @@ class BatchNorm(ElementWise):
 
     Normally the moments are the batch's own, in test mode those in the parameter (the batch's, with a warning, where
     these are all zero). In place of a derivative of the moments, backward returns those of the batch, which training
-    averages. See vl_nnbnorm.
+    averages: they move by the parameter's learningRate, 0.1 in a DagNN, 1 in a SimpleNN's record without one, as in
+    MatConvNet. See vl_nnbnorm.
 
     numChannels  K, for initParams
     epsilon      added to the variance

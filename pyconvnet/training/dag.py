@@ -40,6 +40,8 @@ def cnn_train_dag(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any,
     derOutputs       {"objective": 1}: the outputs to descend, each with its weight
     extractStatsFn   f(stats, net) -> stats, reported instead of the losses' averages
 
+    What postEpochFn gets as state.stats.train and state.stats.val are the statistics of the epoch, as in stats.
+
     Checkpoints, when they are refused, and Ctrl-C, after which net has the weights of the last batch, are as with
     cnn_train.
 

@@ -66,7 +66,9 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     plotStatistics    True: net-train.pdf
     plotDiagnostics   False; True: net-diagnostics.pdf, see view.diagnosis
     postEpochFn       f(net, opts, state) -> None, a new learning rate, or 0 to stop (called in each of several
-                      processes, of which process 0 decides); a run that goes on keeps that rate
+                      processes, of which process 0 decides); a run that goes on keeps that rate. opts: these
+                      options, learningRate that of the epoch, and epoch, imdb, getBatch; train and val are indexes.
+                      state: solverState; stats.train, stats.val with the epoch's objective, errors, num and time
     profile, sync     accepted, without effect
     cudnn             likewise
 
@@ -86,6 +88,10 @@ def cnn_train(net: Any, imdb: Any, getBatch: Callable[..., Any], *args: Any, **o
     late, and so a batch whose objective is not finite is told after the step that it took. With prefetch batches are
     copied there while the one before is in use. Checkpoints are the same files, a run goes on from them on any device,
     and the network returned is on the CPU.
+
+    Moments of a bnorm layer move after each batch by the third number of its learningRate, whatever that of the option:
+    moments <- (1 - r) moments + r (those of the batch). Without one r is 1, as in MatConvNet, and they are those of the
+    last batch; in a DagNN r is 0.1.
 
     Several processes, of torchrun or started by processes=n or gpus=[0, 1], train as MatConvNet's labs do: each takes
     every n-th image of a batch, derivatives and statistics are summed, and the weights are those of one process, to
