@@ -4,11 +4,15 @@ import re
 import runpy
 import sys
 
+import numpy as np
 import pytest
 from support import ROOT
 
+import pyconvnet as pcn
+
 pytest.importorskip("tree_sitter_matlab", reason="pip install 'pyconvnet[port]'")
 from pyconvnet.port import port
+from pyconvnet.port import runtime as rt
 
 TEXT = (ROOT / "docs" / "porting.md").read_text(encoding="utf-8")
 PAIRS = re.findall(r"\n## ([^\n]+)\n(.*?)(?=\n## |\Z)", TEXT, re.DOTALL)
@@ -44,6 +48,38 @@ def test_a_pair_prints_the_same(title, section, tmp_path, capsys, monkeypatch):
 
 def test_the_page_has_pairs():
     assert len(PAIRS) >= 13
+
+
+def test_what_the_page_says_of_networks_with_handles(tmp_path):
+    def through(layer, before, after):
+        after.x = before.x
+        return after
+
+    def back(layer, before, after):
+        before.dzdx = after.dzdx
+        return before
+
+    said = re.escape(re.search(r"`([^`]*is a Python function[^`]*)`", TEXT)[1])
+    conv = {"type": "conv", "weights": [np.ones((1, 1, 1, 2)), np.zeros((1, 2))]}
+    layers = [{"type": "custom", "forward": through, "backward": back}, conv, {"type": "softmaxloss"}]
+    net = pcn.vl_simplenn_tidy({"layers": layers})
+    for save in (lambda: pcn.save(tmp_path / "a.mat", net), lambda: rt.save(str(tmp_path / "a.mat"), "net", net)):
+        with pytest.raises(TypeError, match=f"{said}$"):
+            save()
+    assert not any(tmp_path.iterdir())
+
+    def train(net, count, folder="exp"):
+        options = {"expDir": tmp_path / folder, "plotStatistics": False, "verbose": False, "numEpochs": count}
+        imdb = {"images": {"set": np.ones(4)}}
+        return pcn.cnn_train(net, imdb, lambda imdb, batch: (np.ones((1, 1, 1, 4)), np.array([1, 2, 1, 2])), **options)
+
+    train(net, 1)
+    saved = pcn.load_checkpoint(tmp_path / "exp" / "net-epoch-1.mat").net
+    assert (saved.layers[0].forward, saved.layers[0].backward) == ("through", "back")
+    assert train(net, 2)[0].layers[0].forward is through
+    net.meta.prepare = through
+    with pytest.raises(TypeError, match=r"meta\.prepare is a Python function"):
+        train(net, 1, "another")
 
 
 # A MATLAB cell of the table at the page's top, and a program around it that says of what kind its names are.
