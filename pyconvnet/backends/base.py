@@ -55,13 +55,13 @@ class Backend(Losses):
     def clear_caches(self) -> None:
         """Release the memory kept from call to call."""
 
-    def recordable(self, x: Any) -> bool:
-        """Whether runs of networks on x can be recorded and played again."""
-        return False
-
     def level(self) -> str:
-        """Which of its kernels run now, where there are several for an operation: a recording is for those."""
+        """Which of its kernels run now, and in recordings: "" where runs of networks are not recorded."""
         return ""
+
+    def recordable(self, x: Any) -> bool:
+        """Whether runs of networks on x can be recorded and played again, where there is a level."""
+        return False
 
     def in_order(self, x: Any) -> bool:
         """Whether recordings take x as it lies in memory; they copy others."""

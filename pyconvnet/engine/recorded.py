@@ -58,9 +58,9 @@ class Recordings:
         sources, results = self._ends_of(steps, exposed)
         inputs = [slot.value for slot in sources]
         backend = backends.find(inputs[0]) if inputs else None
-        if backend is None or not all(backend.recordable(x) for x in inputs):
+        if backend is None or not (level := backend.level()) or not all([backend.recordable(x) for x in inputs]):
             return False
-        key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision(), backend.level()
+        key = id(steps), tuple([x.shape for x in inputs]), get_num_threads(), get_precision(), level
         # `clear` may run at any moment, in another thread
         run = self._runs.pop(key, UNKNOWN)
         if isinstance(run, _Run) and not run.current():

@@ -107,10 +107,12 @@ class Head:
     def _find(self, x: Any, params: list[Any], mode: str, input_der: bool, seconds: float) -> _Run | None:
         """The recording for such images and weights, made now if they came often enough; seconds: of the last step."""
         backend = backends.find(x)
-        if backend is None or not backend.recordable(x) or not all(map(_plain, params)):
+        if backend is None or not (level := backend.level()) or not backend.recordable(x):
+            return None
+        if not all(map(_plain, params)):
             return None
         layout = tuple((w.shape, w.strides) for w in params)
-        key = x.shape, layout, mode, input_der, get_num_threads(), get_precision(), backend.level()
+        key = x.shape, layout, mode, input_der, get_num_threads(), get_precision(), level
         # `clear` may run at any moment, in another thread
         found = self._runs.pop(key, recorded.UNKNOWN)
         if found is not recorded.UNKNOWN and (found is None or found.unchanged):

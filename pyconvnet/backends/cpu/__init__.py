@@ -94,11 +94,12 @@ class CPU(Reference):
             note(np.concatenate, arrays, axis, out=y)
         return y
 
-    def recordable(self, x: Any) -> bool:
-        return type(x) is np.ndarray and x.ndim == 4 and self.fuses(x) and x.flags.aligned
-
     def level(self) -> str:
-        return isa()
+        found = isa()
+        return "" if found == "plain" else found
+
+    def recordable(self, x: Any) -> bool:
+        return type(x) is np.ndarray and x.ndim == 4 and x.dtype == _SINGLE and x.size > 0 and x.flags.aligned
 
     def in_order(self, x: Any) -> bool:
         return bool(x.transpose(3, 0, 1, 2).flags.c_contiguous)
