@@ -75,12 +75,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _sizes(args: argparse.Namespace, net: Any) -> Any:
     """The size of the input, of a DagNN those of its inputs by name; None for the one in net.meta."""
+    from pyconvnet.dagnn.sizes import var_sizes
     from pyconvnet.display.data import data_inputs, graph_input_sizes
+    from pyconvnet.display.summary import summarize
     from pyconvnet.networks import is_graph
 
-    if is_graph(net):
-        return {name: _size(args.input) for name in data_inputs(net)[:1]} if args.input else graph_input_sizes(net)
-    return _size(args.input) if args.input else None
+    if not args.input:
+        return graph_input_sizes(net) if is_graph(net) else None
+    size = _size(args.input)
+    # Sizes in a file may be wrong, and the table is to show them; one that is asked for must fit.
+    if not is_graph(net):
+        summarize(net, size, fitting=True)
+        return size
+    sizes = {name: size for name in data_inputs(net)[:1]}
+    var_sizes(net, sizes, fitting=True)
+    return sizes
 
 
 def _size(numbers: list[int]) -> list[int]:

@@ -87,7 +87,11 @@ class LayerEntry(_Part):
     def where(self) -> str:
         """The layer and the sizes of its inputs, for messages."""
         read = [self.block.net.vars[i] for i in self.inputIndexes] if self.block.net is not None else []
-        sizes = listed(f"{v.name} {size_text(shape_of(v.value))}" for v in read if v.value is not None)
+        return self.place((v.name, shape_of(v.value)) for v in read if v.value is not None)
+
+    def place(self, inputs: Iterable[tuple[str, Iterable[float]]]) -> str:
+        """The same for inputs of other sizes: (name, size) of each."""
+        sizes = listed(f"{name} {size_text(size)}" for name, size in inputs)
         return f"in layer {self.name!r} ({type(self.block).__name__})" + (f", inputs {sizes}" if sizes else "")
 
 

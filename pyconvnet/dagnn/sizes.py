@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyconvnet.arrays import size_4d
+from pyconvnet.arrays import shape_of, size_4d
 from pyconvnet.dagnn.parts import pairs
+from pyconvnet.engine.errors import located
+from pyconvnet.layers import checks
 from pyconvnet.records import Struct
 
 if TYPE_CHECKING:
@@ -20,8 +22,11 @@ NOWHERE = Struct(size=(), stride=(), offset=())
 NO_WINDOW = Struct(size=(math.nan,) * 2, stride=(math.nan,) * 2, offset=(math.nan,) * 2)
 
 
-def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
-    """(H, W, C, N) of every variable, from {'input': (H, W, C, N)} or MATLAB's flat list."""
+def var_sizes(net: DagNN, input_sizes: Any, fitting: bool = False) -> list[tuple]:
+    """(H, W, C, N) of every variable, from {'input': (H, W, C, N)} or MATLAB's flat list.
+
+    fitting  refuse sizes that a layer could not take, as running it would
+    """
     sizes: list[Any] = [UNKNOWN] * len(net.vars)
     for name, size in pairs("DagNN.getVarSizes", "inputSizes", input_sizes):
         numbers = np.ravel(size)
@@ -34,9 +39,16 @@ def var_sizes(net: DagNN, input_sizes: Any) -> list[tuple]:
     for at in net.executionOrder:
         entry = net.layers[at]
         given = [sizes[i] for i in entry.inputIndexes]
+        params = [shape_of(p.value) for p in net.params[entry.params] if p.value is not None]
         try:
+            if fitting:
+                entry.block._check_sizes(given, params)
             out = entry.block.getOutputSizes(given)
+            if fitting:
+                checks.leaves_pixels(entry.block, given, out)
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            if fitting and isinstance(error, (ValueError, TypeError)):
+                raise located(error, entry.place(zip(entry.inputs, given))) from error
             where = f"layer {entry.name!r} ({type(entry.block).__name__})"
             raise ValueError(
                 f"DagNN.getVarSizes: {where} has no output size for its {len(given)} inputs: {error}"

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import count, is_empty
+from pyconvnet.arrays import count, is_empty, shape_of
+from pyconvnet.engine.errors import located, place
 from pyconvnet.geometry import Window, borders, pair
-from pyconvnet.layers import Layer, layer_class
+from pyconvnet.layers import Layer, checks, layer_class
 from pyconvnet.records import Struct
 from pyconvnet.values import as_array, brief, number
 
@@ -82,21 +83,24 @@ class NetworkSummary:
         )
 
 
-def summarize(net: Any, inputSize: Any = None, batchSize: Any = None) -> NetworkSummary:
-    """The summary of `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display."""
+def summarize(net: Any, inputSize: Any = None, batchSize: Any = None, fitting: bool = False) -> NetworkSummary:
+    """The summary of `net`, tidied or not; inputSize and batchSize as in vl_simplenn_display.
+
+    fitting  refuse sizes that a layer could not take, as running it would
+    """
     from pyconvnet.compat.tidy import vl_simplenn_tidy
 
     tidied = vl_simplenn_tidy(net)
     size = first = input_size(tidied.get("meta"), inputSize, batchSize)
     layers = []
     field_size, field_offset, field_stride = (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)
-    for record, stored in zip(tidied["layers"], net["layers"]):
+    for at, (record, stored) in enumerate(zip(tidied["layers"], net["layers"])):
         layer = layer_of(record)
         support, stride, offset = receptive_field(layer, record)
         field_size = _pair(s + d * (k - 1) for s, d, k in zip(field_size, field_stride, support))
         field_offset = _pair(o + d * (i - 1) for o, d, i in zip(field_offset, field_stride, offset))
         field_stride = _pair(d * s for d, s in zip(field_stride, stride))
-        size = output_size(layer, record, size)
+        size = fitting_size(layer, record, size, at) if fitting else output_size(layer, record, size)
         layers.append(
             LayerSummary(
                 name=str(record.get("name", "")),
@@ -157,6 +161,19 @@ def output_size(layer: Layer, record: dict[str, Any], size: tuple[float, ...]) -
     if known is None:
         known = (*window(layer, record).output_size(size[0], size[1]), *size[2:])
     return _four(known)
+
+
+def fitting_size(layer: Layer, record: dict[str, Any], size: tuple[float, ...], at: int) -> Any:
+    """The same; ValueError, which says which layer, for a size that it cannot take."""
+    given: Any = tuple(v if np.isnan(v) else int(v) for v in size)
+    weights = record.get("weights") or ()
+    try:
+        layer._check_sizes([given], [shape_of(w) for w in weights if w is not None])
+        known = output_size(layer, record, given)
+        checks.leaves_pixels(layer, [given], [known])
+    except (ValueError, TypeError) as error:
+        raise located(error, place(at, record, given)) from error
+    return known
 
 
 def input_size(meta: Any, inputSize: Any, batchSize: Any) -> tuple[float, float, float, float]:

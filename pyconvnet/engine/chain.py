@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pyconvnet import backends
-from pyconvnet.arrays import shape_of, size_text
+from pyconvnet.arrays import shape_of
+from pyconvnet.engine.errors import place
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.step import Step, handed
 from pyconvnet.layers import Layer, is_layer_type, layer_class
@@ -99,8 +100,7 @@ class ChainEntry:
 
     def where(self) -> str:
         x = self.before.result["x"] if self.before.result is not None else None
-        size = f", input {size_text(shape_of(x))}" if backends.find(x) is not None else ""
-        return f"in layer {self.at + 1} {self.record.get('name', '')!r} ({visible(self.record['type'])}){size}"
+        return place(self.at, self.record, shape_of(x) if backends.find(x) is not None else None)
 
     @property
     def forwardTime(self) -> float:

@@ -189,6 +189,12 @@ class Layer:
         """
         return [UNKNOWN_SIZE] * (1 if self.layerIndex is None else len(self.net.layers[self.layerIndex].outputs))
 
+    def _check_sizes(self, inputSizes: list[Size], params: list[tuple[int, ...]]) -> None:
+        """ValueError, as of forward, for inputs of such sizes (NaN where not known); params: shapes of parameters.
+
+        getOutputSizes does not ask: as MATLAB's, it answers less than 1 for a window that does not fit.
+        """
+
     def getReceptiveFields(self) -> Any:
         """Struct(size, stride, offset), each (vertical, horizontal); [] where nothing is known.
 

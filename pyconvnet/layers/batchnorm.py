@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -62,6 +63,12 @@ class BatchNorm(ElementWise):
         options = {"moments": known, **self.effective_options()}
         dx, *ders, moments = vl_nnbnorm(inputs[0], *params[:2], derOutputs[0], **options)
         return [dx], [*ders, moments if known is None else known][: len(params)]
+
+    def _check_sizes(self, inputSizes, params):
+        channels = inputSizes[0][2]
+        for name, shape in zip("gb", params):
+            if math.prod(shape) != channels and not math.isnan(channels):
+                raise ValueError(f"vl_nnbnorm: {name} has {math.prod(shape)} elements, x has {channels} channels")
 
     def attach(self, net, index):
         super().attach(net, index)

@@ -49,22 +49,39 @@ def derivatives(returned: Any, inputs: list[Any], params: list[Any], optional: i
     return returned
 
 
+def leaves_pixels(layer: Any, sizes: Sequence[tuple[float, ...]], outputs: Sequence[tuple[float, ...]]) -> None:
+    """Refuse sizes of inputs of which nothing is left."""
+    for size in outputs:
+        if any(v < 1 for v in size[:3]):
+            raise ValueError(f"{type(layer).__name__}: of {size_text(sizes[0])} it leaves {size_text(size)}")
+
+
+def known(size: Sequence[float]) -> bool:
+    """Whether height, width and channels of a size are known."""
+    return not any(map(math.isnan, size[:3]))
+
+
 def warn_of_sizes(layer: Any, sizes: Sequence[tuple[float, ...]], dim: int = 0) -> None:
-    """Warn, as MatConvNet's Sum does, where the sizes (H, W, C, N) of a layer's inputs must be the same and are not.
+    """Warn, as MatConvNet's Sum does, where `differing` finds that sizes are not the same."""
+    where = "" if layer.layerIndex is None else f" ... in layer {layer.net.layers[layer.layerIndex].name!r}"
+    for problem in differing(layer, sizes, dim):
+        warnings.warn(problem + where, stacklevel=5)  # the caller of DagNN.getVarSizes
+
+
+def differing(layer: Any, sizes: Sequence[tuple[float, ...]], dim: int = 0) -> list[str]:
+    """The inputs of a layer whose size (H, W, C, N) is not the same as that of the first, and must be, in words.
 
     dim  the dimension (1 to 4) in which they may differ; 0: none. A size that is not known (NaN) differs from none.
     """
-    first = sizes[0]
+    first, found = sizes[0], []
     for k, size in enumerate(sizes[1:], 2):
         pairs = enumerate(zip(first, size), 1)
         if any(a != b and d != dim and not math.isnan(a) and not math.isnan(b) for d, (a, b) in pairs):
             same = f"must be the same in all dimensions but {dim}" if dim else "must be the same"
-            where = "" if layer.layerIndex is None else f" ... in layer {layer.net.layers[layer.layerIndex].name!r}"
-            warnings.warn(
+            found.append(
                 f"{type(layer).__name__}: input {k} is {size_text(size)}, input 1 is {size_text(first)}; they {same}"
-                + where,
-                stacklevel=5,  # the caller of DagNN.getVarSizes
             )
+    return found
 
 
 def _size(x: Any) -> tuple[int, ...]:

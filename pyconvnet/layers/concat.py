@@ -31,6 +31,10 @@ class Concat(ElementWise):
     def backward(self, inputs, params, derOutputs):
         return list(vl_nnconcat([], self.dim, derOutputs[0], inputSizes=self.aux)), []
 
+    def _check_sizes(self, inputSizes, params):
+        for problem in checks.differing(self, inputSizes, self.dim):
+            raise ValueError(problem)
+
     def getOutputSizes(self, inputSizes):
         checks.warn_of_sizes(self, inputSizes, self.dim)
         at = self.dim - 1

@@ -10,7 +10,9 @@ import numpy as np
 from pyconvnet import rng
 from pyconvnet.arrays import is_empty, padded_to_4d, size_4d
 from pyconvnet.geometry import Window, broadcast
+from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer
+from pyconvnet.ops.checks import check_filters
 from pyconvnet.ops.vl_nnconv import vl_nnconv
 from pyconvnet.options import effective, naming
 from pyconvnet.records import Struct
@@ -109,6 +111,13 @@ class Conv(Filter):
     def getOutputSizes(self, inputSizes):
         h, w, c, n = inputSizes[0]
         return [(*self.window().output_size(h, w), self.size[3] or c, n)]
+
+    def _check_sizes(self, inputSizes, params):
+        if params and math.prod(params[0]) and checks.known(inputSizes[0]):
+            filters, options = size_4d(params[0]), self.effective_options()
+            with naming("vl_nnconv"):
+                window = Window.parse(filters[:2], options["stride"], options["pad"], options["dilate"], "f")
+                check_filters(inputSizes[0], filters, window)
 
     def initParams(self):
         filters = first_filters(self)

@@ -6,9 +6,10 @@ import numpy as np
 
 from pyconvnet.arrays import is_empty, padded_to_4d, size_4d
 from pyconvnet.geometry import borders, broadcast, pair
+from pyconvnet.layers import checks
 from pyconvnet.layers.base import Layer
 from pyconvnet.layers.conv import filter_size, filters_and_biases, first_filters
-from pyconvnet.ops.vl_nnconvt import vl_nnconvt
+from pyconvnet.ops.vl_nnconvt import check_transposed, vl_nnconvt
 from pyconvnet.options import effective, naming
 from pyconvnet.records import Struct
 from pyconvnet.values import whole_numbers
@@ -62,6 +63,11 @@ class ConvTranspose(Layer):
         fh, fw, depth, _ = self.size
         (uv, uh), (top, bottom, left, right), groups = self._geometry()
         return [(uv * (h - 1) + fh - top - bottom, uh * (w - 1) + fw - left - right, depth * groups, n)]
+
+    def _check_sizes(self, inputSizes, params):
+        if params and checks.known(inputSizes[0]):
+            with naming("vl_nnconvt"):
+                check_transposed(inputSizes[0], size_4d(params[0]), *self._geometry())
 
     def getReceptiveFields(self):
         (uv, uh), (top, _, left, _), _ = self._geometry()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pyconvnet.geometry import broadcast, pair
+from pyconvnet.layers import checks
 from pyconvnet.layers.conv import Filter
-from pyconvnet.ops.vl_nnpool import vl_nnpool
-from pyconvnet.options import effective
+from pyconvnet.ops.vl_nnpool import check_pool, vl_nnpool
+from pyconvnet.options import effective, naming
 
 
 class Pooling(Filter):
@@ -32,6 +33,11 @@ class Pooling(Filter):
 
     def table_label(self, type, classic=False):
         return "apool" if str(self.effective_options()["method"]).lower() == "avg" else "mpool"
+
+    def _check_sizes(self, inputSizes, params):
+        if checks.known(inputSizes[0]):
+            with naming("vl_nnpool"):
+                check_pool(inputSizes[0], self.window())
 
     def forward(self, inputs, params):
         return [vl_nnpool(inputs[0], self.poolSize, None, **self.effective_options())]

@@ -24,12 +24,15 @@ class Reshape(Layer):
     def forward(self, inputs, params):
         x = as_tensor("Reshape: x", inputs[0])
         self.aux = tuple(x.shape)
-        size = self._size()
-        if math.prod(size) != math.prod(x.shape[:3]):
+        self._check_sizes([x.shape], [])
+        return [backends.of(x).reshaped(x, (*self._size(), x.shape[3]))]
+
+    def _check_sizes(self, inputSizes, params):
+        size, given = self._size(), inputSizes[0][:3]
+        if math.prod(size) != math.prod(given) and not math.isnan(math.prod(given)):
             raise ValueError(
-                f"Reshape: images are {size_text(x.shape[:3])}, size must have as many elements, got {size_text(size)}"
+                f"Reshape: images are {size_text(given)}, size must have as many elements, got {size_text(size)}"
             )
-        return [backends.of(x).reshaped(x, (*size, x.shape[3]))]
 
     def backward(self, inputs, params, derOutputs):
         return [backends.of(derOutputs[0]).reshaped(derOutputs[0], self.aux)], []

@@ -26,6 +26,10 @@ class Sum(ElementWise):
     def backward(self, inputs, params, derOutputs):
         return [derOutputs[0]] * len(inputs), []
 
+    def _check_sizes(self, inputSizes, params):
+        for problem in checks.differing(self, inputSizes):
+            raise ValueError(problem)
+
     def getOutputSizes(self, inputSizes):
         checks.warn_of_sizes(self, inputSizes)
         return super().getOutputSizes(inputSizes)

@@ -49,18 +49,8 @@ def vl_nnconvt(
     filters = as_tensor("f", f, like=x)
     up, cut = pair("upsample", upsample), borders("crop", crop)
     (groups,) = whole_numbers("numGroups", numGroups, (1,), least=1)
-    channels, count = x.shape[2], filters.shape[2] * groups
-    if filters.shape[3] != channels:
-        size = size_text(filters.shape)
-        raise ValueError(f"x has {channels} channels and f {filters.shape[3]} ({size}); both must be the same")
-    if channels % groups:
-        raise ValueError(f"numGroups {groups} must divide the {channels} channels of x")
-    out = (
-        up[0] * (x.shape[0] - 1) + filters.shape[0] - cut[0] - cut[1],
-        up[1] * (x.shape[1] - 1) + filters.shape[1] - cut[2] - cut[3],
-    )
-    if min(out) < 1:
-        raise ValueError(f"crop {list(cut)} leaves an output of {size_text(out)}")
+    count = filters.shape[2] * groups
+    out = check_transposed(x.shape, filters.shape, up, cut, groups)
     biases = check_biases(b, count, x)
     if is_empty(dzdy):
         return backends.of(x).convt(x, filters, biases, up, cut, groups)
@@ -68,3 +58,22 @@ def vl_nnconvt(
     needs = (not noDerData, not noDerFilters, biases is not None and not noDerBiases)
     dx, df, db = backends.of(x).convt_backward(x, filters, dzdy, up, cut, groups, needs)
     return dx, df if df is None else df.reshape(shape_of(f)), db if db is None else db.reshape(shape_of(b))
+
+
+def check_transposed(
+    shape: tuple[int, ...], filters: tuple[int, ...], up: tuple[int, int], cut: tuple[int, int, int, int], groups: int
+) -> tuple[int, int]:
+    """Refuse filters whose channels, and crops whose size, do not fit x; the size of the output."""
+    channels = shape[2]
+    if filters[3] != channels:
+        size = size_text(filters)
+        raise ValueError(f"x has {channels} channels and f {filters[3]} ({size}); both must be the same")
+    if channels % groups:
+        raise ValueError(f"numGroups {groups} must divide the {channels} channels of x")
+    out = (
+        up[0] * (shape[0] - 1) + filters[0] - cut[0] - cut[1],
+        up[1] * (shape[1] - 1) + filters[1] - cut[2] - cut[3],
+    )
+    if min(out) < 1:
+        raise ValueError(f"crop {list(cut)} leaves an output of {size_text(out)}")
+    return out

@@ -46,16 +46,22 @@ def vl_nnpool(
     x = as_tensor("x", x)
     window = Window.parse(pool, stride, pad, size_name="pool")
     method = choice("method", method, ("max", "avg"))
-    (h, w), (top, bottom, left, right) = window.size, window.pad
-    if max(top, bottom) >= h or max(left, right) >= w:
-        raise ValueError(f"pad {list(window.pad)} must be less than the window, {size_text(window.size)}")
-    if 0 in x.shape[:2]:
-        raise ValueError(f"x is {size_text(x.shape)}, it has no pixels")
-    out = window.output_size(*x.shape[:2])
-    if min(out) < 1:
-        padded = (x.shape[0] + top + bottom, x.shape[1] + left + right)
-        raise ValueError(f"the window is {size_text(window.size)}, more than x with its pad {size_text(padded)}")
+    out = check_pool(x.shape, window)
     if is_empty(dzdy):
         return backends.of(x).pool(x, window, method)
     dzdy = check_derivative(dzdy, x, (*out, *x.shape[2:]))
     return backends.of(x).pool_backward(x, window, method, dzdy)
+
+
+def check_pool(shape: tuple[int, ...], window: Window) -> tuple[int, int]:
+    """Refuse a window that does not fit x; the size of the output."""
+    (h, w), (top, bottom, left, right) = window.size, window.pad
+    if max(top, bottom) >= h or max(left, right) >= w:
+        raise ValueError(f"pad {list(window.pad)} must be less than the window, {size_text(window.size)}")
+    if 0 in shape[:2]:
+        raise ValueError(f"x is {size_text(shape)}, it has no pixels")
+    out = window.output_size(*shape[:2])
+    if min(out) < 1:
+        padded = (shape[0] + top + bottom, shape[1] + left + right)
+        raise ValueError(f"the window is {size_text(window.size)}, more than x with its pad {size_text(padded)}")
+    return out

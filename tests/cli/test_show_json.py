@@ -59,7 +59,7 @@ def test_a_graph_takes_the_sizes_of_its_meta_or_the_given_one(capsys, tmp_path):
     assert conv1["outputSize"] == [112, 112, 64, 32]
     assert conv1["receptiveFields"] == [{"input": "input", "size": [7, 7], "offset": [1, 1], "stride": [2, 2]}]
     assert found["meta"]["inputSize"] == {"input": [224, 224, 3, 32]}
-    assert shown(capsys, "resnet-50", "--input", 64, 64, 3)["layers"][0]["outputSize"] == [32, 32, 64, 1]
+    assert shown(capsys, "resnet-50", "--input", 256, 320, 3)["layers"][0]["outputSize"] == [128, 160, 64, 1]
     graph = pcn.DagNN.fromSimpleNN(pcn.load(LETTERS))
     graph.meta.normalization = pcn.Struct(imageSize=np.array([32.0, 32, 1]))
     pcn.save(tmp_path / "dag.mat", graph)
