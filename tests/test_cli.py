@@ -114,6 +114,45 @@ def test_run_writes_the_output_as_numbers_and_as_an_image(capsys, doubling, lett
     assert np.allclose(np.load(tmp_path / "z.npy")[:, :, 0, 0], -image.astype(np.float32) / 255)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_what_takes_an_image_refuses_the_scores_of_a_classifier(capsys, letter, tmp_path, several):
+    images = [letter, tmp_path / "other.png"] if several else [letter]
+    images[-1].write_bytes(letter.read_bytes())
+    before = sorted(tmp_path.iterdir())
+    for args, message in [
+        (
+            ["--residual"],
+            "networks whose output has the size of the image, 32x32x1; that of this one is",
+        ),
+        (
+            ["--save", tmp_path / "y.png"],
+            "y.png takes networks whose output is an image, more than a pixel",
+        ),
+        (["--save", tmp_path / "y.png", "--csv", tmp_path / "y.csv"], "y.png takes networks whose output is an image"),
+    ]:
+        code, out, err = run(capsys, "run", LETTERS, *images, *args)
+        lines = [line for line in err.splitlines() if "--csv" not in args or "y.csv is not written" not in line]
+        assert (code, out, len(lines)) == (1, "", len(images))
+        assert all(message in line and "1x1x26" in line for line in lines)
+        assert sorted(tmp_path.iterdir()) == before
+    assert run(capsys, "run", LETTERS, *images, "--save", tmp_path / "y.npy")[::2] == (0, "")
+
+
+def test_one_number_is_not_subtracted_from_every_pixel(capsys, letter, tmp_path):
+    filters = np.full((32, 32, 1, 1), 1 / 1024, np.float32)
+    pcn.save(tmp_path / "mean.mat", pcn.SimpleNN(layers=[{"type": "conv", "weights": [filters, None]}]))
+    code, out, err = run(capsys, "run", tmp_path / "mean.mat", letter, "--residual")
+    assert (code, out, err.count("\n")) == (1, "", 1) and "32x32x1; that of this one is 1x1x1" in err
+
+
+def test_a_map_of_classes_is_written_as_an_image(capsys, letter, tmp_path):
+    filters = np.array([1, -1], np.float32).reshape(1, 1, 1, 2)
+    biases = np.array([-128, 128], np.float32)
+    pcn.save(tmp_path / "dark.mat", pcn.SimpleNN(layers=[{"type": "conv", "weights": [filters, biases]}]))
+    assert run(capsys, "run", tmp_path / "dark.mat", letter, "--save", tmp_path / "y.png")[0] == 0
+    assert np.array_equal(pcn.images.imread(tmp_path / "y.png"), np.where(pcn.images.imread(letter) < 128, 2, 1))
+
+
 def test_of_several_images_each_has_an_output_of_its_own_and_one_that_fails_does_not_stop_the_rest(
     capsys, doubling, letter, tmp_path
 ):

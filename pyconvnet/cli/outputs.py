@@ -61,6 +61,28 @@ def check_targets(args: argparse.Namespace, images: list[str]) -> None:
         atomic.check(args.plot)
 
 
+def check_residual(x: np.ndarray, y: np.ndarray) -> None:
+    """Refuse to subtract an output that is not of the size of its image."""
+    from pyconvnet.arrays import size_text
+
+    if y.shape != x.shape:
+        raise ValueError(
+            "run: --residual takes networks whose output has the size of the image, "
+            f"{size_text(x.shape[:3])}; that of this one is {size_text(y.shape[:3])}"
+        )
+
+
+def check_written(out: str, y: np.ndarray) -> None:
+    """Refuse to write numbers that are no image, nor a map of classes, as an image."""
+    from pyconvnet.arrays import size_text
+
+    if Path(out).suffix != ".npy" and y.shape[0] * y.shape[1] == 1:
+        raise ValueError(
+            f"run: --save {out} takes networks whose output is an image, more than a pixel; that of this one is "
+            f"{size_text(y.shape[:3])}, which --save {Path(out).with_suffix('.npy')} takes"
+        )
+
+
 def target(out: str, image: str, several: bool) -> Path:
     """The file for the output of one image."""
     path = Path(out)

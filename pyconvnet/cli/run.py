@@ -39,7 +39,9 @@ def add(commands: Any) -> None:
         "output, value; one that makes images: image, channel, height, width, minimum, maximum, mean",
     )
     parser.add_argument(
-        "--save", metavar="OUT", help="write the output: .npy, or .png for an image; of several, OUT-IMAGE.npy each"
+        "--save",
+        metavar="OUT",
+        help="write the output: .npy, or .png of an image; of several, OUT-IMAGE.npy each",
     )
     parser.add_argument(
         "--plot",
@@ -145,7 +147,9 @@ def _predicted(args: argparse.Namespace, net: Any, batch: list[tuple[str, Any]])
     x = from_nhwc(np.concatenate([nhwc(one) for _, one in batch]))
     try:
         y = predict(net, x)
-        y = x - y if args.residual else y
+        if args.residual:
+            outputs.check_residual(x, y)
+            y = x - y
     except (OSError, ValueError, TypeError) as error:
         if len(batch) == 1:
             yield batch[0][0], error
@@ -174,6 +178,8 @@ def _answer(
     args: argparse.Namespace, net: Any, image: str, y: np.ndarray, to: Table | Callable[..., None], several: bool
 ) -> None:
     """Print what the output of an image says, or add it to the table; write and draw what is asked for."""
+    if args.save:
+        outputs.check_written(args.save, y)
     if isinstance(to, Table):
         to.add(net, image, y)
     else:
