@@ -317,6 +317,39 @@ def test_convert_fails_where_the_outputs_differ(capsys, tmp_path, letter, monkey
     assert code == 1 and "the outputs differ by" in out and "does not give the outputs of" in err
 
 
+@pytest.mark.parametrize(
+    "out, image, message",
+    [
+        ("new.mat", "nowhere.png", "imread: there is no file"),
+        ("new.mat", "small.png", "more than x with its pad"),
+        ("new.onnx", "letter.png", "convert --check: this needs the package 'onnxruntime': pip install onnxruntime"),
+        ("new.py", "letter.png", "convert --check: .py files need the package 'torch': pip install 'pyconvnet[torch]'"),
+        ("new.safetensors", "letter.png", "new.safetensors cannot be run to compare the outputs: it holds weights"),
+        ("new.toy", "letter.png", "new.toy cannot be run to compare the outputs: .toy files cannot be read here"),
+    ],
+)
+def test_convert_refuses_a_check_that_cannot_work_before_it_writes(
+    capsys, tmp_path, letter, monkeypatch, out, image, message
+):
+    pcn.images.imwrite(np.zeros((32, 32), np.uint8), tmp_path / "small.png")
+    net = pcn.load(LETTERS)
+    if image == "small.png":  # without a size in meta images stay as they are
+        net.meta = pcn.Struct()
+        pcn.images.imwrite(np.zeros((9, 9), np.uint8), tmp_path / "small.png")
+    pcn.save(tmp_path / "net.mat", net)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    if out == "new.py":
+        monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.source", raising=False)
+        monkeypatch.setitem(sys.modules, "torch", None)
+    toy = types.SimpleNamespace(write=lambda path, net: pytest.fail("it is written"))
+    monkeypatch.setattr(pcn.formats.registry, "FORMATS", list(pcn.formats.registry.FORMATS))
+    pcn.formats.register(toy, ".toy")
+    before = sorted(tmp_path.iterdir())
+    code, said, err = run(capsys, "convert", tmp_path / "net.mat", tmp_path / out, "--check", tmp_path / image)
+    assert (code, said, err.count("\n")) == (1, "", 1) and message in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_convert_says_what_it_can_write_and_leaves_nothing_behind(capsys, tmp_path):
     code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.h5")
     assert code == 1 and "no format has the suffix .h5 (known: .mat" in err

@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from pyconvnet.models import named
 
     registry.written_as(args.out)
+    if args.check:
+        registry.check_run(args.out, "convert --check")
     atomic.check(args.out)
     if Path(args.out).exists() and Path(args.net).exists() and Path(args.out).samefile(args.net):
         raise ValueError(f"convert: OUT must be another file than IN, got {args.out} for both")
@@ -47,10 +49,11 @@ def run(args: argparse.Namespace) -> int:
         net = from_caffe(args.prototxt, args.net)
     else:
         net = named.load(args.net, variable=args.variable)
+    known = _answer(net, args.check) if args.check else None
     formats.save(args.out, net)
     print(f"{args.out} is written")
-    if args.check:
-        worst, largest = _difference(net, args.out, args.check)
+    if known is not None:
+        worst, largest = _difference(*known, args.out)
         print(f"{args.check}: the outputs differ by {worst:.2g} at most, the largest is {largest:.4g}")
         if not worst <= _TOLERATED * largest:
             raise ValueError(f"{args.out} does not give the outputs of {args.net}")
@@ -60,19 +63,27 @@ def run(args: argparse.Namespace) -> int:
 _TOLERATED = 1e-3  # between outputs of a network in two formats, relative to the largest
 
 
-def _difference(net: Any, path: str, image: str) -> tuple[float, float]:
-    """(largest difference, largest output) of a network and of the file that was made of it, for an image."""
-    from pyconvnet import formats, local_precision, predict
+def _answer(net: Any, image: str) -> tuple[np.ndarray, np.ndarray]:
+    """(the image as the network takes it, the output for it), found before the network is written."""
+    from pyconvnet import local_precision, predict
     from pyconvnet.arrays import in_precision
-    from pyconvnet.formats import registry
     from pyconvnet.models import preprocess
     from pyconvnet.networks import network
 
     x = in_precision(preprocess(net, image), [w for _, weights in network(net).weights() for w in weights])
     with local_precision("high"):  # other programs have the exact power in LRN
-        ours = predict(net, x)
-        theirs = registry.run(path, x)
-        theirs = predict(formats.load(path), x) if theirs is None else theirs
+        return x, predict(net, x)
+
+
+def _difference(x: np.ndarray, ours: np.ndarray, path: str) -> tuple[float, float]:
+    """(largest difference, largest output) of a network, of which input and output are given, and of its file."""
+    from pyconvnet import formats, local_precision, predict
+    from pyconvnet.formats import registry
+
+    theirs = registry.run(path, x)
+    if theirs is None:
+        with local_precision("high"):
+            theirs = predict(formats.load(path), x)
     if ours.shape != theirs.shape:
         raise ValueError(f"{path}: its output is {theirs.shape}, that of the network {ours.shape}")
     return float(np.abs(ours - theirs).max()), float(np.abs(ours).max())

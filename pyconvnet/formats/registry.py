@@ -20,6 +20,7 @@ class Format(NamedTuple):
     magic: re.Pattern[bytes] | None = None  # of the first bytes of a file
     install: str = ""
     only_written: str = ""  # why files of it cannot be read
+    runs: bool = True  # whether a file of it is a network that can be run
 
 
 # Versions 5 to 7, whose head ends so; HDF5, after which a head of 512 bytes may stand (7.3); and the five numbers that
@@ -42,6 +43,7 @@ FORMATS = [
         (".safetensors",),
         install="pip install 'pyconvnet[torch]'",
         only_written="it holds weights without layers",
+        runs=False,
     ),
     Format("pyconvnet.formats.caffe", (".caffemodel",)),
 ]
@@ -85,6 +87,7 @@ def register(
     read_checkpoint(path)  a dict with such a `net`, and `state` and `stats`
     run(path, x)           the output for x, H x W x C x N, by the program that the format is for: what
                            `pyconvnet convert --check` compares
+    check_run(fn)          ImportError, with what to install, where run could not run; fn begins the message
 
     Raises ValueError for a suffix that is known, unless `replace`, or is not one.
     """
@@ -146,6 +149,22 @@ def run(path: str | os.PathLike[str], x: Any) -> Any:
     with _needing("run", named):
         function = getattr(_module(named), "run", None)
         return None if function is None else function(path, x)
+
+
+def check_run(path: str | os.PathLike[str], fn: str = "run") -> None:
+    """Refuse a path that nobody could run once it is written: ValueError; ImportError with what to install."""
+    form, why = written_as(path, fn), ""
+    if not form.runs:
+        why = form.only_written
+    else:
+        with _needing(fn, form):
+            module = _module(form)
+            if hasattr(module, "check_run"):
+                module.check_run(fn)
+        if not hasattr(module, "run") and not hasattr(module, "read"):
+            why = f"{form.suffixes[0]} files cannot be read here"
+    if why:
+        raise ValueError(f"{fn}: {Path(path).name} cannot be run to compare the outputs: {why}")
 
 
 @contextmanager

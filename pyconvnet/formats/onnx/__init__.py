@@ -108,6 +108,11 @@ def run(path: str | os.PathLike[str], x: Any) -> Any:
     return y.reshape((*y.shape, 1, 1)[:4]).transpose(2, 3, 1, 0)
 
 
+def check_run(fn: str) -> None:
+    """ImportError where onnxruntime is not installed, which `run` needs."""
+    require(fn, "onnxruntime")
+
+
 def compare_onnx(net: Any, path: Any, x: Any) -> list[Struct]:
     """
     compare_onnx(net, "net.onnx", x) -> rows    x: H x W x C x N, or a dict of inputs by name
