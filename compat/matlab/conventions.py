@@ -80,6 +80,13 @@ def axis_of(name: str, a: np.ndarray, dim: Any = None) -> int:
     return whole_number(f"{name}: dim", dim, 1) - 1
 
 
+def matlab_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of two dimensions or more as MATLAB's size has it: without the ones at its end beyond two."""
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
 def with_dimensions(a: np.ndarray, count: int) -> np.ndarray:
     """The array with further dimensions of size 1 at the end, so that there are `count`."""
     return a.reshape(a.shape + (1,) * (count - a.ndim))

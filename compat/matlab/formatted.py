@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyconvnet.compat.matlab.conventions import is_number, matrix, text
+from pyconvnet.compat.matlab.conventions import is_number, matlab_shape, matrix, text
 from pyconvnet.values import as_array, whole_number
 
 __all__ = ["fprintf", "mat2str", "num2str", "sprintf"]
@@ -85,7 +86,7 @@ def num2str(x: Any, format: Any = None) -> Any:
     if a.dtype.kind == "c":
         raise NotImplementedError("num2str: complex numbers are not there")
     if a.ndim > 2:
-        a = a.reshape(a.shape[0], -1, order="F")
+        a = a.reshape(a.shape[0], math.prod(a.shape[1:]), order="F")
     if isinstance(format, str):
         return _rows([_written("num2str", format, row.tolist()) for row in a], strip=False)
     values = a.astype(float)
@@ -124,6 +125,7 @@ def mat2str(A: Any, *options: Any) -> str:
     if any(w != "class" for w in words):
         raise ValueError(f"mat2str: the options are a number of digits and 'class', got {words}")
     a = matrix("mat2str: A", A)
+    a = a.reshape(matlab_shape(a.shape))
     if a.ndim > 2:
         raise ValueError(f"mat2str: A must have two dimensions, got {a.ndim}")
 

@@ -275,7 +275,7 @@ def _elementwise(name: str, f: Callable[..., np.ndarray], whole: bool = False) -
     def apply(x: Any) -> Any:
         a = matrix(x)
         if whole and a.dtype.kind in "iu":
-            return x
+            return value(a)
         with np.errstate(all="ignore"):
             return value(f(_double(a) if a.dtype.kind in "b" or not whole else a))
 
@@ -311,9 +311,10 @@ def round(x: Any, digits: Any = 0) -> Any:
     """To the nearest whole number, halves away from zero."""
     a = matrix(x)
     if a.dtype.kind in "iu":
-        return x
+        return value(a)
+    a = _double(a)
     scale = 10.0 ** int(digits)
-    return value((np.sign(a) * np.floor(np.abs(a) * scale + 0.5) / scale).astype(a.dtype if a.dtype != bool else float))
+    return value((np.sign(a) * np.floor(np.abs(a) * scale + 0.5) / scale).astype(a.dtype))
 
 
 def _rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:

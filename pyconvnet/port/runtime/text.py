@@ -230,8 +230,8 @@ def display(name: str, x: Any) -> None:
     elif is_array(x):
         kind = class_(x)
         head = f"  {_by(size_of(x))} {kind} matrix\n\n" if kind not in ("double", "single") else ""
-        head = head.replace("matrix", "array") if kind == "logical" or 1 in size_of(x) else head
-        print(f"{name} =\n\n{head}{_text(x)}\n")
+        head = head.replace("matrix", "array") if kind == "logical" or 1 in size_of(x) or len(size_of(x)) > 2 else head
+        print(f"{head}{_pages(name, matrix(x))}\n" if len(size_of(x)) > 2 else f"{name} =\n\n{head}{_text(x)}\n")
     else:
         print(f"{name} =\n\n{_text(x)}\n")
 
@@ -241,6 +241,7 @@ def _by(shape: Any) -> str:
 
 
 def _scalar(x: Any) -> str:
+    x = value(matrix(x))
     if isinstance(x, (bool, np.bool_)):
         return str(int(x))
     if class_(x) not in ("double", "single"):
@@ -274,18 +275,21 @@ def _text(x: Any) -> str:
     if np.size(x) == 0:
         return "" if size_of(x) == (0, 0) else f"  {_by(size_of(x))} empty {class_(x)} matrix"
     if size_of(x) == (1, 1):
-        return (
-            f"   {_scalar(x)}"
-            if class_(x) not in ("double", "single")
-            else _disp_number(complex(item) if np.iscomplexobj(item := np.asarray(x).item()) else float(item))
-        )
+        return f"   {_scalar(x)}" if class_(x) not in ("double", "single") else _scalar(x)
     m = matrix(value(matrix(x)))
     if m.ndim > 2:
-        return "\n\n".join(
-            f"(:,:,{','.join(str(i + 1) for i in k)}) =\n\n{_text(value(m[(slice(None), slice(None), *k)]))}"
-            for k in np.ndindex(*m.shape[2:])
-        )
+        return _pages("", m)
     return "\n".join(_lines(m))
+
+
+def _pages(name: str, m: np.ndarray) -> str:
+    """The matrices of an array of more than two dimensions, the third dimension first."""
+    pages = m.reshape(*m.shape[:2], -1, order="F")
+    places = (place[::-1] for place in np.ndindex(*m.shape[:1:-1]))
+    return "\n\n\n".join(
+        f"{name}(:,:,{','.join(str(i + 1) for i in place)}) =\n\n{_text(value(pages[:, :, k]))}"
+        for k, place in enumerate(places)
+    )
 
 
 def _cells(m: np.ndarray) -> str:
@@ -337,11 +341,7 @@ def _brief(v: Any) -> str:
     if isinstance(v, str):
         return f"'{v}'"
     if is_array(v) and size_of(v) == (1, 1):
-        return (
-            _disp_number(float(v)).strip()
-            if class_(v) in ("double", "single") and not np.iscomplexobj(v)
-            else _scalar(v)
-        )
+        return _scalar(v) if np.iscomplexobj(v) else _scalar(v).strip()
     if is_array(v) and np.size(v) == 0:
         return "[]" if size_of(v) == (0, 0) else f"[{_by(size_of(v))} {class_(v)}]"
     if is_array(v) and size_of(v)[0] == 1 and np.size(v) <= 10 and len(size_of(v)) == 2:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconvnet.compat.imresize import as_class
+from pyconvnet.compat.matlab.conventions import matlab_shape
 from pyconvnet.records import Struct, StructArray
 
 
@@ -27,7 +28,7 @@ def is_array(x: Any) -> bool:
 
 
 def matrix(x: Any) -> np.ndarray:
-    """x as an array of two dimensions or more: a number is 1 x 1, an array of one dimension a row, text its codes."""
+    """x as an array of MATLAB's size: a number is 1 x 1, an array of one dimension a row, text its codes."""
     if isinstance(x, str):
         return np.array([[ord(c) for c in x]], float).reshape(1 if x else 0, -1)
     if isinstance(x, list):
@@ -39,7 +40,12 @@ def matrix(x: Any) -> np.ndarray:
     a = np.asarray(x)
     if a.dtype == np.int64:  # counts, which are doubles in MATLAB
         a = a.astype(float)
-    return a if a.ndim >= 2 else a.reshape(1, -1)
+    shape = _shape(a)
+    return a if a.shape == shape else a.reshape(shape, order="F")
+
+
+def _shape(a: np.ndarray) -> tuple[int, ...]:
+    return matlab_shape(a.shape if a.ndim >= 2 else (1, a.size))
 
 
 def value(a: Any) -> Any:
@@ -48,9 +54,7 @@ def value(a: Any) -> Any:
     if a.size == 1 and a.dtype != object:
         item = a.reshape(-1)[0]
         return item.item() if a.dtype in (np.float64, np.bool_, np.int64, np.complex128) else item
-    shape = a.shape if a.ndim >= 2 else (1, a.size)
-    while len(shape) > 2 and shape[-1] == 1:
-        shape = shape[:-1]
+    shape = _shape(a)
     return a.reshape(shape, order="F") if shape != a.shape else a
 
 
@@ -61,10 +65,7 @@ def size_of(x: Any) -> tuple[int, ...]:
     if isinstance(x, (list, tuple)):
         return (1 if len(x) else 0, len(x)) if not isinstance(x, StructArray) else (1, len(x))
     if isinstance(x, np.ndarray):
-        shape = x.shape if x.ndim >= 2 else (1, x.size)
-        while len(shape) > 2 and shape[-1] == 1:
-            shape = shape[:-1]
-        return shape
+        return _shape(x)
     if x is not None and hasattr(x, "shape") and x.shape:
         return tuple(x.shape)
     return (1, 1)
