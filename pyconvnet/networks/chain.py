@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from pyconvnet.arrays import host_numbers, in_precision
 from pyconvnet.layers import SubP, is_layer_type, layer_class
@@ -32,7 +34,7 @@ class Chain:
         layers = self.net["layers"]
         if layer is None:
             return _first_filters(w for _, (w, *_) in ((n, w) for n, w in self.weights() if w))
-        record = layers[position(self.net, layer)]
+        record = layers[position("view.filters", layer, names_of(self.net))]
         if not record.get("weights"):
             raise ValueError(f"view.filters: layer {layer!r} ({record['type']}) has no weights")
         return host_numbers(record["weights"][0])
@@ -109,7 +111,7 @@ class ChainPredictor:
         return self.run(x, self.depth)[-1].x
 
     def values(self, x: Any, layer: int | str) -> Any:
-        return self.run(x, position(self.net, layer) + 1)[-1].x
+        return self.run(x, position("view.responses", layer, names_of(self.net)) + 1)[-1].x
 
     def extractor(self, layers: list[str]) -> Callable[[Any], list[Any]]:
         from pyconvnet.simplenn import vl_simplenn
@@ -144,14 +146,25 @@ def known_name(kind: str, name: str, known: list[str]) -> str:
     return name
 
 
-def position(net: Any, layer: int | str) -> int:
-    """Which layer of a SimpleNN a name, or a number from 0, means."""
-    if not isinstance(layer, str):
-        return range(len(net["layers"]))[layer]
-    names = [record.get("name", "") for record in net["layers"]]
-    if layer not in names:
-        raise ValueError(f"view: no layer {layer!r}; there are {listed(names)}")
-    return names.index(layer)
+def names_of(net: Any) -> list[str]:
+    """Names of the layers of a SimpleNN, "" for those without one."""
+    return [record.get("name", "") for record in net["layers"]]
+
+
+def position(fn: str, layer: Any, names: Sequence[str], others: Sequence[str] = (), kind: str = "layer") -> int:
+    """Which of the layers with these names a name, or a number from 0, means; ValueError where it is none of them.
+
+    others  further names that the function `fn` takes, of which layer is none; kind: what all of them are names of
+    """
+    if isinstance(layer, str) and layer in names:
+        return names.index(layer)
+    if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool) and -len(names) <= layer < len(names):
+        return int(layer) % len(names)
+    known = [name for name in dict.fromkeys([*names, *others]) if name]
+    shown = f"there are {listed(known[:12])}{', ...' if len(known) > 12 else ''}" if known else "there is no name"
+    hint = did_you_mean(layer, known, shown) if isinstance(layer, str) else shown
+    number = f", or a number from 0 to {len(names) - 1}" if names else ""
+    raise ValueError(f"{fn}: layer must be the name of a {kind}{number}, got {layer!r}; {hint}")
 
 
 def _first_filters(found: Iterator[Any]) -> Any:

@@ -12,7 +12,7 @@ from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
 from pyconvnet.layers.base import Unchanged
-from pyconvnet.networks.chain import _first_filters, known_name
+from pyconvnet.networks.chain import _first_filters, known_name, position
 from pyconvnet.text import listed, visible
 
 
@@ -31,7 +31,8 @@ class Graph:
             return _first_filters(w for _, (w, *_) in ((n, w) for n, w in self.weights() if w))
         if isinstance(layer, str) and layer in self.net.params:
             return host_numbers(self.net.params[layer].value)
-        found = self.net.layers[layer]
+        names, params = [entry.name for entry in self.net.layers], [param.name for param in self.net.params]
+        found = self.net.layers[position("view.filters", layer, names, params, "layer or parameter")]
         if not found.params:
             raise ValueError(f"view.filters: layer {layer!r} has no parameters")
         return host_numbers(self.net.params[found.params[0]].value)
@@ -128,11 +129,19 @@ class GraphPredictor:
 
     def values(self, x: Any, layer: int | str) -> Any:
         self._head()
+        output = self.output("view.responses", layer)
         self.net.conserveMemory = False
         self.net.eval({self.inputs[0]: x})
-        if not (isinstance(layer, str) and layer in self.net.vars):
-            layer = self.net.layers[layer].outputs[0]
-        return self.net.vars[layer].value
+        return self.net.vars[output].value
+
+    def output(self, fn: str, layer: int | str) -> str:
+        """The variable that a function `fn` is given as `layer`: by its name, or the output of a layer."""
+        layers, variables = self.net.layers, [var.name for var in self.net.vars]
+        if isinstance(layer, str) and layer in variables:
+            return layer
+        at = position(fn, layer, [entry.name for entry in layers], variables, "layer or variable")
+        name: str = layers[at].outputs[0]
+        return name
 
     def extractor(self, layers: list[str]) -> Callable[[Any], list[Any]]:
         net = self.net.copy(shareValues=True)

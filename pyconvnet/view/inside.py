@@ -24,6 +24,8 @@ def filters(net: Any, layer: int | str | None = None, spacing: int = 1) -> np.nd
     """The filters of a layer as one picture in 0..1, each scaled by itself; RGB where they have three channels.
 
     layer  position or name of a layer with weights, or of a parameter of a DagNN; otherwise the first that has filters
+
+    Raises ValueError for a layer that is not there, or has no weights.
     """
     f = padded_to_4d(np.asarray(network(net).filters(layer)))
     if f.shape[2] != 3:
@@ -35,6 +37,8 @@ def responses(net: Any, image: np.ndarray, layer: int | str = 0) -> np.ndarray:
     """The output of a layer for an image, H x W x C: feature maps, to be tiled by vl_imarraysc(maps[:, :, None, :]).
 
     layer  position (0: the first) or name of a layer; for a DagNN a variable's name as well
+
+    Raises ValueError for a layer that is not there, and as predict does.
     """
     model = network(net).predictor()
     return model.values(_batch(image), layer)[:, :, :, 0]

@@ -54,7 +54,7 @@ def peaks(
     return found[0] if len(found) == 1 else found
 
 
-def image_coordinates(net: Any, points: Any, layer: str | None = None) -> np.ndarray:
+def image_coordinates(net: Any, points: Any, layer: int | str | None = None) -> np.ndarray:
     """Points of a map that a network gives, as points of its input image; further columns (scores) stay.
 
     image_coordinates(net, points) -> points        P x 2 or more: (row, column, ...), counted from 0
@@ -62,7 +62,8 @@ def image_coordinates(net: Any, points: Any, layer: str | None = None) -> np.nda
     A row r of the map looks at the rows of the image around offset + stride r, by the receptive fields of the layers
     (strides, pads, windows); so does a column.
 
-    layer  the map is the output of this layer, or of a DagNN, this variable; else that of the network
+    layer  the map is the output of this layer (position or name), or of a DagNN, this variable; else that of the
+           network
 
     Raises ValueError where the output has no receptive field of one stride, or for a layer that is not there.
 
@@ -113,22 +114,25 @@ def _peaks(scores: np.ndarray, least: float, apart: float, sigma: float, edge: f
     return points[kept]
 
 
-def _field(net: Any, layer: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _field(net: Any, layer: int | str | None) -> tuple[np.ndarray, np.ndarray]:
     """(stride, offset) of the receptive fields of an output, vertical and horizontal; offsets count from 1."""
     if is_graph(net):
         predictor: Any = network(net, "image_coordinates").predictor()
         graph, source = predictor.net, predictor.inputs[0]
-        name = graph.layers[layer].outputs[0] if layer in graph.layers else layer or predictor.outputs[0]
+        if isinstance(layer, str) and layer in graph.layers:  # before a variable of its name
+            layer = graph.layers.place(layer)
+        name = predictor.outputs[0] if layer is None else predictor.output("image_coordinates", layer)
         field = graph.getVarReceptiveFields(source)[graph.vars.place(name)]
         stride, offset = np.ravel(field.stride), np.ravel(field.offset)
     else:
         from pyconvnet.display import vl_simplenn_display
-        from pyconvnet.networks.chain import position
+        from pyconvnet.networks.chain import names_of, position
 
         whole = network(net, "image_coordinates").predictor().whole  # type: ignore[attr-defined]
         info = vl_simplenn_display(whole)[0]
-        at = position(whole, layer) if layer else len(whole["layers"]) - 1
+        at = -1 if layer is None else position("image_coordinates", layer, names_of(whole))
         stride, offset = info.receptiveFieldStride[:, at], info.receptiveFieldOffset[:, at]
     if stride.size != 2 or not np.isfinite([*stride, *offset]).all():
-        raise ValueError(f"image_coordinates: {layer or 'the output'} has no receptive field of one size in the image")
+        what = "the output" if layer is None else f"layer {layer!r}"
+        raise ValueError(f"image_coordinates: {what} has no receptive field of one size in the image")
     return stride, offset

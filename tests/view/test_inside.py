@@ -140,6 +140,36 @@ def test_what_cannot_be_looked_at_is_refused(net, image, call, message):
         call(net, image)
 
 
+@pytest.mark.parametrize("layer", [5, 99, -9, "c11", "", 1.0, None, True, ["c1"]])
+@pytest.mark.parametrize(
+    "fn, look",
+    [
+        ("view.filters", lambda net, x, layer: view.filters(net, layer)),
+        ("view.responses", lambda net, x, layer: view.responses(net, x, layer)),
+        ("image_coordinates", lambda net, x, layer: view.image_coordinates(net, [[0, 0]], layer)),
+    ],
+)
+def test_a_layer_that_is_not_there_is_refused_with_those_that_are(net, image, fn, look, layer):
+    if layer is None and fn != "view.responses":
+        pytest.skip("it stands for the network's own choice")
+    graph = isinstance(net, pcn.DagNN)
+    other = "" if not graph else " or parameter" if fn == "view.filters" else " or variable"
+    with pytest.raises(ValueError) as refused:
+        look(net, image, layer)
+    said = str(refused.value)
+    assert said.startswith(f"{fn}: layer must be the name of a layer{other}, or a number from 0 to ")
+    assert f", got {layer!r}; " in said and "\n" not in said
+    assert "; did you mean 'c" in said if layer == "c11" else "; there are c1, t1, d1, c2" in said
+
+
+def test_layers_are_found_by_position_too(net, image):
+    assert np.array_equal(view.responses(net, image, 1), view.responses(net, image, "t1"))
+    assert np.array_equal(view.responses(net, image, np.int64(-1)), view.responses(net, image, "c2"))
+    assert np.array_equal(view.filters(net, 3), view.filters(net, "c2"))
+    for layer, place in ((0, 1), ("c1", 1), (3, 3.5), ("c2", 3.5)):
+        assert view.image_coordinates(net, [[0, 0]], layer).tolist() == [[place, place]]
+
+
 def test_statistics_name_weights_and_outputs(net, image):
     rows = view.statistics(net, image)
     assert [(r.layer, r.what) for r in rows if r.layer == "c1"] == [

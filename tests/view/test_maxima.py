@@ -88,7 +88,7 @@ def test_nan_is_no_score_and_nothing_gives_no_peak():
         (lambda: view.peaks(np.zeros((3, 3)), 0.5, -1), "distance must be one number from 0 up, got -1"),
         (lambda: view.peaks(np.zeros((3, 3)), [1, 2]), r"threshold must be one number, got \[1, 2\]"),
         (lambda: view.image_coordinates(detector(), [1, 2]), "points must be P x 2 or more, got 2"),
-        (lambda: view.image_coordinates(detector(), [[1, 2]], "conv9"), "no layer 'conv9'; there are"),
+        (lambda: view.image_coordinates(detector(), [[1, 2]], "conv9"), "got 'conv9'; there are"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):
