@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ class ChainPlan(Plan):
     """The plan of a chain, valid while the records stay the same; used by one call at a time."""
 
     def __init__(self, records: Sequence[Any]) -> None:
-        self.stamps = [_stamp(record) for record in records]
+        self.stamps = [_Stamp(record) for record in records]
         self.slots = [ResultSlot(1) for _ in records] + [ResultSlot(0)]
         self.entries = [
             ChainEntry(at, _layer(at, record), record, self.slots[at], self.slots[at + 1])
@@ -151,7 +152,7 @@ class ChainPlan(Plan):
     def fits(self, records: Sequence[Any]) -> bool:
         """Whether the plan was made for these records as they are now."""
         return len(records) == len(self.entries) and all(
-            entry.record is record and stamp is not None and stamp == _stamp(record)
+            entry.record is record and stamp.holds(record)
             for entry, record, stamp in zip(self.entries, records, self.stamps)
         )
 
@@ -230,7 +231,38 @@ def _precious(record: Any) -> bool:
     )
 
 
-def _stamp(record: Any) -> Any:
+class _Stamp:
+    """The fields that a layer is made from, as they were."""
+
+    __slots__ = ("fields", "frozen")
+
+    def __init__(self, record: Any) -> None:
+        self.frozen = _frozen_fields(record)  # None where they cannot be compared
+        names = () if self.frozen is None else _names(self.frozen[0])
+        self.fields = [(name, value, _same(value)) for name in names for value in [record.get(name, _MISSING)]]
+
+    def holds(self, record: Any) -> bool:
+        return self.frozen is not None and (self._untouched(record) or _frozen_fields(record) == self.frozen)
+
+    def _untouched(self, record: Any) -> bool:
+        """Whether the fields have the very values that they had, which is sooner seen than that others are equal."""
+        kind, shapes, _ = self.frozen
+        if not is_layer_type(record["type"]) or layer_class(record["type"]) is not kind or _shapes(record) != shapes:
+            return False
+        get = record.get
+        return all([get(name, _MISSING) is value and (same is None or same()) for name, value, same in self.fields])
+
+
+def _names(kind: type[Layer]) -> tuple[str, ...]:
+    return (*kind.simplenn_fields, *kind._record_options, "opts")
+
+
+def _shapes(record: Any) -> Any:
+    weights = record.get("weights")
+    return tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None
+
+
+def _frozen_fields(record: Any) -> Any:
     """The fields that a layer is made from, in a comparable form; None where they cannot be compared."""
     if not is_layer_type(record["type"]):
         return None
@@ -238,13 +270,25 @@ def _stamp(record: Any) -> Any:
     reader: Any = kind.from_record
     if not reader.__func__.__module__.startswith("pyconvnet.layers."):
         return None  # a user's reader may look at any field
-    weights = record.get("weights")
-    shapes = tuple(map(shape_of, weights)) if isinstance(weights, (list, tuple)) else weights is None
-    fields = [_frozen(record.get(field, _MISSING)) for field in (*kind.simplenn_fields, *kind._record_options, "opts")]
-    return None if _UNKNOWN in fields else (kind, shapes, fields)
+    fields = [_frozen(record.get(field, _MISSING)) for field in _names(kind)]
+    return None if _UNKNOWN in fields else (kind, _shapes(record), fields)
 
 
 _MISSING, _UNKNOWN = object(), object()
+
+
+_PLAIN = frozenset((int, float, str, bool, type(None), object))  # types of values that cannot be edited in place
+
+
+def _same(value: Any) -> Callable[[], bool] | None:
+    """Tells whether a value is as it was; None for one that cannot be edited in place."""
+    if type(value) in _PLAIN:
+        return None
+    if type(value) in (list, tuple) and _PLAIN.issuperset(map(type, value)):
+        items = tuple(value)
+        return lambda: len(value) == len(items) and all(map(is_, value, items))
+    frozen = _frozen(value)
+    return lambda: _frozen(value) == frozen
 
 
 def _frozen(value: Any) -> Any:

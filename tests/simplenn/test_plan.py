@@ -36,6 +36,10 @@ CHANGES = {
     "a number": lambda net: net.layers[0].update(pad=0),
     "an array in place": lambda net: net.layers[2].stride.__setitem__(0, 2),
     "a list in place": lambda net: net.layers[0].stride.__setitem__(0, 2),
+    "an array into a list": lambda net: net.layers[0].stride.__setitem__(0, np.array(2)),
+    "a list that shrinks": lambda net: (net.layers[0].stride.pop(), net.layers[0].stride.__setitem__(0, 2)),
+    "a list in a list": lambda net: net.layers[0].opts[1].__setitem__(0, 2),
+    "a field that was not there": lambda net: net.layers[0].update(dilate=2),
     "the weights": lambda net: net.layers[0].weights.__setitem__(0, net.layers[0].weights[0][:, :, :, :3]),
     "weights in place": lambda net: net.layers[0].weights[0].__setitem__((0, 0, 0, 0), 9),
     "the type": lambda net: net.layers[1].update(type="sigmoid"),
@@ -48,6 +52,8 @@ CHANGES = {
 def test_a_change_of_the_records_is_seen(change):
     net = network()
     net.layers[0].stride = [1, 1]
+    if change == "a list in a list":
+        net.layers[0].opts = ["stride", [1, 1]]
     before = pcn.vl_simplenn(net, X, mode="test")[-1].x
     assert np.array_equal(pcn.vl_simplenn(net, X, mode="test")[-1].x, before)
     if change == "the weights":
@@ -56,6 +62,17 @@ def test_a_change_of_the_records_is_seen(change):
     after = pcn.vl_simplenn(net, X, mode="test")[-1].x
     assert np.array_equal(after, fresh(net))
     assert after.shape != before.shape or not np.array_equal(after, before)
+
+
+def test_other_values_that_are_equal_make_no_other_plan():
+    net = network()
+    net.layers[0].stride = [1, 1]
+    pcn.vl_simplenn(net, X, mode="test")
+    (plan,) = net._plan
+    net.layers[0].update(stride=[1, 1], pad=int("1"))
+    net.layers[2].stride = net.layers[2].stride.copy()
+    pcn.vl_simplenn(net, X, mode="test")
+    assert net._plan == [plan]
 
 
 def test_a_plan_is_kept_between_calls_and_not_copied():
