@@ -12,10 +12,10 @@
     python -m tests.bench overhead               a recorded run of ResNet-50 outside its kernels: see overhead.py
     python -m tests.bench soak --minutes 10      threads and processes at once, for long: see soak.py
 
-Every library lives in a process of its own; they run in turn, so that what the machine does beside it meets all of
-them, and medians are compared. `ratio` is our time over the best peer's; `of limit` the time that the machine's
-registers, or its memory, would take for the work at best (limits.py), over ours: above 1 where an algorithm multiplies
-less. `pip install torch onnxruntime openvino onnx` brings the peers.
+Every library lives in a process of its own; they run in turn, in an order that changes, so that what the machine does
+beside it meets all of them, and medians are compared. `ratio` is our time over the best peer's; `of limit` the time
+that the machine's registers, or its memory, would take for the work at best (limits.py), over ours: above 1 where an
+algorithm multiplies less. `pip install torch onnxruntime openvino onnx` brings the peers.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
 from statistics import median
 
 FOLDER = Path(__file__).parent
@@ -98,8 +99,10 @@ def measure(name: str, live: list[Peer], rounds: int, seconds: float) -> dict:
         # A library's first runs are slow, and say little about how often it should run in a turn.
         if (once := timed(peer, 2)) is not None and (once := timed(peer, _times(WARM, once, 20))) is not None:
             repeat[peer] = _times(seconds / rounds, once, 100)
+    order = Random(0)
     for _ in range(rounds):
-        for peer in list(ready):
+        # always in the same order, whoever comes after the loop of multiplications would take up to 7 % longer
+        for peer in order.sample(ready, len(ready)):
             if (once := timed(peer, repeat[peer])) is not None:
                 peer.times.append(once)
     for peer in ready:
