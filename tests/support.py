@@ -163,3 +163,12 @@ def check_derivative(forward: Any, backward: Any, *arrays: np.ndarray, seed: int
     exact = sum(np.sum(np.reshape(g, d.shape) * d) for g, d in zip(ders, directions) if g is not None)
     scale = max(abs(exact), abs(numeric), 1e-3 * np.abs(dzdy).sum())
     assert abs(exact - numeric) <= tolerance * scale, f"{exact} by derivative, {numeric} by difference"
+
+
+def run_cli(capsys: Any, *args: Any) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error) of a command of pyconvnet, run in this process."""
+    from pyconvnet.cli import main
+
+    code = main([str(a) for a in args])
+    said = capsys.readouterr()
+    return code, said.out, said.err

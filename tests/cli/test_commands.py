@@ -1,29 +1,18 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
-import re
 import signal
 import sys
 import types
 
 import numpy as np
 import pytest
-from support import ROOT, python
+from support import ROOT, python, run_cli
 
 import pyconvnet as pcn
 from pyconvnet.cli import main
 from pyconvnet.models.sentence import LETTERS
 
 TEXTS = ROOT / "matlab_fixtures" / "display"
-
-
-@pytest.fixture
-def letter(tmp_path):
-    """An image of an m, 32 x 32."""
-    Image = pytest.importorskip("PIL.Image")
-    image = pcn.images.imread(ROOT / "models" / "sentence.png")
-    path = tmp_path / "letter.png"
-    Image.fromarray(image[:, 694:726]).save(path)
-    return path
 
 
 @pytest.fixture
@@ -34,12 +23,6 @@ def doubling(tmp_path):
     )
     pcn.save(tmp_path / "doubling.mat", net)
     return tmp_path / "doubling.mat"
-
-
-def run(capsys, *args):
-    code = main([str(a) for a in args])
-    out = capsys.readouterr()
-    return code, out.out, out.err
 
 
 @pytest.mark.parametrize(
@@ -55,29 +38,29 @@ def run(capsys, *args):
     ],
 )
 def test_show_prints_matconvnets_tables_by_name(capsys, options, text):
-    assert run(capsys, "show", *options) == (0, (TEXTS / text).read_text(), "")
+    assert run_cli(capsys, "show", *options) == (0, (TEXTS / text).read_text(), "")
 
 
 def test_show_prints_the_classic_table_of_a_file(capsys):
-    assert run(capsys, "show", TEXTS / "ocr-classic.mat", "--classic")[1] == (TEXTS / "ocr-classic.txt").read_text()
+    assert run_cli(capsys, "show", TEXTS / "ocr-classic.mat", "--classic")[1] == (TEXTS / "ocr-classic.txt").read_text()
 
 
 def test_show_prints_a_graph(capsys, tmp_path):
     graph = pcn.DagNN.fromSimpleNN(pcn.load(LETTERS), canonicalNames=True)
     pcn.save(tmp_path / "dag.mat", graph)
-    code, out, _ = run(capsys, "show", tmp_path / "dag.mat", "--input", 32, 32, 1)
+    code, out, _ = run_cli(capsys, "show", tmp_path / "dag.mat", "--input", 32, 32, 1)
     assert code == 0 and "dagnn" not in out
     assert "layer7" in out and "1x1x26" in out
-    code, out, _ = run(capsys, "show", tmp_path / "dag.mat", "--dot")
+    code, out, _ = run_cli(capsys, "show", tmp_path / "dag.mat", "--dot")
     assert code == 0 and out.startswith("digraph") and out.count("digraph") == 1
-    code, _, err = run(capsys, "show", tmp_path / "dag.mat", "--classic")
+    code, _, err = run_cli(capsys, "show", tmp_path / "dag.mat", "--classic")
     assert code == 1 and "is a DagNN" in err
 
 
 def test_show_prints_a_standard_graph_with_the_sizes_of_its_own_input(capsys):
-    code, out, err = run(capsys, "show", "resnet-50")
+    code, out, err = run_cli(capsys, "show", "resnet-50")
     assert (code, err) == (0, "") and "224x224x3x32" in out and "7x7x2048x32" in out
-    assert "7x7x2048x32" not in run(capsys, "show", "resnet-50", "--input", 224, 224, 3)[1]
+    assert "7x7x2048x32" not in run_cli(capsys, "show", "resnet-50", "--input", 224, 224, 3)[1]
 
 
 def test_show_draws_a_graph_where_graphviz_is_there(capsys, tmp_path, monkeypatch):
@@ -90,15 +73,15 @@ def test_show_draws_a_graph_where_graphviz_is_there(capsys, tmp_path, monkeypatc
 
     fake = types.SimpleNamespace(Source=Source, ExecutableNotFound=RuntimeError)
     monkeypatch.setitem(sys.modules, "graphviz", fake)
-    assert run(capsys, "show", "lenet", "--svg", tmp_path / "a.svg")[0] == 0
+    assert run_cli(capsys, "show", "lenet", "--svg", tmp_path / "a.svg")[0] == 0
     assert (tmp_path / "a.svg").read_text() == "<svg>digraph"
     monkeypatch.setitem(sys.modules, "graphviz", None)
-    code, _, err = run(capsys, "show", "lenet", "--svg", tmp_path / "b.svg")
+    code, _, err = run_cli(capsys, "show", "lenet", "--svg", tmp_path / "b.svg")
     assert code == 1 and "pip install graphviz" in err and not (tmp_path / "b.svg").exists()
 
 
 def test_run_names_the_best_classes(capsys, letter):
-    code, out, err = run(capsys, "run", LETTERS, letter, "--top", 3)
+    code, out, err = run_cli(capsys, "run", LETTERS, letter, "--top", 3)
     lines = out.splitlines()
     assert (code, err, len(lines)) == (0, "", 3)
     assert lines[0].startswith(f"{letter}: m (13), score ")
@@ -106,11 +89,11 @@ def test_run_names_the_best_classes(capsys, letter):
 
 def test_run_writes_the_output_as_numbers_and_as_an_image(capsys, doubling, letter, tmp_path):
     image = pcn.images.imread(letter)
-    assert run(capsys, "run", doubling, letter, "--save", tmp_path / "y.npy")[0] == 0
+    assert run_cli(capsys, "run", doubling, letter, "--save", tmp_path / "y.npy")[0] == 0
     assert np.array_equal(np.load(tmp_path / "y.npy")[:, :, 0, 0], 2 * image.astype(np.float32))
-    assert run(capsys, "run", doubling, letter, "--save", tmp_path / "y.png")[0] == 0
+    assert run_cli(capsys, "run", doubling, letter, "--save", tmp_path / "y.png")[0] == 0
     assert np.array_equal(pcn.images.imread(tmp_path / "y.png"), np.minimum(2 * image.astype(int), 255))
-    assert run(capsys, "run", doubling, letter, "--unit", "--residual", "--save", tmp_path / "z.npy")[0] == 0
+    assert run_cli(capsys, "run", doubling, letter, "--unit", "--residual", "--save", tmp_path / "z.npy")[0] == 0
     assert np.allclose(np.load(tmp_path / "z.npy")[:, :, 0, 0], -image.astype(np.float32) / 255)
 
 
@@ -130,18 +113,18 @@ def test_what_takes_an_image_refuses_the_scores_of_a_classifier(capsys, letter, 
         ),
         (["--save", tmp_path / "y.png", "--csv", tmp_path / "y.csv"], "y.png takes networks whose output is an image"),
     ]:
-        code, out, err = run(capsys, "run", LETTERS, *images, *args)
+        code, out, err = run_cli(capsys, "run", LETTERS, *images, *args)
         lines = [line for line in err.splitlines() if "--csv" not in args or "y.csv is not written" not in line]
         assert (code, out, len(lines)) == (1, "", len(images))
         assert all(message in line and "1x1x26" in line for line in lines)
         assert sorted(tmp_path.iterdir()) == before
-    assert run(capsys, "run", LETTERS, *images, "--save", tmp_path / "y.npy")[::2] == (0, "")
+    assert run_cli(capsys, "run", LETTERS, *images, "--save", tmp_path / "y.npy")[::2] == (0, "")
 
 
 def test_one_number_is_not_subtracted_from_every_pixel(capsys, letter, tmp_path):
     filters = np.full((32, 32, 1, 1), 1 / 1024, np.float32)
     pcn.save(tmp_path / "mean.mat", pcn.SimpleNN(layers=[{"type": "conv", "weights": [filters, None]}]))
-    code, out, err = run(capsys, "run", tmp_path / "mean.mat", letter, "--residual")
+    code, out, err = run_cli(capsys, "run", tmp_path / "mean.mat", letter, "--residual")
     assert (code, out, err.count("\n")) == (1, "", 1) and "32x32x1; that of this one is 1x1x1" in err
 
 
@@ -149,7 +132,7 @@ def test_a_map_of_classes_is_written_as_an_image(capsys, letter, tmp_path):
     filters = np.array([1, -1], np.float32).reshape(1, 1, 1, 2)
     biases = np.array([-128, 128], np.float32)
     pcn.save(tmp_path / "dark.mat", pcn.SimpleNN(layers=[{"type": "conv", "weights": [filters, biases]}]))
-    assert run(capsys, "run", tmp_path / "dark.mat", letter, "--save", tmp_path / "y.png")[0] == 0
+    assert run_cli(capsys, "run", tmp_path / "dark.mat", letter, "--save", tmp_path / "y.png")[0] == 0
     assert np.array_equal(pcn.images.imread(tmp_path / "y.png"), np.where(pcn.images.imread(letter) < 128, 2, 1))
 
 
@@ -159,7 +142,7 @@ def test_of_several_images_each_has_an_output_of_its_own_and_one_that_fails_does
     missing = tmp_path / "missing.png"
     other = tmp_path / "other.png"
     other.write_bytes(letter.read_bytes())
-    code, out, err = run(capsys, "run", doubling, letter, missing, other, "--save", tmp_path / "y.npy")
+    code, out, err = run_cli(capsys, "run", doubling, letter, missing, other, "--save", tmp_path / "y.npy")
     assert code == 1 and "missing.png" in err and err.count("\n") == 1
     assert (tmp_path / "y-letter.npy").is_file() and (tmp_path / "y-other.npy").is_file()
     assert len(out.splitlines()) == 2
@@ -184,7 +167,7 @@ def test_ctrl_c_ends_a_run_after_the_image_and_a_second_one_at_once(
         image.write_bytes(letter.read_bytes())
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        code, out, err = run(capsys, "run", doubling, *images, "--save", tmp_path / "y.npy")
+        code, out, err = run_cli(capsys, "run", doubling, *images, "--save", tmp_path / "y.npy")
     finally:
         assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
     assert code == 130 and out == done * "an answer\n"
@@ -199,16 +182,16 @@ def test_ctrl_c_ends_a_run_after_the_image_and_a_second_one_at_once(
 def test_a_bar_over_many_images_stays_below_the_lines(capsys, monkeypatch, doubling, letter, tmp_path):
     pytest.importorskip("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    code, out, err = run(capsys, "run", doubling, letter, letter, tmp_path / "missing.png", letter)
+    code, out, err = run_cli(capsys, "run", doubling, letter, letter, tmp_path / "missing.png", letter)
     assert code == 1 and [line.split(":")[0] for line in out.splitlines()] == [str(letter)] * 3
     assert "4/4" in err and "\rpyconvnet: imread: there is no file" in err
-    code, out, err = run(capsys, "run", doubling, letter, letter, letter)
+    code, out, err = run_cli(capsys, "run", doubling, letter, letter, letter)
     assert (code, len(out.splitlines()), err) == (0, 3, "")
 
 
 def test_run_draws_what_came_out(capsys, letter, tmp_path):
     pytest.importorskip("matplotlib")
-    assert run(capsys, "run", LETTERS, letter, "--plot", tmp_path / "p.png")[0] == 0
+    assert run_cli(capsys, "run", LETTERS, letter, "--plot", tmp_path / "p.png")[0] == 0
     assert pcn.images.imread(tmp_path / "p.png").shape[2] == 3
 
 
@@ -219,7 +202,7 @@ def test_run_draws_an_image_of_16_bits_as_bright_as_one_of_8(capsys, doubling, t
     for name, A in (("8", grey), ("16", grey.astype(np.uint16) * 257)):
         pcn.images.imwrite(A, tmp_path / f"{name}.png")
         args = (doubling, tmp_path / f"{name}.png", "--plot", tmp_path / f"plot{name}.png")
-        assert run(capsys, "run", *args)[0] == 0
+        assert run_cli(capsys, "run", *args)[0] == 0
     eight, sixteen = (pcn.images.imread(tmp_path / f"plot{name}.png") for name in ("8", "16"))
     np.testing.assert_array_equal(sixteen, eight)
     height, width = eight.shape[:2]
@@ -228,13 +211,13 @@ def test_run_draws_an_image_of_16_bits_as_bright_as_one_of_8(capsys, doubling, t
 
 
 def test_run_on_a_larger_image_gives_a_map(capsys):
-    code, out, _ = run(capsys, "run", LETTERS, ROOT / "models" / "sentence.png", "--full-size", "--top", 1)
+    code, out, _ = run_cli(capsys, "run", LETTERS, ROOT / "models" / "sentence.png", "--full-size", "--top", 1)
     assert code == 0
     assert "1x185x26 scores; their mean over positions:" in out
 
 
 def test_demo_reads_the_sentence(capsys):
-    code, out, _ = run(capsys, "demo")
+    code, out, _ = run_cli(capsys, "demo")
     assert code == 0
     assert "total network CPU/GPU memory: 1.8/0 MB" in out
     assert out.endswith("the rat the cat the dog chased killed ate the malt\n")
@@ -252,7 +235,7 @@ def test_demo_reads_the_sentence(capsys):
     ],
 )
 def test_failures_are_one_line_and_exit_code_1(capsys, args, message):
-    code, out, err = run(capsys, *args)
+    code, out, err = run_cli(capsys, *args)
     assert (code, out) == (1, "")
     assert err.startswith("pyconvnet: ") and message in err and err.count("\n") == 1
 
@@ -287,89 +270,14 @@ def test_a_reader_that_goes_away_is_no_error(net):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_convert_writes_the_format_of_the_suffix_and_compares_the_outputs(capsys, tmp_path, letter):
-    code, out, err = run(capsys, "convert", LETTERS, tmp_path / "new.mat", "--check", letter)
-    assert code == 0 and not err and f"{letter}: the outputs differ by 0 at most" in out
-    assert [layer.type for layer in pcn.load(tmp_path / "new.mat").layers] == [x.type for x in pcn.load(LETTERS).layers]
-
-
-def test_convert_writes_source_for_pytorch_which_gives_the_same_output(capsys, tmp_path, letter):
-    pytest.importorskip("torch")
-    pytest.importorskip("safetensors")
-    code, out, _ = run(capsys, "convert", LETTERS, tmp_path / "letters.py", "--check", letter)
-    assert code == 0 and out.startswith(f"{tmp_path / 'letters.py'} is written\n")
-    worst, largest = (float(word) for word in re.findall(r"by (\S+) at most, the largest is (\S+)", out)[0])
-    assert 0 <= worst < 1e-5 * largest
-    assert sorted(p.name for p in tmp_path.glob("letters.*")) == ["letters.py", "letters.safetensors"]
-
-
-def test_convert_writes_onnx_which_gives_the_same_output_in_onnxruntime(capsys, tmp_path, letter):
-    pytest.importorskip("onnxruntime")
-    code, out, _ = run(capsys, "convert", LETTERS, tmp_path / "letters.onnx", "--check", letter)
-    worst, largest = (float(word) for word in re.findall(r"by (\S+) at most, the largest is (\S+)", out)[0])
-    assert code == 0 and 0 <= worst < 1e-5 * largest
-    assert run(capsys, "convert", tmp_path / "letters.onnx", tmp_path / "again.mat", "--check", letter)[0] == 0
-
-
-def test_convert_fails_where_the_outputs_differ(capsys, tmp_path, letter, monkeypatch):
-    monkeypatch.setattr(pcn.formats.registry, "run", lambda path, x: np.zeros((1, 1, 26, 1), np.float32))
-    code, out, err = run(capsys, "convert", LETTERS, tmp_path / "new.mat", "--check", letter)
-    assert code == 1 and "the outputs differ by" in out and "does not give the outputs of" in err
-
-
-@pytest.mark.parametrize(
-    "out, image, message",
-    [
-        ("new.mat", "nowhere.png", "imread: there is no file"),
-        ("new.mat", "small.png", "more than x with its pad"),
-        ("new.onnx", "letter.png", "convert --check: this needs the package 'onnxruntime': pip install onnxruntime"),
-        ("new.py", "letter.png", "convert --check: .py files need the package 'torch': pip install 'pyconvnet[torch]'"),
-        ("new.safetensors", "letter.png", "new.safetensors cannot be run to compare the outputs: it holds weights"),
-        ("new.toy", "letter.png", "new.toy cannot be run to compare the outputs: .toy files cannot be read here"),
-    ],
-)
-def test_convert_refuses_a_check_that_cannot_work_before_it_writes(
-    capsys, tmp_path, letter, monkeypatch, out, image, message
-):
-    pcn.images.imwrite(np.zeros((32, 32), np.uint8), tmp_path / "small.png")
-    net = pcn.load(LETTERS)
-    if image == "small.png":  # without a size in meta images stay as they are
-        net.meta = pcn.Struct()
-        pcn.images.imwrite(np.zeros((9, 9), np.uint8), tmp_path / "small.png")
-    pcn.save(tmp_path / "net.mat", net)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    if out == "new.py":
-        monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.source", raising=False)
-        monkeypatch.setitem(sys.modules, "torch", None)
-    toy = types.SimpleNamespace(write=lambda path, net: pytest.fail("it is written"))
-    monkeypatch.setattr(pcn.formats.registry, "FORMATS", list(pcn.formats.registry.FORMATS))
-    pcn.formats.register(toy, ".toy")
-    before = sorted(tmp_path.iterdir())
-    code, said, err = run(capsys, "convert", tmp_path / "net.mat", tmp_path / out, "--check", tmp_path / image)
-    assert (code, said, err.count("\n")) == (1, "", 1) and message in err
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_convert_says_what_it_can_write_and_leaves_nothing_behind(capsys, tmp_path):
-    code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.h5")
-    assert code == 1 and "no format has the suffix .h5 (known: .mat" in err
-    assert ".py (pip install 'pyconvnet[torch]')" in err
-    code, _, err = run(capsys, "convert", tmp_path / "net.safetensors", tmp_path / "net.mat")
-    assert code == 1 and "No such file" in err
-    (tmp_path / "weights.safetensors").write_bytes(b"x" * 9)
-    code, _, err = run(capsys, "convert", tmp_path / "weights.safetensors", tmp_path / "net.mat")
-    assert code == 1 and "it holds weights without layers" in err
-    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
-
-
 def test_standard_networks_go_by_the_names_of_show_everywhere(capsys, tmp_path, letter):
-    code, out, err = run(capsys, "convert", "lenet", tmp_path / "net.mat")
+    code, out, err = run_cli(capsys, "convert", "lenet", tmp_path / "net.mat")
     assert (code, out) == (0, f"{tmp_path / 'net.mat'} is written\n")
     assert err == "pyconvnet: the weights of lenet are random; `pyconvnet fetch` lists trained networks\n"
     assert len(pcn.load(tmp_path / "net.mat").layers) == 8
-    code, out, err = run(capsys, "run", "lenet", letter)
+    code, out, err = run_cli(capsys, "run", "lenet", letter)
     assert code == 0 and len(out.splitlines()) == 5 and "the weights of lenet are random" in err
-    code, _, err = run(capsys, "convert", "vgg-vd16", tmp_path / "net.mat")
+    code, _, err = run_cli(capsys, "convert", "vgg-vd16", tmp_path / "net.mat")
     assert code == 1 and "vgg-vd16 is neither a file nor the name of a network; did you mean vgg-vd-16?" in err
 
 
@@ -390,24 +298,6 @@ def test_targets_are_checked_before_anything_is_read(capsys, monkeypatch, tmp_pa
 
     monkeypatch.setattr(pcn.formats, "load", fails)
     places = {"net": LETTERS, "image": letter, "folder": tmp_path}
-    code, out, err = run(capsys, *(a.format(**places) for a in args))
+    code, out, err = run_cli(capsys, *(a.format(**places) for a in args))
     assert (code, out) == (1, "") and message.format(**places) in err and err.count("\n") == 1
     assert list(tmp_path.iterdir()) == [letter]
-
-
-def test_convert_says_what_to_install(capsys, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.weights", raising=False)
-    monkeypatch.delitem(sys.modules, "pyconvnet.formats.pytorch.source", raising=False)
-    code, _, err = run(capsys, "convert", LETTERS, tmp_path / "net.safetensors")
-    assert code == 1 and ".safetensors files need the package 'safetensors" in err
-    assert "pip install 'pyconvnet[torch]'" in err
-
-
-def test_convert_does_not_write_over_what_it_reads(tmp_path, capsys):
-    path = tmp_path / "net.mat"
-    pcn.save(path, pcn.models.build("lenet", seed=0))
-    before = path.read_bytes()
-    assert main(["convert", str(path), str(path)]) == 1
-    assert "OUT must be another file than IN" in capsys.readouterr().err and path.read_bytes() == before
