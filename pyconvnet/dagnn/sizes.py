@@ -39,9 +39,9 @@ def var_sizes(net: DagNN, input_sizes: Any, fitting: bool = False) -> list[tuple
     for at in net.executionOrder:
         entry = net.layers[at]
         given = [sizes[i] for i in entry.inputIndexes]
-        params = [shape_of(p.value) for p in net.params[entry.params] if p.value is not None]
         try:
             if fitting:
+                params = [shape_of(p.value) for p in net.params[entry.params] if p.value is not None]
                 entry.block._check_sizes(given, params)
             out = entry.block.getOutputSizes(given)
             if fitting:

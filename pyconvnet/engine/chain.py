@@ -275,8 +275,6 @@ def _frozen_fields(record: Any) -> Any:
 
 
 _MISSING, _UNKNOWN = object(), object()
-
-
 _PLAIN = frozenset((int, float, str, bool, type(None), object))  # types of values that cannot be edited in place
 
 
@@ -294,7 +292,7 @@ def _same(value: Any) -> Callable[[], bool] | None:
 def _frozen(value: Any) -> Any:
     """A value that does not change when the field is edited in place."""
     kind = type(value)
-    if kind in (int, float, str, bool, type(None)) or value is _MISSING:
+    if kind in _PLAIN:
         return kind, value
     if kind is np.ndarray and value.dtype != object and value.size <= 64:
         return value.dtype.str, value.shape, value.tobytes()

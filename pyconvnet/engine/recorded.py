@@ -23,7 +23,7 @@ from pyconvnet.engine import fusion
 from pyconvnet.engine.run import forward
 from pyconvnet.engine.step import Step
 from pyconvnet.layers import LRN, BatchNorm, Concat, Conv, DropOut, Pooling, ReLU, Sigmoid, SoftMax, Sum
-from pyconvnet.layers.base import Unchanged
+from pyconvnet.layers.unchanged import Unchanged
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import get_num_threads, parallel_region
 

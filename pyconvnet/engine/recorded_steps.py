@@ -21,7 +21,7 @@ from pyconvnet.engine import recorded, run
 from pyconvnet.engine.plan import Plan
 from pyconvnet.engine.step import Step
 from pyconvnet.layers import LRN, Conv, Pooling, ReLU, Sigmoid
-from pyconvnet.layers.base import Unchanged
+from pyconvnet.layers.unchanged import Unchanged
 from pyconvnet.ops.checks import check_derivative
 from pyconvnet.precision import get_precision
 from pyconvnet.threads import get_num_threads, parallel_region

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pyconvnet.layers import checks
 from pyconvnet.layers.registry import register
+from pyconvnet.layers.unchanged import last_change
 from pyconvnet.options import did_you_mean, option_list
 from pyconvnet.records import Struct
 from pyconvnet.text import listed
@@ -149,7 +149,7 @@ class Layer:
         """A property was set: what was made from the properties does not hold any longer."""
         self.__dict__["_kept_options"] = None
         self.__dict__["_version"] = self._version + 1
-        _last_change[0] = object()
+        last_change[0] = object()
 
     # --- the two ways a network calls a layer ---------------------------------------------------------------
 
@@ -349,33 +349,6 @@ def _scalar(value: Any, default: Any) -> Any:
     if isinstance(default, (bool, int, float)) and isinstance(value, np.ndarray) and value.size == 1:
         return value.item()
     return value
-
-
-_last_change = [object()]  # another one whenever a property of any layer is set: to ask each layer takes 70 us
-
-
-class Unchanged:
-    """Tells whether layers still have the properties that they had; False for those that it cannot watch: of users'
-    classes, and with dicts."""
-
-    def __init__(self, blocks: Sequence[Layer]) -> None:
-        self.blocks = list(blocks)
-        self.last_change, self.versions = _last_change[0], [block._version for block in self.blocks]
-        fields = [getattr(block, name) for block in self.blocks if block._built_in for name in block._fields]
-        self.lists = [(value, list(value)) for value in fields if isinstance(value, list)]  # may be edited in place
-        self.arrays = [(value, value.copy()) for value in fields if isinstance(value, np.ndarray)]
-        self.watched = all(block._built_in for block in blocks) and not any(isinstance(v, dict) for v in fields)
-
-    def __bool__(self) -> bool:
-        now = _last_change[0]
-        if now is not self.last_change and [block._version for block in self.blocks] == self.versions:
-            self.last_change = now
-        return (
-            self.watched
-            and now is self.last_change
-            and all([value == copy for value, copy in self.lists])
-            and all([np.array_equal(value, copy) for value, copy in self.arrays])
-        )
 
 
 def backward_reads(layer: Layer, count: int) -> tuple[tuple[int, ...], bool]:

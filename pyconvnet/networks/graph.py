@@ -11,7 +11,7 @@ from pyconvnet.dagnn import evaluate
 from pyconvnet.dagnn.printing import describe
 from pyconvnet.dagnn.saved import MissingBlock
 from pyconvnet.layers import Loss, PDist, SoftMax, layer_class
-from pyconvnet.layers.base import Unchanged
+from pyconvnet.layers.unchanged import Unchanged
 from pyconvnet.networks.chain import _first_filters, known_name, position
 from pyconvnet.text import listed, visible
 

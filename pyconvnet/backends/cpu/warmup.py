@@ -82,6 +82,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     from pyconvnet.backends.cpu import convolution, placement
     from pyconvnet.backends.cpu.compiled import functions
     from pyconvnet.backends.cpu.direct import Epilogue
+    from pyconvnet.backends.cpu.fully_connected import MOST_IMAGES
     from pyconvnet.backends.cpu.layout import copied
     from pyconvnet.backends.cpu.llvm.player import write_player
     from pyconvnet.backends.cpu.sgd import descend
@@ -96,7 +97,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
     yield lambda: cpu.conv(x, _array(1, 1, 16, 32), None, one)  # direct
     yield lambda: cpu.conv(x, f, None, three)  # Winograd, few tiles
     yield lambda: cpu.conv(_array(64, 64, 16, 1), f, None, three)  # many
-    for n in range(1, 17):  # fully connected
+    for n in range(1, MOST_IMAGES + 1):  # fully connected
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), tall, None, Window((8, 8)))
         yield lambda n=n: cpu.conv(_array(8, 8, 16, n), np.asfortranarray(tall), None, Window((8, 8)))
     yield lambda: _in_precision("half", cpu, tall)
